@@ -1,0 +1,83 @@
+"""The card of a study: everything a reader of the store must know about it, before any of its folds is done."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from preprocess.base.hashing import digest
+
+
+@dataclass(frozen=True)
+class FoldCard:
+    """One fold of a study: its outcome's key and the name of what it holds out (under LOSO, the test subject)."""
+
+    key: str
+    name: str
+    n_test: int
+
+
+@dataclass(frozen=True)
+class StudyCard:
+    """model x dataset x task x protocol x selection x seed, as written to ``study.json``.
+
+    dataset : one dataset, or a composite's datasets joined by ``+`` (``casme2+samm+smic``).
+    parts : the datasets a composite is scored on besides ``full``; empty for a single dataset.
+    classes : the task's ordered class names; a label is an index into them.
+    params : hyper-parameters that differ from the model's defaults, by name.
+    hyperparameters : all of them, resolved. class_counts : part (``full`` included) -> samples per class.
+    n_samples, n_subjects : part (``full`` included) -> number.
+    ingredients : what the study's key is the hash of (no path, host, order or world size).
+    synthetic : True where the data was drawn by this program, not recorded from people.
+    """
+
+    model: str
+    params: dict[str, Any]
+    hyperparameters: dict[str, Any]
+    dataset: str
+    parts: tuple[str, ...]
+    task: str
+    classes: tuple[str, ...]
+    protocol: str
+    selection: str
+    seed: int
+    n_samples: dict[str, int]
+    n_subjects: dict[str, int]
+    class_counts: dict[str, list[int]]
+    ingredients: dict[str, Any]
+    folds: tuple[FoldCard, ...]
+    synthetic: bool = False
+
+    @property
+    def key(self) -> str:
+        """The sha256 of the ingredients: equal for equal work, on any machine."""
+        return digest(self.ingredients)
+
+    @property
+    def label(self) -> str:
+        """The model's name, with the hyper-parameters that were changed: ``ststnet[epochs=30]``."""
+        changed = ",".join(f"{name}={value}" for name, value in sorted(self.params.items()))
+        return f"{self.model}[{changed}]" if changed else self.model
+
+    @property
+    def title(self) -> str:
+        """One line for messages and run names."""
+        return f"{self.label} · {self.dataset} · {self.task} · {self.protocol} · {self.selection} · seed {self.seed}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the card as plain JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> StudyCard:
+        """Rebuild a card from ``to_json``'s value; KeyError or TypeError where fields are missing or unknown."""
+        folds = tuple(FoldCard(**fold) for fold in value["folds"])
+        return cls(
+            **{**value, "folds": folds, "parts": tuple(value["parts"]), "classes": tuple(value["classes"])},
+        )
+
+
+def fold_key(study_key: str, train: list[str], validation: list[str], test: list[str]) -> str:
+    """Return the key of a fold's outcome: the study's ingredients and the fold's sample ids, their order aside."""
+    return digest([study_key, sorted(train), sorted(validation), sorted(test)])
