@@ -1,0 +1,22 @@
+"""Fixtures shared by all rooms' tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Ray would build a second environment for its workers when the tests run under `uv run`.
+os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def megc2019_flow() -> Path:
+    """The real flow images of the MEGC2019 composite (442 clips); licensed, so never part of the repository."""
+    path = Path(os.environ.get("MERBENCH_TEST_DATA", ROOT.parent / "shared" / "data")) / "megc2019_flow"
+    if not path.is_dir():
+        pytest.skip(f"needs the MEGC2019 flow images at {path} (or under $MERBENCH_TEST_DATA)")
+    return path
