@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from preprocess.base.hashing import digest
+from preprocess.base.hashing import digest, digest_strings
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,11 @@ class StudyCard:
         )
 
 
-def fold_key(study_key: str, train: list[str], validation: list[str], test: list[str]) -> str:
-    """Return the key of a fold's outcome: the study's ingredients and the fold's sample ids, their order aside."""
-    return digest([study_key, sorted(train), sorted(validation), sorted(test)])
+def fold_ids_digest(train: Iterable[str], validation: Iterable[str], test: Iterable[str]) -> str:
+    """Return the sha256 of a fold's sample ids by role; their order does not count."""
+    return digest([digest_strings(train), digest_strings(validation), digest_strings(test)])
+
+
+def fold_key(study_key: str, ids_digest: str) -> str:
+    """Return the key of a fold's outcome: the study's ingredients and the fold's sample ids (``fold_ids_digest``)."""
+    return digest([study_key, ids_digest])

@@ -1,0 +1,70 @@
+"""The samples of a study as arrays: what every fold of it is cut from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from preprocess.base.errors import DataError
+
+if TYPE_CHECKING:
+    from preprocess.shards import PreparedDataset
+    from preprocess.tasks import Task
+
+
+@dataclass(frozen=True)
+class StudyData:
+    """Labelled samples of one dataset or composite, in sample-id order.
+
+    sample_ids, subjects, datasets : (n,) fixed-width unicode arrays (so that Ray shares them without a copy).
+    labels : (n,) int64 class indices. features : name -> (n, ...) C-contiguous array as stored (8-bit or float32).
+    """
+
+    sample_ids: np.ndarray
+    subjects: np.ndarray
+    datasets: np.ndarray
+    labels: np.ndarray
+    features: dict[str, np.ndarray]
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.sample_ids)
+
+
+def assemble(prepared: Sequence[PreparedDataset], task: Task, features: Sequence[str]) -> StudyData:
+    """Join datasets into one study's data: samples without a class in the task are left out.
+
+    Raises DataError when a sample id occurs in two datasets or no sample has a class.
+    """
+    from preprocess.tasks import labels as labels_of
+
+    ids, subjects, datasets, labels = [], [], [], []
+    blocks: dict[str, list[np.ndarray]] = {name: [] for name in features}
+    for dataset in prepared:
+        label = labels_of(task, dataset.samples)
+        keep = label >= 0
+        labels.append(label[keep])
+        for column, target in (("sample_id", ids), ("subject", subjects), ("dataset", datasets)):
+            target.append(dataset.samples[column].to_numpy(dtype=str)[keep])
+        for name in features:
+            blocks[name].append(dataset.load(name)[keep])
+    all_ids = np.concatenate(ids)
+    order = np.argsort(all_ids, kind="stable")
+    sorted_ids = all_ids[order]
+    twice = sorted_ids[1:][sorted_ids[1:] == sorted_ids[:-1]]
+    if len(twice):
+        raise DataError(f"Sample {twice[0]!r} occurs twice in {', '.join(d.name for d in prepared)}.")
+    if not len(sorted_ids):
+        names = ", ".join(d.name for d in prepared)
+        raise DataError(f"No sample of {names} has a class in task {task.name!r} ({', '.join(task.classes)}).")
+    return StudyData(
+        sample_ids=sorted_ids,
+        subjects=np.concatenate(subjects)[order],
+        datasets=np.concatenate(datasets)[order],
+        labels=np.concatenate(labels)[order].astype(np.int64),
+        features={name: np.ascontiguousarray(np.concatenate(parts)[order]) for name, parts in blocks.items()},
+        classes=tuple(task.classes),
+    )

@@ -1,0 +1,78 @@
+"""Folds: who is trained on, validated on and tested on, and the check that nobody is in two of these groups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from preprocess.base.errors import DataError, HonestyError
+from preprocess.base.hashing import digest
+
+VALIDATION_SHARE = 0.2
+"""Share of the training subjects that ``validation`` selection sets aside (rounded up)."""
+
+_DRAWS = 200
+"""How many random inner splits are tried before a fold is declared impossible to validate."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One split of a study. train, validation, test : sorted int64 row numbers into the study's samples."""
+
+    name: str
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+    seed: int
+
+    def check(self, subjects: np.ndarray) -> None:
+        """Raise HonestyError, naming the subject, when a subject is in two of train, validation and test.
+
+        subjects : (n_samples,) the subject of each row of the study.
+        """
+        roles = {"train": self.train, "validation": self.validation, "test": self.test}
+        people = {role: set(subjects[rows].tolist()) for role, rows in roles.items()}
+        for first, second in (("train", "test"), ("validation", "test"), ("train", "validation")):
+            shared = sorted(people[first] & people[second])
+            if shared:
+                raise HonestyError(
+                    f"Fold {self.name!r}: subject {shared[0]!r} is in {first} and in {second}"
+                    f"{f' (and {len(shared) - 1} more)' if len(shared) > 1 else ''}. A fold must be scored on people it "
+                    "has not seen; mend the protocol that made this fold."
+                )
+        if not len(self.train) or not len(self.test):
+            raise HonestyError(f"Fold {self.name!r} has {len(self.train)} training and {len(self.test)} test samples.")
+
+
+def fold_seed(seed: int, model: str, test_ids: Sequence[str]) -> int:
+    """Return the 63-bit seed from which every random draw of a fold comes.
+
+    It depends on the study's seed, the model's name and the held-out samples: not on the other folds, the order, the
+    pack, the worker or the selection (so that ``last`` and ``oracle`` read the same training).
+    """
+    return int(digest(["fold", seed, model, sorted(test_ids)])[:16], 16) >> 1
+
+
+def split_validation(
+    train: np.ndarray, subjects: np.ndarray, labels: np.ndarray, seed: int, fold: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (train, validation) rows: a fifth of the training subjects is set aside, drawn from ``seed``.
+
+    Draws are repeated until every class that the training rows hold stays in what is left to train on.
+    Raises DataError when no draw does (too few subjects hold a class).
+    """
+    people = sorted(set(subjects[train].tolist()))
+    n_validation = max(1, int(np.ceil(VALIDATION_SHARE * len(people))))
+    wanted = set(labels[train].tolist())
+    rng = np.random.default_rng([seed, 1])
+    for _ in range(_DRAWS):
+        chosen = rng.permutation(len(people))[:n_validation]
+        aside = np.isin(subjects[train], [people[i] for i in chosen])
+        if set(labels[train[~aside]].tolist()) == wanted and aside.any() and not aside.all():
+            return train[~aside], train[aside]
+    raise DataError(
+        f"Fold {fold!r}: no subject-grouped validation split of its {len(people)} training subjects leaves every class "
+        "to train on. Use --selection last for this dataset, or more subjects."
+    )
