@@ -1,0 +1,178 @@
+"""Where a store's files lie: a local folder, or any address that pyarrow.fs understands (s3://, gs://, hdfs://)."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import unquote, urlsplit
+
+from preprocess.base.errors import StoreError
+from preprocess.base.files import write_atomic
+
+if TYPE_CHECKING:
+    from pyarrow import fs
+
+
+class Storage(Protocol):
+    """Whole files by name; a name is relative to the root and uses ``/``.
+
+    A reader sees a file whole or not at all. Every OSError is told as StoreError with the address; only ``read`` lets
+    FileNotFoundError through, for the caller knows what a missing file means.
+    root : absolute path, or the address as given. remote : True where each call is a request over a network.
+    """
+
+    root: str
+    remote: bool
+
+    def where(self, name: str) -> str:
+        """Return the file's full address, for messages."""
+
+    def read(self, name: str) -> bytes:
+        """Return the file's bytes."""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Make or replace the file, in one step."""
+
+    def delete(self, name: str) -> None:
+        """Remove the file, if it is there."""
+
+    def names(self, folder: str) -> list[str]:
+        """Return the names of what lies directly in a folder; empty where there is no such folder."""
+
+    def find(self, folder: str, base_name: str) -> list[str]:
+        """Return the names of all files called ``base_name`` below a folder, sorted."""
+
+
+def open_storage(root: str | Path) -> Storage:
+    """Return the storage at a local path or at an address; StoreError where the address is not understood."""
+    text = str(root)
+    if "://" not in text:
+        return LocalStorage(Path(text).expanduser())
+    if text.startswith("file://"):
+        return LocalStorage(Path(unquote(urlsplit(text).path)))
+    return ObjectStorage(text)
+
+
+class LocalStorage:
+    """Files below a local (or network-mounted) folder."""
+
+    remote = False
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.absolute()
+        self.root = str(self._root)
+
+    def where(self, name: str) -> str:
+        return str(self._root / name)
+
+    def read(self, name: str) -> bytes:
+        with _told("read", self.where(name)):
+            return (self._root / name).read_bytes()
+
+    def write(self, name: str, content: bytes) -> None:
+        with _told("write", self.where(name), missing_is_error=True):
+            write_atomic(self._root / name, content)
+
+    def delete(self, name: str) -> None:
+        with _told("remove", self.where(name)):
+            (self._root / name).unlink(missing_ok=True)
+
+    def names(self, folder: str) -> list[str]:
+        try:
+            with _told("list", self.where(folder)):
+                return os.listdir(self._root / folder)
+        except FileNotFoundError:
+            return []
+
+    def find(self, folder: str, base_name: str) -> list[str]:
+        start = self._root / folder
+        found = (Path(place) / base_name for place, _, files in os.walk(start) if base_name in files)
+        return sorted(path.relative_to(self._root).as_posix() for path in found)
+
+
+class ObjectStorage:
+    """Objects below an address; each file is one object, put whole."""
+
+    remote = True
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self._files, self._base = _filesystem(root)
+
+    def where(self, name: str) -> str:
+        address, mark, options = self.root.partition("?")
+        return f"{address.rstrip('/')}/{name}{mark}{options}"
+
+    def read(self, name: str) -> bytes:
+        with _told("read", self.where(name)), self._files.open_input_file(self._path(name)) as stream:
+            return stream.read()
+
+    def write(self, name: str, content: bytes) -> None:
+        with (
+            _told("write", self.where(name), missing_is_error=True),
+            self._files.open_output_stream(self._path(name)) as stream,
+        ):
+            stream.write(content)
+
+    def delete(self, name: str) -> None:
+        with _told("remove", self.where(name)):
+            try:
+                self._files.delete_file(self._path(name))
+            except FileNotFoundError:
+                return
+
+    def names(self, folder: str) -> list[str]:
+        return [info.base_name for info in self._list(folder, recursive=False)]
+
+    def find(self, folder: str, base_name: str) -> list[str]:
+        infos = self._list(folder, recursive=True)
+        return sorted(info.path[len(self._base) + 1 :] for info in infos if info.base_name == base_name)
+
+    def _list(self, folder: str, recursive: bool) -> list[fs.FileInfo]:
+        from pyarrow import fs
+
+        selector = fs.FileSelector(self._path(folder), recursive=recursive, allow_not_found=True)
+        with _told("list", self.where(folder)):
+            return self._files.get_file_info(selector)
+
+    def _path(self, name: str) -> str:
+        return f"{self._base}/{name}" if name else self._base
+
+
+def _filesystem(root: str) -> tuple[fs.FileSystem, str]:
+    import pyarrow
+    from pyarrow import fs
+
+    try:
+        files, base = fs.FileSystem.from_uri(root)
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
+        raise StoreError(
+            f"Cannot open the results address {root!r}: {error}. "
+            "Give a folder, or an address such as s3://bucket/folder that pyarrow.fs understands."
+        ) from error
+    return files, base.rstrip("/")
+
+
+_REMEDIES = {
+    errno.ENOSPC: "Free some space, then run the same command again: what is finished is kept.",
+    errno.EDQUOT: "Free some of your quota, then run the same command again: what is finished is kept.",
+    errno.EFBIG: "Raise the limit on file sizes, then run the same command again: what is finished is kept.",
+    errno.EACCES: "Give yourself the permission, or name another folder with --results.",
+    errno.EPERM: "Give yourself the permission, or name another folder with --results.",
+    errno.EROFS: "It is read-only: name another folder with --results.",
+}
+
+
+@contextmanager
+def _told(action: str, where: str, missing_is_error: bool = False) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and not missing_is_error:
+            raise
+        remedy = _REMEDIES.get(error.errno or 0, "Check that the address is right and can be reached.")
+        raise StoreError(f"Cannot {action} {where}: {error.strerror or error}. {remedy}") from error
