@@ -110,6 +110,9 @@ class ModelInfo:
 
 MODELS: Registry[ModelInfo] = Registry("model", package="mer_models")
 
+RECIPE_FIELDS = frozenset(entry.name for entry in dataclasses.fields(Recipe))
+ESTIMATOR_METHODS = ("fit", "scores", "state", "load_state")
+
 
 def register_model(
     name: str,
@@ -125,27 +128,69 @@ def register_model(
 
     shares : file names in the model's folder whose code the model uses too; they count in its code fingerprint.
     The keyword arguments of the class's ``__init__`` other than ``n_classes`` become its hyper-parameters.
+
+    The decorator raises TypeError, naming the class, where the model could not be run or told apart later: a
+    hyper-parameter without a default or with the name of a recipe's field, no ``n_classes``, no features, no paper, a
+    recipe without ``forward``, or no recipe and not all of an Estimator's methods. FileNotFoundError where a shared
+    file is missing; UsageError, naming both origins, where the name is taken.
     """
 
     def decorate(cls: type) -> type:
-        signature = inspect.signature(cls)
-        params = {key: value.default for key, value in signature.parameters.items() if key != "n_classes"}
-        if any(default is inspect.Parameter.empty for default in params.values()):
-            raise TypeError(f"{cls.__qualname__}: every hyper-parameter needs a default, so that a run can be named")
-        home = Path(inspect.getfile(cls))
+        _check_interface(cls, features, paper, recipe)
         info = ModelInfo(
             name=name,
             kind="network" if recipe else "estimator",
             build=cls,
             features=features,
-            params=params,
+            params=_hyperparameters(cls),
             recipe=recipe,
             resources=resources or Resources(),
             paper=paper,
             published=published,
-            sources=(home, *(home.parent / other for other in shares)),
+            sources=_sources(cls, shares),
         )
         MODELS.add(name, info, origin=f"{cls.__module__}.{cls.__qualname__}")
         return cls
 
     return decorate
+
+
+def _check_interface(cls: type, features: tuple[str, ...], paper: str, recipe: Recipe | None) -> None:
+    if isinstance(features, str) or not features:
+        raise TypeError(f"{cls.__qualname__}: features is {features!r}, but must be a tuple of feature names")
+    if not paper.strip():
+        raise TypeError(
+            f"{cls.__qualname__}: paper is empty; name the source, or say that it is a baseline without one"
+        )
+    expected = ("forward",) if recipe else ESTIMATOR_METHODS
+    missing = [method for method in expected if not callable(getattr(cls, method, None))]
+    if missing:
+        kind = "a network (it has a recipe)" if recipe else "an estimator (it has no recipe)"
+        raise TypeError(f"{cls.__qualname__}: {kind} needs {', '.join(expected)}; missing: {', '.join(missing)}")
+
+
+def _hyperparameters(cls: type) -> dict[str, Any]:
+    parameters = dict(inspect.signature(cls).parameters)
+    if parameters.pop("n_classes", None) is None:
+        raise TypeError(f"{cls.__qualname__}: __init__ must take n_classes")
+    for key, parameter in parameters.items():
+        if parameter.default is inspect.Parameter.empty:
+            raise TypeError(
+                f"{cls.__qualname__}: hyper-parameter {key!r} has no default; every one needs a name and a default, "
+                "so that a run can be named"
+            )
+        if key in RECIPE_FIELDS:
+            raise TypeError(
+                f"{cls.__qualname__}: hyper-parameter {key!r} has the name of a training recipe's field, so that "
+                "setting it would be ambiguous; rename it"
+            )
+    return {key: parameter.default for key, parameter in parameters.items()}
+
+
+def _sources(cls: type, shares: tuple[str, ...]) -> tuple[Path, ...]:
+    home = Path(inspect.getfile(cls))
+    sources = (home, *(home.parent / other for other in shares))
+    for path in sources:
+        if not path.is_file():
+            raise FileNotFoundError(f"{cls.__qualname__}: shares names {path}, which does not exist")
+    return sources

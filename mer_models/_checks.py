@@ -1,0 +1,25 @@
+"""Checks of what a user can set or hand to a model, so that a mistake is named before a library stumbles over it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from preprocess.base.errors import DataError, UsageError
+
+
+def require(valid: bool, setting: str, given: object, expected: str) -> None:
+    """Raise UsageError unless ``valid``; setting : ``model.hyperparameter``, expected : what values it takes."""
+    if not valid:
+        raise UsageError(f"{setting} is {given!r}, but must be {expected}. Change it with --set {setting}=VALUE.")
+
+
+def stored_arrays(model: str, state: dict[str, np.ndarray], names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return the named arrays of a stored state; DataError where the state is another model's."""
+    if set(state) != set(names):
+        raise DataError(
+            f"The weights given to {model} hold {', '.join(sorted(state)) or 'nothing'}, but {model} stores "
+            f"{', '.join(sorted(names))}. Load the file that {model} wrote, or train the fold again."
+        )
+    return {name: np.ascontiguousarray(state[name]) for name in names}

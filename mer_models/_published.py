@@ -1,0 +1,29 @@
+"""Published MEGC2019 scores in the form in which the field prints them: one row a method, four pairs of numbers."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from mer_models.registry import PublishedScore
+
+Pair = tuple[float, float]
+
+
+def megc2019_cde(
+    *,
+    full: Pair,
+    casme2: Pair,
+    samm: Pair,
+    smic: Pair,
+    selection: Literal["last", "validation", "oracle", "unknown"],
+    source: str,
+) -> tuple[PublishedScore, ...]:
+    """Return one row of a MEGC2019 composite table as four scores, the whole composite first.
+
+    full, casme2, samm, smic : (UF1, UAR), each in 0..1. selection, source : as in ``PublishedScore``.
+    """
+    parts = {"full": full, "casme2": casme2, "samm": samm, "smic": smic}
+    return tuple(
+        PublishedScore(f"MEGC2019 cde {part}", uf1=uf1, uar=uar, selection=selection, source=source)
+        for part, (uf1, uar) in parts.items()
+    )

@@ -1,0 +1,82 @@
+"""Dual-Inception: two inception blocks over horizontal and two over vertical flow, fused by a dense layer."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from mer_models._published import megc2019_cde
+from mer_models.registry import Recipe, Resources, register_model
+
+
+@register_model(
+    "dual_inception",
+    features=("flow_uvs_28",),
+    paper=(
+        "L. Zhou, Q. Mao, L. Xue: Dual-Inception Network for Cross-Database Micro-Expression Recognition, "
+        "FG 2019, pp. 642-646"
+    ),
+    recipe=Recipe(epochs=40, batch_size=3, lr=1e-4, optimizer="adam", input_range="unit"),
+    resources=Resources(cpus=1, gpu=0.125, pack=8),
+    published=megc2019_cde(
+        full=(0.7322, 0.7278),
+        casme2=(0.8621, 0.8560),
+        samm=(0.5868, 0.5663),
+        smic=(0.6645, 0.6726),
+        selection="validation",
+        source=(
+            "comparison table of the HTNet paper (wangzhifengharrison/HTNet, images/state_of_art.png); "
+            "the authors' code (xly135846/MEGC2019) keeps the epoch with the lowest loss on validation subjects"
+        ),
+    ),
+)
+class DualInception(nn.Module):
+    """Two streams of two inception blocks, one over u and one over v; 6272 values through a layer of 1024.
+
+    Input : flow_uvs_28, (n, 3, 28, 28) float32; the optical strain is not looked at. Output : logits (n, n_classes).
+    An inception block has four paths of equal width (1x1; 1x1 then 3x3; 1x1 then 5x5; 3x3 max-pooling then 1x1), a
+    ReLU after every convolution, and ends in max-pooling 2: 28x28 to 24 maps of 14x14 (6 a path) to 64 maps of 7x7
+    (16 a path).
+
+    With three classes it has 6,449,867 parameters, the 6.45 M that Off-TANet's comparison table prints.
+    The recipe is that of the authors' code (xly135846/MEGC2019): Adam 1e-4, 40 epochs, shuffled batches of 3, values
+    divided by 255. Three things there are not taken over: it feeds each flow component as three channels, it trains on
+    the two databases that the test subject does not belong to and validates on the third, and it asks for class
+    weights by the word "auto" where Keras takes a dictionary.
+    """
+
+    def __init__(self, n_classes: int) -> None:
+        super().__init__()
+        self.stream_u = _stream()
+        self.stream_v = _stream()
+        self.classifier = nn.Sequential(nn.Linear(2 * 64 * 7 * 7, 1024), nn.ReLU(), nn.Linear(1024, n_classes))
+
+    def forward(self, flow: torch.Tensor) -> torch.Tensor:
+        """Return the logits (n, n_classes) of flow images (n, 3, 28, 28)."""
+        u, v = flow[:, 0:1], flow[:, 1:2]
+        maps = torch.cat([self.stream_u(u), self.stream_v(v)], dim=1)
+        return self.classifier(maps.flatten(1))
+
+
+class _Inception(nn.Module):
+    """Four parallel paths of ``width`` filters each, concatenated and halved in size: (n, 4 * width, h/2, w/2)."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.point = _convolution(channels, width, 1)
+        self.three = nn.Sequential(_convolution(channels, width, 1), _convolution(width, width, 3))
+        self.five = nn.Sequential(_convolution(channels, width, 1), _convolution(width, width, 5))
+        self.pooled = nn.Sequential(nn.MaxPool2d(3, stride=1, padding=1), _convolution(channels, width, 1))
+        self.halve = nn.MaxPool2d(2)
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        paths = (self.point, self.three, self.five, self.pooled)
+        return self.halve(torch.cat([path(maps) for path in paths], dim=1))
+
+
+def _stream() -> nn.Sequential:
+    return nn.Sequential(_Inception(1, 6), _Inception(24, 16))
+
+
+def _convolution(channels: int, width: int, size: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(channels, width, size, padding=size // 2), nn.ReLU())

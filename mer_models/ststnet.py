@@ -1,0 +1,80 @@
+"""STSTNet: three parallel shallow convolution streams over flow and strain."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from mer_models._checks import require
+from mer_models._published import megc2019_cde
+from mer_models.registry import PublishedScore, Recipe, Resources, register_model
+
+STREAM_WIDTHS = (3, 5, 8)
+
+
+@register_model(
+    "ststnet",
+    features=("flow_uvs_28",),
+    paper=(
+        "S.-T. Liong, Y. S. Gan, J. See, H.-Q. Khor, Y.-C. Huang: Shallow Triple Stream Three-dimensional CNN "
+        "(STSTNet) for Micro-expression Recognition, FG 2019, arXiv:1902.03634"
+    ),
+    recipe=Recipe(epochs=800, batch_size=256, lr=5e-5, optimizer="adam", input_range="raw"),
+    resources=Resources(cpus=1, gpu=0.125, pack=8),
+    published=(
+        *megc2019_cde(
+            full=(0.7353, 0.7186),
+            casme2=(0.8382, 0.8190),
+            samm=(0.6588, 0.6415),
+            smic=(0.6801, 0.6703),
+            selection="unknown",
+            source=(
+                "UF1 as in the paper; UAR recomputed from the authors' prediction log (STSTNet_logfile.txt in "
+                "christy1206/STSTNet). The UAR the paper prints, .7605 / .8686 / .6810 / .7013, is macro precision: "
+                "ground truth and prediction were swapped."
+            ),
+        ),
+        PublishedScore(
+            "MEGC2019 cde full",
+            uf1=0.7209,
+            uar=0.725,
+            selection="last",
+            source="PyTorch re-run over 800 epochs in christy1206/STSTNet (main.py and its log)",
+        ),
+    ),
+)
+class STSTNet(nn.Module):
+    """Three streams of one 3x3 convolution each (3, 5 and 8 filters), concatenated, averaged and classified.
+
+    Input : flow_uvs_28, (n, 3, 28, 28) float32. Output : logits (n, n_classes).
+    A stream is convolution (padding 2: 30x30), ReLU, batch normalisation, max-pooling 3 with stride 3 and padding 1
+    (10x10), dropout; the 16 maps together are average-pooled by 2 (5x5) and flattened to 400 values.
+    dropout : share of the values that a stream drops in training, 0 <= dropout < 1.
+
+    With three classes it has 1,683 parameters. The 162 k that a comparison table prints for "STSTNet" belong to another
+    network: that copy has no batch normalisation and puts a 400x400 layer before the classifier.
+    The public PyTorch script reads its samples class by class and does not shuffle them, so that a batch holds few
+    classes; here they are shuffled (``shuffle`` in the recipe).
+    """
+
+    def __init__(self, n_classes: int, dropout: float = 0.5) -> None:
+        super().__init__()
+        require(0 <= dropout < 1, "ststnet.dropout", dropout, "a number from 0 to below 1")
+        self.streams = nn.ModuleList(_stream(width, dropout) for width in STREAM_WIDTHS)
+        self.pool = nn.AvgPool2d(2)
+        self.classifier = nn.Linear(sum(STREAM_WIDTHS) * 5 * 5, n_classes)
+
+    def forward(self, flow: torch.Tensor) -> torch.Tensor:
+        """Return the logits (n, n_classes) of flow images (n, 3, 28, 28)."""
+        maps = torch.cat([stream(flow) for stream in self.streams], dim=1)
+        return self.classifier(self.pool(maps).flatten(1))
+
+
+def _stream(width: int, dropout: float) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(3, width, kernel_size=3, padding=2),
+        nn.ReLU(),
+        nn.BatchNorm2d(width),
+        nn.MaxPool2d(kernel_size=3, stride=3, padding=1),
+        nn.Dropout(dropout),
+    )
