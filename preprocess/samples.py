@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-import pandas as pd
+import itertools
+import math
+import numbers
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from preprocess.base.errors import DataError, did_you_mean
+from preprocess.base.hashing import digest
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS: dict[str, str] = {
     "sample_id": "string",
@@ -18,8 +29,119 @@ COLUMNS: dict[str, str] = {
     "objective_class": "string",
     "repaired": "string",
 }
+REQUIRED = ("sample_id", "dataset", "subject", "clip")
+
+# "+" joins the datasets of a composite, "/" the parts of a sample id, and a dataset's name is also a folder's.
+_DATASET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_PART = re.compile(r"[^/\s]([^/\x00-\x1f]*[^/\s])?")
 
 
-def samples_table(rows: list[dict[str, object]]) -> pd.DataFrame:
-    """Placeholder replaced by the preprocess room."""
-    raise NotImplementedError(rows)
+def samples_table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """Build the checked samples table of one dataset.
+
+    rows : one dict a sample, keyed by the names in ``COLUMNS``. ``sample_id``, ``dataset``, ``subject`` and ``clip``
+        are required; a missing optional value (absent, None or NaN) becomes null. A row may also carry ``origin``,
+        the place it was read from (a file, or a sheet and its row), which is used in messages and then dropped.
+
+    Returns a DataFrame with the columns and dtypes of ``COLUMNS``, sorted by ``sample_id``, index 0..n-1, so that the
+    order in which a disk was read does not count.
+    Raises DataError, naming the row and its origin, for: no rows; an unknown column; a value of the wrong type; a
+    ``subject`` that is not ``dataset/id``; a ``sample_id`` that does not begin with its subject; frames that are not
+    onset <= apex <= offset; fps that is not positive; the same ``sample_id`` twice.
+    """
+    import pandas as pd
+
+    if not rows:
+        raise DataError("A dataset without samples: expected at least one row. Check that its folder is complete.")
+    places = [_place(number, row) for number, row in enumerate(rows, start=1)]
+    checked = [_checked_row(row, place) for row, place in zip(rows, places, strict=True)]
+    _check_unique([row["sample_id"] for row in checked], places)
+    checked.sort(key=lambda row: row["sample_id"])
+    return pd.DataFrame(checked, columns=list(COLUMNS), dtype=object).astype(COLUMNS)
+
+
+def plain_rows(samples: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the table as dicts of plain Python values (str, int, float or None), in the order of its rows."""
+    columns = {}
+    for column in COLUMNS:
+        values = samples[column]
+        columns[column] = [
+            None if missing else value for value, missing in zip(values.tolist(), values.isna(), strict=True)
+        ]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def samples_fingerprint(samples: pd.DataFrame) -> str:
+    """Return the sha256 of the table's content; where the dataset lies and the order of its rows do not count."""
+    rows = sorted(plain_rows(samples), key=lambda row: row["sample_id"])
+    return digest([list(COLUMNS), [list(row.values()) for row in rows]])
+
+
+def _place(number: int, row: dict[str, Any]) -> str:
+    if row.get("origin") is not None:
+        return str(row["origin"])
+    name = row.get("sample_id")
+    return f"row {number}" + (f" ({name})" if name is not None else "")
+
+
+def _checked_row(row: dict[str, Any], place: str) -> dict[str, Any]:
+    for key in row:
+        if key not in COLUMNS and key != "origin":
+            raise DataError(f"{place}: the samples table has no column {key!r}. {did_you_mean(str(key), COLUMNS)}")
+    values = {column: _value(row.get(column), column, dtype, place) for column, dtype in COLUMNS.items()}
+    for column in REQUIRED:
+        if not values[column]:
+            raise DataError(f"{place}: {column} is empty; every sample needs {', '.join(REQUIRED)}.")
+    _check_names(values, place)
+    _check_frames(values, place)
+    return values
+
+
+def _value(value: Any, column: str, dtype: str, place: str) -> str | int | float | None:
+    import pandas as pd
+
+    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
+        return None
+    # Beyond 2**53 a float no longer holds every whole number, and no frame number comes near it.
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool) and abs(value) < 2**53
+    if dtype == "string" and isinstance(value, str):
+        return value
+    if dtype == "Int64" and number and value == int(value):
+        return int(value)
+    if dtype == "Float64" and number:
+        return float(value)
+    expected = {"string": "text", "Int64": "a whole number", "Float64": "a number"}[dtype]
+    raise DataError(f"{place}: {column} is {value!r} ({type(value).__name__}); expected {expected} or nothing.")
+
+
+def _check_names(values: dict[str, Any], place: str) -> None:
+    dataset, subject, sample_id = values["dataset"], values["subject"], values["sample_id"]
+    if not _DATASET.fullmatch(dataset):
+        raise DataError(f"{place}: dataset {dataset!r} may hold letters, digits, '_', '-' and '.' only.")
+    if not subject.startswith(f"{dataset}/") or not _PART.fullmatch(subject.removeprefix(f"{dataset}/")):
+        raise DataError(f"{place}: subject is {subject!r}; expected '{dataset}/<id>', where the id holds no '/'.")
+    if not sample_id.startswith(f"{subject}/") or not _PART.fullmatch(sample_id.removeprefix(f"{subject}/")):
+        raise DataError(f"{place}: sample_id is {sample_id!r}; expected '{subject}/<clip>', where <clip> holds no '/'.")
+
+
+def _check_frames(values: dict[str, Any], place: str) -> None:
+    present = [(name, values[name]) for name in ("onset", "apex", "offset") if values[name] is not None]
+    for (earlier, first), (later, second) in itertools.pairwise(present):
+        if first > second:
+            raise DataError(
+                f"{place}: {earlier} frame {first} lies after {later} frame {second}; "
+                "expected onset <= apex <= offset. Correct the annotation."
+            )
+    if values["fps"] is not None and values["fps"] <= 0:
+        raise DataError(f"{place}: fps is {values['fps']}; expected a positive number of frames per second.")
+
+
+def _check_unique(sample_ids: list[str], places: list[str]) -> None:
+    first: dict[str, str] = {}
+    for sample_id, place in zip(sample_ids, places, strict=True):
+        if sample_id in first:
+            raise DataError(
+                f"Sample {sample_id} is there twice: {first[sample_id]}; and {place}. "
+                "Every clip must be one sample; remove or rename one of the two."
+            )
+        first[sample_id] = place

@@ -1,0 +1,257 @@
+"""Adapter for flow-image trees: the 28x28 PNG layout that the public STSTNet and HTNet code reads.
+
+``<root>/<subject>/u_test/<label>/<subject>_<clip>.png``, one PNG a clip: onset-to-apex optical flow u in the red
+channel, v in the green one, optical strain in the blue one, each scaled to 0..255 over the image. Copies differ in
+details that are absorbed here: a space before ``.png``; ``s1`` or ``s01`` for one SMIC subject; a ``u_train`` folder
+that repeats every other subject's files and is not read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from preprocess.base.errors import DataError
+from preprocess.base.hashing import digest_bytes
+from preprocess.datasets import DATASETS, Adapter, RawDataset, RawFeature
+from preprocess.samples import samples_table
+
+if TYPE_CHECKING:
+    import numpy as np
+
+NAME = "flow_tree"
+LAYOUT = "<root>/<subject>/u_test/<label 0, 1 or 2>/<subject>_<clip>.png, 28x28 RGB, in PATH or one folder below it"
+FEATURE = "flow_uvs_28"
+EMOTIONS = ("negative", "positive", "surprise")
+SIZE = 28
+RECIPE: dict[str, Any] = {
+    "name": FEATURE,
+    "version": 1,
+    "source": "flow_image",
+    "steps": ["read_png", "rgb_is_u_v_strain", "channels_first"],
+    "channels": ["u", "v", "strain"],
+    "range": "8bit",
+    "dtype": "uint8",
+    "shape": [3, SIZE, SIZE],
+}
+# Only the shape of a subject's name tells the database.
+SUBJECTS = {"casme2": re.compile(r"sub\d\d"), "samm": re.compile(r"\d{3}"), "smic": re.compile(r"s\d+")}
+
+
+@dataclass(frozen=True)
+class _Clip:
+    """One PNG: where it lies, and what its place in the tree says about it."""
+
+    path: Path
+    dataset: str
+    subject: str
+    clip: str
+    label: int
+
+    @property
+    def sample_id(self) -> str:
+        return f"{self.dataset}/{self.subject}/{self.clip}"
+
+
+def detect(path: Path) -> bool:
+    """Tell whether ``path``, or a folder directly below it, holds subjects' ``u_test`` folders."""
+    return bool(_roots(path))
+
+
+def read(path: Path) -> list[RawDataset]:
+    """Read every clip of the tree at ``path`` (or one folder below it) into one dataset per database.
+
+    All images are read and checked here: they are small, and a bad one must be found before anything is written.
+    Raises DataError, which names the file or folder, for: no subjects; two trees side by side; a subject of unclear
+    database or without clips; a label folder that is not 0, 1 or 2; an image in the wrong place, unreadable, or of the
+    wrong size or type; the same clip twice; a link that leads out of ``path``.
+    """
+    roots = _roots(path)
+    if not roots:
+        raise DataError(f"{path} holds no subjects. Expected: {LAYOUT}.")
+    if len(roots) > 1:
+        names = ", ".join(str(root) for root in roots)
+        raise DataError(f"{path} holds more than one flow-image tree: {names}. Give the one that is meant.")
+    clips = list(_clips(roots[0], boundary=path.resolve()))
+    present = {clip.dataset for clip in clips}
+    return [_dataset(name, [clip for clip in clips if clip.dataset == name]) for name in SUBJECTS if name in present]
+
+
+def _dataset(name: str, clips: list[_Clip]) -> RawDataset:
+    samples = samples_table(
+        [
+            {
+                "sample_id": clip.sample_id,
+                "dataset": name,
+                "subject": f"{name}/{clip.subject}",
+                "clip": clip.clip,
+                "emotion": EMOTIONS[clip.label],
+                "origin": clip.path,
+            }
+            for clip in clips
+        ]
+    )
+    fingerprints: dict[str, str] = {}
+    tensors: dict[str, np.ndarray] = {}
+    for clip in clips:
+        content = _content(clip.path)
+        fingerprints[clip.sample_id] = digest_bytes(content)
+        tensors[clip.sample_id] = _tensor(content, clip.path)
+    feature = RawFeature(
+        recipe=RECIPE,
+        shape=(3, SIZE, SIZE),
+        dtype="uint8",
+        source_fingerprint=fingerprints.__getitem__,
+        compute=tensors.__getitem__,
+    )
+    return RawDataset(name=name, samples=samples, synthetic=False, features={FEATURE: feature})
+
+
+def _roots(path: Path) -> list[Path]:
+    """Return ``path`` if it holds subjects, else the folders directly below it that do."""
+    if _holds_subjects(path):
+        return [path]
+    return [folder for folder in _folders(path) if _holds_subjects(folder)]
+
+
+def _holds_subjects(root: Path) -> bool:
+    return any((folder / "u_test").is_dir() for folder in _folders(root))
+
+
+def _entries(folder: Path) -> list[Path]:
+    """Return what lies in a folder, sorted by name; hidden entries (``.DS_Store``, ``._x.png``) are nobody's data."""
+    try:
+        return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    except OSError as error:
+        raise DataError(f"Folder {folder} cannot be read: {error.strerror}. Check its permissions.") from error
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [entry for entry in _entries(folder) if entry.is_dir()]
+
+
+def _clips(root: Path, boundary: Path) -> Iterator[_Clip]:
+    _refuse_escape(root, boundary)
+    for folder in _folders(root):
+        tests = folder / "u_test"
+        if not tests.is_dir() and _database(folder.name) is None:
+            continue
+        _refuse_escape(folder, boundary)
+        dataset, subject = _who(folder)
+        if not tests.is_dir():
+            raise DataError(f"Subject folder {folder} has no u_test folder. Complete the copy, or remove the folder.")
+        clips = list(_clips_of(tests, dataset, subject, boundary))
+        if not clips:
+            raise DataError(f"Subject folder {tests} holds no PNG file. Complete the copy, or remove the subject.")
+        yield from clips
+
+
+def _clips_of(tests: Path, dataset: str, subject: str, boundary: Path) -> Iterator[_Clip]:
+    _refuse_escape(tests, boundary)
+    for folder in _entries(tests):
+        if not folder.is_dir():
+            if _is_png(folder):
+                raise DataError(f"{folder} lies outside a label folder; expected u_test/<0, 1 or 2>/{folder.name}.")
+            continue
+        _refuse_escape(folder, boundary)
+        label = _label(folder)
+        for path in _entries(folder):
+            _refuse_escape(path, boundary)
+            if path.is_dir():
+                raise DataError(
+                    f"{path} is a folder inside a label folder, which may hold PNG files only. Move it away."
+                )
+            if _is_png(path):
+                yield _Clip(path, dataset, subject, _clip_name(path, dataset, subject), label)
+
+
+def _is_png(path: Path) -> bool:
+    return path.suffix.lower() == ".png"
+
+
+def _refuse_escape(path: Path, boundary: Path) -> None:
+    if path.is_symlink() and not path.resolve().is_relative_to(boundary):
+        raise DataError(
+            f"{path} is a link to {path.resolve()}, outside of {boundary}. Copy the data into the tree, or give the "
+            "folder that holds both."
+        )
+
+
+def _database(name: str) -> str | None:
+    return next((dataset for dataset, shape in SUBJECTS.items() if shape.fullmatch(name)), None)
+
+
+def _subject_id(dataset: str, name: str) -> str:
+    """Return a subject's one spelling: copies write SMIC's first subject as ``s1`` or as ``s01``."""
+    return f"s{int(name[1:]):02d}" if dataset == "smic" else name
+
+
+def _who(folder: Path) -> tuple[str, str]:
+    dataset = _database(folder.name)
+    if dataset is None:
+        raise DataError(
+            f"Subject folder {folder}: its name does not tell its database. Expected a name such as sub01 "
+            "(CASME II), 006 (SAMM) or s01 (SMIC). Rename or remove it."
+        )
+    return dataset, _subject_id(dataset, folder.name)
+
+
+def _label(folder: Path) -> int:
+    if folder.name not in ("0", "1", "2"):
+        raise DataError(
+            f"Label folder {folder}: {folder.name!r} is not a label. "
+            "Expected 0 (negative), 1 (positive) or 2 (surprise)."
+        )
+    return int(folder.name)
+
+
+def _clip_name(path: Path, dataset: str, subject: str) -> str:
+    """Return the clip's name: the file's name without the subject before it and the space that copies hold after it."""
+    head, _, clip = path.stem.strip().partition("_")
+    if not clip or _database(head) != dataset or _subject_id(dataset, head) != subject:
+        raise DataError(f"{path}: the file's name does not begin with its subject. Expected {subject}_<clip>.png.")
+    recording, separator, rest = clip.partition("_")
+    if dataset == "smic" and SUBJECTS["smic"].fullmatch(recording):
+        return f"{_subject_id(dataset, recording)}{separator}{rest}"
+    return clip
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}. Restore the file from the original copy.") from error
+
+
+def _tensor(content: bytes, path: Path) -> np.ndarray:
+    """Decode a PNG into (3, 28, 28) uint8, channels u, v, strain."""
+    import cv2
+    import numpy as np
+
+    # cv2 raises on an empty buffer and returns None for any other content that it cannot decode.
+    image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if content else None
+    if image is None:
+        raise DataError(f"{path} is not a readable PNG ({len(content)} bytes). Restore it from the original copy.")
+    if image.shape != (SIZE, SIZE, 3) or image.dtype != np.uint8:
+        channels = image.shape[2] if image.ndim == 3 else 1
+        raise DataError(
+            f"{path} is {image.shape[1]}x{image.shape[0]} pixels with {channels} channel(s) of {image.dtype}; "
+            f"expected {SIZE}x{SIZE} with 3 channels of uint8 (u, v, strain)."
+        )
+    return np.ascontiguousarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB).transpose(2, 0, 1))
+
+
+DATASETS.add(
+    NAME,
+    Adapter(
+        name=NAME,
+        description="28x28 flow images (u, v, strain) of CASME II, SAMM and SMIC, as STSTNet and HTNet read them",
+        layout=LAYOUT,
+        detect=detect,
+        read=read,
+    ),
+    origin=__name__,
+)
