@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import numbers
 import re
 from collections.abc import Sequence
@@ -100,10 +99,10 @@ def _checked_row(row: dict[str, Any], place: str) -> dict[str, Any]:
 def _value(value: Any, column: str, dtype: str, place: str) -> str | int | float | None:
     import pandas as pd
 
-    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
+    if pd.api.types.is_scalar(value) and pd.isna(value):
         return None
     # Beyond 2**53 a float no longer holds every whole number, and no frame number comes near it.
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool) and abs(value) < 2**53
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool) and abs(float(value)) < 2**53
     if dtype == "string" and isinstance(value, str):
         return value
     if dtype == "Int64" and number and value == int(value):

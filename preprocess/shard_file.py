@@ -1,0 +1,81 @@
+"""One shard file: the tensors of one feature for one subject's samples, as Parquet bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from preprocess.base.errors import DataError
+from preprocess.base.hashing import canonical_json, digest, digest_bytes
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_PREFIX = "merbench."
+
+
+@dataclass(frozen=True)
+class Shard:
+    """What a shard file holds.
+
+    sample_ids : n ids. tensors : (n, ...) array of the feature's dtype, row i belonging to ``sample_ids[i]``.
+    recipe_hash : of the feature's recipe. source : fingerprint of the source bytes. content : ``content_hash``.
+    """
+
+    sample_ids: tuple[str, ...]
+    tensors: np.ndarray
+    recipe_hash: str
+    source: str
+    content: str
+
+
+def content_hash(sample_ids: Sequence[str], tensors: np.ndarray) -> str:
+    """Return a sha256 over the tensors by sample id; equal on every platform, whatever the order of the samples."""
+    portable = tensors.dtype.newbyteorder("<")
+    kind = canonical_json([tensors.dtype.name, list(tensors.shape[1:])]).encode()
+    return digest(
+        sorted(
+            [sample_id, digest_bytes(kind, tensor.astype(portable, copy=False).tobytes())]
+            for sample_id, tensor in zip(sample_ids, tensors, strict=True)
+        )
+    )
+
+
+def encode(shard: Shard, recipe: dict[str, Any]) -> bytes:
+    """Return the shard as a Parquet file: columns ``sample_id`` and ``tensor`` (a fixed-shape tensor type).
+
+    The recipe, its hash, the source fingerprint and the content hash go into the file's schema metadata.
+    """
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    facts = {"recipe_hash": shard.recipe_hash, "source": shard.source, "content": shard.content}
+    metadata = {f"{_PREFIX}{key}": value for key, value in {**facts, "recipe": canonical_json(recipe)}.items()}
+    columns = {
+        "sample_id": pa.array(shard.sample_ids, pa.string()),
+        "tensor": pa.FixedShapeTensorArray.from_numpy_ndarray(np.ascontiguousarray(shard.tensors)),
+    }
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(columns).replace_schema_metadata(metadata), sink, compression="zstd", use_dictionary=False)
+    return sink.getvalue().to_pybytes()
+
+
+def decode(content: bytes, place: str) -> Shard:
+    """Read what ``encode`` gave; DataError, which names ``place``, where the bytes are no such file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
+        metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+        return Shard(
+            sample_ids=tuple(table["sample_id"].to_pylist()),
+            tensors=table["tensor"].combine_chunks().to_numpy_ndarray(),
+            recipe_hash=metadata[f"{_PREFIX}recipe_hash"],
+            source=metadata[f"{_PREFIX}source"],
+            content=metadata[f"{_PREFIX}content"],
+        )
+    except (pa.ArrowException, OSError, KeyError, ValueError, AttributeError) as error:
+        raise DataError(f"{place} is not a readable shard ({type(error).__name__}: {error}).") from error
