@@ -123,10 +123,10 @@ def missing_folds(card: StudyCard, outcomes: Sequence[Outcome]) -> list[str]:
     return [fold.name for fold in card.folds if fold.key not in done]
 
 
-def score(card: StudyCard, outcomes: Sequence[Outcome]) -> dict[str, PartScore]:
-    """Score a complete study: part (``full`` first) -> scores over the pooled predictions of all folds.
+def pool_complete(card: StudyCard, outcomes: Sequence[Outcome]) -> Pooled:
+    """Join the predictions of all folds of a study.
 
-    Raises HonestyError where a fold is missing (there is no score of a part of a study), or where the predictions are
+    Raises HonestyError where a fold is missing (there is no score of a piece of a study), or where the predictions are
     not of the samples that the card tells.
     """
     missing = missing_folds(card, outcomes)
@@ -137,14 +137,19 @@ def score(card: StudyCard, outcomes: Sequence[Outcome]) -> dict[str, PartScore]:
             f"Missing: {', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}. Run the same command again."
         )
     pooled = pool(card, outcomes)
-    scores = {name: part_score(name, pooled.part(name)) for name in part_names(card)}
-    for name, part in scores.items():
-        _check_against_card(card, name, part)
-    return scores
+    for name in part_names(card):
+        _check_against_card(card, name, pooled.part(name))
+    return pooled
+
+
+def score(card: StudyCard, outcomes: Sequence[Outcome]) -> dict[str, PartScore]:
+    """Score a complete study: part (``full`` first) -> scores. Raises as ``pool_complete`` does."""
+    pooled = pool_complete(card, outcomes)
+    return {name: part_score(name, pooled.part(name)) for name in part_names(card)}
 
 
 def part_score(name: str, pooled: Pooled) -> PartScore:
-    """Score the predictions of one part. Honest only for a complete study: ``score`` is what checks that."""
+    """Score the predictions of one part. Honest only where ``pool_complete`` made them."""
     matrix = pooled.confusion()
 
     def by_class(values: np.ndarray) -> dict[str, float]:
@@ -208,9 +213,9 @@ def _check_labels(card: StudyCard, pooled: Pooled) -> None:
             )
 
 
-def _check_against_card(card: StudyCard, name: str, part: PartScore) -> None:
-    counts = list(part.class_counts.values())
-    found = (part.n_samples, part.n_subjects, counts)
+def _check_against_card(card: StudyCard, name: str, part: Pooled) -> None:
+    counts = part.confusion().sum(axis=1).tolist()
+    found = (len(part.sample_ids), len(set(part.subjects)), counts)
     told = (card.n_samples[name], card.n_subjects[name], list(card.class_counts[name]))
     if found != told:
         raise HonestyError(

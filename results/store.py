@@ -24,7 +24,8 @@ SCHEMA_VERSION = 1
 
 # What else may lie in a folder that becomes a store: the shards and the tracking data of the same runs.
 _NEIGHBOURS = re.compile(r"\..*|shards|mlartifacts|mlruns|mlflow\.db.*")
-_SUFFIXES = {"outcome": ".outcome.parquet", "failure": ".failure.json", "weights": ".safetensors"}
+FileKind = Literal["outcome", "failure", "weights"]
+_SUFFIXES: dict[FileKind, str] = {"outcome": ".outcome.parquet", "failure": ".failure.json", "weights": ".safetensors"}
 _REQUESTS_AT_ONCE = 16
 
 T = TypeVar("T")
@@ -32,10 +33,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class StudyState:
-    """Which folds of a study are finished, and which ended with an error and have no outcome; full fold keys."""
+    """Full keys of the folds that are finished, that ended with an error instead, and whose weights are kept."""
 
     done: frozenset[str]
     failed: frozenset[str]
+    weights: frozenset[str] = frozenset()
 
 
 def study_folder(card: StudyCard) -> str:
@@ -44,7 +46,7 @@ def study_folder(card: StudyCard) -> str:
     return "/".join(["outcomes", *map(_path_word, (card.model, card.dataset, setting)), card.key[:16]])
 
 
-def fold_file(card: StudyCard, fold_key: str, kind: Literal["outcome", "failure", "weights"]) -> str:
+def fold_file(card: StudyCard, fold_key: str, kind: FileKind) -> str:
     """Return the name of one of a fold's files relative to the root: the writer and every check call this."""
     return f"{study_folder(card)}/{_fold_file_name(fold_key, kind)}"
 
@@ -89,12 +91,14 @@ class OutcomeStore:
         return sorted(cards, key=lambda c: (c.label, c.dataset, c.task, c.protocol, c.selection, c.seed, c.key))
 
     def state(self, card: StudyCard) -> StudyState:
-        """Return which folds are done and which failed, from one listing of the study's folder."""
+        """Return which folds are done, failed, and have weights, from one listing of the study's folder."""
         names = set(self._storage.names(study_folder(card)))
-        keys = [fold.key for fold in card.folds]
-        done = frozenset(key for key in keys if _fold_file_name(key, "outcome") in names)
-        failed = frozenset(key for key in keys if _fold_file_name(key, "failure") in names)
-        return StudyState(done, failed - done)
+
+        def holding(kind: FileKind) -> frozenset[str]:
+            return frozenset(fold.key for fold in card.folds if _fold_file_name(fold.key, kind) in names)
+
+        done = holding("outcome")
+        return StudyState(done, holding("failure") - done, holding("weights"))
 
     def write_outcome(self, card: StudyCard, outcome: Outcome) -> None:
         """Write a finished fold and remove an earlier failure record of it; StoreError where it is another study's."""
@@ -156,7 +160,7 @@ class OutcomeStore:
 
     def discard(self, card: StudyCard, fold_key: str) -> None:
         """Remove a fold's outcome, failure record and weights, so that it counts as never computed."""
-        for kind in ("outcome", "failure", "weights"):
+        for kind in _SUFFIXES:
             self._storage.delete(fold_file(card, fold_key, kind))
 
     def _check_version(self) -> bool:
@@ -240,7 +244,7 @@ def _path_word(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._+-]", "_", text).strip(".")[:120] or "_"
 
 
-def _fold_file_name(fold_key: str, kind: str) -> str:
+def _fold_file_name(fold_key: str, kind: FileKind) -> str:
     return f"{fold_key[:32]}{_SUFFIXES[kind]}"
 
 

@@ -1,0 +1,144 @@
+"""The report of one study: per class, per subject, per part, and what failed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from preprocess.base.errors import UsageError, did_you_mean
+from results.bootstrap import subject_bootstrap
+from results.columns import interval, number
+from results.leaderboard import ORACLE
+from results.metrics import METRICS, precision_per_class
+from results.outcome import Failure, Outcome
+from results.scoring import PartScore, Pooled, missing_folds, part_names, part_score, pool_complete
+from results.study import StudyCard
+from results.tables import ORACLE_STAMP
+from results.text import Header, heading, paragraph, table
+
+_RESAMPLES = 1000
+_WIDTH = 100
+
+
+def study_report(
+    card: StudyCard, outcomes: Sequence[Outcome], failures: Sequence[Failure], rng: np.random.Generator
+) -> str:
+    """Return the study's report as text that ends with a newline.
+
+    A complete study shows its scores by part, class and subject; an incomplete one shows what is missing and what
+    failed, and no score. rng : for the subject bootstrap. HonestyError where outcomes contradict the card.
+    """
+    lines = [*heading(card.title), *_facts(card), ""]
+    missing = missing_folds(card, outcomes)
+    if missing:
+        done = len(card.folds) - len(missing)
+        text = f"{done}/{len(card.folds)} folds are done: no score. Missing: {', '.join(missing)}."
+        lines += [*paragraph(text, _WIDTH), ""]
+    else:
+        pooled = pool_complete(card, outcomes)
+        parts = {name: pooled.part(name) for name in part_names(card)}
+        lines += _part_lines(parts, rng)
+        for name, part in parts.items():
+            lines += _class_lines(part_score(name, part))
+        lines += _subject_lines(pooled, outcomes)
+    lines += _failure_lines(failures)
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def find_study(cards: Sequence[StudyCard], text: str) -> StudyCard:
+    """Return the study that ``text`` names: the start of its key (4 digits or more), or words of its title.
+
+    Every word must stand in the title (``ststnet casme2 last seed 1``); where several studies match, the one that has
+    the words as whole words wins. UsageError lists the candidates where none or several are left.
+    """
+    by_key = [card for card in cards if len(text) >= 4 and card.key.startswith(text.strip().lower())]
+    if len(by_key) == 1:
+        return by_key[0]
+    words = text.lower().split()
+    holding = [card for card in cards if all(word in card.title.lower() for word in words)]
+    # As parts of words, "seed 1" also finds seed 10, and "ststnet" also "ststnet[epochs=30]".
+    exact = [card for card in holding if set(words) <= set(_words(card.title))]
+    found = by_key or (exact if len(exact) == 1 else holding)
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        vocabulary = {word for card in cards for word in _words(card.title)}
+        stranger = next((word for word in words if not any(word in known for known in vocabulary)), text)
+        raise UsageError(f"No study matches {text!r}. {did_you_mean(stranger, vocabulary)}")
+    shown = "\n".join(f"  {card.key[:16]}  {card.title}" for card in found[:10])
+    more = f"\n  and {len(found) - 10} more" if len(found) > 10 else ""
+    raise UsageError(f"{len(found)} studies match {text!r}; give more words, or the start of a key:\n{shown}{more}")
+
+
+def _words(title: str) -> list[str]:
+    return re.split(r"[\s·]+", title.lower())
+
+
+def _facts(card: StudyCard) -> list[str]:
+    facts = [f"study {card.key[:16]}", f"{len(card.folds)} folds"]
+    if card.synthetic:
+        facts.append("SYNTHETIC DATA")
+    if card.selection == ORACLE:
+        facts.append(f"oracle = {ORACLE_STAMP}")
+    settings = ", ".join(f"{name}={value}" for name, value in sorted(card.hyperparameters.items()))
+    return [", ".join(facts), *paragraph(f"hyper-parameters: {settings or 'none'}", _WIDTH)]
+
+
+def _part_lines(parts: dict[str, Pooled], rng: np.random.Generator) -> list[str]:
+    headers: list[Header] = [("part", "left"), ("n", "right"), ("subjects", "right"), ("UF1", "right")]
+    headers += [("95% CI", "left"), ("UAR", "right"), ("95% CI", "left"), ("acc", "right"), ("wF1", "right")]
+    rows = []
+    for name, part in parts.items():
+        score = part_score(name, part)
+        matrices = part.confusion_by_subject()[1][np.newaxis]
+        shown = []
+        for metric in ("uf1", "uar"):
+            low, high = subject_bootstrap(matrices, METRICS.get(metric), _RESAMPLES, rng)
+            shown += [number(score.metrics[metric]), interval(low, high)]
+        rest = [number(score.metrics[metric]) for metric in ("accuracy", "weighted_f1")]
+        rows.append([name, str(score.n_samples), str(score.n_subjects), *shown, *rest])
+    return [*table(headers, rows), ""]
+
+
+def _class_lines(score: PartScore) -> list[str]:
+    names = list(score.class_counts)
+    headers: list[Header] = [("true class", "left"), ("n", "right"), ("precision", "right"), ("recall", "right")]
+    headers += [("F1", "right"), *((f"as {name}", "right") for name in names)]
+    precision = precision_per_class(score.confusion)
+    rows = [
+        [
+            *(name, str(score.class_counts[name]), number(float(precision[place]))),
+            *(number(score.recall_per_class[name]), number(score.f1_per_class[name])),
+            *(str(count) for count in score.confusion[place].tolist()),
+        ]
+        for place, name in enumerate(names)
+    ]
+    absent = [f"! no sample of class {name!r}: it counts as F1 = 0 and recall = 0" for name in score.absent]
+    return [f"{score.part}: per class, and the confusion matrix", *table(headers, rows), *absent, ""]
+
+
+def _subject_lines(pooled: Pooled, outcomes: Sequence[Outcome]) -> list[str]:
+    epochs: dict[str, set[int]] = {}
+    for outcome in outcomes:
+        for subject in outcome.subjects:
+            epochs.setdefault(subject, set()).add(outcome.selected_epoch)
+    headers: list[Header] = [("subject", "left"), ("n", "right"), ("correct", "right"), ("acc", "right")]
+    headers += [("epoch", "right")]
+    rows = []
+    for subject, matrix in zip(*pooled.confusion_by_subject(), strict=True):
+        n, correct = int(matrix.sum()), int(np.trace(matrix))
+        selected = ",".join(map(str, sorted(epochs[subject])))
+        rows.append([subject, str(n), str(correct), number(correct / n), selected])
+    return ["per subject (epoch: the one whose weights were scored, 0 for estimators)", *table(headers, rows), ""]
+
+
+def _failure_lines(failures: Sequence[Failure]) -> list[str]:
+    if not failures:
+        return []
+    lines = [f"failed folds: {len(failures)}"]
+    for failure in failures:
+        last = failure.traceback.strip().splitlines()[-1:] or [failure.error]
+        lines += paragraph(f"! {failure.fold}: {last[0]}", _WIDTH)
+    return [*lines, "Run again with --overwrite failed once the cause is mended.", ""]

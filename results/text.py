@@ -1,0 +1,84 @@
+"""Plain-text tables and paragraphs that fit a terminal and never lose a digit."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import textwrap
+from collections.abc import Sequence
+from typing import Literal
+
+from rich.cells import cell_len, chop_cells
+
+Justify = Literal["left", "right"]
+Header = tuple[str, Justify]
+
+_GAP = "  "
+
+
+def terminal_width(width: int | None) -> int:
+    """Return the width to print at: as given, or that of the terminal, or 100 characters where there is none."""
+    return width or shutil.get_terminal_size((100, 24)).columns
+
+
+def natural_widths(headers: Sequence[Header], rows: Sequence[Sequence[str]]) -> list[int]:
+    """Return how many characters each column takes to show its header and every cell on one line."""
+    return [max(map(cell_len, cells)) for cells in zip([text for text, _ in headers], *rows, strict=True)]
+
+
+def fitted_widths(headers: Sequence[Header], rows: Sequence[Sequence[str]], width: int, elastic: int) -> list[int]:
+    """Return natural widths with one column, the ``elastic``-th, narrowed so that the table fits ``width``.
+
+    The column keeps at least 12 characters: a narrower terminal shows long lines, never cut numbers.
+    """
+    widths = natural_widths(headers, rows)
+    excess = sum(widths) + len(_GAP) * (len(widths) - 1) - width
+    widths[elastic] = max(widths[elastic] - max(excess, 0), min(widths[elastic], 12))
+    return widths
+
+
+def table(headers: Sequence[Header], rows: Sequence[Sequence[str]], widths: Sequence[int] | None = None) -> list[str]:
+    """Return the lines of a table: headers, a rule, rows. Cells wider than their column go on below.
+
+    headers : text and the side its column is aligned to. widths : characters a column; natural ones where None.
+    """
+    widths = widths or natural_widths(headers, rows)
+    sides = [side for _, side in headers]
+    lines = [_line([text for text, _ in headers], widths, sides), "─" * (sum(widths) + len(_GAP) * (len(widths) - 1))]
+    for row in rows:
+        pieces = [_folded(cell, width) for cell, width in zip(row, widths, strict=True)]
+        for level in range(max(map(len, pieces))):
+            cells = [piece[level] if level < len(piece) else "" for piece in pieces]
+            lines.append(_line(cells, widths, sides))
+    return lines
+
+
+def paragraph(text: str, width: int) -> list[str]:
+    """Return the lines of a text, broken between words."""
+    return textwrap.wrap(text, max(width, 20), break_long_words=False, break_on_hyphens=False) or [""]
+
+
+def heading(text: str) -> list[str]:
+    """Return the lines of an underlined heading."""
+    return [text, "=" * cell_len(text)]
+
+
+def _folded(text: str, width: int) -> list[str]:
+    """Return the text in pieces of at most ``width``, broken before ``[`` and behind commas and blanks where it can."""
+    if cell_len(text) <= width:
+        return [text]
+    pieces = [""]
+    for word in re.split(r"(?<=[, ])|(?=\[)", text):
+        if cell_len(pieces[-1] + word.rstrip()) <= width:
+            pieces[-1] += word
+        else:
+            pieces += chop_cells(word, width)
+    return [piece.rstrip() for piece in pieces if piece]
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], sides: Sequence[Justify]) -> str:
+    padded = []
+    for cell, width, side in zip(cells, widths, sides, strict=True):
+        blank = " " * (width - cell_len(cell))
+        padded.append(blank + cell if side == "right" else cell + blank)
+    return _GAP.join(padded).rstrip()
