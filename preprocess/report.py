@@ -1,0 +1,71 @@
+"""The dataset report: what a dataset holds, in a few lines, before anything is computed from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from preprocess.base.errors import DataError
+from preprocess.tasks import TASKS, Task, labels
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Feature(Protocol):
+    """What the report tells of a feature: ``RawFeature`` and ``FeatureInfo`` both have it."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one sample's tensor."""
+
+    @property
+    def dtype(self) -> str:
+        """Data type of the tensor's values."""
+
+
+def report(samples: pd.DataFrame, features: Mapping[str, Feature]) -> list[str]:
+    """Return the report of one dataset, one line a fact.
+
+    samples : a samples table. features : the dataset's features by name, prepared or not.
+    The lines give rows and subjects, samples per subject, class counts for every registered task, missing frame
+    numbers, repaired cells with what was mended, and each feature's type.
+    """
+    sizes = samples.groupby("subject").size()
+    lines = [
+        f"{' + '.join(sorted(samples['dataset'].unique()))}: {len(samples)} samples, {len(sizes)} subjects "
+        f"({sizes.min()} to {sizes.max()} samples each)"
+    ]
+    lines += [f"  task {name}: {_class_counts(task, samples)}" for name, task in TASKS.items()]
+    lines.append(f"  frames: {_missing_frames(samples)}")
+    lines += _repairs(samples)
+    for name, feature in sorted(features.items()):
+        lines.append(f"  feature {name}: {feature.dtype} {'x'.join(str(size) for size in feature.shape)}")
+    return lines
+
+
+def _class_counts(task: Task, samples: pd.DataFrame) -> str:
+    try:
+        index = labels(task, samples)
+    except DataError as error:
+        return f"cannot be used here. {error}"
+    counts = [f"{name} {(index == number).sum()}" for number, name in enumerate(task.classes)]
+    left_out = int((index < 0).sum())
+    return ", ".join(counts) + (f"; {left_out} samples without a class" if left_out else "")
+
+
+def _missing_frames(samples: pd.DataFrame) -> str:
+    missing = {name: int(samples[name].isna().sum()) for name in ("onset", "apex", "offset")}
+    if not any(missing.values()):
+        return "onset, apex and offset are all known"
+    if all(count == len(samples) for count in missing.values()):
+        return "onset, apex and offset are unknown for all samples"
+    return ", ".join(f"{name} missing for {count}" for name, count in missing.items() if count)
+
+
+def _repairs(samples: pd.DataFrame) -> list[str]:
+    mended = samples[samples["repaired"].notna()]
+    if mended.empty:
+        return ["  repaired: nothing"]
+    cells = zip(mended["sample_id"], mended["repaired"], strict=True)
+    return [f"  repaired: {len(mended)} samples", *(f"    {sample_id}: {what}" for sample_id, what in cells)]
