@@ -1,0 +1,26 @@
+"""Small flow images that a model must be able to tell apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+CORNERS = ((8, 8), (8, 20), (20, 8), (20, 20), (14, 14))
+
+
+@pytest.fixture
+def easy_flow() -> Callable[..., tuple[np.ndarray, np.ndarray]]:
+    """Return a maker of flow images (n, 3, 28, 28) float32 in 0..255 and labels: each class moves its own corner."""
+
+    def make(n: int, n_classes: int = 3, noise: float = 20.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng(seed)
+        y = np.arange(n, dtype=np.int64) % n_classes
+        x = 120 + noise * rng.standard_normal((n, 3, 28, 28))
+        for image, label in zip(x, y, strict=True):
+            row, column = CORNERS[label]
+            image[:, row - 4 : row + 4, column - 4 : column + 4] += 90
+        return x.clip(0, 255).astype(np.float32), y
+
+    return make

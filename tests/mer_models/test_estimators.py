@@ -1,0 +1,168 @@
+"""What the harness relies on, for every classical estimator of the registry, and what the two built-in ones compute."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from mer_models.registry import MODELS, ModelInfo
+from preprocess.base.errors import DataError, UsageError
+
+ESTIMATORS = [name for name, info in MODELS.items() if info.kind == "estimator"]
+
+
+@pytest.fixture(params=ESTIMATORS)
+def info(request: pytest.FixtureRequest) -> ModelInfo:
+    return MODELS.get(request.param)
+
+
+def fitted(info: ModelInfo, x: np.ndarray, y: np.ndarray, n_classes: int = 3, **params: Any) -> Any:
+    estimator = info.build(n_classes=n_classes, **params)
+    estimator.fit(x, y=y, rng=np.random.default_rng(0))
+    return estimator
+
+
+@pytest.mark.parametrize("n", [1, 7])
+def test_scores_are_finite_float32(info: ModelInfo, easy_flow: Any, n: int) -> None:
+    estimator = fitted(info, *easy_flow(30))
+    scores = estimator.scores(easy_flow(n, seed=1)[0])
+    assert scores.shape == (n, 3)
+    assert scores.dtype == np.float32
+    assert np.isfinite(scores).all()
+
+
+def test_a_second_fit_gives_the_same_bits(info: ModelInfo, easy_flow: Any) -> None:
+    test = easy_flow(9, seed=1)[0]
+    first, again = (fitted(info, *easy_flow(30, noise=90)).scores(test) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+
+
+def test_a_refitted_estimator_forgets_the_first_fit(info: ModelInfo, easy_flow: Any) -> None:
+    test = easy_flow(9, seed=1)[0]
+    estimator = fitted(info, *easy_flow(30, noise=90))
+    x, y = easy_flow(24, noise=90, seed=5)
+    estimator.fit(x, y=y, rng=np.random.default_rng(0))
+    np.testing.assert_array_equal(estimator.scores(test), fitted(info, x, y).scores(test))
+
+
+@pytest.mark.parametrize("classes", [(0, 1, 2), (0, 2), (1,)])
+def test_stored_state_scores_to_the_same_bits(
+    info: ModelInfo, easy_flow: Any, tmp_path: Path, classes: tuple[int, ...]
+) -> None:
+    x, y = easy_flow(30, noise=90)
+    kept = np.isin(y, classes)
+    estimator = fitted(info, x[kept], y[kept])
+    save_file(estimator.state(), tmp_path / "weights.safetensors")
+    loaded = info.build(n_classes=3)
+    loaded.load_state(load_file(tmp_path / "weights.safetensors"))
+    test = easy_flow(12, noise=90, seed=1)[0]
+    assert loaded.scores(test).tobytes() == estimator.scores(test).tobytes()
+
+
+def test_a_foreign_state_is_refused_by_name(info: ModelInfo) -> None:
+    with pytest.raises(DataError, match=rf"given to {info.name} hold other, but"):
+        info.build(n_classes=3).load_state({"other": np.zeros(3)})
+
+
+@pytest.mark.parametrize("classes", [(0, 2), (1,)])
+def test_a_class_without_training_samples_is_never_predicted(
+    info: ModelInfo, easy_flow: Any, classes: tuple[int, ...]
+) -> None:
+    x, y = easy_flow(30)
+    kept = np.isin(y, classes)
+    scores = fitted(info, x[kept], y[kept]).scores(easy_flow(30, seed=1)[0])
+    assert np.isfinite(scores).all()
+    assert set(scores.argmax(axis=1)) <= set(classes)
+
+
+def test_a_sample_does_not_see_its_neighbours(info: ModelInfo, easy_flow: Any) -> None:
+    estimator = fitted(info, *easy_flow(30, noise=90))
+    test = easy_flow(9, noise=90, seed=1)[0]
+    alone = np.concatenate([estimator.scores(sample[None]) for sample in test])
+    np.testing.assert_array_equal(estimator.scores(test), alone)
+
+
+def test_the_input_is_left_as_it_was(info: ModelInfo, easy_flow: Any) -> None:
+    x, y = easy_flow(12)
+    x.setflags(write=False)
+    y.setflags(write=False)
+    fitted(info, x, y).scores(x)
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [([2, 2, 1], 2), ([1, 2, 2, 1], 1), ([0, 1, 2], 0)],
+    ids=["most frequent", "tie of 1 and 2", "tie of all"],
+)
+def test_majority_predicts_the_most_frequent_class(labels: list[int], expected: int) -> None:
+    x = np.zeros((len(labels), 3, 28, 28), dtype=np.float32)
+    estimator = fitted(MODELS.get("majority"), x, np.array(labels))
+    scores = estimator.scores(x[:2])
+    np.testing.assert_allclose(scores[0], [labels.count(label) / len(labels) for label in range(3)])
+    assert (scores.argmax(axis=1) == expected).all()
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 5])
+@pytest.mark.parametrize("params", [{}, {"kernel": "linear", "C": 0.01}, {"gamma": 0.001}, {"gamma": "auto"}])
+def test_flow_svm_scores_as_scikit_learn(easy_flow: Any, n_classes: int, params: dict[str, Any]) -> None:
+    from sklearn.svm import SVC
+
+    x, y = easy_flow(60, n_classes, noise=150)
+    test = easy_flow(40, n_classes, noise=150, seed=1)[0]
+    scores = fitted(MODELS.get("flow_svm"), x, y, n_classes, **params).scores(test)
+
+    reference = SVC(**{"C": 28.0, **params}, break_ties=n_classes > 2).fit(x.reshape(60, -1) / 255.0, y)
+    flat = test.reshape(40, -1) / 255.0
+    decision = reference.decision_function(flat)
+    if n_classes == 2:
+        confidence = decision / (3 * (np.abs(decision) + 1))
+        decision = np.stack([(decision <= 0) - confidence, (decision > 0) + confidence], axis=1)
+    np.testing.assert_allclose(scores, decision, atol=1e-4)
+    predicted = scores.argmax(axis=1)
+    np.testing.assert_array_equal(predicted, reference.predict(flat))
+    assert len(np.unique(predicted)) == n_classes, "a test in which every sample gets one class would prove nothing"
+
+
+def test_flow_svm_scores_real_flow_as_scikit_learn(megc2019_flow: Path) -> None:
+    import cv2
+    from sklearn.svm import SVC
+
+    files = sorted(megc2019_flow.glob("three_norm_u_v_os/*/u_test/*/*.png"))[::4]
+    x = np.stack([cv2.imread(str(path)).transpose(2, 0, 1) for path in files]).astype(np.float32)
+    y = np.array([int(path.parent.name) for path in files])
+    train = np.arange(len(files)) % 3 > 0
+    scores = fitted(MODELS.get("flow_svm"), x[train], y[train]).scores(x[~train])
+    flat = x.reshape(len(x), -1) / 255.0
+    reference = SVC(C=28.0, break_ties=True).fit(flat[train], y[train])
+    np.testing.assert_allclose(scores, reference.decision_function(flat[~train]), atol=1e-4)
+    np.testing.assert_array_equal(scores.argmax(axis=1), reference.predict(flat[~train]))
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"C": 0.0}, r"flow_svm\.C is 0\.0, but must be a number above 0.*--set flow_svm\.C="),
+        ({"kernel": "polynomial"}, r"flow_svm\.kernel is 'polynomial', but must be one of: rbf, linear"),
+        ({"gamma": "wide"}, r"flow_svm\.gamma is 'wide', but must be scale, auto or a number above 0"),
+        ({"gamma": -1.0}, r"flow_svm\.gamma is -1\.0"),
+    ],
+)
+def test_flow_svm_refuses_settings_it_cannot_obey(params: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        MODELS.get("flow_svm").build(n_classes=3, **params)
+
+
+def test_flow_svm_takes_a_number_given_as_text(easy_flow: Any) -> None:
+    x, y = easy_flow(30, noise=90)
+    info = MODELS.get("flow_svm")
+    np.testing.assert_array_equal(fitted(info, x, y, gamma="0.01").scores(x), fitted(info, x, y, gamma=0.01).scores(x))
+
+
+def test_flow_svm_fits_images_without_any_variance() -> None:
+    x = np.full((6, 3, 28, 28), 128, dtype=np.float32)
+    scores = fitted(MODELS.get("flow_svm"), x, np.arange(6) % 3).scores(x)
+    assert np.isfinite(scores).all()
