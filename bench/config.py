@@ -26,7 +26,8 @@ class RunConfig(BaseModel):
 
     data : sources as ``PATH`` or ``ADAPTER=PATH``; empty for the embedded synthetic default.
     preset : None chooses ``quick`` for the synthetic default and ``full`` for real data.
-    epochs : overrides the preset's and every recipe's epochs.
+    epochs : overrides the preset's and every recipe's epochs. workers : most packs at a time (None: as many as fit).
+    tracking_uri : of an MLflow server or database; ``off`` for none. device : ``auto`` takes GPUs where there are any.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -47,6 +48,7 @@ class RunConfig(BaseModel):
     overwrite: Overwrite = "missing"
     keep_weights: bool = False
     workers: int | None = Field(default=None, ge=1)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
 
     @field_validator("seeds")
     @classmethod
@@ -78,7 +80,9 @@ def load_config(file: Path | None, options: dict[str, Any]) -> RunConfig:
     origin = dict.fromkeys(values, f"{file}")
     for key, value in options.items():
         if value is not None:
-            values[key] = {**values.get(key, {}), **value} if key == "set" and isinstance(values.get(key), dict) else value
+            values[key] = (
+                {**values.get(key, {}), **value} if key == "set" and isinstance(values.get(key), dict) else value
+            )
             origin[key] = "the command line"
     unknown = [key for key in values if key not in RunConfig.model_fields]
     if unknown:

@@ -39,8 +39,8 @@ class Fold:
             if shared:
                 raise HonestyError(
                     f"Fold {self.name!r}: subject {shared[0]!r} is in {first} and in {second}"
-                    f"{f' (and {len(shared) - 1} more)' if len(shared) > 1 else ''}. A fold must be scored on people it "
-                    "has not seen; mend the protocol that made this fold."
+                    f"{f' (and {len(shared) - 1} more)' if len(shared) > 1 else ''}. A fold must be scored on "
+                    "people it has not seen; mend the protocol that made this fold."
                 )
         if not len(self.train) or not len(self.test):
             raise HonestyError(f"Fold {self.name!r} has {len(self.train)} training and {len(self.test)} test samples.")

@@ -84,7 +84,7 @@ def run_pack(
     done = {card.selection: store.state(card).done for card in training.cards}
     jobs, number_of = [], {}
     for number in fold_numbers:
-        _verify(training, number, folds[number], data)
+        verify_fold(training, number, folds[number], data)
         wanted = [card for card in training.cards if card.folds[number].key not in done[card.selection]]
         if wanted:
             jobs.append(FoldJob(folds[number], tuple(card.selection for card in wanted)))
@@ -116,19 +116,18 @@ def run_pack(
         yield (0, 1) if failed else (1, 0)
 
 
-def _verify(training: Training, number: int, fold: Fold, data: StudyData) -> None:
+def verify_fold(training: Training, number: int, fold: Fold, data: StudyData) -> None:
+    """Raise HonestyError when a fold worked out here does not hold the samples that its key on the card stands for."""
     ids = ids_digest(fold, data)
     for card in training.cards:
         if fold_key(card.key, ids) != card.folds[number].key:
             raise HonestyError(
-                f"Fold {number} ({fold.name!r}) of {card.title} has other samples here than in the plan. The driver and "
-                "its workers run different code or data: give all nodes the same version."
+                f"Fold {number} ({fold.name!r}) of {card.title} has other samples here than in the plan. "
+                "The driver and its workers run different code or data: give all nodes the same version."
             )
 
 
-def _outcome(
-    card: StudyCard, number: int, fold: Fold, data: StudyData, result: Any, device: str
-) -> Outcome:
+def _outcome(card: StudyCard, number: int, fold: Fold, data: StudyData, result: Any, device: str) -> Outcome:
     return Outcome(
         key=card.folds[number].key,
         study_key=card.key,

@@ -1,0 +1,206 @@
+"""The command line: one verb a function. Heavy imports stay inside the verbs, so that --help answers at once."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from preprocess.base.errors import MerError
+
+app = typer.Typer(
+    name="merbench",
+    help="Leak-free leave-one-subject-out benchmarks of micro-expression recognition models.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _names(text: str) -> Any:
+    return typer.Option(help=f"{text} Repeat the option or separate with commas; shell patterns work.")
+
+
+Data = Annotated[
+    list[str] | None,
+    typer.Option("--data", metavar="[ADAPTER=]PATH", help="A database on disk; repeat for more. Default: synthetic."),
+]
+Datasets = Annotated[list[str] | None, _names("Datasets to use, of those in the data.")]
+Models = Annotated[list[str] | None, _names("Models to run (`merbench list models`).")]
+Tasks = Annotated[list[str] | None, _names("Label schemes.")]
+Protocols = Annotated[list[str] | None, _names("Rules that split samples into folds.")]
+Selections = Annotated[list[str] | None, _names("Which epoch is scored: last, validation, oracle.")]
+Seeds = Annotated[list[str] | None, typer.Option(help="Replicates, for example 0,1,2.")]
+Epochs = Annotated[int | None, typer.Option(help="Epochs of every network, instead of its paper's recipe.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="MODEL.KEY=VALUE", help="One hyper-parameter; repeat for more.")
+]
+PresetName = Annotated[str | None, typer.Option("--preset", help="smoke (2 epochs), quick (60 at most) or full.")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file of the same keys; the command line wins.")]
+Results = Annotated[str | None, typer.Option(help="Results folder or URI (s3://...). Default: runs")]
+TrackingUri = Annotated[
+    str | None, typer.Option(help="MLflow server or database; `off` for none. Default: SQLite beside the results.")
+]
+Address = Annotated[str | None, typer.Option(help="Ray cluster to run on. Default: RAY_ADDRESS, else a local Ray.")]
+Overwrite = Annotated[str | None, typer.Option(help="What to train: missing (default), failed too, or all again.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and train nothing.")]
+KeepWeights = Annotated[bool | None, typer.Option("--keep-weights", help="Store each fold's weights (safetensors).")]
+Workers = Annotated[int | None, typer.Option(help="Packs trained at a time. Default: as many as the cluster fits.")]
+Device = Annotated[str | None, typer.Option(help="auto (default), cpu or cuda.")]
+StoreDir = Annotated[str, typer.Option("--results", help="Results folder or URI.")]
+
+
+@app.command()
+def run(
+    data: Data = None,
+    datasets: Datasets = None,
+    models: Models = None,
+    tasks: Tasks = None,
+    protocols: Protocols = None,
+    selection: Selections = None,
+    seeds: Seeds = None,
+    epochs: Epochs = None,
+    settings: Settings = None,
+    preset: PresetName = None,
+    config: ConfigFile = None,
+    results: Results = None,
+    tracking_uri: TrackingUri = None,
+    address: Address = None,
+    overwrite: Overwrite = None,
+    dry_run: DryRun = False,
+    keep_weights: KeepWeights = None,
+    workers: Workers = None,
+    device: Device = None,
+) -> None:
+    """Train what is missing and print the leaderboard. Stopped at any point, the same command goes on from there."""
+    from bench.config import load_config, parse_settings
+
+    lists = {"datasets": datasets, "models": models, "tasks": tasks, "protocols": protocols, "selection": selection}
+    options: dict[str, Any] = {name: _split(value) for name, value in lists.items()}
+    options |= {
+        "data": data or None,
+        "seeds": _integers(seeds),
+        "epochs": epochs,
+        "set": parse_settings(settings) if settings else None,
+        "preset": preset,
+        "results": results,
+        "tracking_uri": tracking_uri,
+        "address": address,
+        "overwrite": overwrite,
+        "keep_weights": keep_weights,
+        "workers": workers,
+        "device": device,
+    }
+    loaded = load_config(config, options)
+    from bench import runner
+
+    raise typer.Exit((runner.dry_run if dry_run else runner.run)(loaded, Console(width=_width())))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def plan(context: typer.Context) -> None:
+    """Print the studies and folds that `merbench run` with the same options would train."""
+    main(["run", "--dry-run", *context.args])
+
+
+@app.command("list")
+def list_command(
+    kind: Annotated[str, typer.Argument(help="models, datasets, tasks, protocols, selections or metrics")] = "models",
+) -> None:
+    """List what is registered."""
+    from bench.listing import listing
+
+    typer.echo(listing(kind))
+
+
+@app.command()
+def status(results: StoreDir = "runs") -> None:
+    """Show how many folds of each study are done, failed and missing."""
+    from bench import reading
+
+    typer.echo(reading.status(results))
+
+
+@app.command()
+def leaderboard(
+    results: StoreDir = "runs",
+    format: Annotated[str, typer.Option(help="table, json, csv, md or latex.")] = "table",
+    all: Annotated[bool, typer.Option("--all", help="Also studies that newer code or data has replaced.")] = False,
+) -> None:
+    """Score the store's studies from their pooled predictions and rank them."""
+    from bench import reading
+
+    typer.echo(reading.leaderboard(results, format, all, _width()), nl=False)
+
+
+@app.command()
+def report(
+    study: Annotated[list[str], typer.Argument(help="A study: the start of its key, or words of its title.")],
+    results: StoreDir = "runs",
+) -> None:
+    """Print a study's per-class and per-subject report."""
+    from bench import reading
+
+    typer.echo(reading.report(results, " ".join(study)))
+
+
+@app.command("test")
+def test_command(
+    data: Data = None,
+    study: Annotated[
+        list[str] | None, typer.Argument(help="Studies to score again; default: all with weights.")
+    ] = None,
+    results: StoreDir = "runs",
+) -> None:
+    """Score studies again from their stored weights (--keep-weights) and compare with the stored predictions."""
+    from bench.retest import retest
+
+    raise typer.Exit(retest(data or [], " ".join(study or []), results, typer.echo))
+
+
+@app.command()
+def sync(
+    results: StoreDir = "runs",
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Show the store in MLflow: what a server that was down has missed, without doubles."""
+    from bench import reading
+
+    raise typer.Exit(reading.sync(results, tracking_uri, typer.echo))
+
+
+@app.command()
+def doctor(results: StoreDir = "runs", tracking_uri: TrackingUri = None) -> None:
+    """Check this machine: packages, cores, GPUs, results folder, tracking."""
+    from bench.doctor import examine
+
+    raise typer.Exit(examine(results, tracking_uri, typer.echo))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and leave with its exit status: 0 done, 1 some folds failed, 2 usage or data error."""
+    try:
+        app(args=arguments, prog_name="merbench")
+    except MerError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+
+
+def _split(values: list[str] | None) -> list[str] | None:
+    if not values:
+        return None
+    return [name.strip() for value in values for name in value.split(",") if name.strip()]
+
+
+def _integers(values: list[str] | None) -> list[Any] | None:
+    words = _split(values)
+    return None if words is None else [int(word) if word.lstrip("-").isdigit() else word for word in words]
+
+
+def _width() -> int | None:
+    """Where there is no terminal, lines are as long as their content: logs should not be folded."""
+    return None if sys.stdout.isatty() else 160

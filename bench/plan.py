@@ -1,0 +1,330 @@
+"""The plan of a run: which studies, which folds, what the store holds already, and what is left to train."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench import hyperparameters
+from bench.config import RunConfig
+from bench.data import StudyData, assemble
+from bench.folds import Fold
+from bench.protocols import PROTOCOLS, Protocol
+from bench.selection import SELECTIONS
+from bench.training import Training, ids_digest, make_folds
+from mer_models.registry import MODELS, ModelInfo
+from preprocess.base.errors import DataError, UsageError
+from preprocess.base.hashing import code_fingerprint, digest
+from preprocess.shards import PreparedDataset
+from preprocess.tasks import TASKS, Task
+from results.store import OutcomeStore
+from results.study import FoldCard, StudyCard, fold_key
+
+_ROOM = Path(__file__).parent
+ENGINE_SOURCES = tuple(_ROOM / name for name in ("engine.py", "networks.py", "selection.py", "folds.py"))
+"""Files whose code decides a fold's numbers whatever the model; they count in every study's key."""
+
+
+@dataclass
+class PlannedStudy:
+    """A study of the plan and what the store holds of it. reason : why it is computed although a like one is there.
+
+    done : folds whose outcome is there and whole (and its weights, where they are to be kept); none with
+    ``--overwrite all``. damaged : a message per outcome file that is not whole.
+    """
+
+    card: StudyCard
+    done: frozenset[str] = frozenset()
+    failed: frozenset[str] = frozenset()
+    damaged: list[str] = field(default_factory=list)
+    reason: str = ""
+
+
+@dataclass
+class PlannedTraining:
+    """A training of the plan, its studies, and the numbers of the folds to train now."""
+
+    training: Training
+    studies: list[PlannedStudy]
+    todo: list[int]
+
+
+@dataclass
+class Plan:
+    """Everything a run is about to do.
+
+    data : key -> the arrays that its trainings are cut from. notes : what was asked for and is not planned, and why.
+    """
+
+    trainings: list[PlannedTraining]
+    data: dict[str, StudyData] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def studies(self) -> list[PlannedStudy]:
+        """All studies, in plan order."""
+        return [study for training in self.trainings for study in training.studies]
+
+    @property
+    def cards(self) -> list[StudyCard]:
+        """The cards of all studies, in plan order."""
+        return [study.card for study in self.studies]
+
+    def packs(self, slots: int) -> Iterator[tuple[int, list[int]]]:
+        """Yield (training number, fold numbers) lazily: what one Ray Tune trial trains.
+
+        A pack is at most what the model's resources say, and small enough that ``slots`` workers all get one.
+        """
+        for number, planned in enumerate(self.trainings):
+            most = MODELS.get(planned.training.model).resources.pack
+            size = max(1, min(most, -(-len(planned.todo) // max(1, slots))))
+            for start in range(0, len(planned.todo), size):
+                yield number, planned.todo[start : start + size]
+
+
+def make_plan(
+    config: RunConfig,
+    prepared: Sequence[PreparedDataset],
+    store: OutcomeStore | None,
+    progress: Callable[[int], None] | None = None,
+) -> Plan:
+    """Work out all studies of ``config`` over the prepared datasets and compare them with the store.
+
+    store : None where there is none yet (a dry run). progress(n) is called with the number of studies planned so far.
+    Raises UsageError for unknown names and DataError for a study that cannot be run honestly (a class that no training
+    subject shows, a single subject).
+    """
+    models = MODELS.select(config.models)
+    resolved = hyperparameters.resolve(config, models)
+    selections = SELECTIONS.select(config.selection)
+    protocols = [PROTOCOLS.get(name) for name in PROTOCOLS.select(config.protocols)]
+    tasks = [TASKS.get(name) for name in TASKS.select(config.tasks)]
+    builder = _Builder(config, list(prepared), store)
+    for protocol, group in _groups(protocols, list(prepared), builder.plan.notes):
+        for task in tasks:
+            for model in models:
+                for seed in config.seeds:
+                    builder.add(MODELS.get(model), resolved[model], task, protocol, group, selections, seed)
+                    if progress:
+                        progress(len(builder.plan.studies))
+    return builder.plan
+
+
+def _groups(
+    protocols: list[Protocol], prepared: list[PreparedDataset], notes: list[str]
+) -> Iterator[tuple[Protocol, list[PreparedDataset]]]:
+    for protocol in protocols:
+        if not protocol.composite:
+            yield from ((protocol, [dataset]) for dataset in prepared)
+        elif len(prepared) > 1 or len(protocols) == 1:
+            yield protocol, prepared
+        else:
+            notes.append(
+                f"Protocol {protocol.name} left out: it merges datasets, and only {prepared[0].name} is given."
+            )
+
+
+class _Builder:
+    """Collects trainings; keeps what studies have in common so that it is worked out once."""
+
+    def __init__(self, config: RunConfig, prepared: list[PreparedDataset], store: OutcomeStore | None) -> None:
+        self.plan = Plan([])
+        self._config = config
+        self._store = store
+        self._stored = store.cards() if store else []
+        self._fingerprints = {dataset.name: dataset.fingerprint for dataset in prepared}
+        self._folds: dict[tuple[Any, ...], tuple[list[Fold], list[str]]] = {}
+        self._engine_code = code_fingerprint(ENGINE_SOURCES)
+        self._model_code: dict[str, str] = {}
+
+    def add(
+        self,
+        info: ModelInfo,
+        values: dict[str, Any],
+        task: Task,
+        protocol: Protocol,
+        group: list[PreparedDataset],
+        selections: list[str],
+        seed: int,
+    ) -> None:
+        """Plan the studies of one model, task, protocol, dataset group and seed, one training a validation split."""
+        key, data = self._data(info, task, group)
+        for validate in (False, True):
+            chosen = [name for name in selections if (SELECTIONS.get(name).watches == "validation") == validate]
+            if not chosen:
+                continue
+            folds, ids = self._make_folds(key, protocol, info.name, validate, seed, data)
+            cards = tuple(
+                self._card(info, values, task, protocol, group, selection, seed, data, folds, ids)
+                for selection in chosen
+            )
+            studies = [self._compare(card) for card in cards]
+            training = Training(cards, key, self._config.keep_weights)
+            self.plan.trainings.append(PlannedTraining(training, studies, self._todo(studies)))
+
+    def _data(self, info: ModelInfo, task: Task, group: list[PreparedDataset]) -> tuple[str, StudyData]:
+        key = "|".join(["+".join(d.name for d in group), task.name, *info.features])
+        if key not in self.plan.data:
+            self.plan.data[key] = assemble(group, task, info.features)
+        return key, self.plan.data[key]
+
+    def _make_folds(
+        self, data_key: str, protocol: Protocol, model: str, validate: bool, seed: int, data: StudyData
+    ) -> tuple[list[Fold], list[str]]:
+        # Without a validation split the rows depend on neither model nor seed, so their digests are shared.
+        folds = make_folds(protocol.name, model, validate, seed, data)
+        shared = (data_key, protocol.name) if not validate else (data_key, protocol.name, model, seed)
+        if shared not in self._folds:
+            _check_classes(protocol, folds, data)
+            self._folds[shared] = (folds, [ids_digest(fold, data) for fold in folds])
+        return folds, self._folds[shared][1]
+
+    def _card(
+        self,
+        info: ModelInfo,
+        values: dict[str, Any],
+        task: Task,
+        protocol: Protocol,
+        group: list[PreparedDataset],
+        selection: str,
+        seed: int,
+        data: StudyData,
+        folds: list[Fold],
+        ids: list[str],
+    ) -> StudyCard:
+        if info.name not in self._model_code:
+            self._model_code[info.name] = code_fingerprint(info.sources)
+        labelled = sorted(zip(data.sample_ids.tolist(), data.labels.tolist(), strict=True))
+        ingredients = {
+            "model": info.name,
+            "hyperparameters": values,
+            "model_code": self._model_code[info.name],
+            "engine_code": self._engine_code,
+            "datasets": {dataset.name: dataset.fingerprint for dataset in group},
+            "features": {name: _feature_ingredient(name, group) for name in info.features},
+            "task": {"name": task.name, "classes": list(task.classes), "labels": digest(labelled)},
+            "protocol": protocol.name,
+            "selection": selection,
+            "seed": seed,
+        }
+        study_key = digest(ingredients)
+        parts = sorted(dataset.name for dataset in group) if protocol.composite else []
+        return StudyCard(
+            model=info.name,
+            params=hyperparameters.changed(info, values),
+            hyperparameters=values,
+            dataset="+".join(sorted(dataset.name for dataset in group)),
+            parts=tuple(parts),
+            task=task.name,
+            classes=tuple(task.classes),
+            protocol=protocol.name,
+            selection=selection,
+            seed=seed,
+            **_counts(data, parts),
+            ingredients=ingredients,
+            folds=tuple(
+                FoldCard(fold_key(study_key, ids_of), fold.name, len(fold.test))
+                for fold, ids_of in zip(folds, ids, strict=True)
+            ),
+            synthetic=any(dataset.synthetic for dataset in group),
+        )
+
+    def _compare(self, card: StudyCard) -> PlannedStudy:
+        if self._store is None:
+            return PlannedStudy(card)
+        state = self._store.state(card)
+        outcomes, damaged = self._store.read_outcomes(card) if state.done else ([], [])
+        whole = frozenset(outcome.key for outcome in outcomes)
+        done = whole & state.weights if self._config.keep_weights else whole
+        if self._config.overwrite == "all" and (state.done or state.failed):
+            return PlannedStudy(card, damaged=damaged, reason="--overwrite all")
+        reason = ""
+        if whole - done:
+            reason = f"{len(whole - done)} folds have no stored weights (--keep-weights)"
+        elif damaged:
+            reason = f"{len(damaged)} outcome files are damaged"
+        elif not state.done:
+            reason = _why_new(card, self._stored)
+        return PlannedStudy(card, done, state.failed, damaged, reason)
+
+    def _todo(self, studies: list[PlannedStudy]) -> list[int]:
+        overwrite = self._config.overwrite
+        numbers: set[int] = set()
+        for study in studies:
+            for number, fold in enumerate(study.card.folds):
+                if fold.key not in study.done and (fold.key not in study.failed or overwrite == "failed"):
+                    numbers.add(number)
+        return sorted(numbers)
+
+
+def _feature_ingredient(name: str, group: list[PreparedDataset]) -> dict[str, Any]:
+    infos = {dataset.name: dataset.features[name] for dataset in group}
+    return {dataset: {"recipe": info.recipe_hash, "content": info.fingerprint} for dataset, info in infos.items()}
+
+
+def _counts(data: StudyData, parts: list[str]) -> dict[str, Any]:
+    masks = {"full": np.ones(len(data), dtype=bool), **{part: data.datasets == part for part in parts}}
+    return {
+        "n_samples": {part: int(mask.sum()) for part, mask in masks.items()},
+        "n_subjects": {part: len(set(data.subjects[mask].tolist())) for part, mask in masks.items()},
+        "class_counts": {
+            part: np.bincount(data.labels[mask], minlength=len(data.classes)).tolist() for part, mask in masks.items()
+        },
+    }
+
+
+def _check_classes(protocol: Protocol, folds: list[Fold], data: StudyData) -> None:
+    for fold in folds:
+        present = set(data.labels[fold.train].tolist())
+        missing = [name for index, name in enumerate(data.classes) if index not in present]
+        if missing:
+            where = "+".join(sorted(set(data.datasets.tolist())))
+            raise DataError(
+                f"{where}, protocol {protocol.name}: without {fold.name!r}, no training sample shows class "
+                f"{missing[0]!r} ({len(fold.train)} training samples). A model cannot learn a class it never sees: use "
+                "another task or protocol, or leave this dataset out with --datasets."
+            )
+
+
+def _why_new(card: StudyCard, stored: list[StudyCard]) -> str:
+    """Say what differs from the most alike study in the store, when one has the same name but another key."""
+    names = ("model", "dataset", "task", "protocol", "selection", "seed")
+    alike = [old for old in stored if all(getattr(old, name) == getattr(card, name) for name in names)]
+    alike = [old for old in alike if old.key != card.key]
+    if not alike:
+        return ""
+    differences = min((_differences(old.ingredients, card.ingredients) for old in alike), key=len)
+    return "differs from the stored one in " + ", ".join(differences)
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    texts = []
+    for name in sorted(set(old) | set(new)):
+        before, after = old.get(name), new.get(name)
+        if before == after:
+            continue
+        if name == "hyperparameters" and isinstance(before, dict) and isinstance(after, dict):
+            keys = sorted(key for key in set(before) | set(after) if before.get(key) != after.get(key))
+            texts += [f"{key} ({before.get(key)} -> {after.get(key)})" for key in keys]
+        else:
+            texts.append(name.replace("_", " "))
+    return texts
+
+
+def check_datasets(names: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """Return the dataset names that the patterns ``wanted`` pick; UsageError names near ones for a miss."""
+    import fnmatch
+
+    from preprocess.base.errors import did_you_mean
+
+    chosen: dict[str, None] = {}
+    for pattern in wanted:
+        found = fnmatch.filter(names, pattern)
+        if not found:
+            raise UsageError(f"--datasets: no dataset {pattern!r} in the data given. {did_you_mean(pattern, names)}")
+        chosen.update(dict.fromkeys(found))
+    return sorted(chosen)

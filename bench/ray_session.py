@@ -1,0 +1,98 @@
+"""Connecting to Ray: a fresh local instance, a running cluster, or the cluster this job was submitted to."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from preprocess.base.errors import UsageError
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Tune's bookkeeping is not needed: the outcome store is what a run resumes from.
+_ENVIRONMENT = {
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "86400",
+    "TUNE_RESULT_BUFFER_LENGTH": "0",
+    "TUNE_WARN_THRESHOLD_S": "30",
+}
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What the connected Ray offers now. local : it was started by this process and ends with it."""
+
+    local: bool
+    address: str
+    cpus: int
+    gpus: float
+    nodes: int
+
+
+def prepare_environment() -> None:
+    """Set the variables that Ray and Tune read when they are imported; call before the first ``import ray``."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+
+
+@contextlib.contextmanager
+def ray_session(address: str | None, cpus: int | None) -> Iterator[Cluster]:
+    """Connect to Ray for the duration of the block and disconnect (local: stop) afterwards.
+
+    address : of a running cluster; None for the one in ``RAY_ADDRESS`` (set inside a Ray job) or, without that, a local
+    one with ``cpus`` cores (None: all that this process may use).
+    Raises UsageError when there is no cluster at the address.
+    """
+    prepare_environment()
+    import ray
+
+    given = address or os.environ.get("RAY_ADDRESS")
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if given:
+        options["address"] = given
+        if "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ:
+            options["runtime_env"] = {
+                "working_dir": str(ROOT),
+                "excludes": ["/.git", "/.venv", "/runs", "/tests", "__pycache__"],
+                "env_vars": {"RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"},
+            }
+    else:
+        options |= {"num_cpus": cpus or len(os.sched_getaffinity(0)), "include_dashboard": False}
+        options["runtime_env"] = {"env_vars": {"PYTHONPATH": _python_path(), "OMP_NUM_THREADS": "1"}}
+    try:
+        ray.init(**options)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        if not given:
+            raise
+        reason = " ".join(str(error).split())
+        raise UsageError(
+            f"No Ray cluster answers at {given!r}: {reason[:300]} Check --address (or RAY_ADDRESS), and "
+            "RAY_AUTH_MODE=token with its token where the cluster asks for one; without --address, a local Ray is started."
+        ) from error
+    try:
+        total = ray.cluster_resources()
+        yield Cluster(
+            local=not given,
+            address=given or "local",
+            cpus=int(total.get("CPU", 0)),
+            gpus=float(total.get("GPU", 0)),
+            nodes=sum(1 for node in ray.nodes() if node["Alive"]),
+        )
+    finally:
+        ray.shutdown()
+
+
+def _python_path() -> str:
+    """Workers must import these rooms even where the project is run from a checkout that is not installed."""
+    others = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
+    return os.pathsep.join(dict.fromkeys([str(ROOT), *others]))

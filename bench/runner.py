@@ -1,0 +1,233 @@
+"""A run from configuration to leaderboard: prepare, plan, fan out, track, score."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from bench.config import RunConfig, results_root
+from bench.plan import Plan, PlannedStudy, make_plan
+from bench.progress import RunProgress
+from bench.sources import prepare_datasets, read_datasets, shards_folder
+from bench.tracking_writer import TrackingWriter
+from mer_models.registry import MODELS
+from preprocess.base.errors import HonestyError, MerError
+from preprocess.shards import PreparedDataset
+from results.leaderboard import build_leaderboard
+from results.scoring import score
+from results.store import MissingStore, OutcomeStore
+from results.study import StudyCard
+from results.tables import render
+
+DONE, SOME_FAILED, INTERRUPTED = 0, 1, 130
+"""Exit statuses of a run (2, a usage or data error, is the command line's)."""
+
+
+def dry_run(config: RunConfig, console: Console) -> int:
+    """Print what a run would do; train nothing and write nothing but shards."""
+    root = results_root(config.results)
+    try:
+        store = OutcomeStore(root)
+    except MissingStore:
+        store = None
+    prepared = _prepare(config, root, console)
+    plan = make_plan(config, prepared, store)
+    console.print(plan_table(plan), highlight=False, soft_wrap=True)
+    return DONE
+
+
+def run(config: RunConfig, console: Console) -> int:
+    """Carry out a run and print its leaderboard; return the exit status.
+
+    Raises MerError for anything a user must mend before folds can be trained.
+    """
+    start = time.monotonic()
+    root = results_root(config.results)
+    store = OutcomeStore(root, create=True)
+    prepared = _prepare(config, root, console)
+    plan = make_plan(config, prepared, store)
+    _announce(plan, config, console)
+    writer = TrackingWriter(store, config.tracking_uri, say=lambda text: _say(console, text))
+    try:
+        ended = _train(plan, store, config, writer, console)
+    except KeyboardInterrupt:
+        writer.abandon()
+        kept = sum(len(store.state(card).done) for card in plan.cards)
+        total = sum(len(card.folds) for card in plan.cards)
+        _say(console, f"Interrupted. {kept} of {total} folds are kept; the same command goes on from there.")
+        return INTERRUPTED
+    board = build_leaderboard(store, plan.cards, rng=np.random.default_rng(0))
+    console.print()
+    console.print(render(board, "table", console.width), highlight=False, markup=False, soft_wrap=True, end="")
+    writer.finish(plan.cards)
+    _where_next(config, root, writer, console)
+    if ended is not None:
+        raise MerError(ended)
+    return _status(plan, store, time.monotonic() - start, console)
+
+
+@dataclass(frozen=True)
+class _Best:
+    uf1: float
+    text: str
+
+
+def _prepare(config: RunConfig, root: str, console: Console) -> list[PreparedDataset]:
+    models = [MODELS.get(name) for name in MODELS.select(config.models)]
+    features = sorted({feature for info in models for feature in info.features})
+    raw = read_datasets(config)
+    if not config.data:
+        _say(
+            console,
+            "No --data given: running on a small SYNTHETIC set, drawn by this program. "
+            "Its scores say that the software works, nothing about faces.",
+        )
+    shards = shards_folder(root)
+    shown = time.monotonic()
+
+    def progress(what: str, done: int, total: int) -> None:
+        nonlocal shown
+        if time.monotonic() - shown > 5:
+            shown = time.monotonic()
+            _say(console, f"preparing {what}: {done}/{total} shards")
+
+    prepared = prepare_datasets(raw, features, Path(shards), progress)
+    for dataset in prepared:
+        subjects = dataset.samples["subject"].nunique()
+        work = f"{dataset.made} shards made, {dataset.reused} kept, {dataset.repaired} repaired"
+        _say(console, f"{dataset.name}: {len(dataset.samples)} samples, {subjects} subjects ({work})")
+        for warning in dataset.warnings:
+            _say(console, f"warning: {warning}")
+    return prepared
+
+
+def _announce(plan: Plan, config: RunConfig, console: Console) -> None:
+    todo = sum(len(planned.todo) * len(planned.studies) for planned in plan.trainings)
+    done = sum(len(study.done) for study in plan.studies)
+    failed = sum(len(study.failed) for study in plan.studies)
+    preset = config.resolved_preset()
+    _say(console, f"{len(plan.studies)} studies (preset {preset}): {done} folds done, {todo} to train, {failed} failed")
+    for note in plan.notes:
+        _say(console, note)
+    for study in plan.studies:
+        for message in study.damaged:
+            _say(console, f"warning: {message}")
+        if study.reason:
+            _say(console, f"{study.card.title}: computed, because it {_because(study.reason)}")
+
+
+def _because(reason: str) -> str:
+    return reason if reason.startswith("differs") else f"was asked for or needed: {reason}"
+
+
+def _train(plan: Plan, store: OutcomeStore, config: RunConfig, writer: TrackingWriter, console: Console) -> str | None:
+    """Fan out what is to do; return why the run had to stop, None when it went through."""
+    for planned in plan.trainings:
+        for study in planned.studies:
+            store.write_card(study.card)
+            if study.damaged or study.failed or study.reason:
+                _discard(store, study, planned.todo)
+        if not planned.todo:
+            writer.add([study.card for study in planned.studies])
+    total = sum(len(planned.todo) for planned in plan.trainings)
+    if not total:
+        _say(console, "Nothing to train: every fold is done or failed before (--overwrite failed tries those again).")
+        return None
+    from bench.ray_session import prepare_environment, ray_session
+
+    prepare_environment()
+    from bench.fan_out import fan_out
+
+    with ray_session(config.address, config.workers) as cluster:
+        use_gpu = config.device == "cuda" or (config.device == "auto" and cluster.gpus > 0)
+        devices = f"{cluster.cpus} CPUs, {cluster.gpus:g} GPUs on {cluster.nodes} node(s)"
+        _say(console, f"Ray at {cluster.address}: {devices}; training on {'GPU' if use_gpu else 'CPU'}")
+        progress = RunProgress(console, total, config.workers or max(cluster.cpus, 1))
+        best: list[_Best] = []
+
+        def training_over(number: int) -> None:
+            cards = [study.card for study in plan.trainings[number].studies]
+            writer.add(cards)
+            _note_best(best, cards, store)
+            if best:
+                progress.best(best[0].text)
+
+        with progress.shown():
+            report = fan_out(plan, store, cluster, use_gpu, config.workers, progress.update, training_over)
+    for message in dict.fromkeys(report.lost):
+        _say(console, f"A pack was lost: {message}")
+    return report.error
+
+
+def _discard(store: OutcomeStore, study: PlannedStudy, todo: list[int]) -> None:
+    """Remove what is left of the folds that are trained anew: a worker takes a fold that is there for done."""
+    for number in todo:
+        key = study.card.folds[number].key
+        if key not in study.done:
+            store.discard(study.card, key)
+
+
+def _note_best(best: list[_Best], cards: list[StudyCard], store: OutcomeStore) -> None:
+    for card in cards:
+        if card.selection == "oracle" or len(store.state(card).done) < len(card.folds):
+            continue
+        uf1 = score(card, store.read_outcomes(card)[0])["full"].metrics["uf1"]
+        if not best or uf1 > best[0].uf1:
+            best[:] = [_Best(uf1, f"{card.label} UF1 {uf1:.3f} ({card.dataset}, {card.protocol})")]
+
+
+def _status(plan: Plan, store: OutcomeStore, seconds: float, console: Console) -> int:
+    missing = failed = 0
+    for card in plan.cards:
+        failures = store.failures(card)
+        failed += len(failures)
+        missing += len(card.folds) - len(store.state(card).done)
+        for error in list(dict.fromkeys(failure.error for failure in failures))[:3]:
+            _say(console, f"FAILED {card.title}: {error} (merbench report {card.key[:12]})")
+    if missing > failed:
+        raise HonestyError(
+            f"{missing - failed} folds were reported done, but their outcomes are not at {store.root}. "
+            "Workers on other nodes wrote elsewhere: give --results a folder that all nodes share, or a URI such as s3://bucket/path."
+        )
+    _say(console, f"Took {seconds:.0f} s." + (f" {failed} folds FAILED." if failed else ""))
+    return SOME_FAILED if failed else DONE
+
+
+def _where_next(config: RunConfig, root: str, writer: TrackingWriter, console: Console) -> None:
+    _say(console, f"Results: {root}")
+    _say(console, f"  merbench leaderboard --results {root} --format md    this table as Markdown, CSV, JSON or LaTeX")
+    _say(
+        console,
+        f"  merbench report --results {root} STUDY               per subject and per class (STUDY: ststnet loso)",
+    )
+    if writer.where:
+        _say(console, f"  mlflow ui --backend-store-uri {writer.where}")
+    if not config.data:
+        _say(console, "  merbench run --data PATH                             the same on your own database")
+
+
+def plan_table(plan: Plan) -> str:
+    """Return the plan as text: a line a study with its folds, what is done and failed, and what will be trained."""
+    from results.text import Header, table
+
+    rows = []
+    for planned in plan.trainings:
+        for study in planned.studies:
+            card = study.card
+            rows.append(
+                [card.label, card.dataset, card.task, card.protocol, card.selection, str(card.seed),
+                 str(len(card.folds)), str(len(study.done)), str(len(study.failed)), str(len(planned.todo)), study.reason]
+            )  # fmt: skip
+    names = ["model", "dataset", "task", "protocol", "selection", "seed", "folds", "done", "failed", "to train", "why"]
+    headers: list[Header] = [(name, "right" if name in names[5:10] else "left") for name in names]
+    lines = table(headers, rows)
+    total = sum(len(planned.todo) * len(planned.studies) for planned in plan.trainings)
+    return "\n".join([*lines, "", f"{len(rows)} studies, {total} folds to train", *plan.notes])
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
