@@ -129,6 +129,7 @@ def pool_complete(card: StudyCard, outcomes: Sequence[Outcome]) -> Pooled:
     Raises HonestyError where a fold is missing (there is no score of a piece of a study), or where the predictions are
     not of the samples that the card tells.
     """
+    pooled = pool(card, outcomes)
     missing = missing_folds(card, outcomes)
     if missing:
         done = len(card.folds) - len(missing)
@@ -136,7 +137,6 @@ def pool_complete(card: StudyCard, outcomes: Sequence[Outcome]) -> Pooled:
             f"{card.title}: {done}/{len(card.folds)} folds are done, a score needs all of them. "
             f"Missing: {', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}. Run the same command again."
         )
-    pooled = pool(card, outcomes)
     for name in part_names(card):
         _check_against_card(card, name, pooled.part(name))
     return pooled

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,14 +23,15 @@ class Storage(Protocol):
 
     A reader sees a file whole or not at all. Every OSError is told as StoreError with the address; only ``read`` lets
     FileNotFoundError through, for the caller knows what a missing file means.
-    root : absolute path, or the address as given. remote : True where each call is a request over a network.
+    root : absolute path, or the address as given (it may hold credentials; ``where`` masks them).
+    remote : True where each call is a request over a network.
     """
 
     root: str
     remote: bool
 
-    def where(self, name: str) -> str:
-        """Return the file's full address, for messages."""
+    def where(self, name: str = "") -> str:
+        """Return a file's full address, or the root's, for messages."""
 
     def read(self, name: str) -> bytes:
         """Return the file's bytes."""
@@ -50,11 +52,15 @@ class Storage(Protocol):
 def open_storage(root: str | Path) -> Storage:
     """Return the storage at a local path or at an address; StoreError where the address is not understood."""
     text = str(root)
-    if "://" not in text:
-        return LocalStorage(Path(text).expanduser())
-    if text.startswith("file://"):
-        return LocalStorage(Path(unquote(urlsplit(text).path)))
-    return ObjectStorage(text)
+    # Two letters at least before the colon: C:/runs is a path.
+    if not re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", text):
+        return LocalStorage(Path(os.path.expanduser(text)))
+    address = urlsplit(text)
+    if address.scheme != "file":
+        return ObjectStorage(text)
+    if address.netloc not in ("", "localhost"):
+        raise StoreError(f"Cannot open {text!r}: a file:// address has three slashes, as in file:///home/me/runs.")
+    return LocalStorage(Path(unquote(address.path)))
 
 
 class LocalStorage:
@@ -66,7 +72,7 @@ class LocalStorage:
         self._root = root.absolute()
         self.root = str(self._root)
 
-    def where(self, name: str) -> str:
+    def where(self, name: str = "") -> str:
         return str(self._root / name)
 
     def read(self, name: str) -> bytes:
@@ -89,8 +95,9 @@ class LocalStorage:
             return []
 
     def find(self, folder: str, base_name: str) -> list[str]:
-        start = self._root / folder
-        found = (Path(place) / base_name for place, _, files in os.walk(start) if base_name in files)
+        with _told("list", self.where(folder)):
+            walk = os.walk(self._root / folder, onerror=_unless_missing)
+            found = [Path(place) / base_name for place, _, files in walk if base_name in files]
         return sorted(path.relative_to(self._root).as_posix() for path in found)
 
 
@@ -103,9 +110,9 @@ class ObjectStorage:
         self.root = root
         self._files, self._base = _filesystem(root)
 
-    def where(self, name: str) -> str:
-        address, mark, options = self.root.partition("?")
-        return f"{address.rstrip('/')}/{name}{mark}{options}"
+    def where(self, name: str = "") -> str:
+        address, mark, options = _masked(self.root).partition("?")
+        return f"{address.rstrip('/')}/{name}".rstrip("/") + mark + options
 
     def read(self, name: str) -> bytes:
         with _told("read", self.where(name)), self._files.open_input_file(self._path(name)) as stream:
@@ -149,12 +156,24 @@ def _filesystem(root: str) -> tuple[fs.FileSystem, str]:
 
     try:
         files, base = fs.FileSystem.from_uri(root)
+        if not base.strip("/"):
+            raise ValueError("it names no bucket or folder")
     except (pyarrow.ArrowException, OSError, ValueError) as error:
+        reason = str(error).replace(root, _masked(root))
         raise StoreError(
-            f"Cannot open the results address {root!r}: {error}. "
+            f"Cannot open the results address {_masked(root)}: {reason}. "
             "Give a folder, or an address such as s3://bucket/folder that pyarrow.fs understands."
         ) from error
     return files, base.rstrip("/")
+
+
+def _masked(address: str) -> str:
+    return re.sub(r"//[^/@]*@", "//***@", address)
+
+
+def _unless_missing(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 _REMEDIES = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shlex
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -51,14 +52,18 @@ def fold_file(card: StudyCard, fold_key: str, kind: FileKind) -> str:
     return f"{study_folder(card)}/{_fold_file_name(fold_key, kind)}"
 
 
+class MissingStore(StoreError):
+    """There is no store at the place given, where one was to be read."""
+
+
 class OutcomeStore:
     """Outcomes, failures and weights of studies, a file each, written whole or not at all.
 
     root : a local folder, or an address that pyarrow.fs understands (``file://``, ``s3://``, ``gs://``).
-    create : make the store where there is none yet; without it a missing store is a StoreError.
-    Raises StoreError where the folder holds something else, cannot be written (with ``create``), cannot be reached, or
-    belongs to another schema version. The attribute ``root`` opens the same store from any process: an absolute path,
-    or the address.
+    create : make the store where there is none yet; without it a missing store is an error.
+    Raises MissingStore where there is none, StoreError where the folder holds something else, cannot be written (with
+    ``create``), cannot be reached, or belongs to another schema version. The attribute ``root`` opens the same store
+    from any process: an absolute path, or the address.
     """
 
     def __init__(self, root: str | Path, create: bool = False) -> None:
@@ -66,7 +71,8 @@ class OutcomeStore:
         self.root = self._storage.root
         known = self._check_version()
         if not known and not create:
-            raise StoreError(f"No results at {self.root}; run `merbench run --results {self.root}` first.")
+            where = self._storage.where()
+            raise MissingStore(f"No results at {where}; run `merbench run --results {shlex.quote(where)}` first.")
         if not known:
             self._check_unused()
         if create:
@@ -143,7 +149,9 @@ class OutcomeStore:
         """Write a fold's trained weights as safetensors; arrays of any shape, numeric dtypes."""
         from safetensors.numpy import save
 
-        self._storage.write(fold_file(card, fold_key, "weights"), save(weights))
+        # safetensors writes the memory as it lies, so a transposed view would come back scrambled.
+        plain = {name: np.asarray(array, order="C") for name, array in weights.items()}
+        self._storage.write(fold_file(card, fold_key, "weights"), save(plain))
 
     def read_weights(self, card: StudyCard, fold_key: str) -> dict[str, np.ndarray]:
         """Return what ``write_weights`` wrote; StoreError where there is none or the file is damaged."""
@@ -185,7 +193,7 @@ class OutcomeStore:
         if foreign:
             shown = ", ".join(foreign[:5]) + (" ..." if len(foreign) > 5 else "")
             raise StoreError(
-                f"{self.root} is no results store (it has no store.json) but holds other files: {shown}. "
+                f"{self._storage.where()} is no results store (it has no store.json) but holds other files: {shown}. "
                 "Name a new or empty folder with --results."
             )
 

@@ -1,0 +1,121 @@
+"""Small studies with known labels, for the tests of this folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from preprocess.base.hashing import digest
+from results.outcome import Failure, Outcome
+from results.study import FoldCard, StudyCard, fold_key
+
+CLASSES = ("negative", "positive", "surprise")
+
+
+@dataclass(frozen=True)
+class Sample:
+    sample_id: str
+    subject: str
+    dataset: str
+    label: int
+
+
+@dataclass(frozen=True)
+class ExampleStudy:
+    """A card and the samples of each of its folds, in the card's order."""
+
+    card: StudyCard
+    folds: tuple[tuple[Sample, ...], ...]
+
+    def outcomes(self, hit_rate: float = 0.7, finished_at: str = "2026-01-01T00:00:00+00:00") -> list[Outcome]:
+        """Return an outcome a fold; a share of about ``hit_rate`` is predicted right, drawn from the study's seed."""
+        rng = np.random.default_rng(self.card.seed)
+        return [self._outcome(place, hit_rate, finished_at, rng) for place in range(len(self.folds))]
+
+    def failure(self, place: int, error: str = "ValueError: too few samples") -> Failure:
+        fold = self.card.folds[place]
+        return Failure(fold.key, self.card.key, fold.name, error, f"Traceback:\n  line 1\n{error}\n", {"host": "a"})
+
+    def _outcome(self, place: int, hit_rate: float, finished_at: str, rng: np.random.Generator) -> Outcome:
+        fold, samples = self.card.folds[place], self.folds[place]
+        y_true = np.array([sample.label for sample in samples], dtype=np.int64)
+        shift = np.where(rng.random(len(samples)) < hit_rate, 0, rng.integers(1, 3, len(samples)))
+        y_pred = (y_true + shift) % len(self.card.classes)
+        scores = np.eye(len(self.card.classes), dtype=np.float32)[y_pred] + rng.random(1, dtype=np.float32)
+        return Outcome(
+            key=fold.key,
+            study_key=self.card.key,
+            fold=fold.name,
+            sample_ids=tuple(sample.sample_id for sample in samples),
+            subjects=tuple(sample.subject for sample in samples),
+            datasets=tuple(sample.dataset for sample in samples),
+            y_true=y_true,
+            y_pred=y_pred,
+            scores=scores,
+            selected_epoch=3,
+            curves={"train_loss": [1.5, float("nan"), 0.1], "oracle_accuracy": [float("inf"), 0.5, 1.0]},
+            provenance={"host": "a", "finished_at": finished_at},
+        )
+
+
+def example_study(
+    model: str = "ststnet",
+    datasets: dict[str, int] | None = None,
+    seed: int = 0,
+    selection: str = "last",
+    params: dict[str, Any] | None = None,
+    code: str = "v1",
+    clips: int = 4,
+    labels: tuple[int, ...] = (0, 1, 2, 0),
+    synthetic: bool = False,
+) -> ExampleStudy:
+    """Return a LOSO study, or a composite one where there are several datasets. datasets : name -> subjects."""
+    counts = datasets or {"casme2": 4}
+    folds = [_samples(name, number, clips, labels) for name, subjects in counts.items() for number in range(subjects)]
+    protocol = "cde" if len(counts) > 1 else "loso"
+    parts = tuple(sorted(counts)) if len(counts) > 1 else ()
+    members = {"full": [s for fold in folds for s in fold]}
+    members |= {part: [s for s in members["full"] if s.dataset == part] for part in parts}
+    ingredients = {
+        "model": model,
+        "hyperparameters": params or {},
+        "code": code,
+        "datasets": dict(sorted(counts.items())),
+        "selection": selection,
+        "seed": seed,
+        "labels": [[s.sample_id, s.label] for s in members["full"]],
+    }
+    key = digest(ingredients)
+    card = StudyCard(
+        model=model,
+        params=params or {},
+        hyperparameters={"epochs": 3, **(params or {})},
+        dataset="+".join(sorted(counts)),
+        parts=parts,
+        task="megc3",
+        classes=CLASSES,
+        protocol=protocol,
+        selection=selection,
+        seed=seed,
+        n_samples={part: len(samples) for part, samples in members.items()},
+        n_subjects={part: len({s.subject for s in samples}) for part, samples in members.items()},
+        class_counts={
+            part: [sum(s.label == c for s in samples) for c in range(3)] for part, samples in members.items()
+        },
+        ingredients=ingredients,
+        folds=tuple(
+            FoldCard(fold_key(key, digest([s.sample_id for s in fold])), fold[0].subject, len(fold)) for fold in folds
+        ),
+        synthetic=synthetic,
+    )
+    return ExampleStudy(card, tuple(folds))
+
+
+def _samples(dataset: str, number: int, clips: int, labels: tuple[int, ...]) -> tuple[Sample, ...]:
+    subject = f"{dataset}/sub{number:02}"
+    return tuple(
+        Sample(f"{subject}/EP{clip:02}", subject, dataset, labels[(clip + number) % len(labels)])
+        for clip in range(clips)
+    )
