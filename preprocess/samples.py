@@ -32,7 +32,8 @@ REQUIRED = ("sample_id", "dataset", "subject", "clip")
 
 # "+" joins the datasets of a composite, "/" the parts of a sample id, and a dataset's name is also a folder's.
 _DATASET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_PART = re.compile(r"[^/\s]([^/\x00-\x1f]*[^/\s])?")
+# No control characters, and no surrogates: they stand for bytes of a file name that are not text.
+_PART = re.compile(r"(?!\s)[^/\x00-\x1f\ud800-\udfff]+(?<!\s)")
 
 
 def samples_table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:

@@ -95,6 +95,9 @@ def prepare(
     for name in wanted:
         if name not in raw.features:
             raise _no_feature(raw.name, name, raw.features)
+    if set(raw.samples["dataset"]) != {raw.name}:
+        found = ", ".join(sorted(set(raw.samples["dataset"])))
+        raise DataError(f"Dataset {raw.name}: its samples table is of {found}. Correct the adapter.")
     home = Path(root) / raw.name
     fingerprint = samples_fingerprint(raw.samples)
     _write_samples(home / "samples.parquet", raw, fingerprint)

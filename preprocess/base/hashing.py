@@ -46,5 +46,6 @@ def _bare_source(path: Path) -> str:
             continue
         first = node.body[0] if node.body else None
         if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
-            node.body[0] = ast.Pass()
+            # A body must not become empty, and one without a docstring must come out the same.
+            node.body = node.body[1:] or [ast.Pass()]
     return ast.unparse(tree)

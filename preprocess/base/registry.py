@@ -83,7 +83,6 @@ class Registry(Generic[T]):
     def _load(self) -> None:
         if self._loaded:
             return
-        self._loaded = True
         if self._package is not None:
             package = importlib.import_module(self._package)
             for module in pkgutil.iter_modules(package.__path__, prefix=f"{self._package}."):
@@ -92,8 +91,9 @@ class Registry(Generic[T]):
         for point in entry_points(group=f"merbench.{self.kind}s"):
             try:
                 point.load()
-            except ImportError as error:
+            except Exception as error:
                 raise UsageError(
-                    f"The {self.kind} plug-in {point.name!r} ({point.value}) cannot be imported: {error}. "
-                    "Repair or uninstall the package that brings it."
+                    f"The {self.kind} plug-in {point.name!r} ({point.value}) cannot be imported: "
+                    f"{type(error).__name__}: {error}. Repair or uninstall the package that brings it."
                 ) from error
+        self._loaded = True

@@ -8,6 +8,7 @@ that repeats every other subject's files and is not read.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ RECIPE: dict[str, Any] = {
     "shape": [3, SIZE, SIZE],
 }
 # Only the shape of a subject's name tells the database.
-SUBJECTS = {"casme2": re.compile(r"sub\d\d"), "samm": re.compile(r"\d{3}"), "smic": re.compile(r"s\d+")}
+SUBJECTS = {"casme2": re.compile(r"sub[0-9]{2}"), "samm": re.compile(r"[0-9]{3}"), "smic": re.compile(r"s[0-9]+")}
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,8 @@ def _roots(path: Path) -> list[Path]:
 
 
 def _holds_subjects(root: Path) -> bool:
-    return any((folder / "u_test").is_dir() for folder in _folders(root))
+    # A neighbour that may not be looked into is no reason to refuse the folder beside it.
+    return os.access(root, os.R_OK | os.X_OK) and any(os.path.isdir(folder / "u_test") for folder in _folders(root))
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -23,7 +23,7 @@ FEATURE = "flow_uvs_28"
 SIZE = 28
 VERSION = 1
 CLASSES = ("negative", "positive", "surprise")
-# Cumulated class shares, about those of the MEGC 2019 composite (250, 109, 83 of 442).
+# Where the second and the third class begin; about the shares of the MEGC 2019 composite (250, 109, 83 of 442).
 CLASS_BORDERS = (0.55, 0.80)
 
 

@@ -1,0 +1,72 @@
+"""Canonical hashes: equal for equal content, different for different content, the same on every machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from preprocess.base.hashing import canonical_json, code_fingerprint, digest, digest_bytes, digest_strings
+
+
+def test_canonical_json_does_not_depend_on_the_order_of_keys() -> None:
+    assert canonical_json({"b": 1, "a": [1.5, None, "é"]}) == '{"a":[1.5,null,"\\u00e9"],"b":1}'
+    assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+
+
+def test_digest_is_pinned() -> None:
+    """Keys of stored outcomes are made of it, so it must never change."""
+    assert digest({"model": "ststnet", "seed": 0}) == "0d7acc259d8d4eba5f2fb4edd945073ab517421e7af10b666e0ddaf187f99a0f"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_values_without_a_json_form_are_refused(value: float) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        digest({"lr": value})
+
+
+def test_borders_between_chunks_count() -> None:
+    assert digest_bytes(b"ab", b"c") != digest_bytes(b"a", b"bc")
+    assert digest_bytes(b"ab") != digest_bytes(b"ab", b"")
+
+
+def test_a_set_of_strings_has_no_order() -> None:
+    assert digest_strings(["b", "a"]) == digest_strings(("a", "b")) != digest_strings(["a"])
+
+
+CODE = "def area(r):\n    return 3.14 * r * r\n"
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        "# A comment.\ndef area(r):\n\n    return (3.14 * r) * r  # why\n",
+        '"""A module."""\n\n\ndef area(r):\n    """Return the area."""\n    return 3.14 * r * r\n',
+    ],
+    ids=["comments and layout", "docstrings"],
+)
+def test_code_fingerprint_ignores_what_does_not_run(tmp_path: Path, same: str) -> None:
+    assert _fingerprint(tmp_path / "one", same) == _fingerprint(tmp_path / "two", CODE)
+
+
+def test_code_fingerprint_sees_what_runs(tmp_path: Path) -> None:
+    changed = CODE.replace("3.14", "3.15")
+    assert _fingerprint(tmp_path / "one", changed) != _fingerprint(tmp_path / "two", CODE)
+
+
+def test_code_fingerprint_of_a_body_that_is_only_a_docstring(tmp_path: Path) -> None:
+    only = 'class Empty:\n    """Nothing here."""\n'
+    assert _fingerprint(tmp_path / "one", only) == _fingerprint(tmp_path / "two", "class Empty:\n    pass\n")
+
+
+def test_code_fingerprint_does_not_depend_on_the_order_of_files(tmp_path: Path) -> None:
+    one, two = tmp_path / "one.py", tmp_path / "two.py"
+    one.write_text("x = 1\n")
+    two.write_text("x = 2\n")
+    assert code_fingerprint([one, two]) == code_fingerprint([two, one])
+
+
+def _fingerprint(folder: Path, source: str) -> str:
+    folder.mkdir()
+    (folder / "module.py").write_text(source)
+    return code_fingerprint([folder / "module.py"])

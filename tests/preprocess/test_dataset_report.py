@@ -1,0 +1,65 @@
+"""The dataset report: the facts a user must see before trusting a score."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flow_trees import FlowTree
+
+from preprocess.datasets import read_source
+from preprocess.report import report
+from preprocess.samples import samples_table
+from preprocess.shards import prepare
+
+
+def sheet(**last: object) -> list[str]:
+    """The report on three clips of one database; ``last`` goes into the third row."""
+    rows: list[dict[str, object]] = [
+        {
+            "sample_id": f"casme2/sub0{number}/c",
+            "dataset": "casme2",
+            "subject": f"casme2/sub0{number}",
+            "clip": "c",
+            "onset": 1,
+            "apex": 5,
+            "offset": 9,
+            "emotion": "disgust",
+        }
+        for number in (1, 2, 3)
+    ]
+    rows[-1].update(last)
+    return report(samples_table(rows), {})
+
+
+def test_report_on_a_tree(tree: FlowTree, tmp_path: Path) -> None:
+    dataset = read_source(tree.root)[0]
+    expected = [
+        "casme2: 3 samples, 2 subjects (1 to 2 samples each)",
+        "  task megc3: negative 1, positive 1, surprise 1",
+        "  frames: onset, apex and offset are unknown for all samples",
+        "  repaired: nothing",
+        "  feature flow_uvs_28: uint8 3x28x28",
+    ]
+    assert report(dataset.samples, dataset.features) == expected
+    prepared = prepare(dataset, tmp_path / "shards", ["flow_uvs_28"])
+    assert report(prepared.samples, prepared.features) == expected
+
+
+def test_missing_apexes_are_counted() -> None:
+    assert "  frames: onset, apex and offset are all known" in sheet()
+    assert "  frames: apex missing for 1" in sheet(apex=None)
+
+
+def test_samples_without_a_class_are_counted() -> None:
+    assert "  task megc3: negative 2, positive 0, surprise 0; 1 samples without a class" in sheet(emotion="others")
+
+
+def test_an_emotion_unknown_to_a_task_does_not_hide_the_rest() -> None:
+    lines = sheet(emotion="bored")
+    assert any(line.startswith("  task megc3: cannot be used here. Task megc3 does not know") for line in lines)
+    assert "  frames: onset, apex and offset are all known" in lines
+
+
+def test_repairs_are_listed_with_their_reason() -> None:
+    lines = sheet(repaired="apex 1143 -> 1113: it lay after the offset")
+    assert lines[-2:] == ["  repaired: 1 samples", "    casme2/sub03/c: apex 1143 -> 1113: it lay after the offset"]
