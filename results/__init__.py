@@ -1,0 +1,1 @@
+"""What the folds produced: the outcome store, metrics and intervals, leaderboards, reports, and their view in MLflow."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from preprocess.base.hashing import digest, digest_strings
@@ -50,7 +51,7 @@ class StudyCard:
     folds: tuple[FoldCard, ...]
     synthetic: bool = False
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The sha256 of the ingredients: equal for equal work, on any machine."""
         return digest(self.ingredients)

@@ -149,7 +149,13 @@ def test_names_that_are_no_folder_names(store: OutcomeStore) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda text: text[:50], lambda text: text.replace('"seed": 0', '"seed": 1'), lambda text: "{}"]
+    "damage",
+    [
+        lambda text: text[:50],
+        lambda text: text.replace('"seed": 0', '"seed": 1'),
+        lambda text: text.replace('"full": 16', '"full": 17'),
+        lambda text: "{}",
+    ],
 )
 def test_a_damaged_card_is_named(store: OutcomeStore, study: ExampleStudy, damage) -> None:
     store.write_card(study.card)
@@ -180,6 +186,7 @@ def test_state_follows_what_is_written(store: OutcomeStore, study: ExampleStudy)
     state = store.state(card)
     assert (state.done, state.failed, state.weights) == ({keys[1]}, {keys[0]}, {keys[1]})
     assert store.failures(card) == [study.failure(0)]
+    assert not (Path(store.root) / fold_file(card, keys[1], "failure")).exists()
     for key in keys[:2]:
         store.discard(card, key)
     assert store.state(card).done == store.state(card).failed == store.state(card).weights == frozenset()

@@ -22,6 +22,7 @@ _CREDENTIALS = {
     "AWS_SECRET_ACCESS_KEY": "nothing",
     "AWS_REGION": "us-east-1",
     "AWS_EC2_METADATA_DISABLED": "true",
+    "no_proxy": "127.0.0.1",
 }
 
 
