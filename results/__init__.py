@@ -1,1 +1,1 @@
-"""What the folds produced: the outcome store, metrics and intervals, leaderboards, reports, and their view in MLflow."""
+"""What the folds produced: the outcome store, metrics and intervals, leaderboards, reports, their view in MLflow."""
