@@ -149,7 +149,7 @@ def report(
 
 
 @app.command("test")
-def test_command(
+def rescore(
     data: Data = None,
     study: Annotated[
         list[str] | None, typer.Argument(help="Studies to score again; default: all with weights.")

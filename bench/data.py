@@ -41,7 +41,10 @@ def assemble(prepared: Sequence[PreparedDataset], task: Task, features: Sequence
     """
     from preprocess.tasks import labels as labels_of
 
-    ids, subjects, datasets, labels = [], [], [], []
+    ids: list[np.ndarray] = []
+    subjects: list[np.ndarray] = []
+    datasets: list[np.ndarray] = []
+    labels: list[np.ndarray] = []
     blocks: dict[str, list[np.ndarray]] = {name: [] for name in features}
     for dataset in prepared:
         label = labels_of(task, dataset.samples)

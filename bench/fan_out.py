@@ -57,11 +57,15 @@ class Packs(Searcher):
         super().__init__()
         self._packs = packs
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Tune pickles what it could restore from; a run resumes from the outcome store instead.
+        return {}
+
     def stop(self) -> None:
         """Hand out nothing more."""
         self._packs = iter(())
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> Any:
         """Return the next pack as a trial's configuration, or FINISHED."""
         pack = next(self._packs, None)
         return Searcher.FINISHED if pack is None else {"training": pack[0], "folds": pack[1]}
@@ -78,6 +82,9 @@ class Packs(Searcher):
 
 class PackTrial(tune.Trainable):
     """Trains one pack, a few seconds of folds a step; the worker process then takes the next pack."""
+
+    _folds: Iterator[tuple[int, int]]
+    _tally: Tally
 
     def setup(
         self,
@@ -140,6 +147,10 @@ class _Watch(tune.Callback):
         self._on_tally, self._on_training_over = on_tally, on_training_over
         self._on_pack_lost, self._on_stop = on_pack_lost, on_stop
         self._tallies: dict[str, Tally] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        # As for Packs: the display and the store behind these functions cannot and need not be pickled.
+        return {}
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
@@ -211,9 +222,10 @@ def fan_out(
         data={key: ray.put(data) for key, data in plan.data.items()},
         store_root=store.root,
     )
+    bundles = [_bundle(planned.training.model, use_gpu) for planned in plan.trainings]
     with tempfile.TemporaryDirectory(prefix="merbench-tune-") as folder:
         tune.Tuner(
-            tune.with_resources(trainable, lambda config: _resources(plan, config, use_gpu)),
+            tune.with_resources(trainable, lambda config: tune.PlacementGroupFactory([bundles[config["training"]]])),
             tune_config=tune.TuneConfig(
                 search_alg=packs, num_samples=-1, reuse_actors=True, max_concurrent_trials=trials
             ),
@@ -238,12 +250,12 @@ def _slots(plan: Plan, cluster: Cluster, use_gpu: bool) -> int:
     return max(1, cluster.cpus)
 
 
-def _resources(plan: Plan, config: dict[str, Any], use_gpu: bool) -> tune.PlacementGroupFactory:
-    info = MODELS.get(plan.trainings[config["training"]].training.model)
+def _bundle(model: str, use_gpu: bool) -> dict[str, float]:
+    info = MODELS.get(model)
     bundle: dict[str, float] = {"CPU": info.resources.cpus}
     if use_gpu and info.kind == "network":
         bundle["GPU"] = info.resources.gpu
-    return tune.PlacementGroupFactory([bundle])
+    return bundle
 
 
 def _why_lost(trial: Trial) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from bench.config import results_root
+from preprocess.base.errors import UsageError
 from results.store import OutcomeStore
 from results.text import Header, table
 
@@ -53,16 +54,12 @@ def report(results: str, study: str) -> str:
 
 def sync(results: str, tracking_uri: str | None, say: Callable[[str], None]) -> int:
     """Bring MLflow up to date with the store; return 0, or 1 where the server could not be reached."""
-    from results.tracking import open_tracking
+    from results.tracking import TRACKING_OFF, open_tracking
     from results.tracking import sync as show
 
     store = OutcomeStore(results_root(results))
     uri = open_tracking(tracking_uri, store.root)
+    if uri is None:
+        raise UsageError(TRACKING_OFF)
     report = show(store, store.cards(), uri, np.random.default_rng(BOOTSTRAP_SEED), say)
-    say(
-        f"MLflow at {uri}: {report.logged} studies logged, {report.updated} updated, {report.unchanged} unchanged, "
-        f"{report.incomplete} incomplete (not shown)"
-    )
-    if report.unreachable:
-        say(f"MLflow could not be brought up to date: {report.unreachable} Run `merbench sync` again later.")
     return 1 if report.unreachable else 0

@@ -190,8 +190,8 @@ def _status(plan: Plan, store: OutcomeStore, seconds: float, console: Console) -
             _say(console, f"FAILED {card.title}: {error} (merbench report {card.key[:12]})")
     if missing > failed:
         raise HonestyError(
-            f"{missing - failed} folds were reported done, but their outcomes are not at {store.root}. "
-            "Workers on other nodes wrote elsewhere: give --results a folder that all nodes share, or a URI such as s3://bucket/path."
+            f"{missing - failed} folds were reported done, but their outcomes are not at {store.root}. Workers on "
+            "other nodes wrote elsewhere: give --results a folder that all nodes share, or a URI (s3://bucket/path)."
         )
     _say(console, f"Took {seconds:.0f} s." + (f" {failed} folds FAILED." if failed else ""))
     return SOME_FAILED if failed else DONE
@@ -218,10 +218,9 @@ def plan_table(plan: Plan) -> str:
     for planned in plan.trainings:
         for study in planned.studies:
             card = study.card
-            rows.append(
-                [card.label, card.dataset, card.task, card.protocol, card.selection, str(card.seed),
-                 str(len(card.folds)), str(len(study.done)), str(len(study.failed)), str(len(planned.todo)), study.reason]
-            )  # fmt: skip
+            setting = [card.label, card.dataset, card.task, card.protocol, card.selection, str(card.seed)]
+            counts = map(len, (card.folds, study.done, study.failed, planned.todo))
+            rows.append([*setting, *map(str, counts), study.reason])
     names = ["model", "dataset", "task", "protocol", "selection", "seed", "folds", "done", "failed", "to train", "why"]
     headers: list[Header] = [(name, "right" if name in names[5:10] else "left") for name in names]
     lines = table(headers, rows)

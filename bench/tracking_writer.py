@@ -47,19 +47,20 @@ class TrackingWriter:
         self._thread.join()
         if self.where is None:
             return
-        problem = self._sync(cards, leaderboards=True)
-        if problem:
-            self._say(f"MLflow at {self.where}: {problem} Nothing is lost: `merbench sync` shows these results later.")
+        self._sync(cards, leaderboards=True, say=self._say)
 
     def _work(self) -> None:
         while (cards := self._waiting.get()) is not None:
             if self.where is not None and not self._down:
-                self._down = self._sync(cards, leaderboards=False) is not None
+                self._down = self._sync(cards, leaderboards=False, say=_silent) is not None
 
-    def _sync(self, cards: list[StudyCard], leaderboards: bool) -> str | None:
+    def _sync(self, cards: list[StudyCard], leaderboards: bool, say: Callable[[str], None]) -> str | None:
         from results.tracking import sync
 
         assert self.where is not None
         rng = np.random.default_rng(0)
-        report = sync(self._store, cards, self.where, rng, say=lambda text: None, leaderboards=leaderboards)
-        return report.unreachable
+        return sync(self._store, cards, self.where, rng, say=say, leaderboards=leaderboards).unreachable
+
+
+def _silent(text: str) -> None:
+    """Say nothing: what a sync during the run tells, the one at its end tells again."""

@@ -47,6 +47,8 @@ class STSTNet(nn.Module):
     """Three streams of one 3x3 convolution each (3, 5 and 8 filters), concatenated, averaged and classified.
 
     Input : flow_uvs_28, (n, 3, 28, 28) float32. Output : logits (n, n_classes).
+    The streams see the same input with the same kernel, and nothing mixes their filters before the classifier, so the
+    three are one convolution of 16 filters: the same function and initial distribution, in a third of the kernels.
     A stream is convolution (padding 2: 30x30), ReLU, batch normalisation, max-pooling 3 with stride 3 and padding 1
     (10x10), dropout; the 16 maps together are average-pooled by 2 (5x5) and flattened to 400 values.
     dropout : share of the values that a stream drops in training, 0 <= dropout < 1.
@@ -60,21 +62,17 @@ class STSTNet(nn.Module):
     def __init__(self, n_classes: int, dropout: float = 0.5) -> None:
         super().__init__()
         require(0 <= dropout < 1, "ststnet.dropout", dropout, "a number from 0 to below 1")
-        self.streams = nn.ModuleList(_stream(width, dropout) for width in STREAM_WIDTHS)
+        width = sum(STREAM_WIDTHS)
+        self.streams = nn.Sequential(
+            nn.Conv2d(3, width, kernel_size=3, padding=2),
+            nn.ReLU(),
+            nn.BatchNorm2d(width),
+            nn.MaxPool2d(kernel_size=3, stride=3, padding=1),
+            nn.Dropout(dropout),
+        )
         self.pool = nn.AvgPool2d(2)
-        self.classifier = nn.Linear(sum(STREAM_WIDTHS) * 5 * 5, n_classes)
+        self.classifier = nn.Linear(width * 5 * 5, n_classes)
 
     def forward(self, flow: torch.Tensor) -> torch.Tensor:
         """Return the logits (n, n_classes) of flow images (n, 3, 28, 28)."""
-        maps = torch.cat([stream(flow) for stream in self.streams], dim=1)
-        return self.classifier(self.pool(maps).flatten(1))
-
-
-def _stream(width: int, dropout: float) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(3, width, kernel_size=3, padding=2),
-        nn.ReLU(),
-        nn.BatchNorm2d(width),
-        nn.MaxPool2d(kernel_size=3, stride=3, padding=1),
-        nn.Dropout(dropout),
-    )
+        return self.classifier(self.pool(self.streams(flow)).flatten(1))
