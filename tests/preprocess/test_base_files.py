@@ -42,6 +42,15 @@ def test_the_new_file_appears_only_when_the_block_ends(tmp_path: Path) -> None:
     assert target.read_bytes() == b"new"
 
 
+def test_a_reader_that_has_the_old_file_open_goes_on_reading_it(tmp_path: Path) -> None:
+    target = tmp_path / "file.bin"
+    write_atomic(target, b"old")
+    with target.open("rb") as reader:
+        write_atomic(target, b"new and longer")
+        assert reader.read() == b"old"
+    assert target.read_bytes() == b"new and longer"
+
+
 def test_the_file_gets_ordinary_permissions(tmp_path: Path) -> None:
     previous = os.umask(0o027)
     try:
