@@ -21,7 +21,6 @@ from preprocess.base.errors import DataError, StoreError
 from preprocess.datasets import RawDataset, RawFeature, read_source
 from preprocess.datasets.synthetic import make_synthetic
 from preprocess.samples import COLUMNS
-from preprocess.shard_file import content_hash
 from preprocess.shards import PreparedDataset, prepare
 
 FEATURE = "flow_uvs_28"
@@ -284,20 +283,6 @@ def test_fingerprints_do_not_depend_on_reading_order(tree: FlowTree, root: Path)
     assert first.fingerprint == second.fingerprint
     assert first.features == second.features
     np.testing.assert_array_equal(first.load(FEATURE), second.load(FEATURE)[::-1])
-
-
-def test_content_hash_goes_by_sample_id() -> None:
-    values = np.arange(6, dtype=np.float32).reshape(2, 3)
-    assert content_hash(["a", "b"], values) == content_hash(["b", "a"], values[::-1])
-    assert content_hash(["a", "b"], values) == content_hash(["a", "b"], values.astype(">f4"))
-    others = (
-        content_hash(["b", "a"], values),
-        content_hash(["a", "c"], values),
-        content_hash(["a", "b"], values + 1),
-        content_hash(["a", "b"], values.view(np.int32)),
-        content_hash(["a", "b"], values.reshape(2, 3, 1)),
-    )
-    assert content_hash(["a", "b"], values) not in others
 
 
 def test_progress_counts_the_shards(tree: FlowTree, root: Path) -> None:
