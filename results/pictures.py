@@ -25,6 +25,7 @@ _LINES = ("#1f6fb4", "#d1662b", "#3a8f4d", "#8a5aa8", "#8c6d31", "#5f6670")
 _LABEL_CHARACTER = 0.085
 _TITLE_LINE = 0.22
 _SUBTITLE_LINE = 0.165
+_LINES_AT_MOST = 3
 _TITLE_CHARACTERS_PER_INCH = 8.5
 _SUBTITLE_CHARACTERS_PER_INCH = 12.5
 
@@ -43,8 +44,8 @@ def confusion_picture(matrix: np.ndarray, classes: Sequence[str], title: str, su
     """Draw a confusion matrix: each cell's count and its share of the true class, coloured by that share.
 
     matrix : (C, C) counts, rows true, columns predicted. title : what was scored. subtitle : what its numbers depend on
-    (n, subjects, selection ...); lines of both that are too long are wrapped. A true class without samples has a dash
-    in place of its shares.
+    (n, subjects, selection ...). A line of either that is too long is wrapped, and cut after the third. A true class
+    without samples has a dash in place of its shares.
     Returns the bytes of a PNG.
     """
     counts = np.asarray(matrix)
@@ -173,7 +174,11 @@ class _Head:
     @classmethod
     def wrapped(cls, title: str, subtitle: str, width: float) -> _Head:
         def wrap(text: str, characters: float) -> list[str]:
-            return [piece for line in text.splitlines() for piece in textwrap.wrap(_literal(line), int(characters))]
+            return [
+                _literal(piece)
+                for line in text.splitlines()
+                for piece in textwrap.wrap(line, int(characters), max_lines=_LINES_AT_MOST, placeholder=" ...")
+            ]
 
         return cls(
             wrap(title, width * _TITLE_CHARACTERS_PER_INCH), wrap(subtitle, width * _SUBTITLE_CHARACTERS_PER_INCH)

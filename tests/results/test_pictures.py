@@ -64,6 +64,12 @@ def test_no_text_runs_over_the_edge(n_classes: int, title: str) -> None:
     assert (image[:, -2:] == 255).all()
 
 
+def test_a_title_without_end_does_not_push_the_matrix_out() -> None:
+    matrix = np.eye(3, dtype=int)
+    short, long = (confusion_picture(matrix, NAMES[:3], "x" * length, "below") for length in (200, 20_000))
+    assert pixels(long).shape == pixels(short).shape
+
+
 def test_dollar_signs_are_no_formula() -> None:
     matrix = np.eye(2, dtype=int)
     assert pixels(confusion_picture(matrix, ("$a$", "$\\x$"), "model[path=$HOME/$USER]", "$n_0^")).size
