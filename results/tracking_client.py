@@ -1,0 +1,206 @@
+"""Talking to MLflow: short time-outs, no chatter, and one kind of error for whatever goes wrong on its side."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit, urlunsplit
+
+CONTENT_TAG = "merbench.content"
+SQLITE = "sqlite:///"
+ARTIFACT_FOLDER = "mlartifacts"
+
+_log = logging.getLogger(__name__)
+
+# A server that is down must cost seconds, not MLflow's default of minutes. Whoever sets these variables is obeyed.
+_ENVIRONMENT = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+_PROBE_SECONDS = 4
+_CHATTERERS = ("mlflow", "alembic", "urllib3.connectionpool")
+
+# What MLflow takes, or its tables have room for: SQLite holds more, the databases behind a server do not.
+_MAX_TAG_CHARACTERS = 8000
+_MAX_PARAM_CHARACTERS = 6000
+_MAX_RUN_NAME_CHARACTERS = 250
+
+
+class TrackingLost(Exception):
+    """MLflow could not be reached, or refused; the message is one line. The store has lost nothing by it."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One value of a metric. step : place in a series. milliseconds : since 1970, when it was measured."""
+
+    name: str
+    value: float
+    step: int
+    milliseconds: int
+
+
+@dataclass(frozen=True)
+class RunContent:
+    """Everything a run shows. files : path below the run's artifacts -> content. Times in milliseconds since 1970."""
+
+    name: str
+    status: Literal["FINISHED", "FAILED"]
+    started: int
+    ended: int
+    tags: Mapping[str, str]
+    params: Mapping[str, str] = field(default_factory=dict)
+    metrics: tuple[Point, ...] = ()
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FoundRun:
+    """A run that is there already. content : its content tag; None where it was never finished."""
+
+    run_id: str
+    content: str | None
+
+
+class Tracker:
+    """A connection to one tracking server or database. Every method raises TrackingLost where MLflow fails."""
+
+    def __init__(self, tracking_uri: str) -> None:
+        self.uri = tracking_uri
+        self._experiments: dict[str, str] = {}
+        for name, value in _ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+        # Imported here, before anything is muted: the import sets the levels of MLflow's loggers.
+        from mlflow import MlflowClient
+
+        with _told():
+            self._client = MlflowClient(tracking_uri=tracking_uri)
+            if tracking_uri.startswith(SQLITE):
+                # The first question makes MLflow create the tables, or find that they are of another version.
+                self._client.get_experiment_by_name("Default")
+            else:
+                _probe(tracking_uri)
+
+    def find(self, experiment: str, tag: str, value: str) -> list[FoundRun]:
+        """Return the runs of an experiment that carry a tag; none where there is no such experiment."""
+        with _told():
+            known = self._experiment(experiment)
+            if known is None:
+                return []
+            runs = self._client.search_runs([known], filter_string=f"tags.`{tag}` = '{value}'")
+            return [FoundRun(run.info.run_id, run.data.tags.get(CONTENT_TAG)) for run in runs]
+
+    def remove(self, run_id: str) -> None:
+        """Delete a run, as its user interface does (`mlflow gc` frees the space)."""
+        with _told():
+            self._client.delete_run(run_id)
+
+    def write(self, experiment: str, identity: tuple[str, str], content: RunContent, digest: str) -> None:
+        """Make a run, and the experiment where there is none. identity : the tag and value that ``find`` looks for.
+
+        digest : of what the run shows. Its tag is set last: a run without it was left half-written by a killed process.
+        """
+        from mlflow.entities import Metric, Param
+
+        with _told():
+            known = self._experiment(experiment) or self._create_experiment(experiment)
+            tags = {name: value[:_MAX_TAG_CHARACTERS] for name, value in (*content.tags.items(), identity)}
+            name = content.name[:_MAX_RUN_NAME_CHARACTERS]
+            run_id = self._client.create_run(known, content.started, tags, run_name=name).info.run_id
+            self._client.log_batch(
+                run_id,
+                metrics=[Metric(p.name, p.value, p.milliseconds, p.step) for p in content.metrics],
+                params=[Param(name, value[:_MAX_PARAM_CHARACTERS]) for name, value in content.params.items()],
+            )
+            with tempfile.TemporaryDirectory(prefix="merbench-") as folder:
+                for name, data in content.files.items():
+                    path = Path(folder, name)
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(data)
+                self._client.log_artifacts(run_id, folder)
+            self._client.set_terminated(run_id, content.status, content.ended)
+            self._client.set_tag(run_id, CONTENT_TAG, digest)
+
+    def _experiment(self, name: str) -> str | None:
+        if name not in self._experiments:
+            found = self._client.get_experiment_by_name(name)
+            if found is None:
+                return None
+            if found.lifecycle_stage == "deleted":
+                # Its name stays taken, so it can only be brought back.
+                self._client.restore_experiment(found.experiment_id)
+            self._experiments[name] = found.experiment_id
+        return self._experiments[name]
+
+    def _create_experiment(self, name: str) -> str:
+        # A server decides by itself where artifacts lie; for a database file they lie beside it.
+        location = None
+        if self.uri.startswith(SQLITE):
+            location = (Path(self.uri.removeprefix(SQLITE)).parent / ARTIFACT_FOLDER).as_uri()
+        self._experiments[name] = self._client.create_experiment(name, artifact_location=location)
+        return self._experiments[name]
+
+
+def shown_uri(uri: str) -> str:
+    """Return the address without a user's name and password, for messages."""
+    parts = urlsplit(uri)
+    _, found, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=host)) if found else uri
+
+
+def _probe(tracking_uri: str) -> None:
+    """Ask the server for anything: an answer of any kind but a gateway's error shows that it is there."""
+    from mlflow.utils.credentials import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request
+
+    creds = get_default_host_creds(tracking_uri)
+    response = http_request(creds, "/health", "GET", timeout=_PROBE_SECONDS, max_retries=0, raise_on_status=False)
+    if response.status_code >= 500:
+        raise TrackingLost(f"its answer is HTTP status {response.status_code}")
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        with _quiet():
+            yield
+    except TrackingLost:
+        raise
+    except Exception as error:
+        # The stores behind MLflow are plug-ins (databases, object stores, proxies): their errors share no base class.
+        _log.debug("MLflow failed", exc_info=True)
+        raise TrackingLost(_one_line(error)) from error
+
+
+def _one_line(error: BaseException) -> str:
+    """Return the innermost cause in a line: under MLflow's wrapping lies a refused connection or a full disk."""
+    while error.__cause__ or (error.__context__ and not error.__suppress_context__):
+        error = error.__cause__ or error.__context__ or error
+    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    text = first if type(error).__name__ in first else f"{type(error).__name__}: {first}"
+    return text if len(text) <= 300 else f"{text[:300]} ..."
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Mute what MLflow and its parts print about migrations and retries; errors come as exceptions anyway."""
+    if "MLFLOW_LOGGING_LEVEL" in os.environ:
+        yield
+        return
+    before = {name: logging.getLogger(name).level for name in _CHATTERERS}
+    for name in before:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
