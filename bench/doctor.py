@@ -91,6 +91,15 @@ def _results(results: str) -> str:
 
 
 def _tracking(results: str, tracking_uri: str | None) -> str:
-    from results.tracking import reachable
+    from results.tracking import TRACKING_OFF, resolve_tracking_uri
+    from results.tracking_client import Tracker, TrackingLost, shown_uri
 
-    return reachable(tracking_uri, results_root(results))
+    uri = resolve_tracking_uri(tracking_uri, results_root(results))
+    if uri is None:
+        return TRACKING_OFF
+    if uri.startswith("http"):
+        try:
+            Tracker(uri)
+        except TrackingLost as error:
+            raise ConnectionError(f"{shown_uri(uri)}: {error}") from error
+    return shown_uri(uri)

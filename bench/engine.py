@@ -157,13 +157,13 @@ def _deterministic(threads: int) -> Iterator[None]:
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
     # Filling fresh memory guards against kernels that read it unwritten; it costs a sixth of a small network's step.
-    filling = torch.utils.deterministic.fill_uninitialized_memory
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    guard: Any = torch.utils.deterministic
+    filling, guard.fill_uninitialized_memory = guard.fill_uninitialized_memory, False
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
     try:
         with torch.random.fork_rng(devices=devices):
             yield
     finally:
         torch.use_deterministic_algorithms(strict, warn_only=warn_only)
-        torch.utils.deterministic.fill_uninitialized_memory = filling
+        guard.fill_uninitialized_memory = filling
         torch.set_num_threads(before)

@@ -25,6 +25,7 @@ class RunProgress:
         self._done = self._failed = 0
         self._best = ""
         self._start = time.monotonic()
+        self._first: tuple[float, int] | None = None
         self._last_line = float("-inf")
         self._bar = Progress(
             TextColumn("folds"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(), console=console
@@ -47,6 +48,8 @@ class RunProgress:
         self._done, self._failed = done, failed
         self._bar.update(self._task, completed=done + failed)
         now = time.monotonic()
+        if self._first is None and done + failed:
+            self._first = (now, done + failed)
         finished = done + failed >= self._total
         if not self._console.is_terminal and (now - self._last_line >= PLAIN_SECONDS or finished):
             self._last_line = now
@@ -62,16 +65,20 @@ class RunProgress:
         parts = [f"folds {self._done}/{self._total} done", f"{min(self._workers, left)} running"]
         parts.append(f"{self._failed} failed")
         if left:
-            parts.append(f"about {_duration(self._seconds_left())} left" if self._done else "time left not known yet")
+            seconds = self._seconds_left()
+            parts.append("time left not known yet" if seconds is None else f"about {_duration(seconds)} left")
         else:
             parts.append(f"took {_duration(time.monotonic() - self._start)}")
         if self._best:
             parts.append(f"best {self._best}")
         return " · ".join(parts)
 
-    def _seconds_left(self) -> float:
-        finished = self._done + self._failed
-        return (time.monotonic() - self._start) / finished * (self._total - finished)
+    def _seconds_left(self) -> float | None:
+        """Judge by the folds after the first report: those before it also paid for starting the workers."""
+        if self._first is None or self._done + self._failed <= self._first[1]:
+            return None
+        since, finished = self._first[0], self._done + self._failed
+        return (time.monotonic() - since) / (finished - self._first[1]) * (self._total - finished)
 
     def _render(self) -> Table:
         grid = Table.grid()

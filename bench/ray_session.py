@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 _ENVIRONMENT = {
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -87,7 +88,7 @@ def ray_session(address: str | None, cpus: int | None) -> Iterator[Cluster]:
         reason = " ".join(str(error).split())
         raise UsageError(
             f"No Ray cluster answers at {given!r}: {reason[:300]} Check --address (or RAY_ADDRESS), "
-            "and RAY_AUTH_MODE=token with its token where the cluster asks for one. Without --address, a local Ray starts."
+            "and RAY_AUTH_MODE=token with its token where the cluster asks for one. Without an address, Ray starts here."
         ) from error
     try:
         total = ray.cluster_resources()
