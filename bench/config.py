@@ -14,7 +14,7 @@ from preprocess.base.errors import UsageError, did_you_mean
 Preset = Literal["smoke", "quick", "full"]
 Overwrite = Literal["missing", "failed", "all"]
 
-PRESET_EPOCHS: dict[str, int | None] = {"smoke": 2, "quick": 60, "full": None}
+PRESET_EPOCHS: dict[str, int | None] = {"smoke": 2, "quick": 100, "full": None}
 """Most epochs a preset trains; None leaves every model's recipe as its paper has it."""
 
 DEFAULT_MODELS = ["majority", "flow_svm", "ststnet", "off_apexnet"]
