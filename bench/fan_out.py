@@ -16,6 +16,7 @@ from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from bench.data import StudyData
+from bench.memory import keep_freed_memory
 from bench.plan import Plan
 from bench.ray_session import Cluster
 from bench.training import Training, run_pack
@@ -96,6 +97,7 @@ class PackTrial(tune.Trainable):
         """Take up the run's trainings and the references to its data, once a worker."""
         assert trainings is not None
         assert data is not None
+        keep_freed_memory()
         self._trainings, self._references = trainings, data
         self._data: dict[str, StudyData] = {}
         self._store = OutcomeStore(store_root)

@@ -28,16 +28,6 @@ _ENVIRONMENT = {
     "TUNE_WARN_THRESHOLD_S": "30",
 }
 
-# A training step takes and frees the same megabytes over and over. Left alone, glibc hands them back to the kernel and
-# pays for fresh pages every time: keeping them makes a step of a small network up to a third faster.
-_WORKER_ENVIRONMENT = {
-    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
-    "OMP_NUM_THREADS": "1",
-    "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
-    "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
-    "MALLOC_TOP_PAD_": str(64 * 2**20),
-}
-
 
 @dataclass(frozen=True)
 class Cluster:
@@ -75,11 +65,12 @@ def ray_session(address: str | None, cpus: int | None) -> Iterator[Cluster]:
             options["runtime_env"] = {
                 "working_dir": str(ROOT),
                 "excludes": ["/.git", "/.venv", "/runs", "/tests", "__pycache__"],
-                "env_vars": _WORKER_ENVIRONMENT,
             }
     else:
         options |= {"num_cpus": cpus or len(os.sched_getaffinity(0)), "include_dashboard": False}
-        options["runtime_env"] = {"env_vars": {"PYTHONPATH": _python_path(), **_WORKER_ENVIRONMENT}}
+        # Inherited by the workers, which must find these rooms even where the checkout is not installed. (A runtime
+        # environment would do it too, but turns away the workers that Ray starts ahead.)
+        os.environ["PYTHONPATH"] = _python_path()
     try:
         ray.init(**options)
     except (ConnectionError, ValueError, RuntimeError) as error:
@@ -87,8 +78,8 @@ def ray_session(address: str | None, cpus: int | None) -> Iterator[Cluster]:
             raise
         reason = " ".join(str(error).split())
         raise UsageError(
-            f"No Ray cluster answers at {given!r}: {reason[:300]} Check --address (or RAY_ADDRESS), "
-            "and RAY_AUTH_MODE=token with its token where the cluster asks for one. Without an address, Ray starts here."
+            f"No Ray cluster answers at {given!r}: {reason[:300]} Check --address (or RAY_ADDRESS), and "
+            "RAY_AUTH_MODE=token with its token where the cluster asks for one. Without an address, Ray starts here."
         ) from error
     try:
         total = ray.cluster_resources()
@@ -104,6 +95,5 @@ def ray_session(address: str | None, cpus: int | None) -> Iterator[Cluster]:
 
 
 def _python_path() -> str:
-    """Workers must import these rooms even where the project is run from a checkout that is not installed."""
     others = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
     return os.pathsep.join(dict.fromkeys([str(ROOT), *others]))

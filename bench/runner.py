@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sized
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,11 +107,13 @@ def _prepare(config: RunConfig, root: str, console: Console) -> list[PreparedDat
 
 
 def _announce(plan: Plan, config: RunConfig, console: Console) -> None:
-    todo = sum(len(planned.todo) * len(planned.studies) for planned in plan.trainings)
-    done = sum(len(study.done) for study in plan.studies)
-    failed = sum(len(study.failed) for study in plan.studies)
-    preset = config.resolved_preset()
-    _say(console, f"{len(plan.studies)} studies (preset {preset}): {done} folds done, {todo} to train, {failed} failed")
+    total, done, failed = (sum(map(len, column)) for column in zip(*map(_counted, plan.studies), strict=True))
+    todo = sum(len(planned.todo) for planned in plan.trainings)
+    _say(
+        console,
+        f"{len(plan.studies)} studies of {total} folds (preset {config.resolved_preset()}): {done} done, "
+        f"{failed} failed before, {todo} trainings to do",
+    )
     for note in plan.notes:
         _say(console, note)
     for study in plan.studies:
@@ -118,6 +121,10 @@ def _announce(plan: Plan, config: RunConfig, console: Console) -> None:
             _say(console, f"warning: {message}")
         if study.reason:
             _say(console, f"{study.card.title}: computed, because it {_because(study.reason)}")
+
+
+def _counted(study: PlannedStudy) -> tuple[Sized, Sized, Sized]:
+    return study.card.folds, study.done, study.failed
 
 
 def _because(reason: str) -> str:
