@@ -25,6 +25,7 @@ import requests
 from example_studies import ExampleStudy, example_study
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
+from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES, MLFLOW_HTTP_REQUEST_TIMEOUT
 
 from preprocess.base.errors import HonestyError, StoreError, UsageError
 from results.leaderboard import build_leaderboard
@@ -493,6 +494,15 @@ class TestLeaderboard:
             ("rcn_a", 2, True),
         ]
 
+    def test_it_follows_an_incomplete_study_too(self, store: OutcomeStore) -> None:
+        put(store, example_study("ststnet"))
+        study = put(store, example_study("rcn_a"), folds=2)
+        uri = local_uri(store)
+        for folds in (2, 3):
+            put(store, study, folds=folds)
+            synced(store)
+            assert f"{folds}/4" in only_run(uri, "leaderboard").data.tags["mlflow.note.content"]
+
     def test_one_study_renews_the_board_of_its_experiment_over_the_whole_store(self, store: OutcomeStore) -> None:
         put(store, example_study("ststnet"))
         put(store, example_study("rcn_a", COMPOSITE))
@@ -736,6 +746,15 @@ class TestNoServer:
             report = synced(store, uri)
             assert time.monotonic() - began < 10
         assert "timed out" in (report.unreachable or "")
+
+    def test_a_request_is_given_up_within_half_a_minute(
+        self, store: OutcomeStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT", raising=False)
+        monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
+        synced(store)
+        tries = 1 + MLFLOW_HTTP_REQUEST_MAX_RETRIES.get()
+        assert tries * MLFLOW_HTTP_REQUEST_TIMEOUT.get() <= 30
 
     @pytest.mark.parametrize("health", [502, 200, 404])
     def test_a_gateway_without_a_server_behind_it_is_told_in_a_line(self, store: OutcomeStore, health: int) -> None:
