@@ -198,7 +198,15 @@ def _split(values: list[str] | None) -> list[str] | None:
 
 def _integers(values: list[str] | None) -> list[Any] | None:
     words = _split(values)
-    return None if words is None else [int(word) if word.lstrip("-").isdigit() else word for word in words]
+    return None if words is None else [_integer(word) for word in words]
+
+
+def _integer(word: str) -> Any:
+    """What is no number is told with the other mistakes of the configuration."""
+    try:
+        return int(word)
+    except ValueError:
+        return word
 
 
 def _width() -> int | None:

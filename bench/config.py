@@ -96,7 +96,7 @@ def load_config(file: Path | None, options: dict[str, Any]) -> RunConfig:
 
 
 def parse_settings(items: list[str]) -> dict[str, Any]:
-    """Return ``model.key=value`` items as a mapping; values are read as YAML (``5e-4``, ``true``, ``adam``)."""
+    """Return ``model.key=value`` items as a mapping; values are read as YAML (``0.1``, ``true``, ``adam``)."""
     settings: dict[str, Any] = {}
     for item in items:
         name, equals, text = item.partition("=")
@@ -123,14 +123,11 @@ def results_root(results: str) -> str:
 
 
 def _scalar(text: str) -> Any:
-    value = yaml.safe_load(text) if text.strip() else ""
-    if isinstance(value, str):
-        # YAML 1.1 reads 5e-4 as a string, everybody else as a number.
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
+    try:
+        return yaml.safe_load(text) if text.strip() else ""
+    except yaml.YAMLError:
+        # Something like "{": a text that no hyper-parameter of another type will take.
+        return text
 
 
 def _read_yaml(file: Path) -> dict[str, Any]:

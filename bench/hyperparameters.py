@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
+import math
 import typing
 from typing import Any
 
 from bench.config import PRESET_EPOCHS, RunConfig
-from mer_models.registry import MODELS, ModelInfo, Recipe
+from mer_models.registry import MODELS, RECIPE_FIELDS, ModelInfo, Recipe
 from preprocess.base.errors import UsageError, did_you_mean
 
 
@@ -49,18 +50,34 @@ def _defaults(info: ModelInfo, config: RunConfig) -> dict[str, Any]:
 def _checked(setting: str, value: Any, info: ModelInfo, key: str) -> Any:
     default = info.hyperparameters()[key]
     wanted = type(default)
-    if wanted is float and isinstance(value, int | float) and not isinstance(value, bool):
-        value = float(value)
-    elif wanted is int and isinstance(value, float) and value.is_integer():
-        value = int(value)
+    value = _converted(value, wanted)
     if type(value) is not wanted:
         raise UsageError(f"--set {setting}={value}: expected {wanted.__name__} (default {default!r}).")
-    recipe_types = typing.get_type_hints(Recipe)
-    choices = typing.get_args(recipe_types.get(key)) if key in {f.name for f in dataclasses.fields(Recipe)} else ()
+    if wanted is float and not math.isfinite(value):
+        raise UsageError(f"--set {setting}={value}: expected a finite number (default {default!r}).")
+    choices = typing.get_args(typing.get_type_hints(Recipe).get(key)) if key in RECIPE_FIELDS else ()
     if choices and value not in choices:
         raise UsageError(f"--set {setting}={value}: expected one of {', '.join(map(str, choices))}.")
     if key in ("epochs", "batch_size") and value < 1:
         raise UsageError(f"--set {setting}={value}: expected 1 or more.")
-    if key == "lr" and not value > 0:
-        raise UsageError(f"--set {setting}={value}: expected a learning rate above 0.")
+    if key in ("lr", "lr_gamma") and not value > 0:
+        raise UsageError(f"--set {setting}={value}: expected a number above 0.")
+    if key in ("momentum", "weight_decay", "lr_step") and value < 0:
+        raise UsageError(f"--set {setting}={value}: expected 0 or more.")
+    return value
+
+
+def _converted(value: Any, wanted: type) -> Any:
+    """Return a value as YAML reads it in the type of the hyper-parameter, where that loses nothing."""
+    if wanted in (int, float) and isinstance(value, str):
+        # YAML 1.1 reads 5e-4 as a text, everybody else as a number.
+        with contextlib.suppress(ValueError):
+            value = float(value)
+    if wanted is float and type(value) is int:
+        return float(value)
+    if wanted is int and type(value) is float and value.is_integer():
+        return int(value)
+    if wanted is str and type(value) in (int, float):
+        # A few texts may be numbers: flow_svm.gamma is "scale", "auto" or 0.1.
+        return str(value)
     return value
