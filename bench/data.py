@@ -59,7 +59,7 @@ def assemble(prepared: Sequence[PreparedDataset], task: Task, features: Sequence
     sorted_ids = all_ids[order]
     twice = sorted_ids[1:][sorted_ids[1:] == sorted_ids[:-1]]
     if len(twice):
-        raise DataError(f"Sample {twice[0]!r} occurs twice in {', '.join(d.name for d in prepared)}.")
+        raise DataError(f"Sample {str(twice[0])!r} occurs twice in {', '.join(d.name for d in prepared)}.")
     if not len(sorted_ids):
         names = ", ".join(d.name for d in prepared)
         raise DataError(f"No sample of {names} has a class in task {task.name!r} ({', '.join(task.classes)}).")
