@@ -1,0 +1,52 @@
+"""Fixtures of the bench room's tests."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from bench.protocols import PROTOCOLS
+from mer_models.registry import MODELS
+from preprocess.datasets.synthetic import make_synthetic
+from preprocess.shards import PreparedDataset, prepare
+from preprocess.tasks import TASKS
+from results.store import OutcomeStore
+
+PEOPLE = ("p01", "p02", "p03", "p04", "p05")
+
+
+@pytest.fixture(scope="session")
+def synthetic(tmp_path_factory: pytest.TempPathFactory) -> list[PreparedDataset]:
+    """Return the embedded datasets ``synth_a`` and ``synth_b``, cut to five people each, with their shards."""
+    shards = tmp_path_factory.mktemp("shards")
+    prepared = []
+    for raw in make_synthetic():
+        kept = raw.samples["subject"].isin([f"{raw.name}/{person}" for person in PEOPLE])
+        fewer = dataclasses.replace(raw, samples=raw.samples[kept].reset_index(drop=True))
+        prepared.append(prepare(fewer, shards, ["flow_uvs_28"]))
+    return prepared
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> OutcomeStore:
+    """Return an empty store."""
+    return OutcomeStore(tmp_path / "runs", create=True)
+
+
+@pytest.fixture
+def registries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models, protocols and tasks that the test registers are forgotten when it ends."""
+    for registry in (MODELS, PROTOCOLS, TASKS):
+        registry.names()
+        monkeypatch.setattr(registry, "_entries", dict(registry._entries))
+        monkeypatch.setattr(registry, "_origins", dict(registry._origins))
+
+
+@pytest.fixture
+def tiny(registries: None) -> str:
+    """Return the name of a small network with batch normalisation and dropout that trains in milliseconds."""
+    from throwaway_models import register_network
+
+    return register_network()

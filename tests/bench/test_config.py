@@ -1,0 +1,198 @@
+"""Configuration: YAML and command line together, and what is said about a mistake in either."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.config import DEFAULT_MODELS, PRESET_EPOCHS, RunConfig, load_config, parse_settings, results_root
+from preprocess.base.errors import UsageError
+
+RAY_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    """Return a function that writes a YAML file and gives its path."""
+
+    def write(text: str | bytes) -> Path:
+        path = tmp_path / "run.yaml"
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        return path
+
+    return write
+
+
+def complaint(file: Path | None, **options: Any) -> str:
+    """Return what is said about a configuration that must be refused."""
+    with pytest.raises(UsageError) as caught:
+        load_config(file, options)
+    return str(caught.value)
+
+
+def test_without_file_and_options_everything_has_its_default() -> None:
+    config = load_config(None, {"models": None, "epochs": None})
+    assert config == RunConfig()
+    assert config.models == DEFAULT_MODELS
+    assert config.selection == ["last"]
+    assert (config.results, config.overwrite, config.device) == ("runs", "missing", "auto")
+
+
+def test_the_command_line_wins_key_by_key(write) -> None:
+    file = write("models: [ststnet]\nepochs: 5\nseeds: [1, 2]\n")
+    config = load_config(file, {"epochs": 7, "seeds": None, "models": None})
+    assert (config.models, config.epochs, config.seeds) == (["ststnet"], 7, [1, 2])
+
+
+def test_settings_of_both_are_merged_and_the_command_line_wins(write) -> None:
+    file = write("set:\n  ststnet.lr: 0.1\n  ststnet.epochs: 3\n")
+    config = load_config(file, {"set": {"ststnet.lr": 0.2, "htnet.dim": 24}})
+    assert config.set == {"ststnet.lr": 0.2, "ststnet.epochs": 3, "htnet.dim": 24}
+
+
+def test_keys_may_be_written_with_dashes_or_underscores(write) -> None:
+    for text in ("keep-weights: true\ntracking-uri: 'off'\n", "keep_weights: true\ntracking_uri: 'off'\n"):
+        config = load_config(write(text), {})
+        assert (config.keep_weights, config.tracking_uri) == (True, "off")
+
+
+def test_an_empty_file_changes_nothing(write) -> None:
+    assert load_config(write("# nothing yet\n"), {}) == RunConfig()
+
+
+def test_the_preset_follows_the_data() -> None:
+    assert RunConfig().resolved_preset() == "quick"
+    assert RunConfig(data=["/data"]).resolved_preset() == "full"
+    assert RunConfig(data=["/data"], preset="smoke").resolved_preset() == "smoke"
+    assert PRESET_EPOCHS["full"] is None, "full is what the papers did"
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "given", "expected"),
+    [
+        ("models: ststnet\n", "models", "'ststnet'", "list"),
+        ("models: [1]\n", "models.0", "1", "string"),
+        ("models:\n", "models", "None", "list"),
+        ("seeds: 3\n", "seeds", "3", "list"),
+        ("seeds: [a]\n", "seeds.0", "'a'", "integer"),
+        ("seeds: [1.5]\n", "seeds.0", "1.5", "integer"),
+        ("seeds: [true]\n", "seeds.0", "True", "integer"),
+        ("epochs: many\n", "epochs", "'many'", "integer"),
+        ("epochs: 2.5\n", "epochs", "2.5", "integer"),
+        ("keep_weights: 'no'\n", "keep_weights", "'no'", "boolean"),
+        ("set: [ststnet.lr]\n", "set", "['ststnet.lr']", "dictionary"),
+        ("preset: quik\n", "preset", "'quik'", "'smoke', 'quick' or 'full'"),
+        ("overwrite: everything\n", "overwrite", "'everything'", "'missing', 'failed' or 'all'"),
+        ("device: tpu\n", "device", "'tpu'", "'auto', 'cpu' or 'cuda'"),
+        ("results: 7\n", "results", "7", "string"),
+    ],
+)
+def test_a_wrong_type_is_told_with_file_key_value_and_what_was_expected(write, text, key, given, expected) -> None:
+    file = write(text)
+    message = complaint(file)
+    assert message.startswith(f"{file}: {key}: given {given}, expected")
+    assert expected in message
+
+
+def test_all_mistakes_are_told_at_once(write) -> None:
+    message = complaint(write("epochs: many\nseeds: 3\n"), preset="slow")
+    assert len(message.splitlines()) == 3
+    assert "the command line: preset: given 'slow'" in message
+
+
+@pytest.mark.parametrize("epochs", [0, -3])
+def test_no_epochs_are_refused(write, epochs: int) -> None:
+    expected = f"epochs: given {epochs}, expected greater than or equal to 1."
+    assert complaint(None, epochs=epochs) == f"the command line: {expected}"
+    file = write(f"epochs: {epochs}\n")
+    assert complaint(file) == f"{file}: {expected}"
+
+
+def test_no_workers_are_refused() -> None:
+    assert "workers: given 0" in complaint(None, workers=0)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("seeds", [], "needs at least one seed"),
+        ("seeds", [0, -1], "seeds must be 0 or more"),
+        ("models", [], "needs at least one name"),
+        ("protocols", [], "needs at least one name"),
+    ],
+)
+def test_empty_lists_and_negative_seeds_are_refused(key: str, value: list[Any], expected: str) -> None:
+    assert complaint(None, **{key: value}) == f"the command line: {key}: given {value!r}, {expected}."
+
+
+def test_a_seed_given_twice_counts_once() -> None:
+    assert RunConfig(seeds=[2, 0, 2]).seeds == [2, 0]
+
+
+def test_an_unknown_key_names_its_file_and_near_ones(write) -> None:
+    file = write("modles: [ststnet]\n")
+    assert complaint(file) == f"{file}: unknown key 'modles'. Did you mean: models?"
+
+
+@pytest.mark.parametrize("text", ["- models\n", "just words\n", "3\n"])
+def test_a_file_that_holds_no_keys(write, text: str) -> None:
+    assert "expected keys and values at the top level, found" in complaint(write(text))
+
+
+@pytest.mark.parametrize(
+    "text", ["models: [ststnet\n", "a: b: c\n", b"models: \xff\xfe\n", "x: !!python/name:os.system\n"]
+)
+def test_a_file_that_is_no_plain_yaml(write, text: str | bytes) -> None:
+    file = write(text)
+    message = complaint(file)
+    assert message.startswith(f"--config {file}: is not valid YAML")
+    assert "\n" not in message
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    assert (
+        complaint(tmp_path / "none.yaml")
+        == f"--config {tmp_path}/none.yaml: cannot be read (No such file or directory)."
+    )
+    assert "cannot be read (Is a directory)" in complaint(tmp_path)
+
+
+def test_settings_are_read_as_yaml() -> None:
+    items = ["ststnet.lr=1e-4", "a.b=true", "a.c=3", "a.d=adam", "a.e = 0.5", "a.f=", "a.g=x=y", "a.h={"]
+    assert parse_settings(items) == {
+        "ststnet.lr": "1e-4",  # YAML 1.1; bench.hyperparameters makes it a number where one is wanted
+        "a.b": True,
+        "a.c": 3,
+        "a.d": "adam",
+        "a.e": 0.5,
+        "a.f": "",
+        "a.g": "x=y",
+        "a.h": "{",
+    }
+
+
+@pytest.mark.parametrize("item", ["ststnet.lr", "lr=3", "=3", ""])
+def test_a_setting_without_model_key_or_value(item: str) -> None:
+    with pytest.raises(UsageError, match=r"expected MODEL.KEY=VALUE, for example --set ststnet.lr=1e-4"):
+        parse_settings([item])
+
+
+def test_a_relative_results_folder_becomes_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(RAY_JOB, raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/someone")
+    assert results_root("runs") == str(tmp_path / "runs")
+    assert results_root("~/runs") == "/home/someone/runs"
+    assert results_root("s3://bucket/runs") == "s3://bucket/runs"
+
+
+def test_a_relative_results_folder_in_a_ray_job_is_refused_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(RAY_JOB, "{}")
+    with pytest.raises(
+        UsageError, match=r"--results 'runs' is relative, and this is a Ray job.*vanish.*absolute folder"
+    ):
+        results_root("runs")
+    for lasting in ("/shared/runs", "~/runs", "s3://bucket/runs"):
+        assert results_root(lasting)
