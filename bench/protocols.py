@@ -46,8 +46,8 @@ def loso(subjects: np.ndarray, datasets: np.ndarray) -> list[tuple[str, np.ndarr
     people = sorted(set(subjects.tolist()))
     if len(people) < 2:
         raise DataError(
-            f"{'+'.join(sorted(set(datasets.tolist())))} has {len(people)} subject(s) in this task; leaving one out takes "
-            "at least 2. Check the data, or leave the dataset out with --datasets."
+            f"{'+'.join(sorted(set(datasets.tolist())))} has {len(people)} subject(s) in this task; leaving one out "
+            "takes at least 2. Check the data, or leave the dataset out with --datasets."
         )
     return [(person, np.flatnonzero(subjects == person)) for person in people]
 
