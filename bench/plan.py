@@ -114,6 +114,13 @@ def make_plan(
     return builder.plan
 
 
+def check_names(config: RunConfig) -> None:
+    """Raise UsageError for an unknown model, setting, selection, protocol or task, before any data is touched."""
+    hyperparameters.resolve(config, MODELS.select(config.models))
+    for registry, names in ((SELECTIONS, config.selection), (PROTOCOLS, config.protocols), (TASKS, config.tasks)):
+        registry.select(names)
+
+
 def _groups(
     protocols: list[Protocol], prepared: list[PreparedDataset], notes: list[str]
 ) -> Iterator[tuple[Protocol, list[PreparedDataset]]]:

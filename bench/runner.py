@@ -11,12 +11,13 @@ import numpy as np
 from rich.console import Console
 
 from bench.config import RunConfig, results_root
-from bench.plan import Plan, PlannedStudy, make_plan
+from bench.plan import Plan, PlannedStudy, check_names, make_plan
 from bench.progress import RunProgress
 from bench.sources import prepare_datasets, read_datasets, shards_folder
 from bench.tracking_writer import TrackingWriter
 from mer_models.registry import MODELS
 from preprocess.base.errors import HonestyError, MerError
+from preprocess.datasets import RawDataset
 from preprocess.shards import PreparedDataset
 from results.leaderboard import build_leaderboard
 from results.scoring import score
@@ -31,11 +32,12 @@ DONE, SOME_FAILED, INTERRUPTED = 0, 1, 130
 def dry_run(config: RunConfig, console: Console) -> int:
     """Print what a run would do; train nothing and write nothing but shards."""
     root = results_root(config.results)
+    raw = _read(config, console)
     try:
         store = OutcomeStore(root)
     except MissingStore:
         store = None
-    prepared = _prepare(config, root, console)
+    prepared = _prepare(raw, config, root, console)
     plan = make_plan(config, prepared, store)
     console.print(plan_table(plan), highlight=False, soft_wrap=True)
     return DONE
@@ -48,8 +50,9 @@ def run(config: RunConfig, console: Console) -> int:
     """
     start = time.monotonic()
     root = results_root(config.results)
+    raw = _read(config, console)
     store = OutcomeStore(root, create=True)
-    prepared = _prepare(config, root, console)
+    prepared = _prepare(raw, config, root, console)
     plan = make_plan(config, prepared, store)
     _announce(plan, config, console)
     writer = TrackingWriter(store, config.tracking_uri, say=lambda text: _say(console, text))
@@ -77,9 +80,9 @@ class _Best:
     text: str
 
 
-def _prepare(config: RunConfig, root: str, console: Console) -> list[PreparedDataset]:
-    models = [MODELS.get(name) for name in MODELS.select(config.models)]
-    features = sorted({feature for info in models for feature in info.features})
+def _read(config: RunConfig, console: Console) -> list[RawDataset]:
+    """Check every name of the configuration and read the sources; so far, nothing is written."""
+    check_names(config)
     raw = read_datasets(config)
     if not config.data:
         _say(
@@ -87,6 +90,12 @@ def _prepare(config: RunConfig, root: str, console: Console) -> list[PreparedDat
             "No --data given: running on a small SYNTHETIC set, drawn by this program. "
             "Its scores say that the software works, nothing about faces.",
         )
+    return raw
+
+
+def _prepare(raw: list[RawDataset], config: RunConfig, root: str, console: Console) -> list[PreparedDataset]:
+    models = [MODELS.get(name) for name in MODELS.select(config.models)]
+    features = sorted({feature for info in models for feature in info.features})
     shards = shards_folder(root)
     shown = time.monotonic()
 
