@@ -1,0 +1,194 @@
+"""A Ray head on this machine's loopback interface, with token authentication: the cluster path without a cluster.
+
+``python -m cluster.head --num-cpus 2`` starts one and prints how to submit a benchmark to it; Ctrl-C ends it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import http.client
+import os
+import secrets
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from preprocess.base.errors import MerError
+
+START_SECONDS = 180.0
+"""Longest time a head may take to answer; some ten seconds on an idle machine."""
+
+END_SECONDS = 20.0
+"""How long a head that was asked to end may take before its processes are killed."""
+
+# Ray puts "localhost" back to the machine's outward address unless clusters of several machines are ruled out; the
+# variable's name is from the systems where they are by default.
+_LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+_HEAD_ONLY = {"RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0", "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
+_OF_ANOTHER_RAY = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS", "RAY_AUTH_TOKEN", "RAY_JOB_CONFIG_JSON_ENV_VAR")
+
+
+class HeadError(MerError):
+    """A Ray head that did not come up; holds what it printed last."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """A running head.
+
+    address : host:port for ``ray.init`` and ``merbench run --address``. dashboard : URL for ``ray job submit``.
+    token_file : readable by this user only. environment : the variables a client needs to reach it and be let in.
+    pid : of ``ray start``, whose session (``os.getsid``) all its processes but the drivers of jobs share.
+    """
+
+    address: str
+    dashboard: str
+    token_file: Path
+    pid: int
+    environment: dict[str, str] = field(repr=False)
+
+
+@contextlib.contextmanager
+def local_head(num_cpus: int, num_gpus: int = 0) -> Iterator[Head]:
+    """Run a head for the duration of the block, and end it and remove its files afterwards.
+
+    num_cpus, num_gpus : what the head says it has; the numbers need not be true.
+    Several heads run side by side: ports are free ones, the token is its own, ``~/.ray`` is not touched.
+    Raises HeadError when the head ends or does not answer within START_SECONDS.
+    """
+    # A short path on purpose: the sockets in it may have names of 107 bytes at most.
+    folder = Path(tempfile.mkdtemp(prefix="mb", dir="/tmp"))
+    try:
+        token_file = folder / "token"
+        token = secrets.token_hex(32)
+        token_file.touch(mode=0o600)
+        token_file.write_text(token)
+        client = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token_file), **_LOOPBACK_ONLY}
+        with _ray_start(folder, num_cpus, num_gpus, client) as (process, dashboard):
+            address = _wait_until_up(process, folder, dashboard, token)
+            client |= {"RAY_ADDRESS": address, "RAY_API_SERVER_ADDRESS": dashboard}
+            yield Head(address, dashboard, token_file, process.pid, client)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _ray_start(
+    folder: Path, num_cpus: int, num_gpus: int, client: dict[str, str]
+) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """Start the head in a session of its own and yield (process, dashboard URL)."""
+    inherited = {name: value for name, value in os.environ.items() if name not in _OF_ANOTHER_RAY}
+    # A job's entry point says `python`: on this head, that is the Python that runs here.
+    search = os.pathsep.join([str(Path(sys.executable).parent), inherited.get("PATH", os.defpath)])
+    environment = {**inherited, "PATH": search, **client, **_HEAD_ONLY}
+    dashboard_port, client_port = _free_ports(2)
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--port=0"]
+    command += [f"--num-cpus={num_cpus}", f"--num-gpus={num_gpus}", f"--temp-dir={folder / 'ray'}"]
+    command += ["--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard_port}", "--dashboard-agent-listen-port=0"]
+    command += [f"--ray-client-server-port={client_port}", "--disable-usage-stats"]
+    with (folder / "start.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        yield process, f"http://127.0.0.1:{dashboard_port}"
+    finally:
+        _end(process)
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [int(bound.getsockname()[1]) for bound in sockets]
+
+
+def _wait_until_up(process: subprocess.Popen[bytes], folder: Path, dashboard: str, token: str) -> str:
+    """Return the head's address once it is known and the dashboard lets the token in."""
+    request = urllib.request.Request(f"{dashboard}/api/jobs/", headers={"Authorization": f"Bearer {token}"})
+    address_file = folder / "ray" / "ray_current_cluster"
+    deadline = time.monotonic() + START_SECONDS
+    reason = "no address yet"
+    while time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.2)
+        if not address_file.exists():
+            continue
+        try:
+            with urllib.request.urlopen(request, timeout=30):
+                return address_file.read_text().strip()
+        except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
+            reason = f"{dashboard}: {error}"
+    state = "does not answer" if process.poll() is None else f"ended with status {process.returncode}"
+    printed = (folder / "start.log").read_text(errors="replace").strip().splitlines()[-15:]
+    raise HeadError("\n".join([f"The Ray head {state} ({reason}). It printed:", *printed]))
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ask the head to end, and kill what is left of its session: never anything of another Ray."""
+    process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(END_SECONDS)
+    left = [other for other in psutil.process_iter() if _session(other.pid) == process.pid]
+    for other in left:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            other.kill()
+    process.wait()
+    psutil.wait_procs(left, timeout=END_SECONDS)
+
+
+def _session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except (ProcessLookupError, PermissionError):
+        return None
+
+
+def main() -> int:
+    """Run a head until Ctrl-C and say how to use it."""
+    parser = argparse.ArgumentParser(prog="python -m cluster.head", description=main.__doc__)
+    parser.add_argument("--num-cpus", type=int, default=len(os.sched_getaffinity(0)), help="default: this machine's")
+    parser.add_argument("--num-gpus", type=int, default=0, help="default: 0")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with local_head(options.num_cpus, options.num_gpus) as head:
+            print(_usage(head), flush=True)
+            signal.pause()
+    except KeyboardInterrupt:
+        print("The head has ended.")
+    except HeadError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _usage(head: Head) -> str:
+    exports = [f"export {name}={shlex.quote(value)}" for name, value in head.environment.items()]
+    submit = 'ray job submit --working-dir . -- python bench/run_all.py --results "$HOME/merbench-runs" --preset smoke'
+    return "\n".join(
+        [
+            f"A Ray head runs at {head.address}; its dashboard is {head.dashboard}",
+            f"Its token lies in {head.token_file}. In another shell, at the root of the checkout:",
+            "",
+            *exports,
+            submit,
+            "",
+            "Ctrl-C ends the head.",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
