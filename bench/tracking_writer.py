@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from preprocess.base.errors import MerError
 from results.store import OutcomeStore
 from results.study import StudyCard
 
@@ -18,16 +19,20 @@ class TrackingWriter:
     """The driver's only writer to MLflow.
 
     tracking_uri : of a server or database; None for SQLite beside the results; ``off`` for no tracking.
+    where : the address in use, None where tracking is off.
     A server that is down costs nothing: the store is the truth, and ``merbench sync`` shows it later.
+    Raises UsageError for an address that MLflow does not take.
     """
 
     def __init__(self, store: OutcomeStore, tracking_uri: str | None, say: Callable[[str], None]) -> None:
-        from results.tracking import open_tracking
+        from results.tracking import TRACKING_OFF, resolve_tracking_uri
 
         self._store, self._say = store, say
-        self.where = None if tracking_uri == OFF else open_tracking(tracking_uri, store.root)
+        self.where = None if tracking_uri == OFF else resolve_tracking_uri(tracking_uri, store.root)
+        if self.where is None and tracking_uri is None:
+            say(TRACKING_OFF)
         self._waiting: queue.SimpleQueue[list[StudyCard] | None] = queue.SimpleQueue()
-        self._down = False
+        self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._work, name="mlflow-writer", daemon=True)
         self._thread.start()
 
@@ -37,7 +42,7 @@ class TrackingWriter:
 
     def abandon(self) -> None:
         """Stop after the studies being written; the rest stays for the next run or ``merbench sync``."""
-        self._down = True
+        self._stopped.set()
         self._waiting.put(None)
         self._thread.join(timeout=10)
 
@@ -45,21 +50,28 @@ class TrackingWriter:
         """Show everything of the run, leaderboards included, and say how that went."""
         self._waiting.put(None)
         self._thread.join()
-        if self.where is None:
-            return
-        self._sync(cards, leaderboards=True, say=self._say)
+        if self.where is not None:
+            self._sync(cards, leaderboards=True, say=self._say)
 
     def _work(self) -> None:
+        """Sync study by study until told to end; after a problem, leave the rest to the sync at the end of the run."""
         while (cards := self._waiting.get()) is not None:
-            if self.where is not None and not self._down:
-                self._down = self._sync(cards, leaderboards=False, say=_silent) is not None
+            if self.where is not None and not self._stopped.is_set() and not self._sync(cards, False, _silent):
+                self._stopped.set()
 
-    def _sync(self, cards: list[StudyCard], leaderboards: bool, say: Callable[[str], None]) -> str | None:
-        from results.tracking import sync
+    def _sync(self, cards: list[StudyCard], leaderboards: bool, say: Callable[[str], None]) -> bool:
+        """Bring MLflow up to date with ``cards``; return whether it is."""
+        from results.tracking import open_tracking, sync
 
         assert self.where is not None
-        rng = np.random.default_rng(0)
-        return sync(self._store, cards, self.where, rng, say=say, leaderboards=leaderboards).unreachable
+        try:
+            open_tracking(self.where, self._store.root)
+            rng = np.random.default_rng(0)
+            report = sync(self._store, cards, self.where, rng, say=say, leaderboards=leaderboards)
+        except MerError as error:
+            say(f"MLflow is not up to date: {error}")
+            return False
+        return report.unreachable is None
 
 
 def _silent(text: str) -> None:
