@@ -17,7 +17,7 @@ from bench.protocols import PROTOCOLS, Protocol
 from bench.selection import SELECTIONS
 from bench.training import Training, ids_digest, make_folds
 from mer_models.registry import MODELS, ModelInfo
-from preprocess.base.errors import DataError, UsageError
+from preprocess.base.errors import DataError
 from preprocess.base.hashing import code_fingerprint, digest
 from preprocess.shards import PreparedDataset
 from preprocess.tasks import TASKS, Task
@@ -103,12 +103,13 @@ def make_plan(
     selections = SELECTIONS.select(config.selection)
     protocols = [PROTOCOLS.get(name) for name in PROTOCOLS.select(config.protocols)]
     tasks = [TASKS.get(name) for name in TASKS.select(config.tasks)]
-    builder = _Builder(config, list(prepared), store)
+    builder = _Builder(config, store)
     for protocol, group in _groups(protocols, list(prepared), builder.plan.notes):
         for task in tasks:
             for model in models:
                 for seed in config.seeds:
-                    builder.add(MODELS.get(model), resolved[model], task, protocol, group, selections, seed)
+                    setting = _Setting(MODELS.get(model), resolved[model], task, protocol, group, seed)
+                    builder.add(setting, selections)
                     if progress:
                         progress(len(builder.plan.studies))
     return builder.plan
@@ -135,77 +136,71 @@ def _groups(
             )
 
 
+@dataclass(frozen=True)
+class _Setting:
+    """What a study's selections have in common. values : the model's hyper-parameters. group : the datasets."""
+
+    info: ModelInfo
+    values: dict[str, Any]
+    task: Task
+    protocol: Protocol
+    group: list[PreparedDataset]
+    seed: int
+
+
 class _Builder:
     """Collects trainings; keeps what studies have in common so that it is worked out once."""
 
-    def __init__(self, config: RunConfig, prepared: list[PreparedDataset], store: OutcomeStore | None) -> None:
+    def __init__(self, config: RunConfig, store: OutcomeStore | None) -> None:
         self.plan = Plan([])
         self._config = config
         self._store = store
         self._stored = store.cards() if store else []
-        self._fingerprints = {dataset.name: dataset.fingerprint for dataset in prepared}
-        self._folds: dict[tuple[Any, ...], tuple[list[Fold], list[str]]] = {}
+        self._ids: dict[tuple[Any, ...], list[str]] = {}
+        self._labels: dict[str, str] = {}
         self._engine_code = code_fingerprint(ENGINE_SOURCES)
         self._model_code: dict[str, str] = {}
 
-    def add(
-        self,
-        info: ModelInfo,
-        values: dict[str, Any],
-        task: Task,
-        protocol: Protocol,
-        group: list[PreparedDataset],
-        selections: list[str],
-        seed: int,
-    ) -> None:
-        """Plan the studies of one model, task, protocol, dataset group and seed, one training a validation split."""
-        key, data = self._data(info, task, group)
+    def add(self, setting: _Setting, selections: list[str]) -> None:
+        """Plan the studies of one setting: ``last`` and ``oracle`` as one training, ``validation`` as another."""
+        key, data = self._data(setting)
         for validate in (False, True):
             chosen = [name for name in selections if (SELECTIONS.get(name).watches == "validation") == validate]
             if not chosen:
                 continue
-            folds, ids = self._make_folds(key, protocol, info.name, validate, seed, data)
-            cards = tuple(
-                self._card(info, values, task, protocol, group, selection, seed, data, folds, ids)
-                for selection in chosen
-            )
+            folds, ids = self._make_folds(key, setting, validate, data)
+            cards = tuple(self._card(setting, selection, key, data, folds, ids) for selection in chosen)
             studies = [self._compare(card) for card in cards]
             training = Training(cards, key, self._config.keep_weights)
             self.plan.trainings.append(PlannedTraining(training, studies, self._todo(studies)))
 
-    def _data(self, info: ModelInfo, task: Task, group: list[PreparedDataset]) -> tuple[str, StudyData]:
-        key = "|".join(["+".join(d.name for d in group), task.name, *info.features])
+    def _data(self, setting: _Setting) -> tuple[str, StudyData]:
+        group, task, features = setting.group, setting.task, setting.info.features
+        key = "|".join(["+".join(d.name for d in group), task.name, *features])
         if key not in self.plan.data:
-            self.plan.data[key] = assemble(group, task, info.features)
+            data = self.plan.data[key] = assemble(group, task, features)
+            self._labels[key] = digest(list(zip(data.sample_ids.tolist(), data.labels.tolist(), strict=True)))
         return key, self.plan.data[key]
 
     def _make_folds(
-        self, data_key: str, protocol: Protocol, model: str, validate: bool, seed: int, data: StudyData
+        self, data_key: str, setting: _Setting, validate: bool, data: StudyData
     ) -> tuple[list[Fold], list[str]]:
+        protocol, model, seed = setting.protocol, setting.info.name, setting.seed
         # Without a validation split the rows depend on neither model nor seed, so their digests are shared.
         folds = make_folds(protocol.name, model, validate, seed, data)
         shared = (data_key, protocol.name) if not validate else (data_key, protocol.name, model, seed)
-        if shared not in self._folds:
+        if shared not in self._ids:
             _check_classes(protocol, folds, data)
-            self._folds[shared] = (folds, [ids_digest(fold, data) for fold in folds])
-        return folds, self._folds[shared][1]
+            self._ids[shared] = [ids_digest(fold, data) for fold in folds]
+        return folds, self._ids[shared]
 
     def _card(
-        self,
-        info: ModelInfo,
-        values: dict[str, Any],
-        task: Task,
-        protocol: Protocol,
-        group: list[PreparedDataset],
-        selection: str,
-        seed: int,
-        data: StudyData,
-        folds: list[Fold],
-        ids: list[str],
+        self, setting: _Setting, selection: str, data_key: str, data: StudyData, folds: list[Fold], ids: list[str]
     ) -> StudyCard:
+        info, values, task, protocol = setting.info, setting.values, setting.task, setting.protocol
+        group, seed = setting.group, setting.seed
         if info.name not in self._model_code:
             self._model_code[info.name] = code_fingerprint(info.sources)
-        labelled = sorted(zip(data.sample_ids.tolist(), data.labels.tolist(), strict=True))
         ingredients = {
             "model": info.name,
             "hyperparameters": values,
@@ -213,7 +208,7 @@ class _Builder:
             "engine_code": self._engine_code,
             "datasets": {dataset.name: dataset.fingerprint for dataset in group},
             "features": {name: _feature_ingredient(name, group) for name in info.features},
-            "task": {"name": task.name, "classes": list(task.classes), "labels": digest(labelled)},
+            "task": {"name": task.name, "classes": list(task.classes), "labels": self._labels[data_key]},
             "protocol": protocol.name,
             "selection": selection,
             "seed": seed,
@@ -320,18 +315,3 @@ def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
         else:
             texts.append(name.replace("_", " "))
     return texts
-
-
-def check_datasets(names: Sequence[str], wanted: Sequence[str]) -> list[str]:
-    """Return the dataset names that the patterns ``wanted`` pick; UsageError names near ones for a miss."""
-    import fnmatch
-
-    from preprocess.base.errors import did_you_mean
-
-    chosen: dict[str, None] = {}
-    for pattern in wanted:
-        found = fnmatch.filter(names, pattern)
-        if not found:
-            raise UsageError(f"--datasets: no dataset {pattern!r} in the data given. {did_you_mean(pattern, names)}")
-        chosen.update(dict.fromkeys(found))
-    return sorted(chosen)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sized
+from collections.abc import Callable, Sized
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -38,8 +39,8 @@ def dry_run(config: RunConfig, console: Console) -> int:
     except MissingStore:
         store = None
     prepared = _prepare(raw, config, root, console)
-    plan = make_plan(config, prepared, store)
-    console.print(plan_table(plan), highlight=False, soft_wrap=True)
+    plan = make_plan(config, prepared, store, _every_five_seconds(lambda n: _say(console, f"planning: {n} studies")))
+    _say(console, plan_table(plan))
     return DONE
 
 
@@ -53,7 +54,7 @@ def run(config: RunConfig, console: Console) -> int:
     raw = _read(config, console)
     store = OutcomeStore(root, create=True)
     prepared = _prepare(raw, config, root, console)
-    plan = make_plan(config, prepared, store)
+    plan = make_plan(config, prepared, store, _every_five_seconds(lambda n: _say(console, f"planning: {n} studies")))
     _announce(plan, config, console)
     writer = TrackingWriter(store, config.tracking_uri, say=lambda text: _say(console, text))
     try:
@@ -97,14 +98,8 @@ def _prepare(raw: list[RawDataset], config: RunConfig, root: str, console: Conso
     models = [MODELS.get(name) for name in MODELS.select(config.models)]
     features = sorted({feature for info in models for feature in info.features})
     shards = shards_folder(root)
-    shown = time.monotonic()
 
-    def progress(what: str, done: int, total: int) -> None:
-        nonlocal shown
-        if time.monotonic() - shown > 5:
-            shown = time.monotonic()
-            _say(console, f"preparing {what}: {done}/{total} shards")
-
+    progress = _every_five_seconds(lambda what, done, total: _say(console, f"preparing {what}: {done}/{total} shards"))
     prepared = prepare_datasets(raw, features, Path(shards), progress)
     for dataset in prepared:
         subjects = dataset.samples["subject"].nunique()
@@ -242,6 +237,19 @@ def plan_table(plan: Plan) -> str:
     lines = table(headers, rows)
     total = sum(len(planned.todo) * len(planned.studies) for planned in plan.trainings)
     return "\n".join([*lines, "", f"{len(rows)} studies, {total} folds to train", *plan.notes])
+
+
+def _every_five_seconds(tell: Callable[..., None]) -> Callable[..., None]:
+    """Return ``tell`` held back: it is called at most every five seconds, and not at once."""
+    last = time.monotonic()
+
+    def throttled(*values: Any) -> None:
+        nonlocal last
+        if time.monotonic() - last > 5:
+            last = time.monotonic()
+            tell(*values)
+
+    return throttled
 
 
 def _say(console: Console, text: str) -> None:

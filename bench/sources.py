@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench.config import RunConfig
-from bench.plan import check_datasets
-from preprocess.base.errors import DataError
+from preprocess.base.errors import DataError, UsageError, did_you_mean
 from preprocess.datasets import RawDataset, read_source
 from preprocess.shards import PreparedDataset, prepare
 
@@ -29,7 +29,7 @@ def read_datasets(config: RunConfig) -> list[RawDataset]:
                 "Leave one of them out, or choose with ADAPTER=PATH and --datasets."
             )
         by_name[dataset.name] = dataset
-    return [by_name[name] for name in check_datasets(list(by_name), config.datasets)]
+    return [by_name[name] for name in _chosen(list(by_name), config.datasets)]
 
 
 def prepare_datasets(
@@ -55,3 +55,13 @@ def _read(source: str) -> list[RawDataset]:
     if equals and os.sep not in adapter:
         return read_source(Path(path).expanduser(), adapter)
     return read_source(Path(source).expanduser())
+
+
+def _chosen(names: Sequence[str], patterns: Sequence[str]) -> list[str]:
+    chosen: dict[str, None] = {}
+    for pattern in patterns:
+        found = fnmatch.filter(names, pattern)
+        if not found:
+            raise UsageError(f"--datasets: no dataset {pattern!r} in the data given. {did_you_mean(pattern, names)}")
+        chosen.update(dict.fromkeys(found))
+    return sorted(chosen)
