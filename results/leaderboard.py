@@ -164,6 +164,17 @@ def build_leaderboard(
     return Leaderboard(rows, _gaps(rows), _notes(rows, hidden))
 
 
+def study_rows(
+    card: StudyCard, outcomes: Sequence[Outcome], rng: np.random.Generator, resamples: int = 1000
+) -> list[Row]:
+    """Return the rows of one study, a part each: the scores and intervals it has on a leaderboard by itself.
+
+    An incomplete study's rows have no score. rng, resamples, HonestyError : as in ``build_leaderboard``.
+    """
+    study = _Study(card, len(outcomes), 0, list(outcomes), [])
+    return _rows([study], int(rng.integers(2**63)), resamples, superseded=False)
+
+
 def _generations(
     store: OutcomeStore, cards: Iterable[StudyCard], cached: Mapping[str, list[Outcome]]
 ) -> tuple[list[list[_Study]], list[list[_Study]]]:

@@ -8,17 +8,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from preprocess.base.errors import UsageError, did_you_mean
-from results.bootstrap import subject_bootstrap
 from results.columns import interval, number
-from results.leaderboard import ORACLE
-from results.metrics import METRICS, precision_per_class
+from results.leaderboard import ORACLE, Row, study_rows
+from results.metrics import precision_per_class
 from results.outcome import Failure, Outcome
 from results.scoring import PartScore, Pooled, missing_folds, part_names, part_score, pool_complete
 from results.study import StudyCard
 from results.tables import ORACLE_STAMP
 from results.text import Header, heading, paragraph, table
 
-_RESAMPLES = 1000
 _WIDTH = 100
 
 
@@ -28,7 +26,8 @@ def study_report(
     """Return the study's report as text that ends with a newline.
 
     A complete study shows its scores by part, class and subject; an incomplete one shows what is missing and what
-    failed, and no score. rng : for the subject bootstrap. HonestyError where outcomes contradict the card.
+    failed, and no score. rng : for the intervals, which are those of
+    ``build_leaderboard`` with an equal generator. HonestyError where outcomes contradict the card.
     """
     lines = [*heading(card.title), *_facts(card), ""]
     missing = missing_folds(card, outcomes)
@@ -39,7 +38,7 @@ def study_report(
     else:
         pooled = pool_complete(card, outcomes)
         parts = {name: pooled.part(name) for name in part_names(card)}
-        lines += _part_lines(parts, rng)
+        lines += _part_lines(study_rows(card, outcomes, rng))
         for name, part in parts.items():
             lines += _class_lines(part_score(name, part))
         lines += _subject_lines(pooled, outcomes)
@@ -86,20 +85,16 @@ def _facts(card: StudyCard) -> list[str]:
     return [", ".join(facts), *paragraph(f"hyper-parameters: {settings or 'none'}", _WIDTH)]
 
 
-def _part_lines(parts: dict[str, Pooled], rng: np.random.Generator) -> list[str]:
+def _part_lines(rows: list[Row]) -> list[str]:
     headers: list[Header] = [("part", "left"), ("n", "right"), ("subjects", "right"), ("UF1", "right")]
     headers += [("95% CI", "left"), ("UAR", "right"), ("95% CI", "left"), ("acc", "right"), ("wF1", "right")]
-    rows = []
-    for name, part in parts.items():
-        score = part_score(name, part)
-        matrices = part.confusion_by_subject()[1][np.newaxis]
-        shown = []
-        for metric in ("uf1", "uar"):
-            low, high = subject_bootstrap(matrices, METRICS.get(metric), _RESAMPLES, rng)
-            shown += [number(score.metrics[metric]), interval(low, high)]
-        rest = [number(score.metrics[metric]) for metric in ("accuracy", "weighted_f1")]
-        rows.append([name, str(score.n_samples), str(score.n_subjects), *shown, *rest])
-    return [*table(headers, rows), ""]
+    cells = []
+    for row in rows:
+        uf1 = [number(row.uf1), interval(row.uf1_low, row.uf1_high)]
+        uar = [number(row.uar), interval(row.uar_low, row.uar_high)]
+        counts = [str(row.n_samples), str(row.n_subjects)]
+        cells.append([row.part, *counts, *uf1, *uar, number(row.accuracy), number(row.weighted_f1)])
+    return [*table(headers, cells), ""]
 
 
 def _class_lines(score: PartScore) -> list[str]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from example_studies import ExampleStudy, example_study
 
 from preprocess.base.errors import UsageError
-from results.columns import number
+from results.columns import interval, number
+from results.leaderboard import build_leaderboard
 from results.report import find_study, study_report
 from results.scoring import score
+from results.store import OutcomeStore
 
 
 def report(study: ExampleStudy, folds: int | None = None, failed: tuple[int, ...] = ()) -> str:
@@ -95,3 +99,18 @@ def test_no_match_names_the_near_word() -> None:
         find_study(CARDS, "stsnet last")
     with pytest.raises(UsageError, match="No study matches"):
         find_study([], "ststnet")
+
+
+def test_a_report_shows_the_intervals_of_the_leaderboard(tmp_path: Path) -> None:
+    study = example_study(datasets={"casme2": 5, "samm": 4})
+    store = OutcomeStore(tmp_path, create=True)
+    store.write_card(study.card)
+    for outcome in study.outcomes():
+        store.write_outcome(study.card, outcome)
+    text = report(study)
+    rows = build_leaderboard(store, rng=np.random.default_rng(0)).rows
+    assert [row.part for row in rows] == ["full", "casme2", "samm"]
+    for row in rows:
+        line = next(line for line in text.splitlines() if line.startswith(f"{row.part} ") and "[" in line)
+        assert interval(row.uf1_low, row.uf1_high) in line
+        assert interval(row.uar_low, row.uar_high) in line
