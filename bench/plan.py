@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from bench.protocols import PROTOCOLS, Protocol
 from bench.selection import SELECTIONS
 from bench.training import Training, ids_digest, make_folds
 from mer_models.registry import MODELS, ModelInfo
-from preprocess.base.errors import DataError
+from preprocess.base.errors import DataError, MerError
 from preprocess.base.hashing import code_fingerprint, digest
 from preprocess.shards import PreparedDataset
 from preprocess.tasks import TASKS, Task
@@ -116,10 +117,27 @@ def make_plan(
 
 
 def check_names(config: RunConfig) -> None:
-    """Raise UsageError for an unknown model, setting, selection, protocol or task, before any data is touched."""
-    hyperparameters.resolve(config, MODELS.select(config.models))
-    for registry, names in ((SELECTIONS, config.selection), (PROTOCOLS, config.protocols), (TASKS, config.tasks)):
+    """Raise UsageError for an unknown model, selection, protocol or task, or a bad setting, before data is touched."""
+    models = MODELS.select(config.models)
+    resolved = hyperparameters.resolve(config, models)
+    for registry, names in ((SELECTIONS, config.selection), (PROTOCOLS, config.protocols)):
         registry.select(names)
+    for model, task in itertools.product(models, TASKS.select(config.tasks)):
+        _check_settings(MODELS.get(model), resolved[model], len(TASKS.get(task).classes))
+
+
+def _check_settings(info: ModelInfo, values: dict[str, Any], n_classes: int) -> None:
+    """Raise UsageError where the model refuses a value that was set: in the workers, every fold would fail for it."""
+    params = {name: values[name] for name in info.params}
+    if params == info.params:
+        return
+    try:
+        info.build(n_classes=n_classes, **params)
+    except MerError:
+        raise
+    except Exception:
+        # A bug of the model: its folds will record it with the traceback, and the other studies go on.
+        return
 
 
 def _groups(
