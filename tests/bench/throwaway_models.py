@@ -20,13 +20,13 @@ class TinyNet(nn.Module):
 
     def __init__(self, n_classes: int, dropout: float = 0.5) -> None:
         super().__init__()
+        self.norm = nn.BatchNorm2d(3)
         self.pool = nn.AvgPool2d(7)
-        self.norm = nn.BatchNorm1d(48)
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(48, n_classes)
 
     def forward(self, flow: torch.Tensor) -> torch.Tensor:
-        return self.classifier(self.dropout(self.norm(self.pool(flow).flatten(1))))
+        return self.classifier(self.dropout(self.pool(self.norm(flow)).flatten(1)))
 
 
 class ExplodingNet(TinyNet):
