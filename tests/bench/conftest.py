@@ -6,6 +6,8 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from local_runs import LocalRuns, without_ray
+from small_runs import WHOLE_TREE, write_flow_tree
 
 from bench.protocols import PROTOCOLS
 from mer_models.registry import MODELS
@@ -50,3 +52,15 @@ def tiny(registries: None) -> str:
     from throwaway_models import register_network
 
     return register_network()
+
+
+@pytest.fixture
+def merbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> LocalRuns:
+    """Return the command line; a run trains in this process instead of on Ray."""
+    return without_ray(monkeypatch, capsys)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Return a flow-image tree of three people of CASME II and two of SAMM who all show every class."""
+    return write_flow_tree(tmp_path / "tree", WHOLE_TREE)

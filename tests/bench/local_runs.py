@@ -1,0 +1,86 @@
+"""The whole command line in this process: everything but Ray, whose place a plain loop takes."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bench.cli import main
+from bench.plan import Plan
+from bench.ray_session import Cluster
+from bench.training import run_pack
+from results.store import OutcomeStore
+
+
+@dataclass
+class Said:
+    """What a command printed, and its exit status."""
+
+    status: int
+    out: str
+    err: str
+
+
+@dataclass
+class LocalRuns:
+    """Calls ``merbench`` in this process. before_pack : called with the number of packs so far, may raise."""
+
+    capture: pytest.CaptureFixture[str]
+    before_pack: Callable[[int], None] = lambda packs: None
+    report: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(lost=[], error=None))
+    packs: int = 0
+
+    def __call__(self, *arguments: str) -> Said:
+        """Run one command line and return what came of it."""
+        self.capture.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main(list(arguments))
+        printed = self.capture.readouterr()
+        code = left.value.code
+        return Said(code if isinstance(code, int) else 0, printed.out, printed.err)
+
+    def fan_out(
+        self,
+        plan: Plan,
+        store: OutcomeStore,
+        cluster: Cluster,
+        use_gpu: bool,
+        workers: int | None,
+        on_tally: Callable[[int, int], None],
+        on_training_over: Callable[[int], None],
+    ) -> SimpleNamespace:
+        """Take the place of ``bench.fan_out.fan_out``."""
+        done = failed = 0
+        remaining = [len(planned.todo) for planned in plan.trainings]
+        for number, folds in plan.packs(1):
+            self.before_pack(self.packs)
+            self.packs += 1
+            training = plan.trainings[number].training
+            for finished, lost in run_pack(training, plan.data[training.data], folds, store):
+                done, failed = done + finished, failed + lost
+                on_tally(done, failed)
+            remaining[number] -= len(folds)
+            if not remaining[number]:
+                on_training_over(number)
+        return self.report
+
+
+@contextlib.contextmanager
+def _session(address: str | None, cpus: int | None) -> Iterator[Cluster]:
+    yield Cluster(local=True, address="this process", cpus=1, gpus=0.0, nodes=1)
+
+
+def without_ray(monkeypatch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]) -> LocalRuns:
+    """Put a plain loop where Ray would be and return the command line."""
+    runs = LocalRuns(capture)
+    fake: Any = SimpleNamespace(fan_out=runs.fan_out)
+    monkeypatch.setitem(sys.modules, "bench.fan_out", fake)
+    monkeypatch.setattr("bench.ray_session.ray_session", _session)
+    monkeypatch.setattr("bench.ray_session.prepare_environment", lambda: None)
+    return runs

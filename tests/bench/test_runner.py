@@ -1,0 +1,228 @@
+"""A run from the command line to the leaderboard, with a plain loop in Ray's place."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from local_runs import LocalRuns
+from throwaway_models import register_network, register_scripted
+
+from bench.progress import RunProgress
+from results.store import OutcomeStore, fold_file
+
+QUICK = ["--tracking-uri", "off", "--epochs", "2"]
+TWO = ["--models", "majority,flow_svm"]
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> str:
+    return str(tmp_path / "runs")
+
+
+@pytest.fixture
+def options(tree: Path, results: str) -> list[str]:
+    """Return the command line of a quick run over a small tree of both databases."""
+    return ["--data", str(tree), "--results", results, *QUICK]
+
+
+def board(merbench: LocalRuns, results: str) -> str:
+    return merbench("leaderboard", "--results", results, "--format", "json").out
+
+
+def outcome_files(results: str) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in sorted(Path(results).rglob("*.outcome.parquet"))}
+
+
+def test_a_run_ends_with_a_leaderboard_and_where_to_look_next(merbench: LocalRuns, options, results: str) -> None:
+    said = merbench("run", *options, *TWO)
+    assert said.status == 0, said.err
+    assert "casme2: 18 samples, 3 subjects (3 shards made, 0 kept, 0 repaired)" in said.out
+    assert "6 studies of 20 folds (preset full): 0 done, 0 failed before, 20 trainings to do" in said.out
+    assert "casme2+samm · task megc3 · protocol cde" in said.out
+    assert f"merbench leaderboard --results {results}" in said.out
+    assert "SYNTHETIC" not in said.out
+    rows = json.loads(board(merbench, results))["rows"]
+    assert {(row["model"], row["dataset"], row["part"]) for row in rows} == {
+        (model, dataset, part)
+        for model in ("majority", "flow_svm")
+        for dataset, parts in {
+            "casme2": ["full"],
+            "samm": ["full"],
+            "casme2+samm": ["full", "casme2", "samm"],
+        }.items()
+        for part in parts
+    }
+    for row in rows:
+        assert row["folds_done"] == row["folds_total"]
+        assert 0 <= row["uf1"] <= 1
+
+
+def test_the_same_command_again_trains_nothing(merbench: LocalRuns, options, results: str) -> None:
+    first = merbench("run", *options, *TWO)
+    before, table = outcome_files(results), board(merbench, results)
+    again = merbench("run", *options, *TWO)
+    assert (first.status, again.status) == (0, 0)
+    assert "20 done, 0 failed before, 0 trainings to do" in again.out
+    assert "Nothing to train" in again.out
+    assert "3 shards made" not in again.out
+    assert outcome_files(results) == before
+    assert board(merbench, results) == table
+
+
+def test_an_interrupted_run_says_what_is_kept_and_goes_on(merbench: LocalRuns, options, results, tmp_path) -> None:
+    whole = str(tmp_path / "whole")
+    merbench("run", *options, *TWO, "--results", whole)
+    merbench.packs = 0
+
+    def interrupt(packs: int) -> None:
+        if packs == 2:
+            raise KeyboardInterrupt
+
+    merbench.before_pack = interrupt
+    said = merbench("run", *options, *TWO)
+    assert said.status == 130
+    assert "Interrupted. 6 of 20 folds are kept; the same command goes on from there." in said.out
+    merbench.before_pack = lambda packs: None
+    again = merbench("run", *options, *TWO)
+    assert again.status == 0
+    assert "6 done, 0 failed before, 14 trainings to do" in again.out
+    assert board(merbench, results) == board(merbench, whole)
+
+
+def test_a_model_that_fails_is_named_and_the_exit_status_says_so(
+    merbench: LocalRuns, options, results: str, registries: None
+) -> None:
+    def on_fit(x: np.ndarray, y: np.ndarray) -> None:
+        if len(y) == 12:  # the folds of CASME II alone
+            raise ValueError("too few clips")
+
+    register_scripted(on_fit)
+    said = merbench("run", *options, "--models", "scripted,majority", "--protocols", "loso")
+    assert said.status == 1
+    assert "FAILED scripted · casme2 · megc3 · loso · last · seed 0: ValueError: too few clips" in said.out
+    assert "3 folds FAILED" in said.out
+    assert "Traceback" not in said.out + said.err
+    again = merbench("run", *options, "--models", "scripted,majority", "--protocols", "loso")
+    assert again.status == 1, "a failed fold is left alone, and told again"
+    assert "3 failed before, 0 trainings to do" in again.out
+    register_scripted(lambda x, y: None)
+    mended = merbench("run", *options, "--models", "scripted,majority", "--protocols", "loso", "--overwrite", "failed")
+    assert mended.status == 0
+    assert "3 trainings to do" in mended.out
+
+
+def test_damaged_files_are_named_and_made_anew(merbench: LocalRuns, options, results: str) -> None:
+    merbench("run", *options, *TWO)
+    table, before = board(merbench, results), outcome_files(results)
+    outcome = sorted(before)[3]
+    outcome.write_bytes(b"PAR1 and then nothing")
+    shard = next(Path(results, "shards").rglob("*.parquet"))
+    shard = next(path for path in Path(results, "shards").rglob("part.parquet"))
+    shard.write_bytes(shard.read_bytes()[:-7])
+    said = merbench("run", *options, *TWO)
+    assert said.status == 0
+    assert f"warning: {outcome}" in said.out
+    assert "computed, because it was asked for or needed: 1 outcome files are damaged" in said.out
+    assert str(shard) in said.out
+    assert "1 repaired" in said.out
+    assert "19 done, 0 failed before, 1 trainings to do" in said.out
+    assert board(merbench, results) == table
+    assert outcome_files(results).keys() == before.keys()
+
+
+def test_why_studies_are_computed_anew_is_said(merbench: LocalRuns, options, registries: None) -> None:
+    register_network()
+    tiny = [*options, "--models", "tiny", "--protocols", "cde"]
+    merbench("run", *tiny)
+    said = merbench("run", *tiny, "--set", "tiny.lr=0.5")
+    assert "computed, because it differs from the stored one in lr (0.01 -> 0.5)" in said.out
+
+
+def test_a_dry_run_writes_no_results(merbench: LocalRuns, options, results: str) -> None:
+    for verb in (["run", "--dry-run"], ["plan"]):
+        said = merbench(*verb, *options, *TWO)
+        assert said.status == 0
+        assert "6 studies, 20 folds to train" in said.out
+        assert sorted(path.name for path in Path(results).iterdir()) == ["shards"]
+    assert merbench.packs == 0
+
+
+def test_a_plan_tells_what_is_done_and_what_would_run(merbench: LocalRuns, options) -> None:
+    merbench("run", *options, "--models", "majority", "--protocols", "loso")
+    said = merbench("plan", *options, "--models", "majority,flow_svm", "--protocols", "loso")
+    lines = [line.split() for line in said.out.splitlines() if " loso " in line]
+    assert sorted((line[0], line[1], line[6:10]) for line in lines) == [
+        ("flow_svm", "casme2", ["3", "0", "0", "3"]),
+        ("flow_svm", "samm", ["2", "0", "0", "2"]),
+        ("majority", "casme2", ["3", "3", "0", "0"]),
+        ("majority", "samm", ["2", "2", "0", "0"]),
+    ]
+
+
+def test_synthetic_data_is_called_synthetic(merbench: LocalRuns, results: str) -> None:
+    said = merbench("run", "--results", results, *QUICK, "--models", "majority", "--protocols", "cde")
+    assert said.status == 0
+    assert "No --data given: running on a small SYNTHETIC set" in said.out
+    assert "nothing about faces" in said.out
+    assert "cde · SYNTHETIC DATA" in said.out
+
+
+def test_oracle_is_never_the_current_best(
+    merbench: LocalRuns, options, registries: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register_network()
+    told: list[str] = []
+    monkeypatch.setattr(RunProgress, "best", lambda self, text: told.append(text))
+    tiny = [*options, "--models", "tiny", "--protocols", "cde"]
+    assert merbench("run", *tiny, "--selection", "oracle").status == 0
+    assert told == []
+    assert merbench("run", *tiny, "--selection", "oracle,last,validation").status == 0
+    assert told
+    assert all(text.startswith("tiny") for text in told)
+
+
+def test_outcomes_that_did_not_arrive_are_no_success(
+    merbench: LocalRuns, options, results: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers of another node, whose disk is not this one's, report folds done that nobody here can read."""
+    write = OutcomeStore.write_outcome
+
+    def elsewhere(self: OutcomeStore, card, outcome) -> None:
+        if outcome.fold != "casme2/sub02":
+            write(self, card, outcome)
+
+    monkeypatch.setattr(OutcomeStore, "write_outcome", elsewhere)
+    said = merbench("run", *options, "--models", "majority", "--protocols", "loso")
+    assert said.status == 2
+    assert f"error: 1 folds were reported done, but their outcomes are not at {results}" in said.err
+    assert "2/3" in said.out, "an incomplete study is shown as such"
+
+
+def test_a_run_that_had_to_stop_says_why_after_the_leaderboard(merbench: LocalRuns, options) -> None:
+    merbench.report.error = "Cannot write there: no space left on device."
+    said = merbench("run", *options, *TWO)
+    assert said.status == 2
+    assert said.err == "error: Cannot write there: no space left on device.\n"
+    assert "protocol cde" in said.out
+
+
+def test_a_lost_pack_is_told_once(merbench: LocalRuns, options) -> None:
+    merbench.report.lost = ["the worker ended 4 times: killed"] * 2
+    assert merbench("run", *options, *TWO).out.count("A pack was lost: the worker ended 4 times: killed") == 1
+
+
+def test_the_configuration_may_come_from_a_file(merbench: LocalRuns, tree: Path, results: str, tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text(
+        f"data: [{tree}]\nresults: {results}\nmodels: [majority]\nprotocols: [loso]\ndatasets: [samm]\n"
+        "tracking-uri: 'off'\nseeds: [0, 1]\n"
+    )
+    said = merbench("run", "--config", str(file), "--seeds", "3")
+    assert said.status == 0
+    store = OutcomeStore(results)
+    (card,) = store.cards()
+    assert (card.dataset, card.seed) == ("samm", 3)
+    assert Path(results, fold_file(card, card.folds[0].key, "outcome")).is_file()
