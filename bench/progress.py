@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 PLAIN_SECONDS = 10.0
 """Where there is no terminal, a line is printed at most this often."""
@@ -53,7 +54,7 @@ class RunProgress:
         finished = done + failed >= self._total
         if not self._console.is_terminal and (now - self._last_line >= PLAIN_SECONDS or finished):
             self._last_line = now
-            self._console.print(self.line(), highlight=False, soft_wrap=True)
+            self._console.print(self.line(), highlight=False, markup=False, soft_wrap=True)
 
     def best(self, text: str) -> None:
         """Take up the best finished study so far."""
@@ -83,7 +84,7 @@ class RunProgress:
     def _render(self) -> Table:
         grid = Table.grid()
         grid.add_row(self._bar)
-        grid.add_row(self.line())
+        grid.add_row(Text(self.line()))  # a Text, because a model's [lr=0.5] is no markup
         return grid
 
 
