@@ -1,0 +1,79 @@
+"""Progress: one line that tells how far a run is, on a terminal and where there is none."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from bench.progress import RunProgress
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Return the clock that the progress reads: a list of one number of seconds."""
+    now = [100.0]
+    monkeypatch.setattr("bench.progress.time.monotonic", lambda: now[0])
+    return now
+
+
+def progress(terminal: bool = False, total: int = 40, workers: int = 4) -> tuple[RunProgress, io.StringIO]:
+    printed = io.StringIO()
+    console = Console(file=printed, force_terminal=terminal, width=160)
+    return RunProgress(console, total, workers), printed
+
+
+def test_the_line_tells_done_running_failed_left_and_best(clock: list[float]) -> None:
+    shown, _ = progress()
+    assert shown.line() == "folds 0/40 done · 4 running · 0 failed · time left not known yet"
+    clock[0] += 30
+    shown.update(4, 0)
+    assert "time left not known yet" in shown.line(), "the first report also paid for starting the workers"
+    clock[0] += 10
+    shown.update(13, 1)
+    shown.best("ststnet UF1 0.650 (casme2, loso)")
+    assert shown.line() == (
+        "folds 13/40 done · 4 running · 1 failed · about 26 s left · best ststnet UF1 0.650 (casme2, loso)"
+    )
+
+
+def test_at_the_end_it_tells_how_long_it_took(clock: list[float]) -> None:
+    shown, _ = progress()
+    clock[0] += 3700
+    shown.update(38, 2)
+    assert shown.line() == "folds 38/40 done · 0 running · 2 failed · took 1 h 01 min"
+
+
+def test_no_more_folds_run_than_are_left(clock: list[float]) -> None:
+    shown, _ = progress(workers=16)
+    shown.update(35, 3)
+    assert "· 2 running ·" in shown.line()
+
+
+def test_without_a_terminal_plain_lines_come_now_and_then(clock: list[float]) -> None:
+    shown, printed = progress()
+    with shown.shown():
+        for done in range(1, 41):
+            clock[0] += 1
+            shown.update(done, 0)
+    lines = printed.getvalue().splitlines()
+    assert [line.split()[1] for line in lines] == ["1/40", "11/40", "21/40", "31/40", "40/40"]
+    assert "\x1b" not in printed.getvalue()
+
+
+def test_on_a_terminal_the_line_is_live(clock: list[float]) -> None:
+    shown, printed = progress(terminal=True)
+    with shown.shown():
+        shown.update(40, 0)
+    assert "\x1b" in printed.getvalue()
+    assert "folds 40/40 done" in printed.getvalue()
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_models_hyper_parameters_are_no_markup(clock: list[float], terminal: bool) -> None:
+    shown, printed = progress(terminal)
+    shown.best("ststnet[lr=0.5] UF1 0.650")
+    with shown.shown():
+        shown.update(40, 0)
+    assert "ststnet[lr=0.5] UF1 0.650" in printed.getvalue()
