@@ -157,8 +157,8 @@ def repainted(data: StudyData, rows: np.ndarray, seed: int = 99) -> StudyData:
 
 def hand_fold(data: StudyData, train: list[int], validation: list[int], test: list[int], name: str = "made") -> Fold:
     """Return a fold made by hand from row numbers."""
-    rows = [np.array(part, dtype=np.int64) for part in (train, validation, test)]
-    return Fold(name, *rows, fold_seed(0, "tiny", data.sample_ids[rows[2]].tolist()))
+    first, second, third = (np.array(part, dtype=np.int64) for part in (train, validation, test))
+    return Fold(name, first, second, third, fold_seed(0, "tiny", data.sample_ids[third].tolist()))
 
 
 def write_flow_tree(root: Path, clips: Iterable[tuple[str, int, str]]) -> Path:

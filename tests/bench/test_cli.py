@@ -227,7 +227,9 @@ def test_after_the_data_is_mended_the_same_command_works(merbench: LocalRuns, tr
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_bad_option_is_refused_with_what_was_given(merbench: LocalRuns, tmp_path: Path, arguments, expected) -> None:
+def test_a_bad_option_is_refused_with_what_was_given(
+    merbench: LocalRuns, tmp_path: Path, arguments: list[str], expected: str
+) -> None:
     results = tmp_path / "runs"
     models = [] if "--models" in arguments else ["--models", "majority,flow_svm"]
     assert expected in refused(merbench, "run", "--results", str(results), *models, *arguments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ import pytest
 from bench.config import DEFAULT_MODELS, PRESET_EPOCHS, RunConfig, load_config, parse_settings, results_root
 from preprocess.base.errors import UsageError
 
+Writer = Callable[[str | bytes], Path]
 RAY_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 
 
 @pytest.fixture
-def write(tmp_path: Path):
+def write(tmp_path: Path) -> Writer:
     """Return a function that writes a YAML file and gives its path."""
 
     def write(text: str | bytes) -> Path:
@@ -40,25 +42,25 @@ def test_without_file_and_options_everything_has_its_default() -> None:
     assert (config.results, config.overwrite, config.device) == ("runs", "missing", "auto")
 
 
-def test_the_command_line_wins_key_by_key(write) -> None:
+def test_the_command_line_wins_key_by_key(write: Writer) -> None:
     file = write("models: [ststnet]\nepochs: 5\nseeds: [1, 2]\n")
     config = load_config(file, {"epochs": 7, "seeds": None, "models": None})
     assert (config.models, config.epochs, config.seeds) == (["ststnet"], 7, [1, 2])
 
 
-def test_settings_of_both_are_merged_and_the_command_line_wins(write) -> None:
+def test_settings_of_both_are_merged_and_the_command_line_wins(write: Writer) -> None:
     file = write("set:\n  ststnet.lr: 0.1\n  ststnet.epochs: 3\n")
     config = load_config(file, {"set": {"ststnet.lr": 0.2, "htnet.dim": 24}})
     assert config.set == {"ststnet.lr": 0.2, "ststnet.epochs": 3, "htnet.dim": 24}
 
 
-def test_keys_may_be_written_with_dashes_or_underscores(write) -> None:
+def test_keys_may_be_written_with_dashes_or_underscores(write: Writer) -> None:
     for text in ("keep-weights: true\ntracking-uri: 'off'\n", "keep_weights: true\ntracking_uri: 'off'\n"):
         config = load_config(write(text), {})
         assert (config.keep_weights, config.tracking_uri) == (True, "off")
 
 
-def test_an_empty_file_changes_nothing(write) -> None:
+def test_an_empty_file_changes_nothing(write: Writer) -> None:
     assert load_config(write("# nothing yet\n"), {}) == RunConfig()
 
 
@@ -89,21 +91,23 @@ def test_the_preset_follows_the_data() -> None:
         ("results: 7\n", "results", "7", "string"),
     ],
 )
-def test_a_wrong_type_is_told_with_file_key_value_and_what_was_expected(write, text, key, given, expected) -> None:
+def test_a_wrong_type_is_told_with_file_key_value_and_what_was_expected(
+    write: Writer, text: str, key: str, given: str, expected: str
+) -> None:
     file = write(text)
     message = complaint(file)
     assert message.startswith(f"{file}: {key}: given {given}, expected")
     assert expected in message
 
 
-def test_all_mistakes_are_told_at_once(write) -> None:
+def test_all_mistakes_are_told_at_once(write: Writer) -> None:
     message = complaint(write("epochs: many\nseeds: 3\n"), preset="slow")
     assert len(message.splitlines()) == 3
     assert "the command line: preset: given 'slow'" in message
 
 
 @pytest.mark.parametrize("epochs", [0, -3])
-def test_no_epochs_are_refused(write, epochs: int) -> None:
+def test_no_epochs_are_refused(write: Writer, epochs: int) -> None:
     expected = f"epochs: given {epochs}, expected greater than or equal to 1."
     assert complaint(None, epochs=epochs) == f"the command line: {expected}"
     file = write(f"epochs: {epochs}\n")
@@ -131,20 +135,20 @@ def test_a_seed_given_twice_counts_once() -> None:
     assert RunConfig(seeds=[2, 0, 2]).seeds == [2, 0]
 
 
-def test_an_unknown_key_names_its_file_and_near_ones(write) -> None:
+def test_an_unknown_key_names_its_file_and_near_ones(write: Writer) -> None:
     file = write("modles: [ststnet]\n")
     assert complaint(file) == f"{file}: unknown key 'modles'. Did you mean: models?"
 
 
 @pytest.mark.parametrize("text", ["- models\n", "just words\n", "3\n"])
-def test_a_file_that_holds_no_keys(write, text: str) -> None:
+def test_a_file_that_holds_no_keys(write: Writer, text: str) -> None:
     assert "expected keys and values at the top level, found" in complaint(write(text))
 
 
 @pytest.mark.parametrize(
     "text", ["models: [ststnet\n", "a: b: c\n", b"models: \xff\xfe\n", "x: !!python/name:os.system\n"]
 )
-def test_a_file_that_is_no_plain_yaml(write, text: str | bytes) -> None:
+def test_a_file_that_is_no_plain_yaml(write: Writer, text: str | bytes) -> None:
     file = write(text)
     message = complaint(file)
     assert message.startswith(f"--config {file}: is not valid YAML")

@@ -12,7 +12,9 @@ from small_runs import FEATURE, assert_equal_results, folds_of, hand_fold, repai
 from throwaway_models import ExplodingNet, TinyNet, register_network, register_scripted
 from torch import nn
 
+from bench.data import StudyData
 from bench.engine import FoldJob, FoldResult, score_again, train_pack
+from bench.folds import Fold
 from bench.networks import input_tensors
 from mer_models.registry import MODELS, Recipe
 from preprocess.base.errors import HonestyError
@@ -29,12 +31,13 @@ def caller_is_left_alone() -> Iterator[None]:
     torch.manual_seed(11)
     before = torch.get_rng_state()
     threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    filling = torch.utils.deterministic.fill_uninitialized_memory
+    guard: Any = torch.utils.deterministic
+    filling = guard.fill_uninitialized_memory
     yield
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.get_num_threads() == threads
     assert torch.are_deterministic_algorithms_enabled() == strict
-    assert torch.utils.deterministic.fill_uninitialized_memory == filling
+    assert guard.fill_uninitialized_memory == filling
 
 
 @pytest.fixture(params=["tiny", "flow_svm", "majority", "ststnet"])
@@ -146,14 +149,14 @@ def test_a_training_equals_the_plain_torch_loop(registries: None, recipe: dict[s
     np.testing.assert_allclose(result.curves["train_loss"], losses, rtol=1e-4)
 
 
-def uneven():
+def uneven() -> StudyData:
     """17 samples whose training rows hold the classes 2, 3 and 6 times."""
     data = study_data(subjects=3)
     data.labels[6:17] = [0, 0, 1, 1, 1, 2, 2, 2, 2, 2, 2]
     return data
 
 
-def plain_loop(data, fold, values: dict[str, Any]) -> tuple[nn.Module, list[float]]:
+def plain_loop(data: StudyData, fold: Fold, values: dict[str, Any]) -> tuple[nn.Module, list[float]]:
     """What a researcher would write for one fold."""
     torch.manual_seed(fold.seed)
     network = TinyNet(3)
@@ -189,7 +192,7 @@ def plain_loop(data, fold, values: dict[str, Any]) -> tuple[nn.Module, list[floa
     return network, losses
 
 
-def inputs_of(input_range: str, data=DATA, train: np.ndarray = FOLDS[0].train) -> np.ndarray:
+def inputs_of(input_range: str, data: StudyData = DATA, train: np.ndarray = FOLDS[0].train) -> np.ndarray:
     recipe = Recipe(epochs=1, batch_size=1, lr=1.0, input_range=input_range)  # type: ignore[arg-type]
     (values,) = input_tensors(MODELS.get("ststnet"), recipe, data, train, "cpu")
     assert values.dtype == torch.float32
@@ -222,7 +225,7 @@ def test_a_constant_channel_stays_finite_under_standard() -> None:
     assert (values[:6, 1] == 0).all()
 
 
-def run_all(model: str, folds: list, **changes: Any) -> tuple[list[str], dict[str, BaseException], list[str]]:
+def run_all(model: str, folds: list[Fold], **changes: Any) -> tuple[list[str], dict[str, BaseException], list[str]]:
     """Train folds; return the names that gave a result, the errors by name, and the names in the order yielded."""
     results: list[str] = []
     errors: dict[str, BaseException] = {}
@@ -285,7 +288,6 @@ def test_each_fold_is_told_before_the_next_begins(tiny: str) -> None:
     first = next(packed)
     assert first is jobs[0]
     assert sorted(told) == [f"{FOLDS[0].name} last", f"{FOLDS[0].name} oracle"]
-    packed.close()
 
 
 def test_one_leaking_fold_stops_the_pack_before_anything_is_trained(registries: None) -> None:

@@ -22,7 +22,9 @@ DATA = study_data(subjects=4, clips=3)  # rows 0-2 are p00, 3-5 p01, 6-8 p02, 9-
         ([3, 4, 6, 7, 8], [5], [0, 1, 2], ("train", "validation")),
     ],
 )
-def test_a_subject_in_two_roles_is_named(train, validation, test, roles) -> None:
+def test_a_subject_in_two_roles_is_named(
+    train: list[int], validation: list[int], test: list[int], roles: tuple[str, str]
+) -> None:
     with pytest.raises(HonestyError) as caught:
         hand_fold(DATA, train, validation, test, name="leaky").check(DATA.subjects)
     shared = set(DATA.subjects[train if roles[0] == "train" else validation].tolist())
@@ -39,7 +41,7 @@ def test_how_many_more_subjects_leak_is_told() -> None:
 
 
 @pytest.mark.parametrize(("train", "test"), [([], [0, 1, 2]), ([3, 4, 5], [])])
-def test_a_fold_with_nothing_to_train_or_test_on_is_refused(train, test) -> None:
+def test_a_fold_with_nothing_to_train_or_test_on_is_refused(train: list[int], test: list[int]) -> None:
     with pytest.raises(HonestyError, match=f"{len(train)} training and {len(test)} test samples"):
         hand_fold(DATA, train, [], test).check(DATA.subjects)
 

@@ -46,7 +46,7 @@ ESTIMATORS = [name for name, info in MODELS.items() if info.kind == "estimator"]
 DATA = study_data(subjects=4, clips=3)
 FOLD = folds_of(DATA, validate=True)[1]
 # Every recipe that fits something on data, besides the models' own.
-FITTED = {"epochs": 2, "input_range": "standard", "class_weights": True}
+FITTED: dict[str, Any] = {"epochs": 2, "input_range": "standard", "class_weights": True}
 
 
 def settings(model: str) -> list[dict[str, Any]]:
@@ -202,7 +202,9 @@ def undisturbed(tiny: str, synthetic: list[PreparedDataset], tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("slots", [2, 1000])
-def test_7_packing_and_order_change_no_outcome(undisturbed, synthetic, store: OutcomeStore, slots: int) -> None:
+def test_7_packing_and_order_change_no_outcome(
+    undisturbed: tuple[str, dict[str, str]], synthetic: list[PreparedDataset], store: OutcomeStore, slots: int
+) -> None:
     tiny, expected = undisturbed
     plan = plan_of(synthetic[::-1], models=["flow_svm", tiny], selection=SELECTIONS[::-1], protocols=["cde"])
 
@@ -214,7 +216,9 @@ def test_7_packing_and_order_change_no_outcome(undisturbed, synthetic, store: Ou
     assert digests(store, plan.cards) == expected
 
 
-def test_7_threads_and_generators_of_the_process_change_no_outcome(undisturbed, synthetic, store) -> None:
+def test_7_threads_and_generators_of_the_process_change_no_outcome(
+    undisturbed: tuple[str, dict[str, str]], synthetic: list[PreparedDataset], store: OutcomeStore
+) -> None:
     tiny, expected = undisturbed
     plan = plan_of(synthetic, models=[tiny, "flow_svm"], selection=SELECTIONS, protocols=["cde"])
     threads, state = torch.get_num_threads(), torch.get_rng_state()
@@ -229,7 +233,9 @@ def test_7_threads_and_generators_of_the_process_change_no_outcome(undisturbed, 
     assert digests(store, plan.cards) == expected
 
 
-def test_7_restarts_change_no_outcome(undisturbed, synthetic, store) -> None:
+def test_7_restarts_change_no_outcome(
+    undisturbed: tuple[str, dict[str, str]], synthetic: list[PreparedDataset], store: OutcomeStore
+) -> None:
     """A run whose packs are cut after four folds, again and again, ends with the same bits."""
     tiny, expected = undisturbed
     options = {"models": [tiny, "flow_svm"], "selection": SELECTIONS, "protocols": ["cde"]}
@@ -246,7 +252,6 @@ def test_7_restarts_change_no_outcome(undisturbed, synthetic, store) -> None:
             pack = run_pack(training, plan.data[training.data], todo, store)
             for _, _fold in zip(range(4), pack, strict=False):
                 pass
-            pack.close()
     assert digests(store, plan.cards) == expected
 
 

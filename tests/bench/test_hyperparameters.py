@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -80,7 +81,7 @@ def test_a_value_takes_the_type_of_the_default(setting: str, given: Any, value: 
 
 
 @pytest.mark.parametrize("text", ["5e-4", "'5e-4'", '"5e-4"', "0.0005", "5.0e-4"])
-def test_a_small_number_may_be_written_in_any_way(tmp_path, text: str) -> None:
+def test_a_small_number_may_be_written_in_any_way(tmp_path: Path, text: str) -> None:
     file = tmp_path / "run.yaml"
     file.write_text(f"models: [ststnet]\nset:\n  ststnet.lr: {text}\n")
     assert resolve(load_config(file, {}), ["ststnet"])["ststnet"]["lr"] == 5e-4

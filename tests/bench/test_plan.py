@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -112,7 +113,7 @@ def test_progress_is_told(synthetic: list[PreparedDataset]) -> None:
 
 
 def test_the_order_of_what_is_asked_for_does_not_count(synthetic: list[PreparedDataset]) -> None:
-    options = {
+    options: dict[str, Any] = {
         "models": ["majority", "ststnet", "flow_svm"],
         "protocols": ["loso", "cde"],
         "selection": ["last", "validation", "oracle"],
@@ -128,7 +129,11 @@ def test_where_data_shards_and_results_lie_does_not_count(tmp_path: Path) -> Non
     here = from_tree(write_flow_tree(tmp_path / "here", WHOLE_TREE), tmp_path / "shards")
     there = from_tree(write_flow_tree(tmp_path / "a" / "b" / "there", WHOLE_TREE[::-1]), tmp_path / "a" / "shards")
     store = OutcomeStore(tmp_path / "elsewhere", create=True)
-    options = {"models": ["majority", "ststnet"], "protocols": ["loso", "cde"], "selection": ["last", "oracle"]}
+    options: dict[str, Any] = {
+        "models": ["majority", "ststnet"],
+        "protocols": ["loso", "cde"],
+        "selection": ["last", "oracle"],
+    }
     first = plan_of(here, **options, data=["here"])
     assert keys(plan_of(there, store, **options, data=["flow_tree=there"], results="x", workers=7)) == keys(first)
 
@@ -146,7 +151,7 @@ def test_what_does_not_change_the_outcomes_does_not_count(synthetic: list[Prepar
 
 def test_settings_seeds_and_selections_make_other_studies(synthetic: list[PreparedDataset]) -> None:
     plain = keys(plan_of(synthetic[:1], models=["ststnet"]))
-    for changes in (
+    cases: list[dict[str, Any]] = [
         {"epochs": 3},
         {"set": {"ststnet.lr": 1e-4}},
         {"set": {"ststnet.dropout": 0.1}},
@@ -154,7 +159,8 @@ def test_settings_seeds_and_selections_make_other_studies(synthetic: list[Prepar
         {"selection": ["oracle"]},
         {"selection": ["validation"]},
         {"models": ["off_apexnet"]},
-    ):
+    ]
+    for changes in cases:
         other = keys(plan_of(synthetic[:1], **{"models": ["ststnet"], **changes}))
         assert other.isdisjoint(plain), changes
 
@@ -222,7 +228,9 @@ def plug_in(registries: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     return load
 
 
-def test_other_model_code_makes_another_study_and_other_words_do_not(synthetic, plug_in) -> None:
+def test_other_model_code_makes_another_study_and_other_words_do_not(
+    synthetic: list[PreparedDataset], plug_in: Callable[[str], None]
+) -> None:
     found = []
     for words, dropout in (("First.", 0.5), ("Other words.", 0.5), ("First.", 0.25)):
         plug_in(MODEL_FILE.format(words=words, dropout=dropout))
@@ -233,7 +241,7 @@ def test_other_model_code_makes_another_study_and_other_words_do_not(synthetic, 
 
 @pytest.mark.parametrize("source", ENGINE_SOURCES, ids=lambda path: path.name)
 def test_other_engine_code_makes_other_studies(
-    synthetic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: Path
+    synthetic: list[PreparedDataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: Path
 ) -> None:
     before = keys(plan_of(synthetic[:1], models=["majority"]))
     copy = tmp_path / source.name
@@ -270,7 +278,9 @@ def mixed(synthetic: list[PreparedDataset], store: OutcomeStore) -> OutcomeStore
 
 
 @pytest.mark.parametrize(("overwrite", "expected"), [("missing", [4]), ("failed", [3, 4]), ("all", [0, 1, 2, 3, 4])])
-def test_overwrite_says_what_is_trained_again(mixed, synthetic, overwrite: str, expected: list[int]) -> None:
+def test_overwrite_says_what_is_trained_again(
+    mixed: OutcomeStore, synthetic: list[PreparedDataset], overwrite: str, expected: list[int]
+) -> None:
     plan = plan_of(synthetic[:1], mixed, overwrite=overwrite)
     assert todo(plan) == [expected]
     assert plan.studies[0].reason == ("--overwrite all" if overwrite == "all" else "")
@@ -279,13 +289,13 @@ def test_overwrite_says_what_is_trained_again(mixed, synthetic, overwrite: str, 
     assert len(state.done) == (4 if overwrite == "missing" else 5)
 
 
-def test_done_and_failed_folds_are_counted(mixed, synthetic) -> None:
+def test_done_and_failed_folds_are_counted(mixed: OutcomeStore, synthetic: list[PreparedDataset]) -> None:
     (study,) = plan_of(synthetic[:1], mixed).studies
     folds = [fold.key for fold in study.card.folds]
     assert (study.done, study.failed) == (frozenset(folds[:3]), frozenset(folds[3:4]))
 
 
-def test_overwrite_all_of_a_new_study_needs_no_reason(synthetic, store: OutcomeStore) -> None:
+def test_overwrite_all_of_a_new_study_needs_no_reason(synthetic: list[PreparedDataset], store: OutcomeStore) -> None:
     (study,) = plan_of(synthetic[:1], store, overwrite="all").studies
     assert study.reason == ""
 
@@ -304,21 +314,27 @@ def test_overwrite_all_of_a_new_study_needs_no_reason(synthetic, store: OutcomeS
         ({"models": ["majority"]}, ""),
     ],
 )
-def test_why_a_like_study_is_computed_anew_is_told(tiny: str, synthetic, store, changes, reason: str) -> None:
+def test_why_a_like_study_is_computed_anew_is_told(
+    tiny: str, synthetic: list[PreparedDataset], store: OutcomeStore, changes: dict[str, Any], reason: str
+) -> None:
     run_here(plan_of(synthetic[:1], store, models=[tiny]), store)
     plan = plan_of(synthetic[:1], store, **{"models": [tiny], **changes})
     assert todo(plan) == [[0, 1, 2, 3, 4]]
     assert [study.reason for study in plan.studies] == [reason]
 
 
-def test_the_most_alike_stored_study_is_compared_with(tiny: str, synthetic, store: OutcomeStore) -> None:
+def test_the_most_alike_stored_study_is_compared_with(
+    tiny: str, synthetic: list[PreparedDataset], store: OutcomeStore
+) -> None:
     for settings in ({"tiny.lr": 0.5, "tiny.batch_size": 3}, {"tiny.lr": 0.25}):
         run_here(plan_of(synthetic[:1], store, models=[tiny], set=settings), store)
     plan = plan_of(synthetic[:1], store, models=[tiny], set={"tiny.lr": 0.25, "tiny.momentum": 0.5})
     assert plan.studies[0].reason == "differs from the stored one in momentum (0.0 -> 0.5)"
 
 
-def test_new_code_or_data_is_the_reason(synthetic, store, plug_in, tmp_path: Path) -> None:
+def test_new_code_or_data_is_the_reason(
+    synthetic: list[PreparedDataset], store: OutcomeStore, plug_in: Callable[[str], None], tmp_path: Path
+) -> None:
     plug_in(MODEL_FILE.format(words="First.", dropout=0.5))
     run_here(plan_of(synthetic[:1], store, models=["plugged"]), store)
     plug_in(MODEL_FILE.format(words="First.", dropout=0.25))
@@ -333,11 +349,13 @@ def test_new_code_or_data_is_the_reason(synthetic, store, plug_in, tmp_path: Pat
     assert changed.studies[0].reason == "differs from the stored one in features"
 
 
-def test_a_study_that_is_merely_incomplete_needs_no_reason(mixed, synthetic) -> None:
+def test_a_study_that_is_merely_incomplete_needs_no_reason(
+    mixed: OutcomeStore, synthetic: list[PreparedDataset]
+) -> None:
     assert plan_of(synthetic[:1], mixed).studies[0].reason == ""
 
 
-def test_a_damaged_outcome_is_named_and_to_do(mixed, synthetic) -> None:
+def test_a_damaged_outcome_is_named_and_to_do(mixed: OutcomeStore, synthetic: list[PreparedDataset]) -> None:
     card = only(plan_of(synthetic[:1]))
     path = Path(mixed.root) / fold_file(card, card.folds[1].key, "outcome")
     path.write_bytes(path.read_bytes()[:-40])
@@ -349,7 +367,9 @@ def test_a_damaged_outcome_is_named_and_to_do(mixed, synthetic) -> None:
     assert study.reason == "1 outcome files are damaged"
 
 
-def test_folds_without_weights_are_missing_where_weights_are_to_be_kept(mixed, synthetic) -> None:
+def test_folds_without_weights_are_missing_where_weights_are_to_be_kept(
+    mixed: OutcomeStore, synthetic: list[PreparedDataset]
+) -> None:
     card = only(plan_of(synthetic[:1]))
     mixed.write_weights(card, card.folds[0].key, {"frequencies": np.zeros(3, np.float32)})
     plan = plan_of(synthetic[:1], mixed, keep_weights=True)
@@ -400,7 +420,9 @@ def test_a_dataset_of_one_subject_is_refused(tmp_path: Path) -> None:
         ({"set": {"majority.lr": 1}}, r"majority has no hyper-parameter 'lr'"),
     ],
 )
-def test_unknown_names_are_refused_with_near_ones(synthetic, changes, message: str) -> None:
+def test_unknown_names_are_refused_with_near_ones(
+    synthetic: list[PreparedDataset], changes: dict[str, Any], message: str
+) -> None:
     with pytest.raises(UsageError, match=message):
         plan_of(synthetic, **changes)
     with pytest.raises(UsageError, match=message):
@@ -410,12 +432,14 @@ def test_unknown_names_are_refused_with_near_ones(synthetic, changes, message: s
 @pytest.mark.parametrize(
     ("setting", "value"), [("ststnet.dropout", 1.5), ("flow_svm.C", 0), ("flow_svm.gamma", "wide"), ("htnet.dim", 0)]
 )
-def test_a_value_that_the_model_refuses_is_told_before_any_data_is_touched(setting: str, value) -> None:
+def test_a_value_that_the_model_refuses_is_told_before_any_data_is_touched(setting: str, value: Any) -> None:
     with pytest.raises(UsageError, match=f"{setting} is .*, but must be .*--set {setting}=VALUE"):
         check_names(config(models=[setting.partition(".")[0]], set={setting: value}))
 
 
-def test_a_bug_in_building_a_model_is_left_to_its_folds(registries: None, synthetic, store: OutcomeStore) -> None:
+def test_a_bug_in_building_a_model_is_left_to_its_folds(
+    registries: None, synthetic: list[PreparedDataset], store: OutcomeStore
+) -> None:
     class Broken:
         def __init__(self, n_classes: int, width: int = 1) -> None:
             raise ZeroDivisionError("a bug")
@@ -423,7 +447,7 @@ def test_a_bug_in_building_a_model_is_left_to_its_folds(registries: None, synthe
     register_scripted(lambda x, y: None)
     info = dataclasses.replace(MODELS.get("scripted"), name="broken", build=Broken, params={"width": 1})
     MODELS.add("broken", info, origin="this test")
-    options = {"models": ["broken", "majority"], "set": {"broken.width": 2}}
+    options: dict[str, Any] = {"models": ["broken", "majority"], "set": {"broken.width": 2}}
     check_names(config(**options))
     plan = plan_of(synthetic[:1], store, **options)
     assert run_here(plan, store) == (5, 5)
@@ -433,7 +457,9 @@ def test_a_bug_in_building_a_model_is_left_to_its_folds(registries: None, synthe
 
 
 @pytest.mark.parametrize("slots", [1, 2, 3, 64])
-def test_packs_are_bounded_and_cover_every_fold_once(registries: None, synthetic, slots: int) -> None:
+def test_packs_are_bounded_and_cover_every_fold_once(
+    registries: None, synthetic: list[PreparedDataset], slots: int
+) -> None:
     register_network()  # packs of 3 at most
     plan = plan_of(synthetic, models=["tiny", "majority"], protocols=["loso", "cde"])
     plan.trainings[0].todo[:] = [1, 4]
@@ -447,7 +473,7 @@ def test_packs_are_bounded_and_cover_every_fold_once(registries: None, synthetic
     assert seen == {number: planned.todo for number, planned in enumerate(plan.trainings) if planned.todo}
 
 
-def test_packs_are_made_when_they_are_asked_for(synthetic) -> None:
+def test_packs_are_made_when_they_are_asked_for(synthetic: list[PreparedDataset]) -> None:
     plan = plan_of(synthetic)
     packs = plan.packs(1)
     assert next(packs) == (0, [0, 1, 2, 3, 4])

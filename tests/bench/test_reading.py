@@ -7,6 +7,7 @@ import io
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from local_runs import LocalRuns
 from throwaway_models import register_scripted
@@ -19,7 +20,7 @@ def done(merbench: LocalRuns, tree: Path, tmp_path: Path, registries: None) -> O
     """Return the store of a run of three models over CASME II, one of which failed on one fold."""
     calls: list[int] = []
 
-    def on_fit(x, y) -> None:
+    def on_fit(x: np.ndarray, y: np.ndarray) -> None:
         calls.append(1)
         if len(calls) == 2:
             raise ValueError("this clip is\nodd")

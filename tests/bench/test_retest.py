@@ -40,7 +40,9 @@ def weights_file(store: OutcomeStore, model: str, number: int) -> Path:
     return Path(store.root, fold_file(card, card.folds[number].key, "weights"))
 
 
-def test_networks_and_estimators_give_their_predictions_again(merbench: LocalRuns, options, trained) -> None:
+def test_networks_and_estimators_give_their_predictions_again(
+    merbench: LocalRuns, options: list[str], trained: OutcomeStore
+) -> None:
     said = merbench("test", *options)
     assert said.status == 0, said.err
     for model in THREE.split(","):
@@ -48,14 +50,14 @@ def test_networks_and_estimators_give_their_predictions_again(merbench: LocalRun
         assert f"{name}: 3 of 3 folds give the stored predictions again" in said.out
 
 
-def test_one_study_can_be_named(merbench: LocalRuns, options, trained) -> None:
+def test_one_study_can_be_named(merbench: LocalRuns, options: list[str], trained: OutcomeStore) -> None:
     said = merbench("test", *options, "flow_svm", "loso")
     assert said.status == 0
     assert said.out.count("folds give the stored predictions again") == 1
     assert said.out.startswith("flow_svm")
 
 
-def test_weights_of_another_training_are_found(merbench: LocalRuns, options, trained) -> None:
+def test_weights_of_another_training_are_found(merbench: LocalRuns, options: list[str], trained: OutcomeStore) -> None:
     card = card_of(trained, "flow_svm")
     first, second = (fold.key for fold in card.folds[:2])
     trained.write_weights(card, first, trained.read_weights(card, second))
@@ -66,7 +68,9 @@ def test_weights_of_another_training_are_found(merbench: LocalRuns, options, tra
 
 
 @pytest.mark.parametrize("model", ["ststnet", "flow_svm"])
-def test_a_damaged_weights_file_is_named_with_the_remedy(merbench: LocalRuns, options, trained, model: str) -> None:
+def test_a_damaged_weights_file_is_named_with_the_remedy(
+    merbench: LocalRuns, options: list[str], trained: OutcomeStore, model: str
+) -> None:
     path = weights_file(trained, model, 1)
     path.write_bytes(path.read_bytes()[:-5])
     said = merbench("test", *options, model)
@@ -76,7 +80,7 @@ def test_a_damaged_weights_file_is_named_with_the_remedy(merbench: LocalRuns, op
     assert "Traceback" not in said.err
 
 
-def test_other_data_is_refused(merbench: LocalRuns, options, trained, tree: Path) -> None:
+def test_other_data_is_refused(merbench: LocalRuns, options: list[str], trained: OutcomeStore, tree: Path) -> None:
     images = sorted((tree / "sub01").rglob("*.png"))
     images[0].write_bytes(images[1].read_bytes())
     said = merbench("test", *options, "ststnet")
@@ -87,13 +91,13 @@ def test_other_data_is_refused(merbench: LocalRuns, options, trained, tree: Path
     assert "(another samples table, another feature flow_uvs_28). Give the same --data." in said.err
 
 
-def test_a_missing_dataset_is_refused(merbench: LocalRuns, trained) -> None:
+def test_a_missing_dataset_is_refused(merbench: LocalRuns, trained: OutcomeStore) -> None:
     said = merbench("test", "--results", trained.root, "ststnet")
     assert said.status == 2
     assert "dataset casme2 is not in the data given, which holds synth_a, synth_b. Give the --data" in said.err
 
 
-def test_a_store_without_weights_says_how_to_keep_them(merbench: LocalRuns, options) -> None:
+def test_a_store_without_weights_says_how_to_keep_them(merbench: LocalRuns, options: list[str]) -> None:
     merbench("run", *options, "--models", "majority", "--protocols", "loso", "--tracking-uri", "off")
     for study in ([], ["majority", "casme2"]):
         said = merbench("test", *options, *study)
@@ -102,7 +106,9 @@ def test_a_store_without_weights_says_how_to_keep_them(merbench: LocalRuns, opti
         assert "--keep-weights" in said.err
 
 
-def test_folds_without_weights_are_counted_apart(merbench: LocalRuns, options, trained) -> None:
+def test_folds_without_weights_are_counted_apart(
+    merbench: LocalRuns, options: list[str], trained: OutcomeStore
+) -> None:
     weights_file(trained, "ststnet", 0).unlink()
     card = card_of(trained, "ststnet")
     trained.discard(card, card.folds[1].key)
@@ -112,7 +118,9 @@ def test_folds_without_weights_are_counted_apart(merbench: LocalRuns, options, t
     assert "2 of its 3 folds have no weights yet" in said.out
 
 
-def test_weights_of_other_code_are_left_out(merbench: LocalRuns, options, trained, registries: None) -> None:
+def test_weights_of_other_code_are_left_out(
+    merbench: LocalRuns, options: list[str], trained: OutcomeStore, registries: None
+) -> None:
     other = dataclasses.replace(MODELS.get("majority"), sources=(Path(__file__),))
     MODELS.add("majority", other, origin="mer_models.majority.Majority")
     said = merbench("test", *options)
@@ -126,7 +134,7 @@ def test_weights_of_other_code_are_left_out(merbench: LocalRuns, options, traine
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_a_study_of_a_gpu_needs_a_gpu(merbench: LocalRuns, options, trained) -> None:
+def test_a_study_of_a_gpu_needs_a_gpu(merbench: LocalRuns, options: list[str], trained: OutcomeStore) -> None:
     card = card_of(trained, "ststnet")
     outcome = trained.read_outcome(card, card.folds[0].key)
     provenance = {**outcome.provenance, "device": "NVIDIA H200"}

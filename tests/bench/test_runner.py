@@ -11,7 +11,9 @@ from local_runs import LocalRuns
 from throwaway_models import register_network, register_scripted
 
 from bench.progress import RunProgress
+from results.outcome import Outcome
 from results.store import OutcomeStore, fold_file
+from results.study import StudyCard
 
 QUICK = ["--tracking-uri", "off", "--epochs", "2"]
 TWO = ["--models", "majority,flow_svm"]
@@ -36,7 +38,9 @@ def outcome_files(results: str) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in sorted(Path(results).rglob("*.outcome.parquet"))}
 
 
-def test_a_run_ends_with_a_leaderboard_and_where_to_look_next(merbench: LocalRuns, options, results: str) -> None:
+def test_a_run_ends_with_a_leaderboard_and_where_to_look_next(
+    merbench: LocalRuns, options: list[str], results: str
+) -> None:
     said = merbench("run", *options, *TWO)
     assert said.status == 0, said.err
     assert "casme2: 18 samples, 3 subjects (3 shards made, 0 kept, 0 repaired)" in said.out
@@ -60,7 +64,7 @@ def test_a_run_ends_with_a_leaderboard_and_where_to_look_next(merbench: LocalRun
         assert 0 <= row["uf1"] <= 1
 
 
-def test_the_same_command_again_trains_nothing(merbench: LocalRuns, options, results: str) -> None:
+def test_the_same_command_again_trains_nothing(merbench: LocalRuns, options: list[str], results: str) -> None:
     first = merbench("run", *options, *TWO)
     before, table = outcome_files(results), board(merbench, results)
     again = merbench("run", *options, *TWO)
@@ -72,7 +76,9 @@ def test_the_same_command_again_trains_nothing(merbench: LocalRuns, options, res
     assert board(merbench, results) == table
 
 
-def test_an_interrupted_run_says_what_is_kept_and_goes_on(merbench: LocalRuns, options, results, tmp_path) -> None:
+def test_an_interrupted_run_says_what_is_kept_and_goes_on(
+    merbench: LocalRuns, options: list[str], results: str, tmp_path: Path
+) -> None:
     whole = str(tmp_path / "whole")
     merbench("run", *options, *TWO, "--results", whole)
     merbench.packs = 0
@@ -93,7 +99,7 @@ def test_an_interrupted_run_says_what_is_kept_and_goes_on(merbench: LocalRuns, o
 
 
 def test_a_model_that_fails_is_named_and_the_exit_status_says_so(
-    merbench: LocalRuns, options, results: str, registries: None
+    merbench: LocalRuns, options: list[str], results: str, registries: None
 ) -> None:
     def on_fit(x: np.ndarray, y: np.ndarray) -> None:
         if len(y) == 12:  # the folds of CASME II alone
@@ -114,7 +120,7 @@ def test_a_model_that_fails_is_named_and_the_exit_status_says_so(
     assert "3 trainings to do" in mended.out
 
 
-def test_damaged_files_are_named_and_made_anew(merbench: LocalRuns, options, results: str) -> None:
+def test_damaged_files_are_named_and_made_anew(merbench: LocalRuns, options: list[str], results: str) -> None:
     merbench("run", *options, *TWO)
     table, before = board(merbench, results), outcome_files(results)
     outcome = sorted(before)[3]
@@ -133,7 +139,7 @@ def test_damaged_files_are_named_and_made_anew(merbench: LocalRuns, options, res
     assert outcome_files(results).keys() == before.keys()
 
 
-def test_why_studies_are_computed_anew_is_said(merbench: LocalRuns, options, registries: None) -> None:
+def test_why_studies_are_computed_anew_is_said(merbench: LocalRuns, options: list[str], registries: None) -> None:
     register_network()
     tiny = [*options, "--models", "tiny", "--protocols", "cde"]
     merbench("run", *tiny)
@@ -141,7 +147,7 @@ def test_why_studies_are_computed_anew_is_said(merbench: LocalRuns, options, reg
     assert "computed, because it differs from the stored one in lr (0.01 -> 0.5)" in said.out
 
 
-def test_a_dry_run_writes_no_results(merbench: LocalRuns, options, results: str) -> None:
+def test_a_dry_run_writes_no_results(merbench: LocalRuns, options: list[str], results: str) -> None:
     for verb in (["run", "--dry-run"], ["plan"]):
         said = merbench(*verb, *options, *TWO)
         assert said.status == 0
@@ -150,7 +156,7 @@ def test_a_dry_run_writes_no_results(merbench: LocalRuns, options, results: str)
     assert merbench.packs == 0
 
 
-def test_a_plan_tells_what_is_done_and_what_would_run(merbench: LocalRuns, options) -> None:
+def test_a_plan_tells_what_is_done_and_what_would_run(merbench: LocalRuns, options: list[str]) -> None:
     merbench("run", *options, "--models", "majority", "--protocols", "loso")
     said = merbench("plan", *options, "--models", "majority,flow_svm", "--protocols", "loso")
     lines = [line.split() for line in said.out.splitlines() if " loso " in line]
@@ -171,7 +177,7 @@ def test_synthetic_data_is_called_synthetic(merbench: LocalRuns, results: str) -
 
 
 def test_oracle_is_never_the_current_best(
-    merbench: LocalRuns, options, registries: None, monkeypatch: pytest.MonkeyPatch
+    merbench: LocalRuns, options: list[str], registries: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     register_network()
     told: list[str] = []
@@ -185,12 +191,12 @@ def test_oracle_is_never_the_current_best(
 
 
 def test_outcomes_that_did_not_arrive_are_no_success(
-    merbench: LocalRuns, options, results: str, monkeypatch: pytest.MonkeyPatch
+    merbench: LocalRuns, options: list[str], results: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Workers of another node, whose disk is not this one's, report folds done that nobody here can read."""
     write = OutcomeStore.write_outcome
 
-    def elsewhere(self: OutcomeStore, card, outcome) -> None:
+    def elsewhere(self: OutcomeStore, card: StudyCard, outcome: Outcome) -> None:
         if outcome.fold != "casme2/sub02":
             write(self, card, outcome)
 
@@ -201,7 +207,7 @@ def test_outcomes_that_did_not_arrive_are_no_success(
     assert "2/3" in said.out, "an incomplete study is shown as such"
 
 
-def test_a_run_that_had_to_stop_says_why_after_the_leaderboard(merbench: LocalRuns, options) -> None:
+def test_a_run_that_had_to_stop_says_why_after_the_leaderboard(merbench: LocalRuns, options: list[str]) -> None:
     merbench.report.error = "Cannot write there: no space left on device."
     said = merbench("run", *options, *TWO)
     assert said.status == 2
@@ -209,7 +215,7 @@ def test_a_run_that_had_to_stop_says_why_after_the_leaderboard(merbench: LocalRu
     assert "protocol cde" in said.out
 
 
-def test_a_lost_pack_is_told_once(merbench: LocalRuns, options) -> None:
+def test_a_lost_pack_is_told_once(merbench: LocalRuns, options: list[str]) -> None:
     merbench.report.lost = ["the worker ended 4 times: killed"] * 2
     assert merbench("run", *options, *TWO).out.count("A pack was lost: the worker ended 4 times: killed") == 1
 

@@ -10,7 +10,7 @@ import torch
 from small_runs import hand_fold, study_data
 from torch import nn
 
-from bench.networks import evaluate, train_network
+from bench.networks import Kept, evaluate, train_network
 from bench.selection import SELECTIONS
 from mer_models.registry import Recipe
 from preprocess.base.errors import UsageError
@@ -30,13 +30,13 @@ class Replay(nn.Module):
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         if self.training:
-            self.epoch += 1
+            self.epoch.add_(1)
             return torch.eye(3)[: len(rows)] + self.weight
         predicted = torch.tensor(self.by_epoch[int(self.epoch) - 1])
         return nn.functional.one_hot(predicted, 3).float()
 
 
-def kept(by_epoch: list[list[int]], *names: str):
+def kept(by_epoch: list[list[int]], *names: str) -> dict[str, Kept]:
     """Train a Replay of one batch an epoch and return what each selection keeps."""
     recipe = Recipe(epochs=len(by_epoch), batch_size=3, lr=1.0, optimizer="sgd")
     inputs = (torch.zeros(len(DATA), 1),)

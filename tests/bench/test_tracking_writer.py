@@ -10,6 +10,7 @@ from small_runs import plan_of
 
 from bench.tracking_writer import TrackingWriter
 from preprocess.base.errors import StoreError, UsageError
+from preprocess.shards import PreparedDataset
 from results.store import OutcomeStore
 
 
@@ -45,7 +46,9 @@ def writer(store: OutcomeStore, said: list[str], uri: str | None = None) -> Trac
     return TrackingWriter(store, uri, said.append)
 
 
-def test_studies_are_shown_as_they_end_and_leaderboards_at_the_end(mlflow, said, store, synthetic) -> None:
+def test_studies_are_shown_as_they_end_and_leaderboards_at_the_end(
+    mlflow: Mlflow, said: list[str], store: OutcomeStore, synthetic: list[PreparedDataset]
+) -> None:
     first, second = plan_of(synthetic).cards
     tracking = writer(store, said)
     assert tracking.where == f"sqlite:///{store.root}/mlflow.db"
@@ -55,7 +58,7 @@ def test_studies_are_shown_as_they_end_and_leaderboards_at_the_end(mlflow, said,
     assert mlflow.synced == [(["synth_a"], False), (["synth_b"], False), (["synth_a", "synth_b"], True)]
 
 
-def test_off_is_off(mlflow, said, store, synthetic) -> None:
+def test_off_is_off(mlflow: Mlflow, said: list[str], store: OutcomeStore, synthetic: list[PreparedDataset]) -> None:
     cards = plan_of(synthetic).cards
     tracking = writer(store, said, "off")
     tracking.add(cards)
@@ -64,7 +67,9 @@ def test_off_is_off(mlflow, said, store, synthetic) -> None:
 
 
 @pytest.mark.parametrize("trouble", ["the server is down", StoreError("the database is damaged")])
-def test_after_trouble_the_rest_waits_for_the_end(mlflow, said, store, synthetic, trouble) -> None:
+def test_after_trouble_the_rest_waits_for_the_end(
+    mlflow: Mlflow, said: list[str], store: OutcomeStore, synthetic: list[PreparedDataset], trouble: str | Exception
+) -> None:
     first, second = plan_of(synthetic).cards
     mlflow.answers = [trouble]
     tracking = writer(store, said)
@@ -75,19 +80,25 @@ def test_after_trouble_the_rest_waits_for_the_end(mlflow, said, store, synthetic
     assert said == []
 
 
-def test_trouble_at_the_end_is_said_and_ends_nothing(mlflow, said, store, synthetic) -> None:
+def test_trouble_at_the_end_is_said_and_ends_nothing(
+    mlflow: Mlflow, said: list[str], store: OutcomeStore, synthetic: list[PreparedDataset]
+) -> None:
     mlflow.answers = [StoreError("the database is damaged")]
     writer(store, said).finish(plan_of(synthetic).cards)
     assert said == ["MLflow is not up to date: the database is damaged"]
 
 
-def test_an_interrupted_run_leaves_the_rest_to_the_next_one(mlflow, said, store, synthetic) -> None:
+def test_an_interrupted_run_leaves_the_rest_to_the_next_one(
+    mlflow: Mlflow, said: list[str], store: OutcomeStore, synthetic: list[PreparedDataset]
+) -> None:
     tracking = writer(store, said)
     tracking.abandon()
     tracking.add(plan_of(synthetic).cards)
     assert mlflow.synced == []
 
 
-def test_an_address_that_mlflow_does_not_take_is_refused_before_training(mlflow, said, store) -> None:
+def test_an_address_that_mlflow_does_not_take_is_refused_before_training(
+    mlflow: Mlflow, said: list[str], store: OutcomeStore
+) -> None:
     with pytest.raises(UsageError, match="--tracking-uri"):
         writer(store, said, "./mlruns")

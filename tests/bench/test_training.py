@@ -28,7 +28,9 @@ def only(plan: Plan) -> StudyCard:
     return card
 
 
-def test_every_fold_is_written_the_moment_it_ends(tiny: str, synthetic: list[PreparedDataset], store) -> None:
+def test_every_fold_is_written_the_moment_it_ends(
+    tiny: str, synthetic: list[PreparedDataset], store: OutcomeStore
+) -> None:
     plan = plan_of(synthetic[:1], models=[tiny])
     training = plan.trainings[0].training
     pack = run_pack(training, plan.data[training.data], range(5), store)
@@ -39,14 +41,16 @@ def test_every_fold_is_written_the_moment_it_ends(tiny: str, synthetic: list[Pre
     assert next(pack, None) is None
 
 
-def test_outcomes_hold_the_predictions_of_the_test_samples(tiny: str, synthetic, store) -> None:
+def test_outcomes_hold_the_predictions_of_the_test_samples(
+    tiny: str, synthetic: list[PreparedDataset], store: OutcomeStore
+) -> None:
     plan = plan_of(synthetic, models=[tiny], protocols=["cde"])
     assert run_here(plan, store) == (10, 0)
     card, data = only(plan), next(iter(plan.data.values()))
     label_of = dict(zip(data.sample_ids.tolist(), data.labels.tolist(), strict=True))
     outcomes, damaged = store.read_outcomes(card)
     assert damaged == []
-    seen = []
+    seen: list[str] = []
     for outcome, fold in zip(outcomes, card.folds, strict=True):
         assert (outcome.key, outcome.fold, outcome.study_key) == (fold.key, fold.name, card.key)
         assert set(outcome.subjects) == {fold.name}
@@ -62,7 +66,9 @@ def test_outcomes_hold_the_predictions_of_the_test_samples(tiny: str, synthetic,
     assert set(score(card, outcomes)) == {"full", "synth_a", "synth_b"}
 
 
-def test_what_is_done_is_not_trained_again(registries: None, synthetic, store) -> None:
+def test_what_is_done_is_not_trained_again(
+    registries: None, synthetic: list[PreparedDataset], store: OutcomeStore
+) -> None:
     fitted: list[int] = []
     register_scripted(lambda x, y: fitted.append(len(y)))
     plan = plan_of(synthetic[:1], store, models=["scripted"])
@@ -74,7 +80,9 @@ def test_what_is_done_is_not_trained_again(registries: None, synthetic, store) -
     assert all(path.read_bytes() == content for path, content in before.items())
 
 
-def test_last_and_oracle_come_from_one_training(registries: None, synthetic, store) -> None:
+def test_last_and_oracle_come_from_one_training(
+    registries: None, synthetic: list[PreparedDataset], store: OutcomeStore
+) -> None:
     fitted: list[int] = []
     register_scripted(lambda x, y: fitted.append(len(y)))
     plan = plan_of(synthetic[:1], models=["scripted"], selection=["last", "oracle", "validation"])
@@ -84,7 +92,9 @@ def test_last_and_oracle_come_from_one_training(registries: None, synthetic, sto
     assert len(files(store, ".outcome.parquet")) == 15
 
 
-def test_only_the_missing_selection_of_a_fold_is_written(tiny: str, synthetic, store) -> None:
+def test_only_the_missing_selection_of_a_fold_is_written(
+    tiny: str, synthetic: list[PreparedDataset], store: OutcomeStore
+) -> None:
     run_here(plan_of(synthetic[:1], store, models=[tiny]), store)
     before = {path: path.stat().st_mtime_ns for path in files(store, ".outcome.parquet")}
     plan = plan_of(synthetic[:1], store, models=[tiny], selection=["last", "oracle"])
@@ -94,7 +104,9 @@ def test_only_the_missing_selection_of_a_fold_is_written(tiny: str, synthetic, s
         assert len(store.state(card).done) == 5
 
 
-def test_a_bug_of_the_model_is_recorded_and_the_others_go_on(registries: None, synthetic, store) -> None:
+def test_a_bug_of_the_model_is_recorded_and_the_others_go_on(
+    registries: None, synthetic: list[PreparedDataset], store: OutcomeStore
+) -> None:
     calls: list[int] = []
 
     def on_fit(x: np.ndarray, y: np.ndarray) -> None:
@@ -117,7 +129,9 @@ def test_a_bug_of_the_model_is_recorded_and_the_others_go_on(registries: None, s
     assert len(store.state(card).done) == 5
 
 
-def test_a_loss_that_is_no_number_names_the_epoch_and_the_run_goes_on(registries: None, synthetic, store) -> None:
+def test_a_loss_that_is_no_number_names_the_epoch_and_the_run_goes_on(
+    registries: None, synthetic: list[PreparedDataset], store: OutcomeStore
+) -> None:
     register_network(ExplodingNet, "exploding", batch_size=256)
     plan = plan_of(
         synthetic[:1], models=["exploding", "majority"], set={"exploding.explodes_at": 3}, epochs=4, selection=["last"]
@@ -130,7 +144,7 @@ def test_a_loss_that_is_no_number_names_the_epoch_and_the_run_goes_on(registries
 
 @pytest.mark.parametrize("method", ["write_outcome", "write_weights"])
 def test_a_store_that_cannot_be_written_is_no_fault_of_the_model(
-    tiny: str, synthetic, store, monkeypatch: pytest.MonkeyPatch, method: str
+    tiny: str, synthetic: list[PreparedDataset], store: OutcomeStore, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     def full(*values: object) -> None:
         raise StoreError("Cannot write there: no space left on device.")
@@ -143,7 +157,9 @@ def test_a_store_that_cannot_be_written_is_no_fault_of_the_model(
     assert files(store, ".outcome.parquet") == []
 
 
-def test_a_pack_of_other_samples_than_planned_is_refused(registries: None, synthetic, store) -> None:
+def test_a_pack_of_other_samples_than_planned_is_refused(
+    registries: None, synthetic: list[PreparedDataset], store: OutcomeStore
+) -> None:
     """A worker with other data or code works out other folds; its outcomes would get the planned folds' names."""
     fitted: list[int] = []
     register_scripted(lambda x, y: fitted.append(len(y)))
@@ -159,7 +175,7 @@ def test_a_pack_of_other_samples_than_planned_is_refused(registries: None, synth
     assert files(store, ".outcome.parquet") == []
 
 
-def test_verify_fold_accepts_the_planned_folds_and_no_others(tiny: str, synthetic) -> None:
+def test_verify_fold_accepts_the_planned_folds_and_no_others(tiny: str, synthetic: list[PreparedDataset]) -> None:
     plan = plan_of(synthetic[:1], models=[tiny], selection=["last", "oracle"])
     training = plan.trainings[0].training
     data = plan.data[training.data]
@@ -170,7 +186,9 @@ def test_verify_fold_accepts_the_planned_folds_and_no_others(tiny: str, syntheti
         verify_fold(training, 1, folds[0], data)
 
 
-def test_an_interrupted_pack_goes_on_to_the_same_outcomes(tiny: str, synthetic, tmp_path: Path) -> None:
+def test_an_interrupted_pack_goes_on_to_the_same_outcomes(
+    tiny: str, synthetic: list[PreparedDataset], tmp_path: Path
+) -> None:
     plan = plan_of(synthetic[:1], models=[tiny])
     whole = OutcomeStore(tmp_path / "whole", create=True)
     run_here(plan, whole)
@@ -179,7 +197,6 @@ def test_an_interrupted_pack_goes_on_to_the_same_outcomes(tiny: str, synthetic, 
     pack = run_pack(training, plan.data[training.data], range(5), broken)
     next(pack)
     next(pack)
-    pack.close()
     resumed = plan_of(synthetic[:1], broken, models=[tiny])
     assert resumed.trainings[0].todo == [2, 3, 4]
     run_here(resumed, broken)
@@ -194,7 +211,9 @@ def damage(store: OutcomeStore, card: StudyCard, number: int) -> Path:
     return path
 
 
-def test_a_damaged_outcome_is_named_and_trained_again(tiny: str, synthetic, store) -> None:
+def test_a_damaged_outcome_is_named_and_trained_again(
+    tiny: str, synthetic: list[PreparedDataset], store: OutcomeStore
+) -> None:
     plan = plan_of(synthetic[:1], store, models=[tiny])
     run_here(plan, store)
     before = digests(store, plan.cards)
@@ -209,7 +228,9 @@ def test_a_damaged_outcome_is_named_and_trained_again(tiny: str, synthetic, stor
     assert digests(store, plan.cards) == before
 
 
-def test_weights_are_kept_beside_the_outcomes_on_request_only(tiny: str, synthetic, store) -> None:
+def test_weights_are_kept_beside_the_outcomes_on_request_only(
+    tiny: str, synthetic: list[PreparedDataset], store: OutcomeStore
+) -> None:
     run_here(plan_of(synthetic[:1], store, models=[tiny]), store)
     assert files(store, ".safetensors") == []
     again = plan_of(synthetic[:1], store, models=[tiny], keep_weights=True)

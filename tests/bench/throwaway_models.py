@@ -81,6 +81,6 @@ def register_network(cls: type[nn.Module] = TinyNet, name: str = "tiny", **recip
 
 def register_scripted(on_fit: Callable[[np.ndarray, np.ndarray], None], pack: int = 4) -> str:
     """Register the scripted estimator under the name ``scripted``, which is returned."""
-    Scripted.on_fit = staticmethod(on_fit)  # type: ignore[method-assign, assignment]
+    Scripted.on_fit = staticmethod(on_fit)
     register_model("scripted", features=(FEATURE,), paper=PAPER, resources=Resources(gpu=0.0, pack=pack))(Scripted)
     return "scripted"
