@@ -1,0 +1,105 @@
+"""What the benchmarks share: facts of the machine, timed commands, and one way to print figures."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+# The benchmarks are run as plain scripts, also from a checkout that is not installed.
+sys.path.insert(0, str(ROOT))
+
+RUN_ALL = [sys.executable, str(ROOT / "bench" / "run_all.py")]
+"""The front door, as a command."""
+
+PACKAGES = ("torch", "numpy", "ray")
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A command that ended well. started : time.time() before it; seconds : its wall time."""
+
+    started: float
+    seconds: float
+
+    @property
+    def ended(self) -> float:
+        """time.time() after it."""
+        return self.started + self.seconds
+
+
+def timed(command: Sequence[str], cwd: Path | None = None) -> Timed:
+    """Run a command to its end; SystemExit with its last lines where it fails."""
+    # A run must start its own Ray here, and write to no tracking server but the one it is told.
+    others = {name: value for name, value in os.environ.items() if name not in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI")}
+    started, start = time.time(), time.perf_counter()
+    done = subprocess.run(
+        command, cwd=cwd, env=others, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    seconds = time.perf_counter() - start
+    if done.returncode:
+        tail = "\n".join(done.stdout.splitlines()[-20:])
+        raise SystemExit(f"{' '.join(command)} ended with status {done.returncode}:\n{tail}")
+    return Timed(started, seconds)
+
+
+def machine_facts(device: str = "cpu") -> list[str]:
+    """Return what a reader must know to judge figures from this machine, in lines of text."""
+    from bench.provenance import git_state, package_versions
+
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    cores = len(os.sched_getaffinity(0))
+    versions = {"python": platform.python_version(), **package_versions(PACKAGES)}
+    facts = [
+        f"machine: {_cpu_name()}, {cores} cores, {memory:.0f} GiB, {platform.platform()}",
+        "packages: " + ", ".join(f"{name} {version or 'not installed'}" for name, version in versions.items()),
+        f"code: {git_state() or 'outside a git checkout'}; {time.strftime('%Y-%m-%d %H:%M %Z')}",
+    ]
+    if device.startswith("cuda"):
+        import torch
+
+        facts.append(f"GPU: {torch.cuda.get_device_name(device)}, CUDA {torch.version.cuda}")
+    load = os.getloadavg()[0]
+    note = " (other work was running: these figures are no measurement of a quiet machine)" if load > cores / 2 else ""
+    return [*facts, f"load before the benchmark: {load:.1f}{note}"]
+
+
+def run_plainly(main: Callable[[], None]) -> None:
+    """Run a benchmark; an error that the user can mend ends it with its message alone and status 2."""
+    from preprocess.base.errors import MerError
+
+    try:
+        main()
+    except MerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def median_of(values: Sequence[float], digits: int = 1) -> str:
+    """Return the median, with the range in brackets where there is more than one value."""
+    middle = f"{statistics.median(values):.{digits}f}"
+    if len(values) == 1:
+        return middle
+    return f"{middle} [{min(values):.{digits}f}, {max(values):.{digits}f}]"
+
+
+def print_table(title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table under its title: the first column aligned to the left, the others to the right."""
+    from results.text import Header, table
+
+    headers: list[Header] = [(name, "right" if place else "left") for place, name in enumerate(names)]
+    print("", title, *table(headers, rows), sep="\n", flush=True)
+
+
+def _cpu_name() -> str:
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
