@@ -26,7 +26,10 @@ from results.store import OutcomeStore
 from results.study import FoldCard, StudyCard, fold_key
 
 _ROOM = Path(__file__).parent
-ENGINE_SOURCES = tuple(_ROOM / name for name in ("engine.py", "networks.py", "selection.py", "folds.py"))
+ENGINE_SOURCES = (
+    *(_ROOM / name for name in ("engine.py", "networks.py", "selection.py", "folds.py")),
+    _ROOM.parent / "results" / "metrics.py",  # UF1 chooses the epoch of ``validation``
+)
 """Files whose code decides a fold's numbers whatever the model; they count in every study's key."""
 
 
@@ -78,13 +81,18 @@ class Plan:
     def packs(self, slots: int) -> Iterator[tuple[int, list[int]]]:
         """Yield (training number, fold numbers) lazily: what one Ray Tune trial trains.
 
-        A pack is at most what the model's resources say, and small enough that ``slots`` workers all get one.
+        A pack is at most what the model's resources say, and at most half a worker's share of what is left: packs get
+        smaller towards the end, so that all ``slots`` workers finish at about the same time.
         """
+        left = sum(len(planned.todo) for planned in self.trainings)
         for number, planned in enumerate(self.trainings):
             most = MODELS.get(planned.training.model).resources.pack
-            size = max(1, min(most, -(-len(planned.todo) // max(1, slots))))
-            for start in range(0, len(planned.todo), size):
-                yield number, planned.todo[start : start + size]
+            waiting = planned.todo
+            while waiting:
+                size = max(1, min(most, left // (2 * max(1, slots))))
+                pack, waiting = waiting[:size], waiting[size:]
+                left -= len(pack)
+                yield number, pack
 
 
 def make_plan(
@@ -208,6 +216,8 @@ class _Builder:
         folds = make_folds(protocol.name, model, validate, seed, data)
         shared = (data_key, protocol.name) if not validate else (data_key, protocol.name, model, seed)
         if shared not in self._ids:
+            for fold in folds:
+                fold.check(data.subjects)
             _check_classes(protocol, folds, data)
             self._ids[shared] = [ids_digest(fold, data) for fold in folds]
         return folds, self._ids[shared]

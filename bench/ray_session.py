@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from preprocess.base.errors import UsageError
+from preprocess.base.errors import MerError, UsageError
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -27,6 +27,10 @@ _ENVIRONMENT = {
     "TUNE_RESULT_BUFFER_LENGTH": "0",
     "TUNE_WARN_THRESHOLD_S": "30",
 }
+
+
+class NoRay(MerError):
+    """Ray could not be started on this machine."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +56,15 @@ def ray_session(address: str | None, cpus: int | None) -> Iterator[Cluster]:
 
     address : of a running cluster; None for the one in ``RAY_ADDRESS`` (set inside a Ray job) or, without that, a local
     one with ``cpus`` cores (None: all that this process may use).
-    Raises UsageError when there is no cluster at the address.
+    Raises UsageError when there is no cluster at the address, NoRay when none starts on this machine.
     """
+    given = address or os.environ.get("RAY_ADDRESS")
     prepare_environment()
+    if not given:
+        # Nobody else needs to reach it. Despite the name, this makes Ray stay on the loopback interface on Linux too.
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     import ray
 
-    given = address or os.environ.get("RAY_ADDRESS")
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if given:
         options["address"] = given
@@ -73,12 +80,15 @@ def ray_session(address: str | None, cpus: int | None) -> Iterator[Cluster]:
         os.environ["PYTHONPATH"] = _python_path()
     try:
         ray.init(**options)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except Exception as error:  # A node that is late raises nothing more special.
+        reason = " ".join(str(error).split())[:300]
         if not given:
-            raise
-        reason = " ".join(str(error).split())
+            raise NoRay(
+                f"Ray did not start on this machine: {reason} Is it out of memory, or very busy? Run the same command "
+                "again; Ray's logs are in its temporary folder (/tmp/ray/session_latest/logs)."
+            ) from error
         raise UsageError(
-            f"No Ray cluster answers at {given!r}: {reason[:300]} Check --address (or RAY_ADDRESS), and "
+            f"No Ray cluster answers at {given!r}: {reason} Check --address (or RAY_ADDRESS), and "
             "RAY_AUTH_MODE=token with its token where the cluster asks for one. Without an address, Ray starts here."
         ) from error
     try:

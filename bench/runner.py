@@ -148,12 +148,11 @@ def _train(plan: Plan, store: OutcomeStore, config: RunConfig, writer: TrackingW
     if not total:
         _say(console, "Nothing to train: every fold is done or failed before (--overwrite failed tries those again).")
         return None
-    from bench.ray_session import prepare_environment, ray_session
-
-    prepare_environment()
-    from bench.fan_out import fan_out
+    from bench.ray_session import ray_session
 
     with ray_session(config.address, config.workers) as cluster:
+        from bench.fan_out import fan_out  # imports Ray, which reads the session's environment when it is imported
+
         use_gpu = config.device == "cuda" or (config.device == "auto" and cluster.gpus > 0)
         devices = f"{cluster.cpus} CPUs, {cluster.gpus:g} GPUs on {cluster.nodes} node(s)"
         _say(console, f"Ray at {cluster.address}: {devices}; training on {'GPU' if use_gpu else 'CPU'}")

@@ -48,13 +48,15 @@ class Training:
 def make_folds(protocol: str, model: str, validate: bool, seed: int, data: StudyData) -> list[Fold]:
     """Return the folds of a protocol over ``data``; with ``validate``, each with an inner subject-grouped split."""
     everyone = np.arange(len(data))
-    folds = []
+    folds: list[Fold] = []
     for name, test in PROTOCOLS.get(protocol).split(data.subjects, data.datasets):
         train, validation = np.setdiff1d(everyone, test), np.empty(0, dtype=np.int64)
         own_seed = fold_seed(seed, model, data.sample_ids[test].tolist())
         if validate:
             train, validation = split_validation(train, data.subjects, data.labels, own_seed, name)
         folds.append(Fold(name, train, validation, test, own_seed))
+    if len({fold.name for fold in folds}) < len(folds):
+        raise HonestyError(f"Protocol {protocol} gives two folds the same name; a fold is known by what it holds out.")
     return folds
 
 
