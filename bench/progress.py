@@ -15,6 +15,9 @@ from rich.text import Text
 PLAIN_SECONDS = 10.0
 """Where there is no terminal, a line is printed at most this often."""
 
+JUDGE_SECONDS = 5.0
+"""The time left is not told earlier than this after the first folds: quick models often come first."""
+
 
 class RunProgress:
     """Counts folds and shows them: one live line on a terminal, plain lines elsewhere."""
@@ -28,6 +31,7 @@ class RunProgress:
         self._start = time.monotonic()
         self._first: tuple[float, int] | None = None
         self._last_line = float("-inf")
+        self._last_counts = (0, 0)
         self._bar = Progress(
             TextColumn("folds"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(), console=console
         )
@@ -52,8 +56,9 @@ class RunProgress:
         if self._first is None and done + failed:
             self._first = (now, done + failed)
         finished = done + failed >= self._total
-        if not self._console.is_terminal and (now - self._last_line >= PLAIN_SECONDS or finished):
-            self._last_line = now
+        news = (done, failed) != self._last_counts
+        if not self._console.is_terminal and news and (now - self._last_line >= PLAIN_SECONDS or finished):
+            self._last_line, self._last_counts = now, (done, failed)
             self._console.print(self.line(), highlight=False, markup=False, soft_wrap=True)
 
     def best(self, text: str) -> None:
@@ -78,8 +83,10 @@ class RunProgress:
         """Judge by the folds after the first report: those before it also paid for starting the workers."""
         if self._first is None or self._done + self._failed <= self._first[1]:
             return None
-        since, finished = self._first[0], self._done + self._failed
-        return (time.monotonic() - since) / (finished - self._first[1]) * (self._total - finished)
+        seconds, finished = time.monotonic() - self._first[0], self._done + self._failed
+        if seconds < JUDGE_SECONDS:
+            return None
+        return seconds / (finished - self._first[1]) * (self._total - finished)
 
     def _render(self) -> Table:
         grid = Table.grid()

@@ -38,6 +38,23 @@ def test_the_line_tells_done_running_failed_left_and_best(clock: list[float]) ->
     )
 
 
+def test_the_time_left_is_not_told_from_a_few_quick_folds(clock: list[float]) -> None:
+    shown, _ = progress()
+    shown.update(1, 0)
+    clock[0] += 1
+    shown.update(30, 0)
+    assert "time left not known yet" in shown.line()
+    clock[0] += 28
+    assert "about 10 s left" in shown.line()
+
+
+def test_the_last_line_is_printed_once(clock: list[float]) -> None:
+    shown, printed = progress()
+    shown.update(40, 0)
+    shown.update(40, 0)
+    assert printed.getvalue().count("folds 40/40 done") == 1
+
+
 def test_at_the_end_it_tells_how_long_it_took(clock: list[float]) -> None:
     shown, _ = progress()
     clock[0] += 3700
