@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -204,6 +206,8 @@ def fan_out(
     slots = workers or _slots(plan, cluster, use_gpu)
     trials = slots if cluster.local or workers else max(slots, AUTOSCALING_TRIALS)
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(trials)
+    # It would list the lost packs by numbers of its own; they are told by their studies.
+    logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)
     report = FanOutReport([])
 
     packs = Packs(plan.packs(slots))
@@ -261,9 +265,11 @@ def _bundle(model: str, use_gpu: bool) -> dict[str, float]:
 
 
 def _why_lost(trial: Trial) -> str:
-    error = trial.get_error()
-    lines = str(error).strip().splitlines() if error else ["unknown reason"]
-    return f"the worker ended {RETRIES + 1} times: {lines[-1].strip()}"
+    file = Path(trial.error_file) if trial.error_file else None
+    lines = file.read_text().strip().splitlines() if file and file.exists() else ["unknown reason"]
+    # Ray explains at length what may have been the cause of a death; the death comes first.
+    reason = lines[-1].partition(" Some common causes")[0]
+    return f"the worker ended {RETRIES + 1} times: {reason}"
 
 
 def _record_lost(training: Training, folds: list[int], store: OutcomeStore, message: str) -> None:
