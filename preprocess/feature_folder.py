@@ -229,5 +229,5 @@ def _by_subject(raw: RawDataset) -> dict[str, list[str]]:
     """Return subject id (without the dataset's name) -> its sample ids, both sorted."""
     groups: dict[str, list[str]] = {}
     for subject, sample_id in sorted(zip(raw.samples["subject"], raw.samples["sample_id"], strict=True)):
-        groups.setdefault(subject.removeprefix(f"{raw.name}/"), []).append(sample_id)
+        groups.setdefault(subject.partition("/")[2], []).append(sample_id)
     return groups

@@ -26,6 +26,7 @@ COLUMNS: dict[str, str] = {
     "emotion": "string",
     "action_units": "string",
     "objective_class": "string",
+    "split": "string",
     "repaired": "string",
 }
 REQUIRED = ("sample_id", "dataset", "subject", "clip")
@@ -43,10 +44,12 @@ def samples_table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
         are required; a missing optional value (absent, None or NaN) becomes null. A row may also carry ``origin``,
         the place it was read from (a file, or a sheet and its row), which is used in messages and then dropped.
 
+    ``split`` is the database's own division ("train", "validation", "test", a fold's name), null where it has none.
+
     Returns a DataFrame with the columns and dtypes of ``COLUMNS``, sorted by ``sample_id``, index 0..n-1, so that the
     order in which a disk was read does not count.
     Raises DataError, naming the row and its origin, for: no rows; an unknown column; a value of the wrong type; a
-    ``subject`` that is not ``dataset/id``; a ``sample_id`` that does not begin with its subject; frames that are not
+    ``subject`` that is not ``dataset/id``; a ``sample_id`` that is not ``dataset/id/clip``; frames that are not
     onset <= apex <= offset; fps that is not positive; the same ``sample_id`` twice.
     """
     import pandas as pd
@@ -118,10 +121,16 @@ def _check_names(values: dict[str, Any], place: str) -> None:
     dataset, subject, sample_id = values["dataset"], values["subject"], values["sample_id"]
     if not _DATASET.fullmatch(dataset):
         raise DataError(f"{place}: dataset {dataset!r} may hold letters, digits, '_', '-' and '.' only.")
-    if not subject.startswith(f"{dataset}/") or not _PART.fullmatch(subject.removeprefix(f"{dataset}/")):
-        raise DataError(f"{place}: subject is {subject!r}; expected '{dataset}/<id>', where the id holds no '/'.")
-    if not sample_id.startswith(f"{subject}/") or not _PART.fullmatch(sample_id.removeprefix(f"{subject}/")):
-        raise DataError(f"{place}: sample_id is {sample_id!r}; expected '{subject}/<clip>', where <clip> holds no '/'.")
+    people, _, person = subject.partition("/")
+    # Two datasets may show the same people: the views of SMIC, the micro and macro clips of CAS(ME)^2.
+    if not f"{dataset}_".startswith(f"{people}_") or not _PART.fullmatch(person):
+        raise DataError(
+            f"{place}: subject is {subject!r}; expected '{dataset}/<id>', where the id holds no '/' (a dataset "
+            "'smic_vis' may share the people of 'smic')."
+        )
+    start = f"{dataset}/{person}/"
+    if not sample_id.startswith(start) or not _PART.fullmatch(sample_id.removeprefix(start)):
+        raise DataError(f"{place}: sample_id is {sample_id!r}; expected '{start}<clip>', where <clip> holds no '/'.")
 
 
 def _check_frames(values: dict[str, Any], place: str) -> None:

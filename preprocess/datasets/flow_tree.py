@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from preprocess.base.errors import DataError
 from preprocess.base.hashing import digest_bytes
-from preprocess.datasets import DATASETS, Adapter, RawDataset, RawFeature
+from preprocess.datasets import DATASETS, Adapter, Found, RawDataset, RawFeature
 from preprocess.samples import samples_table
 
 if TYPE_CHECKING:
@@ -57,19 +57,20 @@ class _Clip:
         return f"{self.dataset}/{self.subject}/{self.clip}"
 
 
-def detect(path: Path) -> bool:
-    """Tell whether ``path``, or a folder directly below it, holds subjects' ``u_test`` folders."""
-    return bool(_roots(path))
+def find(path: Path) -> list[Found]:
+    """Recognise a flow-image tree: ``path``, or a folder directly below it, holds subjects' ``u_test`` folders."""
+    return [Found(NAME, path, variant="flow")] if _roots(path) else []
 
 
-def read(path: Path) -> list[RawDataset]:
-    """Read every clip of the tree at ``path`` (or one folder below it) into one dataset per database.
+def read(found: Found) -> list[RawDataset]:
+    """Read every clip of the tree at ``found.root`` (or one folder below it) into one dataset per database.
 
     All images are read and checked here: they are small, and a bad one must be found before anything is written.
     Raises DataError, which names the file or folder, for: no subjects; two trees side by side; a subject of unclear
     database or without clips; a label folder that is not 0, 1 or 2; an image in the wrong place, unreadable, or of the
-    wrong size or type; the same clip twice; a link that leads out of ``path``.
+    wrong size or type; the same clip twice; a link that leads out of the root.
     """
+    path = found.root
     roots = _roots(path)
     if not roots:
         raise DataError(f"{path} holds no subjects. Expected: {LAYOUT}.")
@@ -252,7 +253,7 @@ DATASETS.add(
         name=NAME,
         description="28x28 flow images (u, v, strain) of CASME II, SAMM and SMIC, as STSTNet and HTNet read them",
         layout=LAYOUT,
-        detect=detect,
+        find=find,
         read=read,
     ),
     origin=__name__,

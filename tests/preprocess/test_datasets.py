@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from preprocess.base.errors import DataError, UsageError
-from preprocess.datasets import DATASETS, Adapter, detect, read_source
+from preprocess.datasets import DATASETS, Adapter, Found, detect, read_source
 
 
 @pytest.mark.parametrize("name", DATASETS.names())
@@ -18,7 +18,7 @@ def test_every_adapter_says_what_it_reads(name: str, tmp_path: Path) -> None:
     assert adapter.name == name
     assert adapter.description
     assert adapter.layout
-    assert adapter.detect(tmp_path) is False
+    assert adapter.find(tmp_path) == []
 
 
 @pytest.mark.parametrize("name", DATASETS.names())
@@ -54,11 +54,11 @@ def test_unknown_adapter(tmp_path: Path) -> None:
 
 def test_two_layouts_at_once_must_be_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def adapter(name: str) -> Adapter:
-        return Adapter(name, "for a test", "anything", detect=lambda path: True, read=lambda path: [])
+        return Adapter(name, "for a test", "anything", find=lambda path: [Found(name, path)], read=lambda path: [])
 
     entries = {name: adapter(name) for name in ("one", "two")}
     monkeypatch.setattr(DATASETS, "_entries", entries)
-    assert detect(tmp_path) == ["one", "two"]
+    assert [found.adapter for found in detect(tmp_path)] == ["one", "two"]
     with pytest.raises(DataError, match=f"one={tmp_path} or two={tmp_path}"):
         read_source(tmp_path)
     assert read_source(tmp_path, "two") == []

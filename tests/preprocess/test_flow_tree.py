@@ -49,7 +49,7 @@ def test_channels_are_u_v_strain(tree: FlowTree) -> None:
 def test_the_tree_may_lie_one_folder_below_the_path(tree: FlowTree) -> None:
     (tree.root.parent / "README.md").write_text("a file beside the tree")
     (tree.root.parent / "papers").mkdir()
-    assert detect(tree.root.parent) == ["flow_tree"]
+    assert [found.adapter for found in detect(tree.root.parent)] == ["flow_tree"]
     assert read(tree.root.parent).keys() == read(tree.root).keys()
 
 
@@ -91,7 +91,7 @@ def expect_error(path: Path, message: str, place: Path) -> None:
 
 def test_no_subjects(tmp_path: Path) -> None:
     (tmp_path / "three_norm_u_v_os" / "notes").mkdir(parents=True)
-    expect_error(tmp_path, "holds no subjects", tmp_path)
+    expect_error(tmp_path, "No dataset was recognised in", tmp_path)
 
 
 def test_two_trees_side_by_side(tree: FlowTree) -> None:

@@ -1,0 +1,119 @@
+"""Recipes: named features as chains of steps, read from YAML files or made in Python; hashed and versioned.
+
+The built-in ones are the YAML files beside this module, each a mapping of feature name to ``version``, ``summary``,
+``shape``, ``dtype`` and ``steps`` (a list of ``name`` or ``name: {option: value}``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from preprocess.base.errors import DataError, UsageError
+from preprocess.base.registry import Registry
+from preprocess.steps import STEPS, Work
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from preprocess.clips import Clip
+    from preprocess.face import FaceFinder
+
+
+@dataclass(frozen=True)
+class FeatureRecipe:
+    """One named feature: how it is made from a clip.
+
+    steps : (step name, options) in order. shape, dtype : of the tensor, checked for every clip.
+    """
+
+    name: str
+    version: int
+    summary: str
+    shape: tuple[int, ...]
+    dtype: str
+    steps: tuple[tuple[str, dict[str, Any]], ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return everything that decides the tensor, for hashing: with each step's version and all of its options."""
+        place = f"feature {self.name}"
+        chain = [(STEPS.get(name), options) for name, options in self.steps]
+        return {
+            "name": self.name,
+            "version": self.version,
+            "source": "clip",
+            "shape": list(self.shape),
+            "dtype": self.dtype,
+            "steps": [[step.name, step.version, step.options(options, place)] for step, options in chain],
+        }
+
+    def compute(self, clip: Clip, finder: FaceFinder) -> Work:
+        """Run the chain on one clip; the result's ``tensor`` has ``shape`` and ``dtype``.
+
+        Raises ClipError for a clip that cannot be used, DataError for a chain that does not give what it promises.
+        """
+        work = Work(clip=clip, finder=finder)
+        for name, options in self.steps:
+            step = STEPS.get(name)
+            work = step.run(work, **step.options(options, f"feature {self.name}"))
+        _check(self, work.tensor, clip)
+        return work
+
+
+FEATURES: Registry[FeatureRecipe] = Registry("feature", package="preprocess.recipes")
+
+
+def load_recipes(file: Path | str) -> list[FeatureRecipe]:
+    """Read and register the recipes of a YAML file; UsageError, which names file, feature and key, for bad ones."""
+    file = Path(file)
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"Recipe file {file} cannot be read: {' '.join(str(error).split())}.") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"Recipe file {file}: expected feature names with their recipes, found {content!r}.")
+    recipes = [_recipe(str(name), value, f"{file}: {name}") for name, value in content.items()]
+    for recipe in recipes:
+        FEATURES.add(recipe.name, recipe, origin=str(file))
+    return recipes
+
+
+def _recipe(name: str, value: Any, place: str) -> FeatureRecipe:
+    wanted = {"version": int, "summary": str, "shape": list, "dtype": str, "steps": list}
+    if not isinstance(value, Mapping) or set(value) != set(wanted):
+        raise UsageError(f"{place}: expected the keys {', '.join(wanted)}; found {value!r}.")
+    for key, kind in wanted.items():
+        if not isinstance(value[key], kind):
+            raise UsageError(f"{place}: {key} is {value[key]!r}; expected {kind.__name__}.")
+    steps = tuple(_step(entry, place) for entry in value["steps"])
+    shape = tuple(int(size) for size in value["shape"])
+    return FeatureRecipe(name, value["version"], value["summary"], shape, value["dtype"], steps)
+
+
+def _step(entry: Any, place: str) -> tuple[str, dict[str, Any]]:
+    if isinstance(entry, str):
+        entry = {entry: {}}
+    if not isinstance(entry, Mapping) or len(entry) != 1:
+        raise UsageError(f"{place}: a step is a name, or a name with its options; found {entry!r}.")
+    ((name, options),) = entry.items()
+    options = {} if options is None else options
+    if not isinstance(options, Mapping):
+        raise UsageError(f"{place}: step {name}: expected options as key: value; found {options!r}.")
+    STEPS.get(str(name)).options(dict(options), place)
+    return str(name), dict(options)
+
+
+def _check(recipe: FeatureRecipe, tensor: np.ndarray | None, clip: Clip) -> None:
+    import numpy as np
+
+    if tensor is None:
+        raise DataError(f"Feature {recipe.name}: its steps end without a tensor. Add a last step that makes one.")
+    if tensor.shape != recipe.shape or tensor.dtype != np.dtype(recipe.dtype):
+        raise DataError(
+            f"Feature {recipe.name} of {clip.sample_id} is {tensor.dtype} {tensor.shape}; its recipe promises "
+            f"{recipe.dtype} {recipe.shape}. Correct the recipe."
+        )
