@@ -9,6 +9,7 @@ from preprocess.base.errors import DataError
 from preprocess.tasks import TASKS, Task, labels
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 
@@ -36,7 +37,7 @@ def report(samples: pd.DataFrame, features: Mapping[str, Feature]) -> list[str]:
         f"{' + '.join(sorted(samples['dataset'].unique()))}: {len(samples)} samples, {len(sizes)} subjects "
         f"({sizes.min()} to {sizes.max()} samples each)"
     ]
-    lines += [f"  task {name}: {_class_counts(task, samples)}" for name, task in TASKS.items()]
+    lines += _tasks(samples)
     lines.append(f"  frames: {_missing_frames(samples)}")
     lines += _repairs(samples)
     for name, feature in sorted(features.items()):
@@ -44,13 +45,28 @@ def report(samples: pd.DataFrame, features: Mapping[str, Feature]) -> list[str]:
     return lines
 
 
-def _class_counts(task: Task, samples: pd.DataFrame) -> str:
-    try:
-        index = labels(task, samples)
-    except DataError as error:
-        return f"cannot be used here. {error}"
-    counts = [f"{name} {(index == number).sum()}" for number, name in enumerate(task.classes)]
-    left_out = int((index < 0).sum())
+def _tasks(samples: pd.DataFrame) -> list[str]:
+    lines, empty = [], []
+    for name, task in TASKS.items():
+        try:
+            index = labels(task, samples)
+        except DataError as error:
+            lines.append(f"  task {name}: cannot be used here. {error}")
+            continue
+        if (index >= 0).any():
+            lines.append(f"  task {name}: {_class_counts(task, index)}")
+        else:
+            empty.append(name)
+    return lines + ([f"  no labels for: {', '.join(empty)}"] if empty else [])
+
+
+def _class_counts(task: Task, index: np.ndarray) -> str:
+    if task.multilabel:
+        counts = [f"{name} {(index[:, number] == 1).sum()}" for number, name in enumerate(task.classes)]
+        left_out = int((index < 0).all(axis=1).sum())
+    else:
+        counts = [f"{name} {(index == number).sum()}" for number, name in enumerate(task.classes)]
+        left_out = int((index < 0).sum())
     return ", ".join(counts) + (f"; {left_out} samples without a class" if left_out else "")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from preprocess.action_units import SHARED_UNITS, multi_hot
 from preprocess.base.errors import DataError
 from preprocess.base.registry import Registry
 
@@ -22,26 +23,33 @@ class Task:
     mapping : called with a dataset's name, gives annotated emotion (lower case) -> class name, or None for an emotion
         that the task leaves out on purpose. An emotion that is not a key is unknown, and an error.
     source : where the scheme is defined.
+    multilabel : a sample may show any number of the classes. The classes are action units, and the mapping's keys
+        are their FACS numbers ("12" -> "AU12"); other units are left out.
     """
 
     name: str
     classes: tuple[str, ...]
     mapping: Callable[[str], Mapping[str, str | None]]
     source: str
+    multilabel: bool = False
 
 
 TASKS: Registry[Task] = Registry("task")
 
 
 def labels(task: Task, samples: pd.DataFrame) -> np.ndarray:
-    """Return the class index of every sample.
+    """Return the class of every sample.
 
-    samples : a samples table of n rows. Returns (n,) int64 in the order of its rows; -1 where the sample has no class
-    in the task (its emotion is left out, or it has no annotation), so that it takes no part in the study.
+    samples : a samples table of n rows. Returns (n,) int64 class indices in the order of its rows; -1 where the sample
+    has no class in the task (its emotion is left out, or it has no annotation), so that it takes no part in the study.
+    A multi-label task of k classes gives (n, k) int64 of 0 and 1, and a row of -1 where the clip has no annotation of
+    action units; a clip that was annotated and shows none of the k is a row of 0, and takes part.
     Raises DataError for an emotion that the dataset's mapping does not know; it names the samples and what is known.
     """
     import numpy as np
 
+    if task.multilabel:
+        return _unit_labels(task, samples)
     index = {name: number for number, name in enumerate(task.classes)}
     result = np.full(len(samples), -1, dtype=np.int64)
     mappings = {dataset: task.mapping(dataset) for dataset in samples["dataset"].unique()}
@@ -58,6 +66,18 @@ def labels(task: Task, samples: pd.DataFrame) -> np.ndarray:
             result[row] = index[mapped]
     if unknown:
         raise DataError(_unknown_emotions(task, mappings, unknown))
+    return result
+
+
+def _unit_labels(task: Task, samples: pd.DataFrame) -> np.ndarray:
+    import numpy as np
+
+    result = np.full((len(samples), len(task.classes)), -1, dtype=np.int64)
+    datasets = samples["dataset"].to_numpy(dtype=str)
+    for dataset in np.unique(datasets):
+        numbers = {name: int(number) for number, name in task.mapping(str(dataset)).items()}
+        rows = np.flatnonzero(datasets == dataset)
+        result[rows] = multi_hot(samples.iloc[rows], [numbers[name] for name in task.classes])
     return result
 
 
@@ -108,6 +128,18 @@ TASKS.add(
         classes=_MEGC3_CLASSES,
         mapping=_megc3,
         source="See et al., MEGC 2019: The Second Facial Micro-Expressions Grand Challenge, FG 2019",
+    ),
+    origin=__name__,
+)
+
+TASKS.add(
+    "au12",
+    Task(
+        name="au12",
+        classes=tuple(f"AU{number}" for number in SHARED_UNITS),
+        mapping=lambda dataset: {str(number): f"AU{number}" for number in SHARED_UNITS},
+        source="Varanka et al., Data Leakage and Evaluation Issues in Micro-Expression Analysis, CD6ME benchmark",
+        multilabel=True,
     ),
     origin=__name__,
 )

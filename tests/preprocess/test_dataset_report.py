@@ -36,6 +36,7 @@ def test_report_on_a_tree(tree: FlowTree, tmp_path: Path) -> None:
     expected = [
         "casme2: 3 samples, 2 subjects (1 to 2 samples each)",
         "  task megc3: negative 1, positive 1, surprise 1",
+        "  no labels for: au12",
         "  frames: onset, apex and offset are unknown for all samples",
         "  repaired: nothing",
         "  feature flow_uvs_28: uint8 3x28x28",
@@ -63,3 +64,10 @@ def test_an_emotion_unknown_to_a_task_does_not_hide_the_rest() -> None:
 def test_repairs_are_listed_with_their_reason() -> None:
     lines = sheet(repaired="apex 1143 -> 1113: it lay after the offset")
     assert lines[-2:] == ["  repaired: 1 samples", "    casme2/sub03/c: apex 1143 -> 1113: it lay after the offset"]
+
+
+def test_action_units_are_counted_clip_by_clip() -> None:
+    line = next(line for line in sheet(action_units="1+L12+12") if line.startswith("  task au12: "))
+    assert line.startswith("  task au12: AU1 1, AU2 0, ")
+    assert "AU12 1, " in line
+    assert line.endswith("; 2 samples without a class")
