@@ -30,5 +30,11 @@ class Face:
 class FaceFinder(Protocol):
     """Finds the face of a clip and remembers it."""
 
-    def find(self, clip: Clip) -> Face:
-        """Return the clip's face; ClipError, which lists what was tried, where none is found."""
+    def find(self, clip: Clip, detector: str = "hog") -> Face:
+        """Return the clip's face; ClipError, which lists what was tried, where none is found.
+
+        detector : the one to begin with, "hog" or "cnn".
+        """
+
+    def landmarks(self, picture: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
+        """Fit the 68 points, (68, 2) float32 x and y, to the face in ``box`` of a grey uint8 picture."""

@@ -1,0 +1,121 @@
+"""The step ``flow``: dense optical flow between the loaded frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from preprocess.alignment import transform_points
+from preprocess.base.errors import UsageError
+from preprocess.steps import Work, register_step
+from preprocess.steps.options import needed, one_of
+
+PAIRS = ("onset_apex", "first_to_each", "consecutive")
+HEAD_MOTION = ("keep", "remove")
+# Flow of two (H, W) uint8 pictures: (H, W, 2) float32, where the content of the first went, in pixels.
+FlowMethod = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+@register_step("flow", version=1)
+def flow(work: Work, *, method: str = "tvl1", pairs: str = "onset_apex", head_motion: str = "keep") -> Work:
+    """Compute dense optical flow u (to the right), v (down) in pixels of the loaded frames.
+
+    method : "tvl1" (Zach, Pock and Bischof 2007), "farneback" (2003) or "dis" (Kroeger et al. 2016), with OpenCV's
+    default parameters for the first (8-bit grey input) and third. pairs : "onset_apex", "first_to_each" (the first
+    frame to every later one) or "consecutive". head_motion : "remove" subtracts the median flow of the nose, which no
+    expression of brows and mouth moves much, in each pair. Sets flow (L, P, H, W, 2) float32.
+    """
+    one_of("flow", "method", method, METHODS)
+    one_of("flow", "pairs", pairs, PAIRS)
+    one_of("flow", "head_motion", head_motion, HEAD_MOTION)
+    frames = needed(work, "flow", "frames", "load")
+    chosen = _pairs(work, pairs)
+    measure = METHODS[method]()
+    grey = grey_frames(frames)
+    result = np.stack([[measure(level[start], level[end]) for start, end in chosen] for level in grey])
+    if head_motion == "remove":
+        result = result - nose_motion(result, nose_box(work))[:, :, None, None, :]
+    return replace(work, flow=result.astype(np.float32))
+
+
+def grey_frames(frames: np.ndarray) -> np.ndarray:
+    """Return (L, T, H, W) uint8 grey from (L, T, H, W, C) frames of 0..255."""
+    import cv2
+
+    if frames.dtype != np.uint8:
+        frames = np.clip(np.rint(frames), 0, 255).astype(np.uint8)
+    if frames.shape[-1] == 1:
+        return frames[..., 0]
+    return np.stack([[cv2.cvtColor(one, cv2.COLOR_RGB2GRAY) for one in level] for level in frames])
+
+
+def nose_box(work: Work) -> tuple[slice, slice]:
+    """Return rows and columns of the nose's bridge and back in the loaded frames; UsageError without a face."""
+    if work.face is None or work.transform is None:
+        raise UsageError("Removing head motion needs the face: put the step face before load in the recipe.")
+    assert work.frames is not None
+    nose = transform_points(work.face.landmarks, work.transform)[27:36]
+    height, width = work.frames.shape[2:4]
+    left, top = np.floor(nose.min(axis=0)).astype(int)
+    right, bottom = np.ceil(nose.max(axis=0)).astype(int)
+    rows = slice(int(np.clip(top, 0, height - 2)), int(np.clip(bottom, 1, height - 1)) + 1)
+    columns = slice(int(np.clip(left, 0, width - 2)), int(np.clip(right, 1, width - 1)) + 1)
+    return rows, columns
+
+
+def nose_motion(flows: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
+    """Return the median flow of the nose, (L, P, 2), of (L, P, H, W, 2) flows."""
+    return np.median(flows[:, :, box[0], box[1]], axis=(2, 3))
+
+
+def _pairs(work: Work, pairs: str) -> list[tuple[int, int]]:
+    assert work.frames is not None
+    count = work.frames.shape[1]
+    if pairs == "onset_apex":
+        roles = dict(work.key)
+        if "onset" not in roles or "apex" not in roles:
+            raise UsageError(
+                "Step flow: the pair onset_apex needs both frames: choose frames that hold them in select."
+            )
+        return [(roles["onset"], roles["apex"])]
+    if count < 2:
+        raise UsageError(f"Step flow: pairs {pairs} need two frames; {count} is loaded.")
+    return [(0 if pairs == "first_to_each" else index - 1, index) for index in range(1, count)]
+
+
+def _tvl1() -> FlowMethod:
+    import cv2
+
+    return _from_solver(cv2.optflow.DualTVL1OpticalFlow_create())  # type: ignore[attr-defined]
+
+
+def _dis() -> FlowMethod:
+    import cv2
+
+    return _from_solver(cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM))  # type: ignore[attr-defined]
+
+
+def _from_solver(solver: Any) -> FlowMethod:
+    def measure(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        # A solver may keep its last result as the start of the next: the order of pairs must not count.
+        solver.collectGarbage()
+        return solver.calc(np.ascontiguousarray(first), np.ascontiguousarray(second), None)
+
+    return measure
+
+
+def _farneback() -> FlowMethod:
+    import cv2
+
+    def measure(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        # Parameters of OpenCV's tutorial, which the public MER code uses: pyramid 0.5, 3 levels, window 15.
+        result = np.zeros((*first.shape, 2), np.float32)
+        return np.asarray(cv2.calcOpticalFlowFarneback(first, second, result, 0.5, 3, 15, 3, 5, 1.2, 0))
+
+    return measure
+
+
+METHODS: dict[str, Callable[[], FlowMethod]] = {"tvl1": _tvl1, "farneback": _farneback, "dis": _dis}

@@ -1,0 +1,101 @@
+"""The step ``flow_tensor``: channels made from flow and strain, resized and brought into a range."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from preprocess.base.errors import UsageError
+from preprocess.steps import Work, register_step
+from preprocess.steps.options import needed, one_of, size_option
+from preprocess.steps.strain import optical_strain
+
+NORMALISE = ("raw", "8bit", "minmax", "clip")
+RANGES = ("sample", "pair")
+LAYOUTS = ("tchw", "cthw")
+
+
+@register_step("flow_tensor", version=1)
+def flow_tensor(
+    work: Work,
+    *,
+    channels: Sequence[str] = ("u", "v", "strain"),
+    size: int | Sequence[int] = 28,
+    normalise: str = "8bit",
+    limit: float = 3.0,
+    range_of: str = "sample",
+    layout: str = "tchw",
+) -> Work:
+    """Make the result from flow: resize, choose channels, normalise.
+
+    size : a number, or [width, height]; values stay in pixels of the frames that the flow was measured on.
+    channels : of u, v, magnitude, orientation (radians, -pi..pi), strain.
+    normalise : "raw" float32; "8bit" uint8, each channel's least to greatest value onto 0..255 (as in STSTNet's flow
+    images); "minmax" the same onto 0..1 as float32; "clip" float32, u, v, magnitude and strain cut to +-limit and
+    divided by it, orientation divided by pi. A channel of one value becomes 0.
+    range_of : least and greatest are those of the whole "sample" or of each "pair"; magnification levels never mix.
+    layout : with several pairs, "tchw" (P, C, H, W) or "cthw" (C, P, H, W); one pair gives (C, H, W). Several
+    magnification levels L stand before these. Sets tensor.
+    """
+    one_of("flow_tensor", "range_of", range_of, RANGES)
+    one_of("flow_tensor", "normalise", normalise, NORMALISE)
+    one_of("flow_tensor", "layout", layout, LAYOUTS)
+    for channel in channels:
+        one_of("flow_tensor", "channels", channel, CHANNELS)
+    if limit <= 0:
+        raise UsageError(f"Step flow_tensor: limit is {limit}; expected a number above 0.")
+    flow = needed(work, "flow_tensor", "flow", "flow")
+    strain = work.strain if work.strain is not None else optical_strain(flow)
+    target = size_option("flow_tensor", size)
+    u, v, small = (_resized(plane, target) for plane in (flow[..., 0], flow[..., 1], strain))
+    tensor = np.stack([CHANNELS[name](u, v, small) for name in channels], axis=2)
+    tensor = _normalised(tensor, channels, normalise, limit, per_pair=range_of == "pair")
+    return replace(work, tensor=arranged(tensor, layout))
+
+
+def arranged(tensor: np.ndarray, layout: str) -> np.ndarray:
+    """Return (L, P, C, H, W) as the layout wants it, without axes L and P of length 1, C-contiguous."""
+    if layout == "cthw":
+        tensor = tensor.swapaxes(1, 2)
+        tensor = tensor[:, :, 0] if tensor.shape[2] == 1 else tensor
+    elif tensor.shape[1] == 1:
+        tensor = tensor[:, 0]
+    return np.ascontiguousarray(tensor[0] if tensor.shape[0] == 1 else tensor)
+
+
+CHANNELS: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {
+    "u": lambda u, v, strain: u,
+    "v": lambda u, v, strain: v,
+    "magnitude": lambda u, v, strain: np.hypot(u, v),
+    "orientation": lambda u, v, strain: np.arctan2(v, u),
+    "strain": lambda u, v, strain: strain,
+}
+
+
+def _resized(planes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize (L, P, H, W) planes; shrinking averages over the pixels that fall together."""
+    import cv2
+
+    height, width = planes.shape[2:]
+    way = cv2.INTER_AREA if size[0] <= width and size[1] <= height else cv2.INTER_LINEAR
+    return np.stack(
+        [[cv2.resize(np.ascontiguousarray(one), size, interpolation=way) for one in level] for level in planes]
+    ).astype(np.float32)
+
+
+def _normalised(
+    tensor: np.ndarray, channels: Sequence[str], normalise: str, limit: float, *, per_pair: bool
+) -> np.ndarray:
+    if normalise == "raw":
+        return tensor
+    if normalise == "clip":
+        bounds = np.array([np.pi if name == "orientation" else limit for name in channels], np.float32)
+        bounds = bounds[None, None, :, None, None]
+        return np.clip(tensor, -bounds, bounds) / bounds
+    axes = (3, 4) if per_pair else (1, 3, 4)
+    low = tensor.min(axis=axes, keepdims=True)
+    span = tensor.max(axis=axes, keepdims=True) - low
+    unit = np.divide(tensor - low, span, out=np.zeros_like(tensor), where=span > 0)
+    return unit if normalise == "minmax" else np.rint(unit * 255).astype(np.uint8)

@@ -1,0 +1,70 @@
+"""The step ``load``: read the chosen frames, drawn through the clip's transform."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from preprocess.alignment import warp
+from preprocess.clips import ClipError
+from preprocess.frames import COLORS, FrameReader
+from preprocess.steps import Work, register_step
+from preprocess.steps.options import one_of
+
+
+@register_step("load", version=1)
+def load(work: Work, *, color: str = "grey") -> Work:
+    """Read the chosen frames through the clip's transform, one at a time.
+
+    color : "grey" or "rgb", whatever the files hold. Without a step ``face`` before it the frames keep their size.
+    A frame that cannot be read is replaced by the nearest readable one inside onset..offset, and noted; two key frames
+    that end as one and the same frame raise ClipError. Sets frames (1, T, H, W, C) uint8 and numbers.
+    """
+    one_of("load", "color", color, COLORS)
+    pictures: dict[int, np.ndarray] = {}
+    taken: dict[int, int] = {}
+    notes: list[str] = []
+    with FrameReader(work.clip, color) as reader:
+        shape: tuple[int, ...] | None = None
+        for number in sorted(set(work.numbers)):
+            taken[number], picture = _readable(reader, number, notes)
+            if shape is not None and picture.shape != shape:
+                raise ClipError(
+                    f"{work.clip.sample_id}: frame {taken[number]} has {picture.shape[1]}x{picture.shape[0]} pixels, "
+                    f"the ones before it {shape[1]}x{shape[0]}. A clip's frames must have one size."
+                )
+            shape = picture.shape
+            if work.transform is not None and work.size is not None:
+                picture = warp(picture, work.transform, work.size)
+            pictures[number] = picture
+    _check_key_frames(work, taken)
+    stack = np.stack([pictures[number] for number in work.numbers])
+    frames = stack[None, ..., None] if stack.ndim == 3 else stack[None]
+    numbers = tuple(taken[number] for number in work.numbers)
+    return replace(work, frames=frames, numbers=numbers, notes=(*work.notes, *notes))
+
+
+def _readable(reader: FrameReader, number: int, notes: list[str]) -> tuple[int, np.ndarray]:
+    try:
+        return number, reader.read(number)
+    except ClipError as error:
+        other, picture = reader.read_nearest(number, avoid=[number])
+        reason = "missing" if reader.clip.video is None and number not in reader.clip.files else "damaged"
+        notes.append(
+            f"frame {number} is {reason}: {other} taken ({error})"
+            if reason == "damaged"
+            else f"frame {number} is missing: {other} taken"
+        )
+        return other, picture
+
+
+def _check_key_frames(work: Work, taken: dict[int, int]) -> None:
+    wanted = {role: work.numbers[index] for role, index in work.key}
+    for role, number in wanted.items():
+        for other, second in wanted.items():
+            if role < other and number != second and taken[number] == taken[second]:
+                raise ClipError(
+                    f"{work.clip.sample_id}: {role} {number} and {other} {second} both had to be replaced by frame "
+                    f"{taken[number]}, so no motion is left. Restore the missing frames."
+                )

@@ -1,0 +1,125 @@
+"""The step ``select``: which frames of the clip a feature is made of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from preprocess.apex_spotting import SPOTTERS
+from preprocess.base.errors import UsageError
+from preprocess.frames import FrameReader
+from preprocess.landmark_motion import landmark_motion_frames
+from preprocess.steps import Work, register_step
+from preprocess.steps.options import one_of, positive
+
+
+@dataclass(frozen=True)
+class Span:
+    """The expression in frame numbers; ``present`` are those that are there. apex equals onset where none is needed."""
+
+    onset: int
+    apex: int
+    offset: int
+    present: list[int]
+
+
+@dataclass(frozen=True)
+class Mode:
+    """A way to choose. apex : whether it needs one. count : whether it takes one."""
+
+    choose: Callable[[Work, Span, int], Iterable[int]]
+    apex: bool = True
+    count: bool = False
+
+
+@register_step("select", version=1)
+def select(work: Work, *, frames: str = "onset_apex", count: int | None = None, spot: str = "roi_difference") -> Work:
+    """Choose the frames that the feature is made of.
+
+    frames : "onset_apex", "onset_apex_offset"; "clip" (onset to offset), "onset_to_apex"; "uniform" (``count`` frames,
+    onset to offset, equally spaced), "uniform_to_apex" (onset to apex); "around_apex" (``count`` consecutive frames,
+    the apex in their middle); "landmark_motion" (``count`` frames between which the landmarks move equally far);
+    "unified_11" (nine from onset towards the apex in tenths of the way, the apex, the one after); "binary_9" (onset,
+    3, apex, 3, offset, equally spaced). A clip shorter than ``count`` repeats frames.
+    spot : how the apex is found where nobody annotated it: "roi_difference" (where the brow and mouth regions differ
+    most from onset and offset) or "midpoint". A frame that is not there is replaced by the nearest, and noted where it
+    was a key frame. Sets numbers and key.
+    """
+    one_of("select", "frames", frames, MODES)
+    one_of("select", "spot", spot, SPOTTERS)
+    mode = MODES[frames]
+    if not mode.count and count is not None:
+        raise UsageError(f"Step select: frames {frames} takes no count; remove it.")
+    with FrameReader(work.clip) as reader:
+        present = reader.numbers
+    span, notes = _span(work, present, spot if mode.apex else None)
+    wanted = list(mode.choose(work, span, positive("select", "count", count) if mode.count else 0))
+    numbers = [min(present, key=lambda one: (abs(one - number), one)) for number in wanted]
+    key = _key(span, wanted, apex=mode.apex)
+    for role, index in key:
+        if numbers[index] != wanted[index]:
+            notes.append(f"{role} {wanted[index]} is missing: {numbers[index]} taken")
+    return replace(work, numbers=tuple(numbers), key=key, notes=(*work.notes, *notes))
+
+
+def _span(work: Work, present: list[int], spot: str | None) -> tuple[Span, list[str]]:
+    """Return the clip's span; the apex is spotted only where ``spot`` says how and nobody annotated it."""
+    clip = work.clip
+    onset = present[0] if clip.onset is None else clip.onset
+    offset = present[-1] if clip.offset is None else clip.offset
+    notes = []
+    apex = clip.apex
+    if apex is None and spot is not None:
+        apex = SPOTTERS[spot](work, present)
+        notes.append(f"no apex is annotated: {apex} found by {spot}")
+    return Span(onset, onset if apex is None else apex, offset, present), notes
+
+
+def _key(span: Span, wanted: list[int], *, apex: bool) -> tuple[tuple[str, int], ...]:
+    """Return where onset, apex and offset ended up among the wanted numbers."""
+    roles = {"onset": span.onset, **({"apex": span.apex} if apex else {}), "offset": span.offset}
+    # The first occurrence is the onset, the last one the offset, should frames repeat.
+    places = {number: index for index, number in reversed(list(enumerate(wanted)))}
+    last = {number: index for index, number in enumerate(wanted)}
+    found = {role: (last if role == "offset" else places).get(number) for role, number in roles.items()}
+    return tuple((role, index) for role, index in found.items() if index is not None)
+
+
+def _evenly(first: int, last: int, count: int) -> list[int]:
+    """Return ``count`` whole numbers, equally spaced from first to last; halves go to the earlier frame."""
+    return [math.ceil(value - 0.5) for value in np.linspace(first, last, count)]
+
+
+def _around(span: Span, count: int) -> list[int]:
+    """Return ``count`` frames with the apex in their middle, shifted where the clip ends before."""
+    places = span.present
+    middle = min(range(len(places)), key=lambda index: (abs(places[index] - span.apex), index))
+    first = max(0, min(middle - count // 2, len(places) - count))
+    return [places[min(first + index, len(places) - 1)] for index in range(count)]
+
+
+def _unified(span: Span) -> list[int]:
+    """Return the 11 frames of the unified macro- and micro-expression framework."""
+    way = span.apex - span.onset
+    return [*(span.onset + math.ceil(way * tenth / 10) for tenth in range(9)), span.apex, span.apex + 1]
+
+
+MODES: dict[str, Mode] = {
+    "onset_apex": Mode(lambda work, span, count: [span.onset, span.apex]),
+    "onset_apex_offset": Mode(lambda work, span, count: [span.onset, span.apex, span.offset]),
+    "clip": Mode(lambda work, span, count: span.present, apex=False),
+    "onset_to_apex": Mode(lambda work, span, count: [one for one in span.present if one <= span.apex]),
+    "uniform": Mode(lambda work, span, count: _evenly(span.onset, span.offset, count), apex=False, count=True),
+    "uniform_to_apex": Mode(lambda work, span, count: _evenly(span.onset, span.apex, count), count=True),
+    "around_apex": Mode(lambda work, span, count: _around(span, count), count=True),
+    "landmark_motion": Mode(
+        lambda work, span, count: landmark_motion_frames(work, span.present, count), apex=False, count=True
+    ),
+    "unified_11": Mode(lambda work, span, count: _unified(span)),
+    "binary_9": Mode(
+        lambda work, span, count: _evenly(span.onset, span.apex, 5)[:-1] + _evenly(span.apex, span.offset, 5)
+    ),
+}
