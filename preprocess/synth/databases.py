@@ -1,0 +1,277 @@
+"""Databases to render: who is in them, which clips, and how their folders, files and frames are called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from preprocess.base.errors import UsageError, did_you_mean
+from preprocess.base.hashing import digest
+from preprocess.synth.action_units import AUS
+from preprocess.synth.draws import VERSION, generator
+from preprocess.synth.expressions import STRENGTHS, Expression, draw_expression, draw_habits
+from preprocess.synth.film import Camera, Film
+from preprocess.synth.people import make_person
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to render.
+
+    like : a key of ``LIKE``. subjects : number of people. clips : of each, on average. strength : ``micro`` or
+    ``macro``. full_size : frames as large as the real database's.
+    """
+
+    like: str
+    subjects: int
+    clips: float = 7.0
+    seed: int = 0
+    strength: str = "micro"
+    full_size: bool = False
+
+    def check(self) -> None:
+        """Raise UsageError for options that cannot be obeyed."""
+        if self.like not in LIKE:
+            raise UsageError(f"No database like {self.like!r} can be rendered. {did_you_mean(self.like, LIKE)}")
+        if self.strength not in STRENGTHS:
+            raise UsageError(f"Unknown strength {self.strength!r}; expected {' or '.join(STRENGTHS)}.")
+        if not 1 <= self.subjects <= 99:
+            raise UsageError(f"{self.subjects} subjects were asked for; expected 1 to 99.")
+        if not 1 <= self.clips <= 99:
+            raise UsageError(f"{self.clips} clips a subject were asked for; expected 1 to 99.")
+        if not 0 <= self.seed < 2**63:
+            raise UsageError(f"The seed is {self.seed}; expected a whole number from 0 on.")
+
+    def as_json(self) -> dict[str, Any]:
+        """Return everything that decides the files, as JSON values."""
+        return {**asdict(self), "version": VERSION}
+
+    def digest(self) -> str:
+        """Return a short name of the options."""
+        return digest(self.as_json())[:12]
+
+
+@dataclass(frozen=True)
+class ClipPlan:
+    """One clip to render; frame numbers as the database counts them.
+
+    folder : relative to the database's root. digits : least number of digits in a frame's file name. first, last :
+    frames on disk. apex : the true one; coded_apex : what the sheet says, None where it says nothing.
+    """
+
+    subject: str
+    clip: str
+    folder: str
+    digits: int
+    emotion: str
+    expression: Expression
+    first: int
+    onset: int
+    apex: int
+    offset: int
+    last: int
+    coded_apex: int | None
+
+    @property
+    def name(self) -> str:
+        """``subject/clip``, as the end of the sample id."""
+        return f"{self.subject}/{self.clip}"
+
+
+@dataclass(frozen=True)
+class Like:
+    """How one database is rendered.
+
+    camera, full_camera : by default and as large as the original. frames : shortest and longest micro-expression.
+    around : most frames on disk before the onset and after the offset. emotions : annotated word -> share of clips.
+    expresses : annotated word -> what the face may do, where that is another word. subject : number from 0 on -> id.
+    clips : (rng, subject's id, emotions of the subject's clips) -> (clip, folder, digits, onset) of each.
+    stem : of a frame's file name, the clip's subject put in. suffix : of a frame's file. coded : its sheet has apexes.
+    one_apex_lacks : of one clip the sheet has none.
+    """
+
+    camera: Camera
+    full_camera: Camera
+    frames: tuple[int, int]
+    around: int
+    emotions: dict[str, float]
+    subject: Callable[[int], str]
+    clips: Callable[[np.random.Generator, str, list[str]], list[tuple[str, str, int, int]]]
+    stem: str
+    suffix: str
+    expresses: dict[str, tuple[str, ...]]
+    coded: bool = True
+    one_apex_lacks: bool = False
+
+    def file_name(self, clip: ClipPlan, number: int) -> str:
+        """Return the file name of a frame."""
+        return f"{self.stem.format(subject=clip.subject)}{number:0{clip.digits}d}{self.suffix}"
+
+
+def plan(options: Options) -> list[ClipPlan]:
+    """Return the clips of a database: classes in their fixed shares, dealt to people who need not show them all."""
+    options.check()
+    like = LIKE[options.like]
+    rng = generator(options.seed, options.like, "clips")
+    subjects = [like.subject(number) for number in range(options.subjects)]
+    counts = [max(2, int(rng.poisson(options.clips))) if options.clips >= 2 else 1 for _ in subjects]
+    dealt = iter(rng.permutation(_shares(like.emotions, sum(counts))).tolist())
+    clips: list[ClipPlan] = []
+    for subject, count in zip(subjects, counts, strict=True):
+        emotions = [next(dealt) for _ in range(count)]
+        names = like.clips(generator(options.seed, options.like, subject, "names"), subject, emotions)
+        clips += [_clip(options, subject, emotion, *name) for emotion, name in zip(emotions, names, strict=True)]
+    if like.one_apex_lacks:
+        number = int(rng.integers(len(clips)))
+        clips[number] = replace(clips[number], coded_apex=None)
+    return clips
+
+
+def film(options: Options, clip: ClipPlan) -> Film:
+    """Return the film of a clip; its times are frame numbers less ``clip.onset``."""
+    like = LIKE[options.like]
+    camera = like.full_camera if options.full_size else like.camera
+    person = make_person(options.seed, f"{options.like}/{clip.subject}")
+    return Film(person, clip.expression, camera, options.seed, f"{options.like}/{clip.name}")
+
+
+def _clip(options: Options, subject: str, emotion: str, clip: str, folder: str, digits: int, onset: int) -> ClipPlan:
+    like = LIKE[options.like]
+    rng = generator(options.seed, options.like, subject, clip)
+    habits = draw_habits(options.seed, f"{options.like}/{subject}", tuple(AUS))
+    shown = str(rng.choice(like.expresses.get(emotion, (emotion.lower(),))))
+    shortest, longest = like.frames
+    if options.strength == "macro":
+        shortest, longest = 2 * longest, 4 * longest
+    expression = draw_expression(rng, shown, habits, options.strength, (shortest, longest))
+    before, after = (int(value) for value in rng.integers(0, like.around + 1, 2))
+    apex, offset = onset + expression.rise, onset + expression.rise + expression.fall
+    # People who code frame by frame miss the apex by a few frames.
+    coded = min(max(apex + round(float(rng.normal(0.0, 1.5))), onset + 1), offset - 1)
+    return ClipPlan(
+        subject=subject,
+        clip=clip,
+        folder=folder,
+        digits=digits,
+        emotion=emotion,
+        expression=expression,
+        first=max(onset - before, 1),
+        onset=onset,
+        apex=apex,
+        offset=offset,
+        last=offset + after,
+        coded_apex=coded if like.coded else None,
+    )
+
+
+def _shares(shares: dict[str, float], count: int) -> list[str]:
+    """Return ``count`` words in their shares, rounded so that every early word is there."""
+    total = sum(shares.values())
+    words: list[str] = []
+    reached = 0.0
+    for word, share in shares.items():
+        reached += share / total * count
+        words += [word] * (round(reached) - len(words))
+    return words
+
+
+def _casme2_clips(rng: np.random.Generator, subject: str, emotions: list[str]) -> list[tuple[str, str, int, int]]:
+    names = []
+    for number, _ in enumerate(emotions, start=1):
+        clip = f"EP{int(rng.integers(1, 20)):02d}_{number:02d}" + ("f" if rng.uniform() < 0.4 else "")
+        names.append((clip, f"CASME2_RAW_selected/{subject}/{clip}", 1, int(rng.integers(20, 500))))
+    return names
+
+
+def _samm_clips(rng: np.random.Generator, subject: str, emotions: list[str]) -> list[tuple[str, str, int, int]]:
+    names = []
+    for number, _ in enumerate(emotions, start=1):
+        clip = f"{subject}_{int(rng.integers(1, 8))}_{number}"
+        names.append((clip, f"{subject}/{clip}", int(rng.integers(4, 6)), int(rng.integers(100, 9000))))
+    return names
+
+
+_SMIC_SHORT = {"negative": "ne", "positive": "po", "surprise": "sur"}
+
+
+def _smic_clips(rng: np.random.Generator, subject: str, emotions: list[str]) -> list[tuple[str, str, int, int]]:
+    names = []
+    for number, emotion in enumerate(emotions, start=1):
+        clip = f"{subject}_{_SMIC_SHORT[emotion]}_{number:02d}"
+        # Numbers restart with every recording, and a few recordings count from far on.
+        onset = int(rng.integers(17_000_000, 17_900_000) if rng.uniform() < 0.05 else rng.integers(1, 3000))
+        names.append((clip, f"HS/{subject}/micro/{emotion}/{clip}", 6, onset))
+    return names
+
+
+def _counted(form: str, skipped: tuple[int, ...], number: int) -> str:
+    """Return the id of a subject: like the real ones, numbers leave gaps."""
+    numbers = [value for value in range(1, 200) if value not in skipped]
+    return form.format(numbers[number])
+
+
+_CASME2 = Camera(640, 480, 235.0, 200.0, grey=False, noise=2.5, flicker=0.01)
+_SAMM = Camera(816, 436, 205.0, 200.0, grey=True, noise=2.0, flicker=0.01)
+_SMIC = Camera(320, 240, 150.0, 100.0, grey=False, noise=3.0, flicker=0.015)
+LIKE: dict[str, Like] = {
+    "casme2": Like(
+        camera=_CASME2,
+        full_camera=_CASME2,
+        frames=(30, 85),
+        around=6,
+        emotions={
+            "disgust": 0.33,
+            "happiness": 0.22,
+            "surprise": 0.18,
+            "repression": 0.14,
+            "others": 0.10,
+            "sadness": 0.02,
+            "fear": 0.01,
+        },
+        subject=partial(_counted, "sub{:02d}", ()),
+        clips=_casme2_clips,
+        stem="img",
+        suffix=".jpg",
+        expresses={},
+        one_apex_lacks=True,
+    ),
+    "samm": Like(
+        camera=_SAMM,
+        full_camera=Camera(2040, 1088, 512.0, 200.0, grey=True, noise=2.0, flicker=0.01),
+        frames=(35, 90),
+        around=6,
+        emotions={
+            "Anger": 0.34,
+            "Happiness": 0.21,
+            "Surprise": 0.15,
+            "Contempt": 0.10,
+            "Disgust": 0.07,
+            "Other": 0.05,
+            "Sadness": 0.04,
+            "Fear": 0.04,
+        },
+        subject=partial(_counted, "{:03d}", (1, 2, 3, 4, 5, 8, 27, 29)),
+        clips=_samm_clips,
+        stem="{subject}_",
+        suffix=".jpg",
+        expresses={"Other": ("others",)},
+    ),
+    "smic": Like(
+        camera=_SMIC,
+        full_camera=Camera(640, 480, 235.0, 100.0, grey=False, noise=3.0, flicker=0.015),
+        frames=(14, 40),
+        around=0,
+        emotions={"negative": 0.43, "positive": 0.31, "surprise": 0.26},
+        subject=partial(_counted, "s{}", (7, 10, 16, 17)),
+        clips=_smic_clips,
+        stem="image",
+        suffix=".bmp",
+        expresses={"negative": ("disgust", "anger", "sadness", "fear", "repression"), "positive": ("happiness",)},
+        coded=False,
+    ),
+}

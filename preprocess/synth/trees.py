@@ -1,0 +1,161 @@
+"""Rendered databases on disk: written whole or not at all, and not written again."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from preprocess.base.errors import DataError
+from preprocess.synth.databases import LIKE, ClipPlan, Options, film, plan
+from preprocess.synth.sheets import SHEETS
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from preprocess.synth.film import Film
+
+MARK = "synthetic.json"
+"""The file in the root of a rendered database that says so."""
+
+Progress = Callable[[str, int, int], None]
+
+
+def render(options: Options, out: Path, progress: Progress | None = None, threads: int | None = None) -> bool:
+    """Render a database into the folder ``out``, unless it is there already; return whether it was rendered.
+
+    progress : called as ``progress("casme2", clips done, clips in all)``. threads : the default is one a core.
+    ``out`` appears when it is complete; what a killed run left is removed by the next one.
+    Raises UsageError for options that cannot be obeyed, DataError where ``out`` holds something else, or where it
+    cannot be written.
+    """
+    clips = plan(options)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(out):
+            if _is_there(options, out):
+                return False
+            _render(options, clips, out, progress, threads)
+            return True
+    except OSError as error:
+        raise DataError(
+            f"Rendering into {out} failed: {error.strerror or error}. Nothing is left there; make room or choose "
+            "another folder, and run it again."
+        ) from error
+
+
+def rendered_film(root: Path, name: str) -> tuple[Film, ClipPlan]:
+    """Return the film and the plan of a clip, ``subject/clip``, of a rendered database: its true motion.
+
+    Raises DataError where ``root`` holds no database of this version, or no such clip.
+    """
+    options = read_options(root)
+    found = [clip for clip in plan(options) if clip.name == name]
+    if not found:
+        raise DataError(f"The rendered database in {root} has no clip {name!r}.")
+    return film(options, found[0]), found[0]
+
+
+def read_options(root: Path) -> Options:
+    """Return the options that a database was rendered with; DataError where there is none of this version."""
+    try:
+        values = dict(json.loads((root / MARK).read_text(encoding="utf-8"))["options"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{root} holds no rendered database: {MARK} cannot be read ({error}).") from error
+    version = values.pop("version", None)
+    try:
+        options = Options(**values)
+    except TypeError as error:
+        raise DataError(f"{root / MARK}: its options {values} are not those of this program.") from error
+    if options.as_json()["version"] != version:
+        raise DataError(f"{root} was rendered by version {version} of this program; render it again.")
+    return options
+
+
+def _is_there(options: Options, out: Path) -> bool:
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return False
+    if (out / MARK).is_file() and read_options(out) == options:
+        return True
+    raise DataError(
+        f"{out} exists and is not the database asked for ({json.dumps(options.as_json())}). "
+        "Remove it, or choose another folder."
+    )
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Hold the lock of ``out``, which the system releases however this process ends; remove what others left."""
+    with open(out.parent / f".{out.name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in out.parent.glob(f".{out.name}.*.tmp"):
+            shutil.rmtree(left)
+        yield
+
+
+def _render(
+    options: Options, clips: Sequence[ClipPlan], out: Path, progress: Progress | None, threads: int | None
+) -> None:
+    temporary = out.parent / f".{out.name}.{os.getpid()}.tmp"
+    done = 0
+    try:
+        # OpenCV and numpy leave the interpreter's lock while they work, so threads share the cores well. A person's
+        # clips follow each other, which makes the person once.
+        with ThreadPoolExecutor(threads or len(os.sched_getaffinity(0)), initializer=_one_thread) as pool:
+            groups = [list(group) for _, group in groupby(clips, key=lambda clip: clip.subject)]
+            for count in pool.map(lambda group: _write_clips(options, group, temporary), groups):
+                done += count
+                if progress is not None:
+                    progress(options.like, done, len(clips))
+        SHEETS[options.like](temporary, clips)
+        facts = {"synthetic": True, "options": options.as_json(), "clips": {clip.name: _facts(clip) for clip in clips}}
+        (temporary / MARK).write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        if out.is_dir():
+            out.rmdir()
+        os.replace(temporary, out)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _one_thread() -> None:
+    import cv2
+
+    cv2.setNumThreads(1)
+
+
+def _write_clips(options: Options, clips: Sequence[ClipPlan], root: Path) -> int:
+    for clip in clips:
+        made = film(options, clip)
+        folder = root / clip.folder
+        folder.mkdir(parents=True)
+        for number in range(clip.first, clip.last + 1):
+            _write_image(folder / LIKE[options.like].file_name(clip, number), made.frame(number - clip.onset))
+    return len(clips)
+
+
+def _write_image(path: Path, image: np.ndarray) -> None:
+    import cv2
+
+    picture = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    settings = [cv2.IMWRITE_JPEG_QUALITY, 88] if path.suffix == ".jpg" else []
+    # Not written by OpenCV, which does not tell of a full disk.
+    path.write_bytes(cv2.imencode(path.suffix, picture, settings)[1].tobytes())
+
+
+def _facts(clip: ClipPlan) -> dict[str, Any]:
+    return {
+        "folder": clip.folder,
+        "emotion": clip.emotion,
+        "shown": clip.expression.emotion,
+        "action_units": clip.expression.facs,
+        "onset": clip.onset,
+        "true_apex": clip.apex,
+        "offset": clip.offset,
+    }
