@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from preprocess.base.errors import DataError
@@ -14,17 +14,27 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-# The AUs that all six databases of the CD6ME protocol annotate.
+# The AUs that all six databases of the CD6ME benchmark annotate.
 SHARED_UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17)
+
+# What the CD6ME benchmark, looking at the flow, took for SAMM's five cells that hold an "or".
+_SETTLED = {
+    "samm/007/007_6_1": "R12+R15",
+    "samm/007/007_6_5": "R12+R15",
+    "samm/011/011_4_2": "L14",
+    "samm/014/014_5_2": "R14",
+    "samm/035/035_7_2": "R14A",
+}
 
 
 @dataclass(frozen=True)
 class ActionUnit:
     """One coded action unit.
 
-    number : FACS number. side : L left, R right, A asymmetric, T upper and B lower lip only, U one side without telling
-        which, None both. intensity : A (trace) to E (maximum), None where not coded.
-    alternative : the coders wrote "this or that". doubtful : the coders marked it as unsure, "?" or "(k)".
+    number : FACS number. side : L left, R right, A asymmetric, U unilateral, T top or B bottom lip only, None both.
+    intensity : A (trace) to E (maximum), the lower one of "A/B", None where not coded.
+    alternative : the coders wrote "this or that". doubtful : "?". static : "(k)", it does not move within the clip.
+    reference : "ref( )", it is there in the reference frame too.
     """
 
     number: int
@@ -32,57 +42,75 @@ class ActionUnit:
     intensity: str | None = None
     alternative: bool = False
     doubtful: bool = False
+    static: bool = False
+    reference: bool = False
 
 
-# What stands in a cell beside units: a reference to another clip, and remarks on the picture.
-_REMARKS = re.compile(r"\bref\.?\s*\([^)]*\)|\bref\b\.?|\bsoft\s*focus\b", re.IGNORECASE)
-_NOTHING = re.compile(r"\s*(?:0|none|no|n/?a|nan|-|/|\?)?\s*", re.IGNORECASE)
-_UNIT = re.compile(
-    r"""(?:(?:AU|AD)\s*)?
-    (?P<side>[LRATBU](?:/[LRA])?)?\s*
-    (?:(?:AU|AD)\s*)?
-    (?P<number>[0-9]{1,2})\s*
-    (?P<intensity>[A-E](?![A-Z]))?\s*
-    (?P<after>/?[LRAT](?:/[LRA])?(?![A-Z]))?\s*
-    (?P<doubt>\(\s*[k?]?\s*\)|[?k])?""",
+_NOTHING = re.compile(r"(?:0|0\.0|none|n/?a|nan|-|/|\?)?", re.IGNORECASE)
+_REMARK = re.compile(r"\bsoft\s*focus\b", re.IGNORECASE)
+_TOKEN = re.compile(
+    r"""\s*(?:
+    (?P<word>or\b|/)
+    | (?P<separator>[+,;&]|and\b)
+    | (?P<open>(?:ref\.?\s*)?\()
+    | (?P<close>\))
+    | (?:A[UD]\s*)?
+      (?P<before>[LRATBU](?:/[LRATBU])?)?\s*
+      (?P<number>[0-9]{1,2})(?![0-9])(?:\.0\b)?
+      (?P<after>[LR](?![A-Z0-9]))?
+      (?P<intensity>[A-E](?:/[A-E])?(?![A-Z0-9]))?
+      \s*(?P<mark>\(\s*k\s*\)|\?)?
+    )\s*""",
     re.IGNORECASE | re.VERBOSE,
 )
-_SEPARATOR = re.compile(r"\s*(?P<word>\bor\b|/|[+,;&]|\band\b)?\s*", re.IGNORECASE)
 
 
 def parse(text: str | None, place: str = "") -> list[ActionUnit]:
     """Read one cell of a sheet.
 
-    text : such as ``4+L10``, ``R12B``, ``12B or 14B``, ``4, 7(k)``; None, blank and ``0`` are no unit.
+    text : such as ``4+L10``, ``R12B``, ``(R6 or R12) + R15``, ``AU4(k), 7``; None, blank and ``0`` hold no unit.
     place : names the cell in messages, such as a sample id.
     Returns the units in the order of the cell. Raises DataError for text that is no list of units.
     """
-    if text is None or _NOTHING.fullmatch(text):
-        return []
     # NFKC turns the full-width comma, plus sign and brackets of some sheets into plain ones.
-    rest = _REMARKS.sub(" ", unicodedata.normalize("NFKC", text)).strip(" +,;")
+    plain = _REMARK.sub("", unicodedata.normalize("NFKC", text or "")).strip()
     units: list[ActionUnit] = []
-    position, alternative = 0, False
-    while position < len(rest):
-        found = _UNIT.match(rest, position)
+    opened: list[bool] = []
+    position, after_or = 0, False
+    if _NOTHING.fullmatch(plain):
+        return []
+    while position < len(plain):
+        found = _TOKEN.match(plain, position)
         if found is None:
-            raise DataError(_unreadable(text, rest[position:], place))
-        separator = _SEPARATOR.match(rest, found.end())
-        assert separator is not None, "the pattern fits the empty text too"
-        joined_by_or = (separator["word"] or "").lower() in ("or", "/")
-        units.append(_unit(found, alternative or joined_by_or))
-        alternative, position = joined_by_or, separator.end()
-    return units
+            raise DataError(_unreadable(text, plain[position:], place))
+        if found["number"]:
+            units.append(_unit(found, alternative=after_or, reference=any(opened)))
+        elif found["open"]:
+            opened.append(found["open"] != "(")
+        elif found["close"]:
+            if not opened:
+                raise DataError(_unreadable(text, plain[position:], place))
+            opened.pop()
+        elif found["word"] and units:
+            units[-1] = replace(units[-1], alternative=True)
+        after_or = bool(found["word"]) or (after_or and bool(found["open"]))
+        position = found.end()
+    if opened:
+        raise DataError(_unreadable(text, plain, place))
+    # FACS writes 0 for a neutral face.
+    return [unit for unit in units if unit.number]
 
 
-def multi_hot(samples: pd.DataFrame, units: Sequence[int], doubtful: bool = False) -> np.ndarray:
-    """Return which of the ``units`` each sample shows.
+def multi_hot(samples: pd.DataFrame, units: Sequence[int]) -> np.ndarray:
+    """Return which of the ``units`` each sample shows, counted as the CD6ME benchmark counts them.
 
     samples : a samples table of n rows. units : k FACS numbers.
-    doubtful : count units marked "(k)" or "?" as well. By default they do not count, as in the public code of the
-        CD6ME benchmark; units joined by "or" always count, each of them: the coders saw one of them for certain.
+    A unit of either side and any intensity counts, and so does one that is doubtful ("?") or in the reference frame
+    too ("ref( )"); one that does not move ("(k)") does not. Of units joined by "or" each counts, but in the five cells
+    of SAMM the one that the benchmark settled on.
     Returns (n, k) int64 of 0 and 1; a row of -1 where the clip has no annotation of action units at all.
     Raises DataError for a cell that cannot be read; it names the sample.
+    Source: Varanka et al., Data Leakage and Evaluation Issues in Micro-Expression Analysis, and its public code.
     """
     import numpy as np
 
@@ -94,25 +122,28 @@ def multi_hot(samples: pd.DataFrame, units: Sequence[int], doubtful: bool = Fals
         if missing[row]:
             continue
         result[row] = 0
-        for unit in parse(text, sample_id):
-            if unit.number in place and (doubtful or not unit.doubtful):
+        for unit in parse(_SETTLED.get(sample_id, text), sample_id):
+            if unit.number in place and not unit.static:
                 result[row, place[unit.number]] = 1
     return result
 
 
-def _unit(found: re.Match[str], alternative: bool) -> ActionUnit:
-    side = found["side"] or found["after"]
+def _unit(found: re.Match[str], alternative: bool, reference: bool) -> ActionUnit:
+    side = found["before"] or found["after"]
+    mark = found["mark"] or ""
     return ActionUnit(
         number=int(found["number"]),
-        side=side.strip("/")[0].upper() if side else None,
-        intensity=found["intensity"].upper() if found["intensity"] else None,
+        side=side[0].upper() if side else None,
+        intensity=found["intensity"][0].upper() if found["intensity"] else None,
         alternative=alternative,
-        doubtful=found["doubt"] is not None,
+        doubtful=mark == "?",
+        static=mark.startswith("("),
+        reference=reference,
     )
 
 
-def _unreadable(text: str, rest: str, place: str) -> str:
+def _unreadable(text: str | None, rest: str, place: str) -> str:
     return (
         f"{place or 'A cell'}: the action units {text!r} cannot be read from {rest!r} on; expected units such as 12, "
-        "L12, R12B joined by '+', ',', '/' or 'or', or 0 for none. Correct the annotation."
+        "L12, R12B joined by '+', ',' or 'or', or 0 for none. Correct the annotation."
     )

@@ -29,8 +29,9 @@ def report(samples: pd.DataFrame, features: Mapping[str, Feature]) -> list[str]:
     """Return the report of one dataset, one line a fact.
 
     samples : a samples table. features : the dataset's features by name, prepared or not.
-    The lines give rows and subjects, samples per subject, class counts for every registered task, missing frame
-    numbers, repaired cells with what was mended, and each feature's type.
+    The lines give rows and subjects, samples per subject, class counts for every task made for it, missing frame
+    numbers, repaired cells with what was mended, and each feature's type. A task that is not made for the dataset is
+    not mentioned.
     """
     sizes = samples.groupby("subject").size()
     lines = [
@@ -47,17 +48,25 @@ def report(samples: pd.DataFrame, features: Mapping[str, Feature]) -> list[str]:
 
 def _tasks(samples: pd.DataFrame) -> list[str]:
     lines, empty = [], []
+    refused: dict[str, str] = {}
     for name, task in TASKS.items():
+        if not any(task.mapping(dataset) for dataset in samples["dataset"].unique()):
+            continue
         try:
             index = labels(task, samples)
         except DataError as error:
-            lines.append(f"  task {name}: cannot be used here. {error}")
+            refused[name] = str(error)
             continue
         if (index >= 0).any():
             lines.append(f"  task {name}: {_class_counts(task, index)}")
         else:
             empty.append(name)
-    return lines + ([f"  no labels for: {', '.join(empty)}"] if empty else [])
+    if empty:
+        lines.append(f"  no labels for: {', '.join(empty)}")
+    if refused:
+        # Mostly all of them stumble over the same word.
+        lines.append(f"  cannot be used here: {', '.join(refused)}. {next(iter(refused.values()))}")
+    return lines
 
 
 def _class_counts(task: Task, index: np.ndarray) -> str:

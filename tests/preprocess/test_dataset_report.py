@@ -36,14 +36,18 @@ def test_report_on_a_tree(tree: FlowTree, tmp_path: Path) -> None:
     expected = [
         "casme2: 3 samples, 2 subjects (1 to 2 samples each)",
         "  task megc3: negative 1, positive 1, surprise 1",
-        "  no labels for: au12",
+        "  no labels for: au12, objective5",
         "  frames: onset, apex and offset are unknown for all samples",
         "  repaired: nothing",
         "  feature flow_uvs_28: uint8 3x28x28",
     ]
-    assert report(dataset.samples, dataset.features) == expected
+    lines = report(dataset.samples, dataset.features)
+    refused = next(line for line in lines if line.startswith("  cannot be used here: "))
+    assert "emotion5" in refused
+    assert "does not know the emotion 'negative' of dataset casme2" in refused
+    assert [line for line in lines if line != refused] == expected
     prepared = prepare(dataset, tmp_path / "shards", ["flow_uvs_28"])
-    assert report(prepared.samples, prepared.features) == expected
+    assert report(prepared.samples, prepared.features) == lines
 
 
 def test_missing_apexes_are_counted() -> None:
@@ -57,7 +61,9 @@ def test_samples_without_a_class_are_counted() -> None:
 
 def test_an_emotion_unknown_to_a_task_does_not_hide_the_rest() -> None:
     lines = sheet(emotion="bored")
-    assert any(line.startswith("  task megc3: cannot be used here. Task megc3 does not know") for line in lines)
+    refused = next(line for line in lines if line.startswith("  cannot be used here: "))
+    assert "megc3" in refused
+    assert "does not know the emotion 'bored' of dataset casme2 (casme2/sub03/c)" in refused
     assert "  frames: onset, apex and offset are all known" in lines
 
 
@@ -71,3 +77,7 @@ def test_action_units_are_counted_clip_by_clip() -> None:
     assert line.startswith("  task au12: AU1 1, AU2 0, ")
     assert "AU12 1, " in line
     assert line.endswith("; 2 samples without a class")
+
+
+def test_a_task_made_for_another_database_is_not_mentioned() -> None:
+    assert not any("emotion5_samm" in line or "emotion7_neutral" in line for line in sheet())
