@@ -1,0 +1,60 @@
+"""What descriptors take from a clip's work: checked arrays, and blocks over a picture."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from preprocess.base.errors import UsageError, did_you_mean
+from preprocess.steps import Work
+from preprocess.steps.options import needed
+
+
+def one_level(work: Work, step: str, field: str) -> np.ndarray:
+    """Return ``work.<field>`` without its axis of magnification levels; UsageError where there are several."""
+    array = needed(work, step, field, {"frames": "load"}.get(field, field))
+    if len(array) != 1:
+        raise UsageError(f"Step {step} takes one magnification level; the steps before it made {len(array)}.")
+    return array[0]
+
+
+def grey_clip(work: Work, step: str) -> np.ndarray:
+    """Return the frames (T, H, W) of a grey clip of one level; UsageError for several levels or colours."""
+    frames = one_level(work, step, "frames")
+    if frames.shape[-1] != 1:
+        raise UsageError(f"Step {step} takes grey frames; these have {frames.shape[-1]} channels. Load them as grey.")
+    return frames[..., 0]
+
+
+def first_face(work: Work, step: str) -> np.ndarray:
+    """Return the landmarks (68, 2) of the first frame."""
+    return needed(work, step, "landmarks", "landmarks")[0]
+
+
+def key_index(work: Work, step: str, role: str) -> int:
+    """Return the place of the key frame ``role`` among the chosen frames; UsageError where it is not one of them."""
+    key = dict(work.key)
+    if role not in key:
+        raise UsageError(f"Step {step} needs the frame {role!r}; select frames that hold it. {did_you_mean(role, key)}")
+    return key[role]
+
+
+def inner_frames(work: Work, start: int, end: int) -> Work:
+    """Return the work with numbers, key frames and landmarks of frames ``start`` to ``end`` only; its maps stay."""
+    landmarks = None if work.landmarks is None else work.landmarks[start:end]
+    key = tuple((role, place - start) for role, place in work.key if start <= place < end)
+    return replace(work, landmarks=landmarks, numbers=work.numbers[start:end], key=key)
+
+
+def tiles(length: int, count: int, step: str) -> list[tuple[int, int]]:
+    """Cut 0..length into ``count`` spans (start, end) that tile it; UsageError where a span would be empty."""
+    if not 1 <= count <= length:
+        raise UsageError(f"Step {step}: {length} pixels or frames cannot be cut into {count} blocks. Take fewer.")
+    return [(i * length // count, (i + 1) * length // count) for i in range(count)]
+
+
+def directions(u: np.ndarray, v: np.ndarray, bins: int) -> np.ndarray:
+    """Return the direction bin 0..bins-1 of each vector: bin 0 is centred on +x (right), bin 1 follows towards +y."""
+    turn = np.arctan2(v, u) / (2 * np.pi) * bins
+    return np.rint(turn).astype(np.int64) % bins

@@ -1,0 +1,91 @@
+"""Local directional number patterns in space (LDN) and over three frames (STLDN)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from preprocess.base.errors import UsageError
+from preprocess.clips import ClipError
+from preprocess.steps import Work, register_step
+from preprocess.steps._parts import grey_clip, inner_frames
+from preprocess.steps.options import one_of
+
+# The eight neighbours of a pixel, anticlockwise from the east, as (row, column) in a 3x3 kernel.
+_RING = ((1, 2), (0, 2), (0, 1), (0, 0), (1, 0), (2, 0), (2, 1), (2, 2))
+LARGEST = {"codes": 32 * 2 + 1, "responses": 32 * 23 + 22}
+
+
+@register_step("ldn", version=1)
+def ldn(work: Work) -> Work:
+    """Replace grey frames by their maps of local directional numbers, uint8 in 0..63.
+
+    The code of a pixel is 8 * (direction of the strongest) + (direction of the weakest) of its eight Kirsch responses,
+    directions 0..7 anticlockwise from the east, the first of equal ones. Ramirez Rivera, Castillo, Chae: Local
+    Directional Number Pattern for Face Analysis, IEEE TIP 2013.
+    """
+    return replace(work, frames=_codes(kirsch(grey_clip(work, "ldn")))[None, ..., None])
+
+
+@register_step("stldn", version=1)
+def stldn(work: Work, *, over: str = "codes", divisor: float | None = None) -> Work:
+    """Replace T grey frames by T - 2 maps of spatio-temporal directional numbers, one a sliding triple of frames.
+
+    over : ``codes`` as the public code of the unified macro- and micro-expression framework does: 32 * (place of the
+        largest) + (place of the smallest) among the three LDN codes of the triple, 0..65. ``responses``: places among
+        all 24 Kirsch responses of the triple, frame after frame, 0..758. That the latter is what was meant is our
+        reading of the divisor 758 in the same code: it is the largest such number.
+    divisor : None leaves whole numbers (uint8 for codes, float32 for responses); a number divides by it (float32).
+        65 and 758 scale the two kinds to 0..1; the public code divides codes by 986, so that they end at 0.066.
+
+    Numbers, landmarks and key frames become those of the middle frames. Raises ClipError for fewer than three frames.
+    """
+    one_of("stldn", "over", over, LARGEST)
+    frames = grey_clip(work, "stldn")
+    if len(frames) < 3:
+        raise ClipError(f"{work.clip.sample_id}: step stldn needs at least 3 frames; {len(frames)} were selected.")
+    if divisor is not None and not divisor > 0:
+        raise UsageError(f"Step stldn: divisor is {divisor!r}; expected a positive number or null.")
+    triples = _triples(kirsch(frames), over)
+    maps = 32 * triples.argmax(axis=1) + triples.argmin(axis=1)
+    if divisor is not None:
+        scaled = (maps / divisor).astype(np.float32)
+    else:
+        scaled = maps.astype(np.uint8 if over == "codes" else np.float32)
+    return replace(inner_frames(work, 1, len(frames) - 1), frames=scaled[None, ..., None])
+
+
+def kirsch(frames: np.ndarray) -> np.ndarray:
+    """Return the eight Kirsch compass responses (T, 8, H, W) float32 of frames (T, H, W); the border is repeated."""
+    import cv2
+
+    kernels = _kernels()
+    return np.stack(
+        [
+            np.stack([cv2.filter2D(frame, cv2.CV_32F, kernel, borderType=cv2.BORDER_REPLICATE) for kernel in kernels])
+            for frame in frames
+        ]
+    )
+
+
+def _kernels() -> np.ndarray:
+    """Return the (8, 3, 3) Kirsch kernels: 5 at three neighbours around the direction, -3 at the others, 0 inside."""
+    kernels = np.full((8, 3, 3), -3.0, np.float32)
+    kernels[:, 1, 1] = 0
+    for direction in range(8):
+        for step in (-1, 0, 1):
+            kernels[(direction, *_RING[(direction + step) % 8])] = 5
+    return kernels
+
+
+def _codes(responses: np.ndarray) -> np.ndarray:
+    return (8 * responses.argmax(axis=1) + responses.argmin(axis=1)).astype(np.uint8)
+
+
+def _triples(responses: np.ndarray, over: str) -> np.ndarray:
+    """Return (T - 2, n, H, W): the three codes, or the 24 responses, of every sliding triple."""
+    if over == "codes":
+        codes = _codes(responses)
+        return np.stack([codes[:-2], codes[1:-1], codes[2:]], axis=1)
+    return np.concatenate([responses[:-2], responses[1:-1], responses[2:]], axis=1)

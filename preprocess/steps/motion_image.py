@@ -1,0 +1,32 @@
+"""The step ``motion_image``: the apex beside the strength of motion towards it and away from it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from preprocess.base.errors import UsageError
+from preprocess.steps import Work, register_step
+from preprocess.steps._parts import grey_clip, key_index, one_level
+
+
+@register_step("motion_image", version=1)
+def motion_image(work: Work, *, threshold: float = 1.5) -> Work:
+    """Make a picture of the grey apex and the flow magnitude of each pair of frames.
+
+    Each magnitude is scaled from its least and greatest value to 0..255, then set to 0 where it is below ``threshold``
+    times its mean. Sets tensor (1 + P, H, W) uint8. With pairs onset-apex and apex-offset this is the input of SAMER
+    (public code: Justin900429/mimicking-annotation-micro-expression-recognition), whose network takes the upper half as
+    the eyes and the lower half as the mouth.
+    """
+    if threshold < 0:
+        raise UsageError(f"Step motion_image: threshold is {threshold!r}; expected 0 or more.")
+    flow = one_level(work, "motion_image", "flow")
+    apex = grey_clip(work, "motion_image")[key_index(work, "motion_image", "apex")]
+    magnitude = np.hypot(flow[..., 0], flow[..., 1])
+    low = magnitude.min(axis=(1, 2), keepdims=True)
+    span = magnitude.max(axis=(1, 2), keepdims=True) - low
+    scaled = np.divide(255 * (magnitude - low), span, out=np.zeros_like(magnitude), where=span > 0)
+    scaled[scaled < threshold * scaled.mean(axis=(1, 2), keepdims=True)] = 0
+    return replace(work, tensor=np.clip(np.rint(np.concatenate([apex[None], scaled])), 0, 255).astype(np.uint8))

@@ -1,0 +1,35 @@
+"""The step ``roi_grid``: means over the blocks of a grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from preprocess.base.errors import UsageError
+from preprocess.steps import Work, register_step
+from preprocess.steps._parts import tiles
+from preprocess.steps.options import needed, one_of
+from preprocess.steps.patches import MAKERS
+
+
+@register_step("roi_grid", version=1)
+def roi_grid(work: Work, *, of: str = "strain", blocks: Sequence[int] = (5, 5)) -> Work:
+    """Make the result from the means of frames, flow or strain over a grid of blocks.
+
+    of : "frames", "flow" or "strain". blocks : rows and columns, which tile the picture.
+    Sets tensor (L, T, C, rows, columns) float32; L and C are left out where they are 1.
+    """
+    one_of("roi_grid", "of", of, MAKERS)
+    if len(blocks) != 2:
+        raise UsageError(f"Step roi_grid: blocks is {blocks!r}; expected [rows, columns].")
+    maps = needed(work, "roi_grid", of, MAKERS[of])
+    maps = maps[..., None] if of == "strain" else maps
+    rows, columns = (np.array(tiles(n, count, "roi_grid")) for n, count in zip(maps.shape[2:4], blocks, strict=True))
+    sums = np.add.reduceat(maps.astype(np.float64), rows[:, 0], axis=2)
+    sums = np.add.reduceat(sums, columns[:, 0], axis=3)
+    area = np.diff(rows)[:, None] * np.diff(columns)[None]
+    means = np.moveaxis(sums / area, -1, 2)
+    means = means[:, :, 0] if means.shape[2] == 1 else means
+    return replace(work, tensor=np.ascontiguousarray(means[0] if len(means) == 1 else means, dtype=np.float32))

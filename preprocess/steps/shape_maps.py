@@ -1,0 +1,42 @@
+"""The step ``shape_maps``: what of a magnified frame is shape rather than light or colour."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from preprocess.base.errors import UsageError
+from preprocess.clips import ClipError
+from preprocess.steps import Work, register_step
+from preprocess.steps._parts import inner_frames
+from preprocess.steps.options import needed
+
+
+@register_step("shape_maps", version=1)
+def shape_maps(work: Work, *, fine: float = 1.0, coarse: float = 8.0) -> Work:
+    """Replace frames by maps of their edges in 0..1, and drop the first frame, against which the others were magnified.
+
+    A map is the difference of two Gaussians (sigma ``fine`` less ``coarse``, pixels), the mean over colours, scaled
+    from its least and greatest value to 0..1. It stands in for the shape representation of the learned magnifier
+    MagNet (Oh et al., ECCV 2018), which the layered-relations system (ICIP 2023) cuts its patches from
+    and which is likewise scaled map by map. Frames become (L, T - 1, H, W, 1) float32; landmarks, numbers and key
+    follow. Raises ClipError for a single frame.
+    """
+    import cv2
+
+    if not 0 < fine < coarse:
+        raise UsageError(f"Step shape_maps: fine {fine!r}, coarse {coarse!r}; expected 0 < fine < coarse.")
+    frames = needed(work, "shape_maps", "frames", "load")
+    if frames.shape[1] < 2:
+        raise ClipError(f"{work.clip.sample_id}: step shape_maps needs at least 2 frames; 1 was selected.")
+
+    def edges(frame: np.ndarray) -> np.ndarray:
+        grey = np.ascontiguousarray(frame.mean(axis=-1), dtype=np.float32)
+        return cv2.GaussianBlur(grey, (0, 0), fine) - cv2.GaussianBlur(grey, (0, 0), coarse)
+
+    maps = np.stack([[edges(frame) for frame in level[1:]] for level in frames])
+    low = maps.min(axis=(2, 3), keepdims=True)
+    span = maps.max(axis=(2, 3), keepdims=True) - low
+    scaled = np.divide(maps - low, span, out=np.zeros_like(maps), where=span > 0)
+    return replace(inner_frames(work, 1, frames.shape[1]), frames=scaled[..., None])
