@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bump:
-    """A displacement (dx, dy) at (x, y) that falls off as a Gaussian; radius : its standard deviation. All in pixels."""
+    """A displacement (dx, dy) at (x, y) that falls off as a Gaussian; radius : standard deviation. In pixels."""
 
     x: float
     y: float
