@@ -35,7 +35,7 @@ class StudyData:
 
 
 def assemble(prepared: Sequence[PreparedDataset], task: Task, features: Sequence[str]) -> StudyData:
-    """Join datasets into one study's data: samples without a class in the task are left out.
+    """Join datasets into one study's data, without samples that have no class in the task or lack a feature.
 
     Raises DataError when a sample id occurs in two datasets or no sample has a class.
     """
@@ -48,12 +48,12 @@ def assemble(prepared: Sequence[PreparedDataset], task: Task, features: Sequence
     blocks: dict[str, list[np.ndarray]] = {name: [] for name in features}
     for dataset in prepared:
         label = labels_of(task, dataset.samples)
-        keep = label >= 0
+        keep = (label >= 0) & dataset.usable(features)
         labels.append(label[keep])
         for column, target in (("sample_id", ids), ("subject", subjects), ("dataset", datasets)):
             target.append(dataset.samples[column].to_numpy(dtype=str)[keep])
         for name in features:
-            blocks[name].append(dataset.load(name)[keep])
+            blocks[name].append(dataset.load(name, keep))
     all_ids = np.concatenate(ids)
     order = np.argsort(all_ids, kind="stable")
     sorted_ids = all_ids[order]
@@ -62,7 +62,8 @@ def assemble(prepared: Sequence[PreparedDataset], task: Task, features: Sequence
         raise DataError(f"Sample {str(twice[0])!r} occurs twice in {', '.join(d.name for d in prepared)}.")
     if not len(sorted_ids):
         names = ", ".join(d.name for d in prepared)
-        raise DataError(f"No sample of {names} has a class in task {task.name!r} ({', '.join(task.classes)}).")
+        also = f" and the features {', '.join(features)}" if features else ""
+        raise DataError(f"No sample of {names} has a class in task {task.name!r} ({', '.join(task.classes)}){also}.")
     return StudyData(
         sample_ids=sorted_ids,
         subjects=np.concatenate(subjects)[order],

@@ -1,4 +1,4 @@
-"""Live progress of a run: folds done, running and failed, time left, current best."""
+"""Live progress: clips made while preparing; folds done, running and failed, time left, current best."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from rich.console import Console
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -17,6 +17,72 @@ PLAIN_SECONDS = 10.0
 
 JUDGE_SECONDS = 5.0
 """The time left is not told earlier than this after the first folds: quick models often come first."""
+
+
+class Pace:
+    """How fast things get done, judged by those after the first report: it also paid for starting the workers."""
+
+    def __init__(self) -> None:
+        self._first: tuple[float, int] | None = None
+        self._last = (0.0, 0)
+
+    def note(self, finished: int) -> None:
+        """Take up how many are finished now."""
+        self._last = (time.monotonic(), finished)
+        if self._first is None and finished:
+            self._first = self._last
+
+    def per_second(self) -> float | None:
+        """Return how many finish in a second, None where that is not known yet."""
+        if self._first is None or self._last[1] <= self._first[1]:
+            return None
+        seconds = time.monotonic() - self._first[0]
+        return None if seconds < JUDGE_SECONDS else (self._last[1] - self._first[1]) / seconds
+
+
+class ClipProgress:
+    """Counts clips while shards are made and shows them: a bar on a terminal, plain lines elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._pace = Pace()
+        self._last_line = time.monotonic()
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+
+    @contextlib.contextmanager
+    def shown(self) -> Iterator[ClipProgress]:
+        """Show the progress, once there is any, for the duration of the block."""
+        try:
+            yield self
+        finally:
+            if self._bar is not None:
+                self._bar.stop()
+                self._bar = None
+
+    def __call__(self, done: int, total: int) -> None:
+        """Take up the counts so far."""
+        self._pace.note(done)
+        if self._console.is_terminal:
+            self._show_bar(done, total)
+        elif time.monotonic() - self._last_line >= PLAIN_SECONDS:
+            self._last_line = time.monotonic()
+            self._console.print(f"preparing: {self.line(done, total)}", highlight=False, soft_wrap=True)
+
+    def line(self, done: int, total: int) -> str:
+        """Return the progress in one line of plain text."""
+        rate = self._pace.per_second()
+        if not rate:
+            return f"{done}/{total} clips"
+        return f"{done}/{total} clips · {rate:.1f} clips/s · about {_duration((total - done) / rate)} left"
+
+    def _show_bar(self, done: int, total: int) -> None:
+        if self._bar is None:
+            columns = (TextColumn("preparing"), BarColumn(bar_width=24), TextColumn("{task.description}"))
+            self._bar = Progress(*columns, TimeElapsedColumn(), console=self._console, transient=True)
+            self._task = self._bar.add_task("", total=total)
+            self._bar.start()
+        self._bar.update(self._task, completed=done, total=total, description=self.line(done, total))
 
 
 class RunProgress:
@@ -29,7 +95,7 @@ class RunProgress:
         self._done = self._failed = 0
         self._best = ""
         self._start = time.monotonic()
-        self._first: tuple[float, int] | None = None
+        self._pace = Pace()
         self._last_line = float("-inf")
         self._last_counts = (0, 0)
         self._bar = Progress(
@@ -53,8 +119,7 @@ class RunProgress:
         self._done, self._failed = done, failed
         self._bar.update(self._task, completed=done + failed)
         now = time.monotonic()
-        if self._first is None and done + failed:
-            self._first = (now, done + failed)
+        self._pace.note(done + failed)
         finished = done + failed >= self._total
         news = (done, failed) != self._last_counts
         if not self._console.is_terminal and news and (now - self._last_line >= PLAIN_SECONDS or finished):
@@ -80,13 +145,8 @@ class RunProgress:
         return " · ".join(parts)
 
     def _seconds_left(self) -> float | None:
-        """Judge by the folds after the first report: those before it also paid for starting the workers."""
-        if self._first is None or self._done + self._failed <= self._first[1]:
-            return None
-        seconds, finished = time.monotonic() - self._first[0], self._done + self._failed
-        if seconds < JUDGE_SECONDS:
-            return None
-        return seconds / (finished - self._first[1]) * (self._total - finished)
+        rate = self._pace.per_second()
+        return None if rate is None else (self._total - self._done - self._failed) / rate
 
     def _render(self) -> Table:
         grid = Table.grid()

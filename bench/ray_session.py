@@ -45,6 +45,38 @@ class Cluster:
     nodes: int
 
 
+class RaySession:
+    """The Ray of one command: connected when something first needs it, left when the ``with`` block ends.
+
+    address, cpus : as ``ray_session`` has them.
+    """
+
+    def __init__(self, address: str | None, cpus: int | None) -> None:
+        self._address, self._cpus = address, cpus
+        self._stack = contextlib.ExitStack()
+        self._cluster: Cluster | None = None
+
+    def __enter__(self) -> RaySession:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._cluster = None
+        self._stack.close()
+
+    def cluster(self) -> Cluster:
+        """Return the cluster, connected."""
+        if self._cluster is None:
+            self._cluster = self._stack.enter_context(ray_session(self._address, self._cpus))
+        return self._cluster
+
+    def spreads(self) -> bool:
+        """Return whether Ray offers more than one CPU, or may grow to; only then it is connected."""
+        if not (self._address or os.environ.get("RAY_ADDRESS")) and (self._cpus or _cores()) < 2:
+            return False
+        cluster = self.cluster()
+        return cluster.cpus > 1 or not cluster.local
+
+
 def prepare_environment() -> None:
     """Set the variables that Ray and Tune read when they are imported; call before the first ``import ray``."""
     for name, value in _ENVIRONMENT.items():
@@ -75,7 +107,7 @@ def ray_session(address: str | None, cpus: int | None) -> Iterator[Cluster]:
                 "excludes": ["/.git", "/.venv", "/runs", "/tests", "__pycache__"],
             }
     else:
-        options |= {"num_cpus": cpus or len(os.sched_getaffinity(0)), "include_dashboard": False}
+        options |= {"num_cpus": cpus or _cores(), "include_dashboard": False}
         # Inherited by the workers, which must find these rooms even where the checkout is not installed. (A runtime
         # environment would do it too, but turns away the workers that Ray starts ahead.)
         os.environ["PYTHONPATH"] = _python_path()
@@ -103,6 +135,10 @@ def ray_session(address: str | None, cpus: int | None) -> Iterator[Cluster]:
         )
     finally:
         ray.shutdown()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
 
 
 def _python_path() -> str:

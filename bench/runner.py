@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sized
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 
+from bench.clip_fan_out import here_or_on_ray
 from bench.config import RunConfig, results_root
 from bench.plan import Plan, PlannedStudy, check_names, make_plan
-from bench.progress import RunProgress
+from bench.prepared_text import describe
+from bench.progress import ClipProgress, RunProgress
+from bench.ray_session import RaySession
 from bench.sources import prepare_datasets, read_datasets, shards_folder
 from bench.tracking_writer import TrackingWriter
 from mer_models.registry import MODELS
@@ -38,7 +40,8 @@ def dry_run(config: RunConfig, console: Console) -> int:
         store = OutcomeStore(root)
     except MissingStore:
         store = None
-    prepared = _prepare(raw, config, root, console)
+    with RaySession(config.address, config.workers) as session:
+        prepared = _prepare(raw, config, root, session, console)
     plan = make_plan(config, prepared, store, _every_five_seconds(lambda n: _say(console, f"planning: {n} studies")))
     _say(console, plan_table(plan))
     return DONE
@@ -53,18 +56,25 @@ def run(config: RunConfig, console: Console) -> int:
     root = results_root(config.results)
     raw = _read(config, console)
     store = OutcomeStore(root, create=True)
-    prepared = _prepare(raw, config, root, console)
-    plan = make_plan(config, prepared, store, _every_five_seconds(lambda n: _say(console, f"planning: {n} studies")))
-    _announce(plan, config, console)
-    writer = TrackingWriter(store, config.tracking_uri, say=lambda text: _say(console, text))
-    try:
-        ended = _train(plan, store, config, writer, console)
-    except KeyboardInterrupt:
-        writer.abandon()
-        kept = sum(len(store.state(card).done) for card in plan.cards)
-        total = sum(len(card.folds) for card in plan.cards)
-        _say(console, f"Interrupted. {kept} of {total} folds are kept; the same command goes on from there.")
-        return INTERRUPTED
+    with RaySession(config.address, config.workers) as session:
+        try:
+            prepared = _prepare(raw, config, root, session, console)
+        except KeyboardInterrupt:
+            _say(console, "Interrupted. The shards made so far are kept; the same command goes on from there.")
+            return INTERRUPTED
+        plan = make_plan(
+            config, prepared, store, _every_five_seconds(lambda n: _say(console, f"planning: {n} studies"))
+        )
+        _announce(plan, config, console)
+        writer = TrackingWriter(store, config.tracking_uri, say=lambda text: _say(console, text))
+        try:
+            ended = _train(plan, store, config, session, writer, console)
+        except KeyboardInterrupt:
+            writer.abandon()
+            kept = sum(len(store.state(card).done) for card in plan.cards)
+            total = sum(len(card.folds) for card in plan.cards)
+            _say(console, f"Interrupted. {kept} of {total} folds are kept; the same command goes on from there.")
+            return INTERRUPTED
     board = build_leaderboard(store, plan.cards, rng=np.random.default_rng(0))
     console.print()
     console.print(render(board, "table", console.width), highlight=False, markup=False, soft_wrap=True, end="")
@@ -94,17 +104,17 @@ def _read(config: RunConfig, console: Console) -> list[RawDataset]:
     return raw
 
 
-def _prepare(raw: list[RawDataset], config: RunConfig, root: str, console: Console) -> list[PreparedDataset]:
+def _prepare(
+    raw: list[RawDataset], config: RunConfig, root: str, session: RaySession, console: Console
+) -> list[PreparedDataset]:
     models = [MODELS.get(name) for name in MODELS.select(config.models)]
     features = sorted({feature for info in models for feature in info.features})
-    shards = shards_folder(root)
-
-    progress = _every_five_seconds(lambda what, done, total: _say(console, f"preparing {what}: {done}/{total} shards"))
-    prepared = prepare_datasets(raw, features, Path(shards), progress)
+    execute = here_or_on_ray(session, config.workers)
+    with ClipProgress(console).shown() as progress:
+        prepared = prepare_datasets(raw, features, shards_folder(root), progress, execute)
     for dataset in prepared:
-        subjects = dataset.samples["subject"].nunique()
-        work = f"{dataset.made} shards made, {dataset.reused} kept, {dataset.repaired} repaired"
-        _say(console, f"{dataset.name}: {len(dataset.samples)} samples, {subjects} subjects ({work})")
+        for line in describe(dataset):
+            _say(console, line)
         for warning in dataset.warnings:
             _say(console, f"warning: {warning}")
     return prepared
@@ -135,7 +145,9 @@ def _because(reason: str) -> str:
     return reason if reason.startswith("differs") else f"was asked for or needed: {reason}"
 
 
-def _train(plan: Plan, store: OutcomeStore, config: RunConfig, writer: TrackingWriter, console: Console) -> str | None:
+def _train(
+    plan: Plan, store: OutcomeStore, config: RunConfig, session: RaySession, writer: TrackingWriter, console: Console
+) -> str | None:
     """Fan out what is to do; return why the run had to stop, None when it went through."""
     for planned in plan.trainings:
         for study in planned.studies:
@@ -148,26 +160,24 @@ def _train(plan: Plan, store: OutcomeStore, config: RunConfig, writer: TrackingW
     if not total:
         _say(console, "Nothing to train: every fold is done or failed before (--overwrite failed tries those again).")
         return None
-    from bench.ray_session import ray_session
+    cluster = session.cluster()
+    from bench.fan_out import fan_out  # imports Ray, which reads the session's environment when it is imported
 
-    with ray_session(config.address, config.workers) as cluster:
-        from bench.fan_out import fan_out  # imports Ray, which reads the session's environment when it is imported
+    use_gpu = config.device == "cuda" or (config.device == "auto" and cluster.gpus > 0)
+    devices = f"{cluster.cpus} CPUs, {cluster.gpus:g} GPUs on {cluster.nodes} node(s)"
+    _say(console, f"Ray at {cluster.address}: {devices}; training on {'GPU' if use_gpu else 'CPU'}")
+    progress = RunProgress(console, total, config.workers or max(cluster.cpus, 1))
+    best: list[_Best] = []
 
-        use_gpu = config.device == "cuda" or (config.device == "auto" and cluster.gpus > 0)
-        devices = f"{cluster.cpus} CPUs, {cluster.gpus:g} GPUs on {cluster.nodes} node(s)"
-        _say(console, f"Ray at {cluster.address}: {devices}; training on {'GPU' if use_gpu else 'CPU'}")
-        progress = RunProgress(console, total, config.workers or max(cluster.cpus, 1))
-        best: list[_Best] = []
+    def training_over(number: int) -> None:
+        cards = [study.card for study in plan.trainings[number].studies]
+        writer.add(cards)
+        _note_best(best, cards, store)
+        if best:
+            progress.best(best[0].text)
 
-        def training_over(number: int) -> None:
-            cards = [study.card for study in plan.trainings[number].studies]
-            writer.add(cards)
-            _note_best(best, cards, store)
-            if best:
-                progress.best(best[0].text)
-
-        with progress.shown():
-            report = fan_out(plan, store, cluster, use_gpu, config.workers, progress.update, training_over)
+    with progress.shown():
+        report = fan_out(plan, store, cluster, use_gpu, config.workers, progress.update, training_over)
     for message in dict.fromkeys(report.lost):
         _say(console, f"A pack was lost: {message}")
     return report.error

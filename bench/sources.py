@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.config import RunConfig
 from preprocess.base.errors import DataError, UsageError, did_you_mean
 from preprocess.datasets import RawDataset, read_source
-from preprocess.shards import PreparedDataset, prepare
+from preprocess.making import Execute, in_this_process
+from preprocess.shards import PreparedDataset, Progress, prepare_all
 
 
 def read_datasets(config: RunConfig) -> list[RawDataset]:
@@ -36,10 +37,11 @@ def prepare_datasets(
     raw: Sequence[RawDataset],
     features: Sequence[str],
     shards: Path,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
+    execute: Execute = in_this_process,
 ) -> list[PreparedDataset]:
     """Return the datasets with the shards of ``features`` complete under ``shards``."""
-    return [prepare(dataset, shards, features, progress) for dataset in raw]
+    return prepare_all(raw, shards, {dataset.name: features for dataset in raw}, progress, execute)
 
 
 def shards_folder(results_root: str) -> Path:

@@ -1,4 +1,4 @@
-"""One feature's folder of shards: which of them can be kept, and making the others."""
+"""One feature's folder of shards: judging which can be kept, taking in new ones, the manifest."""
 
 from __future__ import annotations
 
@@ -6,35 +6,25 @@ import dataclasses
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from preprocess.base.errors import DataError, StoreError
 from preprocess.base.files import write_atomic
 from preprocess.base.hashing import digest
-from preprocess.datasets import RawDataset
-from preprocess.shard_file import Shard, content_hash, decode, encode
+from preprocess.features import Feature
+from preprocess.making import Entry, MadeShard, entry_of
+from preprocess.shard_file import Remarks, content_hash, decode
 
 FORMAT = 1
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One shard in the manifest: its file's sha256, its tensors' content hash, its source's fingerprint, its rows."""
-
-    sha256: str
-    content: str
-    source: str
-    rows: int
-
-
 @dataclass
 class Tally:
-    """What was done to the shards of a dataset (see ``PreparedDataset``)."""
+    """What was done to shards (see ``PreparedDataset``)."""
 
     made: int = 0
     reused: int = 0
@@ -52,54 +42,79 @@ class _Verdict:
 
 
 class FeatureFolder:
-    """The shards of one feature of one dataset, in ``path``."""
+    """The shards of one feature of one dataset, in ``path``.
 
-    def __init__(self, raw: RawDataset, name: str, path: Path) -> None:
-        self.title = f"{raw.name}/{name}"
-        self._raw = raw
-        self._feature = raw.features[name]
+    Use: ``judge`` tells the subjects whose shards are to be made, ``take`` writes each one made, and ``finish``, once
+    all are there, removes what is stale and writes the manifest. A process that ends before ``finish`` loses nothing:
+    a shard that the manifest does not know is judged by the hashes that it carries itself.
+
+    sources : subject -> fingerprint of what its shard is made from.
+    """
+
+    def __init__(self, dataset: str, feature: Feature, sources: Mapping[str, str], path: Path) -> None:
+        self.title = f"{dataset}/{feature.name}"
+        self.feature = feature
+        self.entries: dict[str, Entry] = {}
+        self.tally = Tally()
+        self.sources = sources
         self._path = path
-        self.recipe_hash = digest([self._feature.recipe, list(self._feature.shape), self._feature.dtype])
-        self._samples = _by_subject(raw)
-        self._sources = {
-            subject: digest([[sample_id, self._feature.source_fingerprint(sample_id)] for sample_id in sample_ids])
-            for subject, sample_ids in self._samples.items()
-        }
+        self._recipe_hash = feature.recipe_hash
+        self._damages: dict[str, str] = {}
+        self._changes: dict[str, list[str]] = {}
 
     def shard_path(self, subject: str) -> Path:
         """Return where a subject's shard lies; the id is percent-encoded as Hive-style partitions are."""
         return self._path / f"subject={quote(subject, safe='')}" / "part.parquet"
 
-    def fingerprint(self, entries: dict[str, Entry]) -> str:
+    def fingerprint(self) -> str:
         """Return the sha256 of all tensors by sample id."""
-        return digest({subject: entry.content for subject, entry in entries.items()})
+        return digest({subject: entry.content for subject, entry in self.entries.items()})
 
-    def update(self, tally: Tally, progress: Callable[[str, int, int], None] | None) -> dict[str, Entry]:
-        """Make what is missing, changed or damaged, remove what is stale, write the manifest; return its entries."""
-        recipe_hash, known = self._read_manifest(tally)
-        entries: dict[str, Entry] = {}
-        changes: dict[str, list[str]] = {}
-        for done, subject in enumerate(self._samples, start=1):
-            verdict = self._judge(subject, known.get(subject), recipe_hash)
+    def judge(self, overwrite: bool = False) -> list[str]:
+        """Return the subjects whose shards must be made: missing, changed or damaged, or all with ``overwrite``."""
+        recipe_hash, known = self._read_manifest()
+        stale = []
+        for subject in self.sources:
+            verdict = _Verdict() if overwrite else self._judge(subject, known.get(subject), recipe_hash)
             if verdict.keep:
-                entries[subject] = verdict.keep
-                tally.reused += 1
-            else:
-                entries[subject] = self._make(subject)
-                if verdict.damage:
-                    tally.repaired += 1
-                    tally.warnings.append(f"{self.shard_path(subject)}: {verdict.damage}; made again from the source.")
-                else:
-                    tally.made += 1
+                self.entries[subject] = verdict.keep
+                self.tally.reused += 1
+                continue
+            stale.append(subject)
+            if verdict.damage:
+                self._damages[subject] = verdict.damage
             if verdict.change:
-                changes.setdefault(verdict.change, []).append(subject)
-            if progress:
-                progress(self.title, done, len(self._samples))
-        for change, subjects in changes.items():
-            tally.warnings.append(f"{self.title}: {change}; made again for: {', '.join(subjects)}.")
-        self._remove_stale(tally)
-        self._write_manifest(entries)
-        return entries
+                self._changes.setdefault(verdict.change, []).append(subject)
+        return stale
+
+    def take(self, subject: str, made: MadeShard) -> None:
+        """Write a shard that was made; StoreError where that fails, and then nothing of it is left."""
+        path = self.shard_path(subject)
+        with storing(path):
+            write_atomic(path, made.content)
+        self.entries[subject] = made.entry
+        if subject in self._damages:
+            self.tally.repaired += 1
+            self.tally.warnings.append(f"{path}: {self._damages[subject]}; made again from the source.")
+        else:
+            self.tally.made += 1
+
+    def finish(self) -> None:
+        """Remove the shards of subjects that are no more and write the manifest; all subjects' shards must be there."""
+        self.entries = {subject: self.entries[subject] for subject in self.sources}
+        for change, subjects in self._changes.items():
+            self.tally.warnings.append(f"{self.title}: {change}; made again for: {', '.join(subjects)}.")
+        self._remove_stale()
+        self._write_manifest()
+
+    def remarks(self) -> Remarks:
+        """Return the remarks of all shards as one."""
+        result = Remarks()
+        for entry in self.entries.values():
+            result.skipped.update(entry.remarks.skipped)
+            result.notes.update(entry.remarks.notes)
+            result.faces.update(entry.remarks.faces)
+        return result
 
     def _judge(self, subject: str, entry: Entry | None, recipe_hash: str | None) -> _Verdict:
         path = self.shard_path(subject)
@@ -116,9 +131,9 @@ class FeatureFolder:
         return self._adopt(subject, content, change)
 
     def _change(self, subject: str, entry: Entry, recipe_hash: str | None) -> str | None:
-        if recipe_hash != self.recipe_hash:
+        if recipe_hash != self._recipe_hash:
             return "the recipe changed"
-        return "the source files changed" if entry.source != self._sources[subject] else None
+        return "the source files changed" if entry.source != self.sources[subject] else None
 
     def _adopt(self, subject: str, content: bytes, change: str | None) -> _Verdict:
         """Judge a shard that the manifest does not vouch for: an interrupted run left it, or it is older than a change.
@@ -129,56 +144,25 @@ class FeatureFolder:
             shard = decode(content, str(self.shard_path(subject)))
         except DataError:
             return _Verdict(damage="is not a readable shard")
-        if (shard.recipe_hash, shard.source) != (self.recipe_hash, self._sources[subject]):
+        if (shard.recipe_hash, shard.source) != (self._recipe_hash, self.sources[subject]):
             return _Verdict(change=change)
         if content_hash(shard.sample_ids, shard.tensors) != shard.content:
             return _Verdict(damage="its tensors do not match the hash in the file")
-        return _Verdict(keep=_entry(shard, content))
+        return _Verdict(keep=entry_of(shard, content))
 
-    def _make(self, subject: str) -> Entry:
-        import numpy as np
-
-        sample_ids = self._samples[subject]
-        tensors = np.stack([self._compute(sample_id) for sample_id in sample_ids])
-        shard = Shard(
-            sample_ids=tuple(sample_ids),
-            tensors=tensors,
-            recipe_hash=self.recipe_hash,
-            source=self._sources[subject],
-            content=content_hash(sample_ids, tensors),
-        )
-        content = encode(shard, self._feature.recipe)
-        path = self.shard_path(subject)
-        with storing(path):
-            write_atomic(path, content)
-        return _entry(shard, content)
-
-    def _compute(self, sample_id: str) -> Any:
-        import numpy as np
-
-        tensor = self._feature.compute(sample_id)
-        if tensor.shape != self._feature.shape or tensor.dtype != np.dtype(self._feature.dtype):
-            raise DataError(
-                f"Feature {self.title} of sample {sample_id} is {tensor.dtype} {tensor.shape}; its adapter promised "
-                f"{self._feature.dtype} {self._feature.shape}. Correct the adapter."
-            )
-        if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
-            raise DataError(
-                f"Feature {self.title} of sample {sample_id} holds NaN or infinite values. Check its source."
-            )
-        return tensor
-
-    def _remove_stale(self, tally: Tally) -> None:
-        expected = {self.shard_path(subject).parent.name for subject in self._samples}
+    def _remove_stale(self) -> None:
+        expected = {self.shard_path(subject).parent.name for subject in self.sources}
         stale = [folder for folder in sorted(self._path.glob("subject=*")) if folder.name not in expected]
         for folder in stale:
             with storing(folder):
                 shutil.rmtree(folder)
         if stale:
             names = ", ".join(folder.name.removeprefix("subject=") for folder in stale)
-            tally.warnings.append(f"{self.title}: removed the shards of subjects no longer in the source: {names}.")
+            self.tally.warnings.append(
+                f"{self.title}: removed the shards of subjects no longer in the source: {names}."
+            )
 
-    def _read_manifest(self, tally: Tally) -> tuple[str | None, dict[str, Entry]]:
+    def _read_manifest(self) -> tuple[str | None, dict[str, Entry]]:
         """Return the recipe hash and the entries of the manifest; (None, {}) where there is none that can be used."""
         path = self._path / "manifest.json"
         if not path.exists():
@@ -187,19 +171,22 @@ class FeatureFolder:
             value = json.loads(path.read_text(encoding="utf-8"))
             if value["format"] != FORMAT:
                 raise ValueError(f"format {value['format']!r}, expected {FORMAT}")
-            return value["recipe_hash"], {subject: Entry(**entry) for subject, entry in value["subjects"].items()}
+            entries = {subject: _entry(subject_value) for subject, subject_value in value["subjects"].items()}
+            return value["recipe_hash"], entries
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            tally.warnings.append(f"{path}: cannot be used ({error!r}); every shard was checked by its own hashes.")
+            self.tally.warnings.append(
+                f"{path}: cannot be used ({error!r}); every shard was checked by its own hashes."
+            )
             return None, {}
 
-    def _write_manifest(self, entries: dict[str, Entry]) -> None:
+    def _write_manifest(self) -> None:
         value = {
             "format": FORMAT,
             "feature": self.title,
-            "recipe": self._feature.recipe,
-            "recipe_hash": self.recipe_hash,
-            "fingerprint": self.fingerprint(entries),
-            "subjects": {subject: dataclasses.asdict(entry) for subject, entry in entries.items()},
+            "recipe": self.feature.recipe,
+            "recipe_hash": self._recipe_hash,
+            "fingerprint": self.fingerprint(),
+            "subjects": {subject: dataclasses.asdict(entry) for subject, entry in self.entries.items()},
         }
         content = (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
         path = self._path / "manifest.json"
@@ -221,13 +208,6 @@ def storing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _entry(shard: Shard, content: bytes) -> Entry:
-    return Entry(hashlib.sha256(content).hexdigest(), shard.content, shard.source, len(shard.sample_ids))
-
-
-def _by_subject(raw: RawDataset) -> dict[str, list[str]]:
-    """Return subject id (without the dataset's name) -> its sample ids, both sorted."""
-    groups: dict[str, list[str]] = {}
-    for subject, sample_id in sorted(zip(raw.samples["subject"], raw.samples["sample_id"], strict=True)):
-        groups.setdefault(subject.partition("/")[2], []).append(sample_id)
-    return groups
+def _entry(value: dict) -> Entry:
+    """Read an entry of a manifest; one without remarks is of a version that had none."""
+    return Entry(**{**value, "remarks": Remarks(**value.get("remarks", {}))})

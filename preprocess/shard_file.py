@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from preprocess.base.errors import DataError
@@ -13,6 +15,18 @@ if TYPE_CHECKING:
     import numpy as np
 
 _PREFIX = "merbench."
+
+
+@dataclass(frozen=True)
+class Remarks:
+    """What a person should know of a shard's clips, by sample id.
+
+    skipped : why a clip has no row. notes : what the steps noted. faces : the way in which the face was found.
+    """
+
+    skipped: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, list[str]] = field(default_factory=dict)
+    faces: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -28,6 +42,7 @@ class Shard:
     recipe_hash: str
     source: str
     content: str
+    remarks: Remarks = Remarks()
 
 
 def content_hash(sample_ids: Sequence[str], tensors: np.ndarray) -> str:
@@ -42,21 +57,18 @@ def content_hash(sample_ids: Sequence[str], tensors: np.ndarray) -> str:
     )
 
 
-def encode(shard: Shard, recipe: dict[str, Any]) -> bytes:
+def encode(shard: Shard, recipe: Mapping[str, Any]) -> bytes:
     """Return the shard as a Parquet file: columns ``sample_id`` and ``tensor`` (a fixed-shape tensor type).
 
-    The recipe, its hash, the source fingerprint and the content hash go into the file's schema metadata.
+    The recipe, its hash, the source fingerprint, the content hash and the remarks go into the file's schema metadata.
     """
-    import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     facts = {"recipe_hash": shard.recipe_hash, "source": shard.source, "content": shard.content}
-    metadata = {f"{_PREFIX}{key}": value for key, value in {**facts, "recipe": canonical_json(recipe)}.items()}
-    columns = {
-        "sample_id": pa.array(shard.sample_ids, pa.string()),
-        "tensor": pa.FixedShapeTensorArray.from_numpy_ndarray(np.ascontiguousarray(shard.tensors)),
-    }
+    texts = {"recipe": canonical_json(recipe), "remarks": canonical_json(dataclasses.asdict(shard.remarks))}
+    metadata = {f"{_PREFIX}{key}": value for key, value in {**facts, **texts}.items()}
+    columns = {"sample_id": pa.array(shard.sample_ids, pa.string()), "tensor": _tensor_column(shard.tensors)}
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table(columns).replace_schema_metadata(metadata), sink, compression="zstd", use_dictionary=False)
     return sink.getvalue().to_pybytes()
@@ -76,6 +88,17 @@ def decode(content: bytes, place: str) -> Shard:
             recipe_hash=metadata[f"{_PREFIX}recipe_hash"],
             source=metadata[f"{_PREFIX}source"],
             content=metadata[f"{_PREFIX}content"],
+            remarks=Remarks(**json.loads(metadata.get(f"{_PREFIX}remarks", "{}"))),
         )
-    except (pa.ArrowException, OSError, KeyError, ValueError, AttributeError) as error:
+    except (pa.ArrowException, OSError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise DataError(f"{place} is not a readable shard ({type(error).__name__}: {error}).") from error
+
+
+def _tensor_column(tensors: np.ndarray) -> Any:
+    import numpy as np
+    import pyarrow as pa
+
+    if len(tensors):
+        return pa.FixedShapeTensorArray.from_numpy_ndarray(np.ascontiguousarray(tensors))
+    kind = pa.fixed_shape_tensor(pa.from_numpy_dtype(tensors.dtype), tensors.shape[1:])
+    return pa.ExtensionArray.from_storage(kind, pa.array([], kind.storage_type))

@@ -7,21 +7,28 @@ holds one subject's tensors; ``<root>/<dataset>/<feature>/manifest.json``, writt
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from preprocess.base.errors import DataError
 from preprocess.base.files import write_atomic
+from preprocess.base.hashing import digest
+from preprocess.clips import Clip
 from preprocess.datasets import RawDataset
-from preprocess.feature_folder import FeatureFolder, Tally, storing
+from preprocess.feature_folder import FeatureFolder, storing
+from preprocess.features import clips_of, feature_of
+from preprocess.making import Broken, Execute, Task, in_this_process
 from preprocess.samples import COLUMNS, plain_rows, samples_fingerprint
-from preprocess.shard_file import decode
+from preprocess.shard_file import Remarks, decode
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+
+Progress = Callable[[int, int], None]
+"""Called as ``progress(clips done, clips to do in all)`` whenever a subject is done."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +37,15 @@ class FeatureInfo:
 
     recipe : how it is made. recipe_hash : sha256 of the recipe, the shape and the dtype.
     fingerprint : sha256 of all tensors by sample id. shape, dtype : of one sample's tensor.
+    remarks : which clips were skipped and why, what the steps noted, how faces were found.
     """
 
-    recipe: dict[str, Any]
+    recipe: Mapping[str, Any]
     recipe_hash: str
     fingerprint: str
     shape: tuple[int, ...]
     dtype: str
+    remarks: Remarks = field(default_factory=Remarks, repr=False)
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,7 @@ class PreparedDataset:
     samples : the samples table, sorted by sample id. fingerprint : sha256 of its content.
     made, reused, repaired : how many shards were written for the first time or after a change, were found whole, and
     were found damaged and made again. warnings : what was changed, damaged or removed, one line each.
+    clips_made : of how many clips anything was made. seconds : what that took, summed over the processes that did it.
     checksums : feature -> shard file -> sha256 of its bytes, which ``load`` holds the files to.
     """
 
@@ -59,79 +69,207 @@ class PreparedDataset:
     repaired: int
     warnings: list[str]
     checksums: dict[str, dict[Path, str]] = field(repr=False)
+    clips_made: int = 0
+    seconds: float = 0.0
 
-    def load(self, feature: str) -> np.ndarray:
-        """Return a feature of all samples: (n, *shape) C-contiguous, row i belonging to row i of ``samples``.
+    @property
+    def skipped(self) -> dict[str, dict[str, str]]:
+        """Feature -> sample id -> why that clip could not be used; the feature's shards have no row for it."""
+        return {name: info.remarks.skipped for name, info in self.features.items()}
 
-        Raises DataError for an unknown feature, and for a shard that is not what ``prepare`` left.
+    def usable(self, features: Sequence[str]) -> np.ndarray:
+        """Return (n,) bool: which samples have all of these features."""
+        import numpy as np
+
+        skipped = {sample_id for name in features for sample_id in self._info(name).remarks.skipped}
+        return np.array([sample_id not in skipped for sample_id in self.samples["sample_id"]], dtype=bool)
+
+    def load(self, feature: str, keep: np.ndarray | None = None) -> np.ndarray:
+        """Return a feature of the samples: (n, *shape) C-contiguous, row i belonging to row i of ``samples``.
+
+        keep : (number of samples,) bool, the rows wanted; None for all.
+        Raises DataError for an unknown feature, for a wanted sample that was skipped, and for a shard that is not what
+        ``prepare`` left.
         """
         import numpy as np
 
-        if feature not in self.features:
-            raise _no_feature(self.name, feature, self.features)
-        info = self.features[feature]
-        rows = {sample_id: row for row, sample_id in enumerate(self.samples["sample_id"])}
+        info = self._info(feature)
+        wanted = self.samples["sample_id"].to_numpy(dtype=object)
+        wanted = wanted if keep is None else wanted[keep]
+        rows = {sample_id: row for row, sample_id in enumerate(wanted)}
+        for sample_id in wanted:
+            if sample_id in info.remarks.skipped:
+                reason = info.remarks.skipped[sample_id]
+                raise DataError(f"Sample {sample_id} has no {feature}: {reason} Leave it out.")
         result = np.empty((len(rows), *info.shape), dtype=info.dtype)
         for path, checksum in self.checksums[feature].items():
             shard = decode(_verified(path, checksum), str(path))
-            result[[rows[sample_id] for sample_id in shard.sample_ids]] = shard.tensors
+            chosen = [index for index, sample_id in enumerate(shard.sample_ids) if sample_id in rows]
+            result[[rows[shard.sample_ids[index]] for index in chosen]] = shard.tensors[chosen]
         return result
+
+    def _info(self, feature: str) -> FeatureInfo:
+        if feature not in self.features:
+            known = ", ".join(sorted(self.features)) or "none"
+            raise DataError(f"Dataset {self.name} has no feature {feature!r} prepared; it has: {known}.")
+        return self.features[feature]
 
 
 def prepare(
     raw: RawDataset,
     root: Path | str,
     features: Sequence[str],
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
+    execute: Execute = in_this_process,
+    overwrite: bool = False,
 ) -> PreparedDataset:
-    """Write the shards of ``features`` that are missing, changed or damaged below ``root``; keep the others.
+    """Bring the shards of one dataset up to date: ``prepare_all`` for that dataset alone."""
+    return prepare_all([raw], root, {raw.name: features}, progress, execute, overwrite)[0]
 
-    progress : called as ``progress("casme2/flow_uvs_28", shards done, shards in all)`` after each shard.
-    A shard is one subject's tensors. It is kept while the recipe and its own source bytes are what they were and its
-    bytes match the manifest's checksum. A run that was interrupted goes on where it stopped.
-    Raises DataError for an unknown feature or bad source data, StoreError where ``root`` cannot be written.
+
+def prepare_all(
+    datasets: Sequence[RawDataset],
+    root: Path | str,
+    features: Mapping[str, Sequence[str]],
+    progress: Progress | None = None,
+    execute: Execute = in_this_process,
+    overwrite: bool = False,
+) -> list[PreparedDataset]:
+    """Write the shards that are missing, changed or damaged below ``root``; keep the others.
+
+    features : dataset name -> the features wanted of it. execute : carries out what is to be made; ready-made features
+    are always taken in this process. overwrite : make every shard again.
+    A shard is one subject's tensors. It is kept while the recipe and its own source files are what they were and its
+    bytes match the manifest's checksum. Clips that cannot be used are left out and told in ``skipped``. A run that was
+    interrupted goes on where it stopped.
+    Raises DataError for an unknown feature, bad source data or a step that has a bug (after everything else was made),
+    StoreError where ``root`` cannot be written.
     """
-    wanted = list(dict.fromkeys(features))
-    for name in wanted:
-        if name not in raw.features:
-            raise _no_feature(raw.name, name, raw.features)
-    if set(raw.samples["dataset"]) != {raw.name}:
-        found = ", ".join(sorted(set(raw.samples["dataset"])))
-        raise DataError(f"Dataset {raw.name}: its samples table is of {found}. Correct the adapter.")
-    home = Path(root) / raw.name
-    fingerprint = samples_fingerprint(raw.samples)
-    _write_samples(home / "samples.parquet", raw, fingerprint)
-    infos: dict[str, FeatureInfo] = {}
-    checksums: dict[str, dict[Path, str]] = {}
-    tally = Tally()
-    for name in wanted:
-        folder = FeatureFolder(raw, name, home / name)
-        entries = folder.update(tally, progress)
-        checksums[name] = {folder.shard_path(subject): entry.sha256 for subject, entry in entries.items()}
-        feature = raw.features[name]
-        infos[name] = FeatureInfo(
-            recipe=feature.recipe,
-            recipe_hash=folder.recipe_hash,
-            fingerprint=folder.fingerprint(entries),
-            shape=feature.shape,
-            dtype=feature.dtype,
+    books = [_Book(raw, Path(root) / raw.name, features[raw.name]) for raw in datasets]
+    for book in books:
+        book.write_samples()
+    tasks = [task for book in books for task in book.judge(overwrite)]
+    by_name = {book.raw.name: book for book in books}
+    broken: list[Broken] = []
+    done, total = 0, sum(len(task.clips) for task in tasks)
+    if progress and total:
+        progress(0, total)
+    for carry_out, portable in ((in_this_process, False), (execute, True)):
+        part = [task for task in tasks if task.portable == portable]
+        for result in carry_out(part) if part else ():
+            book = by_name[result.task.dataset]
+            for made in result.shards:
+                book.folders[made.feature].take(result.task.subject, made)
+            broken += result.broken
+            book.count(result.task, result.seconds)
+            done += len(result.task.clips)
+            if progress:
+                progress(done, total)
+    if broken:
+        raise DataError(_broken_text(broken))
+    return [book.finish() for book in books]
+
+
+class _Book:
+    """One dataset while it is prepared."""
+
+    def __init__(self, raw: RawDataset, home: Path, features: Sequence[str]) -> None:
+        if set(raw.samples["dataset"]) != {raw.name}:
+            found = ", ".join(sorted(set(raw.samples["dataset"])))
+            raise DataError(f"Dataset {raw.name}: its samples table is of {found}. Correct the adapter.")
+        self.raw = raw
+        self.folders: dict[str, FeatureFolder] = {}
+        self._home = home
+        self._clips = _by_subject(raw)
+        self._fingerprint = samples_fingerprint(raw.samples)
+        self._made: set[str] = set()
+        self._seconds = 0.0
+        sources: dict[Callable[[Clip], str], dict[str, str]] = {}
+        for name in dict.fromkeys(features):
+            feature = feature_of(raw, name)
+            if feature.source not in sources:
+                # One pass over the files, however many features are made from them.
+                sources[feature.source] = _sources(self._clips, feature.source)
+            self.folders[name] = FeatureFolder(raw.name, feature, sources[feature.source], home / name)
+
+    def write_samples(self) -> None:
+        _write_samples(self._home / "samples.parquet", self.raw, self._fingerprint)
+
+    def judge(self, overwrite: bool) -> list[Task]:
+        """Return what is to be made: a task a subject, ready-made features apart from recipes."""
+        stale = {name: set(folder.judge(overwrite)) for name, folder in self.folders.items()}
+        tasks = []
+        for subject, clips in self._clips.items():
+            for portable in (False, True):
+                chosen = tuple(
+                    (folder.feature, folder.sources[subject])
+                    for name, folder in self.folders.items()
+                    if folder.feature.portable == portable and subject in stale[name]
+                )
+                if chosen:
+                    tasks.append(Task(self.raw.name, subject, tuple(clips), chosen))
+        return tasks
+
+    def count(self, task: Task, seconds: float) -> None:
+        self._made.update(clip.sample_id for clip in task.clips)
+        self._seconds += seconds
+
+    def finish(self) -> PreparedDataset:
+        for folder in self.folders.values():
+            folder.finish()
+        tallies = [folder.tally for folder in self.folders.values()]
+        return PreparedDataset(
+            name=self.raw.name,
+            synthetic=self.raw.synthetic,
+            samples=self.raw.samples,
+            fingerprint=self._fingerprint,
+            features={name: _info(folder) for name, folder in self.folders.items()},
+            made=sum(tally.made for tally in tallies),
+            reused=sum(tally.reused for tally in tallies),
+            repaired=sum(tally.repaired for tally in tallies),
+            warnings=[warning for tally in tallies for warning in tally.warnings],
+            checksums={
+                name: {folder.shard_path(subject): entry.sha256 for subject, entry in folder.entries.items()}
+                for name, folder in self.folders.items()
+            },
+            clips_made=len(self._made),
+            seconds=self._seconds,
         )
-    return PreparedDataset(
-        name=raw.name,
-        synthetic=raw.synthetic,
-        samples=raw.samples,
-        fingerprint=fingerprint,
-        features=infos,
-        made=tally.made,
-        reused=tally.reused,
-        repaired=tally.repaired,
-        warnings=tally.warnings,
-        checksums=checksums,
+
+
+def _info(folder: FeatureFolder) -> FeatureInfo:
+    feature = folder.feature
+    return FeatureInfo(
+        recipe=feature.recipe,
+        recipe_hash=feature.recipe_hash,
+        fingerprint=folder.fingerprint(),
+        shape=feature.shape,
+        dtype=feature.dtype,
+        remarks=folder.remarks(),
     )
 
 
-def _no_feature(dataset: str, feature: str, known: dict[str, Any]) -> DataError:
-    return DataError(f"Dataset {dataset} has no feature {feature!r}; it has: {', '.join(sorted(known)) or 'none'}.")
+def _by_subject(raw: RawDataset) -> dict[str, list[Clip]]:
+    """Return subject id (without the dataset's name) -> its clips, both sorted."""
+    clips = clips_of(raw)
+    groups: dict[str, list[Clip]] = {}
+    for subject, sample_id in sorted(zip(raw.samples["subject"], raw.samples["sample_id"], strict=True)):
+        groups.setdefault(subject.partition("/")[2], []).append(clips[sample_id])
+    return groups
+
+
+def _sources(clips: Mapping[str, Sequence[Clip]], source: Callable[[Clip], str]) -> dict[str, str]:
+    return {subject: digest([[clip.sample_id, source(clip)] for clip in ones]) for subject, ones in clips.items()}
+
+
+def _broken_text(broken: Sequence[Broken]) -> str:
+    first = broken[0]
+    more = f" ({len(broken) - 1} more like it)" if len(broken) > 1 else ""
+    text = (
+        f"{first.place}: {first.error}{more}. This is a bug of the step or of what it calls, not of the clip, so no "
+        "clip was left out for it. What could be made is kept; mend the step, or name other features, and run again."
+    )
+    return f"{text}\n{first.traceback}".rstrip()
 
 
 def _verified(path: Path, checksum: str) -> bytes:

@@ -223,7 +223,7 @@ def test_load_refuses_a_shard_that_changed_after_it_was_prepared(tree: FlowTree,
         prepared.load(FEATURE)
 
 
-class Interrupted(Exception):
+class Interrupted(BaseException):
     """Stands for whatever may end a run."""
 
 
@@ -285,10 +285,15 @@ def test_fingerprints_do_not_depend_on_reading_order(tree: FlowTree, root: Path)
     np.testing.assert_array_equal(first.load(FEATURE), second.load(FEATURE)[::-1])
 
 
-def test_progress_counts_the_shards(tree: FlowTree, root: Path) -> None:
-    seen: list[tuple[str, int, int]] = []
+def test_progress_counts_the_clips_to_make(tree: FlowTree, root: Path) -> None:
+    seen: list[tuple[int, int]] = []
     prepare(casme2(tree), root, [FEATURE], progress=lambda *step: seen.append(step))
-    assert seen == [("casme2/flow_uvs_28", 1, 2), ("casme2/flow_uvs_28", 2, 2)]
+    assert seen == [(0, 3), (2, 3), (3, 3)]
+    tree.put("sub02", 0, "EP30_01")
+    prepare(casme2(tree), root, [FEATURE], progress=lambda *step: seen.append(step))
+    assert seen[3:] == [(0, 2), (2, 2)]
+    prepare(casme2(tree), root, [FEATURE], progress=lambda *step: seen.append(step))
+    assert len(seen) == 5
 
 
 def test_unknown_feature(tree: FlowTree, root: Path) -> None:
@@ -296,7 +301,7 @@ def test_unknown_feature(tree: FlowTree, root: Path) -> None:
         prepare(casme2(tree), root, ["apex_224"])
     assert not root.exists()
     prepared = prepare(casme2(tree), root, [])
-    with pytest.raises(DataError, match="has no feature 'flow_uvs_28'; it has: none"):
+    with pytest.raises(DataError, match="has no feature 'flow_uvs_28' prepared; it has: none"):
         prepared.load(FEATURE)
 
 

@@ -1,0 +1,148 @@
+"""Making shards on Ray Data: one task a subject, streamed over the CPUs of the cluster, the largest first."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import socket
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.ray_session import RaySession
+from preprocess.base.errors import DataError, MerError
+from preprocess.making import Broken, Execute, MadeShard, Result, Task, make
+
+RETRIES = 3
+"""How often a subject is given out again after its worker or node died; bugs in a step are never retried."""
+
+WORTH_RAY = 20.0
+"""Seconds of work in one process above which Ray is used: starting it and its workers takes about ten."""
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A worker's answer: what it made, without the task, which the driver has."""
+
+    shards: tuple[MadeShard, ...]
+    broken: tuple[Broken, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Unseen:
+    """A worker's answer where it does not see a clip's frames."""
+
+    path: Path
+    node: str
+
+
+def here_or_on_ray(session: RaySession, workers: int | None = None, worth_ray: float = WORTH_RAY) -> Execute:
+    """Return what carries out tasks in this process while little is left to do, and on Ray where there is more.
+
+    workers : the most tasks at a time on Ray, None for as many as it has CPUs. worth_ray : seconds of work in one
+    process from which Ray is used. The smallest subjects are made here first, and how long they take tells how much is
+    left. The shards are the same bytes either way.
+    """
+
+    def execute(tasks: Sequence[Task]) -> Iterator[Result]:
+        waiting = sorted(tasks, key=lambda task: task.size, reverse=True)
+        pace: float | None = None
+        for number in range(len(waiting)):
+            left = sum(task.size for task in waiting)
+            if pace is not None and pace * left > worth_ray and session.spreads():
+                yield from make_on_ray(waiting, workers)
+                return
+            task = waiting.pop()
+            result = make(task)
+            yield result
+            # The first one also pays for loading the models, which says little of the others unless it took long.
+            if number or result.seconds > worth_ray / 4:
+                pace = result.seconds / task.size
+
+    return execute
+
+
+def make_on_ray(tasks: Sequence[Task], workers: int | None = None) -> Iterator[Result]:
+    """Carry out tasks on the connected Ray; results come as they are done, and the driver holds no more than it must.
+
+    workers : the most tasks at a time. A subject whose worker died too often comes back as broken.
+    Raises DataError where a node does not see the raw data, and what ``make`` raises.
+    """
+    import ray.data
+    from ray.util.annotations import RayDeprecationWarning
+
+    _be_quiet()
+    ordered = sorted(tasks, key=lambda task: task.size, reverse=True)
+    items = [{"number": number, "task": pickle.dumps(task)} for number, task in enumerate(ordered)]
+    strategy = ray.data.TaskPoolStrategy(size=workers)
+    with warnings.catch_warnings():
+        # Without max_retries, a subject that kills its worker would be given out for ever; nothing else sets it yet.
+        warnings.simplefilter("ignore", RayDeprecationWarning)
+        dataset = ray.data.from_items(items, override_num_blocks=len(items)).map(
+            _make, compute=strategy, num_cpus=1, max_retries=RETRIES
+        )
+    missing = set(range(len(ordered)))
+    for row in dataset.iter_rows():
+        missing.discard(row["number"])
+        yield _result(ordered[row["number"]], pickle.loads(row["answer"]))
+    for number in sorted(missing):
+        task = ordered[number]
+        error = f"its worker ended {RETRIES + 1} times without an answer (out of memory, or a crash in a library)"
+        yield Result(task, (), (Broken(f"{task.dataset}/{task.subject}", error),), 0.0)
+
+
+def _result(task: Task, answer: Any) -> Result:
+    """Turn a worker's answer into a result; raise the error that it is."""
+    if isinstance(answer, MerError):
+        raise answer
+    if isinstance(answer, _Unseen):
+        if not answer.path.exists():
+            # It has gone since it was judged, here too: the clip is skipped as any other whose frames are missing.
+            return make(task)
+        raise DataError(
+            f"Node {answer.node} does not see {answer.path}. The raw data must lie at the same path on every node: put "
+            "it on storage that all nodes share (NFS, a mounted bucket), or run without --address where it lies."
+        )
+    return Result(task, answer.shards, answer.broken, answer.seconds)
+
+
+def _make(row: dict[str, Any]) -> dict[str, Any]:
+    """Carry out one task in a worker. Errors are answers: Ray Data takes an exception for a lost block."""
+    task: Task = pickle.loads(row["task"])
+    answer: Any = _first_unseen(task)
+    if answer is None:
+        try:
+            result = make(task)
+            answer = _Made(result.shards, result.broken, result.seconds)
+        except MerError as error:
+            answer = error
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}"
+            broken = Broken(f"{task.dataset}/{task.subject}", text, traceback.format_exc())
+            answer = _Made((), (broken,), 0.0)
+    return {"number": row["number"], "answer": pickle.dumps(answer)}
+
+
+def _first_unseen(task: Task) -> _Unseen | None:
+    for clip in task.clips:
+        path = clip.video or next(iter(clip.files.values()), None)
+        if path is not None and not os.path.exists(path):
+            return _Unseen(path, socket.gethostname())
+    return None
+
+
+def _be_quiet() -> None:
+    """Keep Ray Data's bars and logs off the console: progress is told in clips."""
+    from ray.data import DataContext
+
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    # A subject that is lost must not end the others' work; it is told when they are done.
+    context.max_errored_blocks = -1
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
