@@ -58,6 +58,13 @@ def transform_points(points: np.ndarray, transform: np.ndarray) -> np.ndarray:
     return (np.asarray(points, dtype=np.float64) @ transform[:, :2].T + transform[:, 2]).astype(np.float32)
 
 
+def landmark_box(points: np.ndarray) -> tuple[int, int, int, int]:
+    """Return a square like a detector's (left, top, right, bottom) around 68 landmarks, from the brows to the chin."""
+    top, bottom = points[17:27, 1].min(), points[8, 1]
+    middle, half = points[17:27, 0].mean(), (bottom - top) / 2
+    return round(float(middle - half)), round(float(top)), round(float(middle + half)), round(float(bottom))
+
+
 def warp(picture: np.ndarray, transform: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Return a picture, (H, W) or (H, W, 3) uint8, drawn through a (2, 3) transform, with ``size`` (width, height).
 

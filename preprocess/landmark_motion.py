@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from preprocess.alignment import face_transform, transform_points, warp
+from preprocess.alignment import face_transform, landmark_box, transform_points, warp
 from preprocess.frames import FrameReader
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def aligned_landmarks(work: Work, present: list[int]) -> np.ndarray:
     """Return the 51 inner landmarks of every frame, (T, 51, 2) float64, each face aligned by its own eyes and nose."""
     face = work.face or work.finder.find(work.clip)
     transform = face_transform(face.landmarks, (SIZE, SIZE))
-    box = _box(transform_points(face.landmarks, transform))
+    box = landmark_box(transform_points(face.landmarks, transform))
     result = []
     with FrameReader(work.clip) as reader:
         for number in present:
@@ -47,10 +47,3 @@ def aligned_landmarks(work: Work, present: list[int]) -> np.ndarray:
             points = work.finder.landmarks(warp(picture, transform, (SIZE, SIZE)), box)
             result.append(transform_points(points, face_transform(points, (SIZE, SIZE)))[17:])
     return np.asarray(result, dtype=np.float64)
-
-
-def _box(points: np.ndarray) -> tuple[int, int, int, int]:
-    """Return a square like a detector's around 68 landmarks: as wide as from the brows to the chin."""
-    top, bottom = points[17:27, 1].min(), points[8, 1]
-    middle, half = points[17:27, 0].mean(), (bottom - top) / 2
-    return round(float(middle - half)), round(float(top)), round(float(middle + half)), round(float(bottom))

@@ -100,8 +100,7 @@ def _dis() -> FlowMethod:
 
 def _from_solver(solver: Any) -> FlowMethod:
     def measure(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        # A solver may keep its last result as the start of the next: the order of pairs must not count.
-        solver.collectGarbage()
+        # No flow is handed in: each pair starts from rest, so that the order of pairs does not count.
         return solver.calc(np.ascontiguousarray(first), np.ascontiguousarray(second), None)
 
     return measure

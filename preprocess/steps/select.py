@@ -39,11 +39,11 @@ class Mode:
 def select(work: Work, *, frames: str = "onset_apex", count: int | None = None, spot: str = "roi_difference") -> Work:
     """Choose the frames that the feature is made of.
 
-    frames : "onset_apex", "onset_apex_offset"; "clip" (onset to offset), "onset_to_apex"; "uniform" (``count`` frames,
-    onset to offset, equally spaced), "uniform_to_apex" (onset to apex); "around_apex" (``count`` consecutive frames,
-    the apex in their middle); "landmark_motion" (``count`` frames between which the landmarks move equally far);
-    "unified_11" (nine from onset towards the apex in tenths of the way, the apex, the one after); "binary_9" (onset,
-    3, apex, 3, offset, equally spaced). A clip shorter than ``count`` repeats frames.
+    frames : "apex", "onset_apex", "onset_apex_offset"; "clip" (onset to offset), "onset_to_apex"; "uniform"
+    (``count`` frames, onset to offset, equally spaced), "uniform_to_apex" (onset to apex); "around_apex" (``count``
+    consecutive frames, the apex in their middle); "landmark_motion" (``count`` frames between which the landmarks
+    move equally far); "unified_11" (nine from onset towards the apex in tenths of the way, the apex, the one after);
+    "binary_9" (onset, 3, apex, 3, offset, equally spaced). A clip shorter than ``count`` repeats frames.
     spot : how the apex is found where nobody annotated it: "roi_difference" (where the brow and mouth regions differ
     most from onset and offset) or "midpoint". A frame that is not there is replaced by the nearest, and noted where it
     was a key frame. Sets numbers and key.
@@ -108,6 +108,7 @@ def _unified(span: Span) -> list[int]:
 
 
 MODES: dict[str, Mode] = {
+    "apex": Mode(lambda work, span, count: [span.apex]),
     "onset_apex": Mode(lambda work, span, count: [span.onset, span.apex]),
     "onset_apex_offset": Mode(lambda work, span, count: [span.onset, span.apex, span.offset]),
     "clip": Mode(lambda work, span, count: span.present, apex=False),

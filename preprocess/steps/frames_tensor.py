@@ -1,0 +1,58 @@
+"""The step ``frames_tensor``: the frames themselves as the result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from preprocess.steps import Work, register_step
+from preprocess.steps.flow_tensor import LAYOUTS, arranged
+from preprocess.steps.options import needed, one_of, size_option
+
+NORMALISE = ("8bit", "unit", "standard")
+
+
+@register_step("frames_tensor", version=1)
+def frames_tensor(
+    work: Work,
+    *,
+    size: int | Sequence[int] | None = None,
+    normalise: str = "8bit",
+    layout: str = "tchw",
+) -> Work:
+    """Make the result from frames: resize and normalise.
+
+    size : a number, or [width, height]; null keeps that of the frames. normalise : "8bit" uint8 0..255; "unit"
+    float32 0..1; "standard" float32 of mean 0 and deviation 1 over the sample (per magnification level).
+    layout : "tchw" (T, C, H, W) or "cthw" (C, T, H, W); a single frame gives (C, H, W). Several magnification levels
+    stand before these. Sets tensor.
+    """
+    one_of("frames_tensor", "normalise", normalise, NORMALISE)
+    one_of("frames_tensor", "layout", layout, LAYOUTS)
+    frames = needed(work, "frames_tensor", "frames", "load")
+    if size is not None:
+        frames = resized(frames, size_option("frames_tensor", size))
+    tensor = np.moveaxis(frames, -1, 2)
+    if normalise == "8bit":
+        tensor = np.clip(np.rint(tensor), 0, 255).astype(np.uint8)
+    else:
+        tensor = tensor.astype(np.float32) / 255
+    if normalise == "standard":
+        axes = (1, 2, 3, 4)
+        deviation = tensor.std(axis=axes, keepdims=True)
+        tensor = (tensor - tensor.mean(axis=axes, keepdims=True)) / np.maximum(deviation, 1e-6)
+    return replace(work, tensor=arranged(tensor, layout))
+
+
+def resized(frames: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return (L, T, H, W, C) frames with (width, height) ``size``; shrinking averages the pixels that fall together."""
+    import cv2
+
+    height, width = frames.shape[2:4]
+    if size == (width, height):
+        return frames
+    way = cv2.INTER_AREA if size[0] <= width and size[1] <= height else cv2.INTER_LINEAR
+    shape = (*frames.shape[:2], size[1], size[0], frames.shape[4])
+    return np.stack([[cv2.resize(one, size, interpolation=way) for one in level] for level in frames]).reshape(shape)

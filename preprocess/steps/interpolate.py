@@ -1,0 +1,139 @@
+"""The step ``interpolate``: a clip of any length brought to a fixed number of frames."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from preprocess.steps import Work, register_step
+from preprocess.steps._weights import load_pair_network
+from preprocess.steps.flow import grey_frames
+from preprocess.steps.options import needed, one_of, positive
+
+# Frames (T, H, W, C) and positions between 0 and T - 1 -> frames at these positions, float32 of 0..255.
+Interpolator = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+@register_step("interpolate", version=1)
+def interpolate(work: Work, *, count: int, method: str = "tim", weights: str | None = None) -> Work:
+    """Interpolate the loaded frames to ``count`` frames at equal steps of time from the first to the last.
+
+    method : "tim", the temporal interpolation model of Zhou, Zhao and Pietikaeinen (2011); "flow", frames warped along
+    optical flow (DIS) in both directions and blended; "weights", a network in the TorchScript file ``weights``, called
+    with two frames and the time between them (0..1). Times are the frames' own numbers, so that a missing frame does
+    not shift its neighbours. Sets frames (L, count, H, W, C) float32, landmarks where there are some (linearly), and
+    numbers and key, both to the nearest frame.
+    """
+    one_of("interpolate", "method", method, ("tim", "flow", "weights"))
+    frames = needed(work, "interpolate", "frames", "load")
+    places = _positions(work.numbers, positive("interpolate", "count", count))
+    if method == "weights":
+        network = load_pair_network(weights, "interpolate", "a time")
+        levels = [_between(level, places, network) for level in frames]
+    else:
+        run: Interpolator = temporal_interpolation if method == "tim" else flow_interpolation
+        levels = [run(level, places) for level in frames]
+    nearest = np.rint(places).astype(int)
+    key = tuple((role, int(np.abs(places - index).argmin())) for role, index in work.key)
+    points = work.landmarks
+    if points is not None:
+        points = _between(points[..., None], places, lambda a, b, time: (1 - time) * a + time * b)[..., 0]
+    return replace(
+        work,
+        frames=np.stack(levels),
+        numbers=tuple(work.numbers[index] for index in nearest),
+        key=key,
+        landmarks=points,
+    )
+
+
+def temporal_interpolation(frames: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return frames at fractional positions by the temporal interpolation model, float32 of 0..255.
+
+    The model embeds a clip as a path graph and runs smooth curves through the eigenvectors of its Laplacian, to which
+    the frames are tied by least squares. Those eigenvectors are the cosines cos(pi k (t + 1/2) / T), and they span
+    everything that T frames can do: the model is the cosine interpolation of each pixel, exact at whole positions.
+    """
+    length = len(frames)
+    waves = np.arange(length)
+    basis = np.cos(np.pi * waves * (waves[:, None] + 0.5) / length)
+    wanted = np.cos(np.pi * waves * (places[:, None] + 0.5) / length)
+    # The cosines are orthogonal: their squares sum to T for the constant and to T / 2 for the others.
+    power = np.where(waves == 0, 1.0, 2.0) / length
+    # einsum rather than @: a matrix product's last bit may depend on the number of threads.
+    mixing = np.einsum("pk,k,tk->pt", wanted, power, basis)
+    mixed = np.einsum("pt,tx->px", mixing, frames.reshape(length, -1).astype(np.float64))
+    return np.clip(mixed, 0, 255).astype(np.float32).reshape(len(places), *frames.shape[1:])
+
+
+def flow_interpolation(frames: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return frames at fractional positions, drawn from both neighbours along the flow between them, float32.
+
+    The flows from the time in between to both neighbours are blended from the two flows between the neighbours (Jiang
+    et al. 2018, equation 4).
+    """
+    import cv2
+
+    solver = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)  # type: ignore[attr-defined]
+    grey = grey_frames(frames[None])[0]
+    flows: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    result = []
+    for place in places:
+        index, time = _split(place)
+        if time == 0:
+            result.append(frames[index].astype(np.float32))
+            continue
+        if index not in flows:
+            first, second = grey[index], grey[index + 1]
+            flows[index] = solver.calc(first, second, None), solver.calc(second, first, None)
+        there, back = flows[index]
+        to_first = -(1 - time) * time * there + time**2 * back
+        to_second = (1 - time) ** 2 * there - time * (1 - time) * back
+        pair = (1 - time) * _drawn(frames[index], to_first) + time * _drawn(frames[index + 1], to_second)
+        result.append(np.clip(pair, 0, 255).astype(np.float32))
+    return np.stack(result)
+
+
+def _between(frames: np.ndarray, places: np.ndarray, blend: Callable[..., np.ndarray]) -> np.ndarray:
+    """Return ``blend(frame before, frame after, time between)`` at each position; whole positions give the frame."""
+    result = []
+    for place in places:
+        index, time = _split(place)
+        frame = frames[index] if time == 0 else blend(frames[index], frames[index + 1], time)
+        result.append(frame.astype(np.float32))
+    return np.stack(result)
+
+
+def _positions(numbers: tuple[int, ...], count: int) -> np.ndarray:
+    """Return ``count`` positions between 0 and T - 1 at equal steps of time."""
+    length = len(numbers)
+    if count == 1:
+        return np.zeros(1)
+    if any(later <= earlier for earlier, later in itertools.pairwise(numbers)):
+        # Repeated frames have no times of their own.
+        return np.linspace(0, length - 1, count)
+    if count == length and numbers[-1] - numbers[0] == length - 1:
+        return np.arange(length, dtype=np.float64)
+    return np.interp(np.linspace(numbers[0], numbers[-1], count), numbers, np.arange(length))
+
+
+def _split(place: float) -> tuple[int, float]:
+    """Return the frame before a position and the way to the next one, 0 where the position is (nearly) whole."""
+    whole = round(float(place))
+    if abs(place - whole) < 1e-9:
+        return whole, 0.0
+    return int(place), float(place - int(place))
+
+
+def _drawn(frame: np.ndarray, flow: np.ndarray) -> np.ndarray:
+    """Return the frame (H, W, C) float32 as seen at each pixel plus its flow."""
+    import cv2
+
+    height, width = frame.shape[:2]
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    map_x, map_y = (x + flow[..., 0]).astype(np.float32), (y + flow[..., 1]).astype(np.float32)
+    drawn = cv2.remap(frame.astype(np.float32), map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return drawn.reshape(frame.shape)

@@ -1,0 +1,32 @@
+"""The step ``landmarks``: the 68 points in the coordinates of the loaded frames."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from preprocess.alignment import landmark_box, transform_points
+from preprocess.steps import Work, register_step
+from preprocess.steps.flow import grey_frames
+from preprocess.steps.options import needed, one_of
+
+
+@register_step("landmarks", version=1)
+def landmarks(work: Work, *, per: str = "clip") -> Work:
+    """Give the loaded frames their 68 landmarks.
+
+    per : "clip" draws the points of the face that was found through the transform, the same for all frames; "frame"
+    fits them to each frame (of the first magnification level), which follows the motion and trembles by about half a
+    pixel. Sets landmarks (T, 68, 2) float32.
+    """
+    one_of("landmarks", "per", per, ("clip", "frame"))
+    frames = needed(work, "landmarks", "frames", "load")
+    face = work.face or work.finder.find(work.clip)
+    points = face.landmarks if work.transform is None else transform_points(face.landmarks, work.transform)
+    if per == "clip":
+        result = np.repeat(points[None].astype(np.float32), frames.shape[1], axis=0)
+    else:
+        box = landmark_box(points)
+        result = np.stack([work.finder.landmarks(picture, box) for picture in grey_frames(frames[:1])[0]])
+    return replace(work, face=face, landmarks=result)

@@ -1,0 +1,54 @@
+"""The step ``magnify``: small motions made larger, at several factors in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from preprocess.base.errors import UsageError
+from preprocess.eulerian import magnify_eulerian
+from preprocess.phase_pyramid import magnify_phase
+from preprocess.steps import Work, register_step
+from preprocess.steps._weights import load_pair_network
+from preprocess.steps.options import needed, one_of
+from preprocess.temporal_filter import FILTERS, band, changes
+
+
+@register_step("magnify", version=1)
+def magnify(
+    work: Work,
+    *,
+    method: str = "eulerian",
+    factors: Sequence[float] = (2.0,),
+    low: float | None = None,
+    high: float | None = None,
+    filter: str = "butterworth",
+    weights: str | None = None,
+) -> Work:
+    """Magnify the motion against the first loaded frame: a factor of 2 makes it twice as far, 1 leaves it.
+
+    method : "eulerian" (Wu et al. 2012: temporal change of a Laplacian pyramid), "phase" (Wadhwa et al. 2013: phases
+    of a complex steerable pyramid; larger motions and less noise, ten times slower) or "weights" (a network in the
+    TorchScript file ``weights``, called with the first frame, a frame and the factor; no temporal filter).
+    factors : one magnification level L each. low, high : the temporal band in Hz, null for no bound; filter :
+    "butterworth" or "ideal". A band only makes sense on loaded frames that follow each other in time.
+    Sets frames (L, T, H, W, C) float32 of 0..255.
+    """
+    one_of("magnify", "method", method, ("eulerian", "phase", "weights"))
+    one_of("magnify", "filter", filter, FILTERS)
+    if not factors or any(factor <= 0 for factor in factors):
+        raise UsageError(f"Step magnify: factors is {list(factors)}; expected numbers above 0.")
+    frames = needed(work, "magnify", "frames", "load")
+    if len(frames) != 1:
+        raise UsageError("Step magnify: the frames are magnified already; give all factors to one step.")
+    clip = frames[0].astype(np.float32)
+    if method == "weights":
+        network = load_pair_network(weights, "magnify", "a factor")
+        levels = [np.stack([network(clip[0], frame, float(factor)) for frame in clip]) for factor in factors]
+    else:
+        bounds = band(work.clip, low, high)
+        run = magnify_eulerian if method == "eulerian" else magnify_phase
+        levels = run(clip, factors, lambda signal: changes(signal, filter, *bounds))
+    return replace(work, frames=np.clip(np.stack(levels), 0, 255).astype(np.float32))
