@@ -19,13 +19,14 @@ LARGEST = {"codes": 32 * 2 + 1, "responses": 32 * 23 + 22}
 
 @register_step("ldn", version=1)
 def ldn(work: Work) -> Work:
-    """Replace grey frames by their maps of local directional numbers, uint8 in 0..63.
+    """Replace T grey frames by their maps of local directional numbers, uint8 in 0..63; the result is (T, H, W).
 
     The code of a pixel is 8 * (direction of the strongest) + (direction of the weakest) of its eight Kirsch responses,
     directions 0..7 anticlockwise from the east, the first of equal ones. Ramirez Rivera, Castillo, Chae: Local
     Directional Number Pattern for Face Analysis, IEEE TIP 2013.
     """
-    return replace(work, frames=_codes(kirsch(grey_clip(work, "ldn")))[None, ..., None])
+    maps = _codes(kirsch(grey_clip(work, "ldn")))
+    return replace(work, frames=maps[None, ..., None], tensor=maps)
 
 
 @register_step("stldn", version=1)
@@ -39,7 +40,7 @@ def stldn(work: Work, *, over: str = "codes", divisor: float | None = None) -> W
     divisor : None leaves whole numbers (uint8 for codes, float32 for responses); a number divides by it (float32).
         65 and 758 scale the two kinds to 0..1; the public code divides codes by 986, so that they end at 0.066.
 
-    Numbers, landmarks and key frames become those of the middle frames. Raises ClipError for fewer than three frames.
+    Numbers, landmarks and key frames become those of the middle frames; the result is (T - 2, H, W). Raises ClipError for fewer than three frames.
     """
     one_of("stldn", "over", over, LARGEST)
     frames = grey_clip(work, "stldn")
@@ -53,7 +54,7 @@ def stldn(work: Work, *, over: str = "codes", divisor: float | None = None) -> W
         scaled = (maps / divisor).astype(np.float32)
     else:
         scaled = maps.astype(np.uint8 if over == "codes" else np.float32)
-    return replace(inner_frames(work, 1, len(frames) - 1), frames=scaled[None, ..., None])
+    return replace(inner_frames(work, 1, len(frames) - 1), frames=scaled[None, ..., None], tensor=scaled)
 
 
 def kirsch(frames: np.ndarray) -> np.ndarray:
