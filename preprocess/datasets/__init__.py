@@ -5,12 +5,13 @@ An adapter is one file of this package (or of a plug-in) that ends with ``DATASE
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from preprocess.base.errors import DataError
+from preprocess.base.errors import DataError, UsageError
 from preprocess.base.registry import Registry
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class Adapter:
     layout : the folder layout in one line, shown where nothing was recognised.
     find : gives what of this database lies exactly at a folder (not further below), from names alone; [] for nothing.
     read : reads one thing found; raises DataError, which names file and place, for bad input.
+    variants : the forms in which the database is known, the preferred one first.
     """
 
     name: str
@@ -90,26 +92,49 @@ class Adapter:
     layout: str
     find: Callable[[Path], list[Found]]
     read: Callable[[Found], list[RawDataset]]
+    variants: tuple[str, ...] = ()
 
 
 DATASETS: Registry[Adapter] = Registry("dataset", package="preprocess.datasets")
 
 
+# A database hides this many levels below the folder that a person gives, and among this many folders.
+DEPTH = 6
+FOLDERS = 20_000
+
+
 def detect(path: Path, adapter: str | None = None) -> list[Found]:
-    """Return everything recognised at ``path``, sorted by adapter, root and variant.
+    """Return every database recognised at ``path`` or below it, sorted by adapter, root, variant and sheet.
 
-    adapter : look for this one only.
+    adapter : look for this one only. A database that is found is not searched for others; links are not followed.
+    A sheet without its clips is told only where the database is found nowhere else.
     """
+    from preprocess.datasets._trees import remembered_listings
+
     names = [adapter] if adapter is not None else DATASETS.names()
-    return [found for name in names for found in DATASETS.get(name).find(path)]
+    everything: list[Found] = []
+    with remembered_listings():
+        for folder, descend in _folders(path):
+            here = [found for name in names for found in DATASETS.get(name).find(folder)]
+            whole = {found.adapter for found in here if not found.missing}
+            # Two databases may have folders of one layout; the sheet tells which it is.
+            here = [found for found in here if not whole or found.adapter in whole]
+            everything += here
+            descend(not any(found.variant or not found.missing for found in here))
+    complete = {found.adapter for found in everything if found.variant or not found.missing}
+    kept = [found for found in everything if found.variant or not found.missing or found.adapter not in complete]
+    return sorted(kept, key=lambda found: (found.adapter, str(found.root)))
 
 
-def read_source(path: Path | str, adapter: str | None = None) -> list[RawDataset]:
-    """Read the datasets that lie at ``path``.
+def read_source(path: Path | str, adapter: str | None = None, variant: str | None = None) -> list[RawDataset]:
+    """Read the datasets that lie at ``path`` or below it.
 
-    adapter : the name of the adapter to use; None picks the one that recognises the folder.
-    Raises DataError where the path is not a folder, where nothing or more than one layout is recognised, and for
-    whatever the adapter finds wrong; UsageError for an unknown adapter.
+    adapter : the name of the adapter to use; None reads every database that is recognised.
+    variant : which form to read: a variant ("raw", "cropped"), a version of the sheet ("2014"), or both with a comma.
+        None reads the preferred variant with the newest official sheet, and notes what else lies there.
+    Raises DataError where the path is not a folder, where nothing is recognised, where a folder fits several adapters
+    or a database lies there twice, where half of one is missing, and for whatever the adapter finds wrong; UsageError
+    for an unknown adapter, or a variant that is not there.
     """
     path = Path(path)
     if adapter is not None:
@@ -117,19 +142,100 @@ def read_source(path: Path | str, adapter: str | None = None) -> list[RawDataset
     if not path.is_dir():
         state = "is a file" if path.exists() else "does not exist"
         raise DataError(f"Data path {path} {state}; expected a folder that holds a dataset.")
-    found = _recognise(path, adapter)
-    return DATASETS.get(found.adapter).read(found)
-
-
-def _recognise(path: Path, adapter: str | None) -> Found:
     found = detect(path, adapter)
-    if len(found) > 1:
-        options = " or ".join(f"{one.adapter}={path}" for one in found)
-        raise DataError(f"{path} fits more than one layout. Say which one is meant: {options}.")
     if not found:
-        known = "\n".join(f"  {name}: {DATASETS.get(name).layout}" for name in DATASETS.names(adapter or "*"))
+        raise DataError(_nothing(path, adapter))
+    _one_adapter_a_folder(found)
+    by_adapter: dict[str, list[Found]] = defaultdict(list)
+    for one in _of_variant(found, variant, path):
+        by_adapter[one.adapter].append(one)
+    datasets: dict[str, tuple[RawDataset, Found]] = {}
+    for several in by_adapter.values():
+        chosen, notes = _preferred(several)
+        for dataset in DATASETS.get(chosen.adapter).read(chosen):
+            if dataset.name in datasets:
+                other = datasets[dataset.name][1]
+                raise DataError(
+                    f"Dataset {dataset.name} lies in {path} twice: {other.root} ({other.adapter}) and {chosen.root} "
+                    f"({chosen.adapter}). Say which one is meant: {other.adapter}={other.root} or "
+                    f"{chosen.adapter}={chosen.root}."
+                )
+            datasets[dataset.name] = (replace(dataset, notes=(*notes, *dataset.notes)), chosen)
+    return [dataset for dataset, _ in datasets.values()]
+
+
+def _folders(path: Path) -> Iterator[tuple[Path, Callable[[bool], None]]]:
+    """Yield ``path`` and the folders below it, level by level; the caller says of each whether to look below it."""
+    from preprocess.datasets._trees import listing
+
+    level = [path]
+    seen = 0
+    for _ in range(DEPTH + 1):
+        below: list[Path] = []
+        for folder in level:
+            seen += 1
+            if seen > FOLDERS:
+                raise DataError(
+                    f"{path} holds more than {FOLDERS} folders besides the databases recognised. Give a folder nearer "
+                    "to the data."
+                )
+            answers: list[bool] = []
+            yield folder, answers.append
+            if all(answers):
+                children = (folder / name for name, is_folder in listing(folder) if is_folder)
+                below += [child for child in children if not child.is_symlink()]
+        level = below
+
+
+def _one_adapter_a_folder(found: Sequence[Found]) -> None:
+    at: dict[Path, set[str]] = defaultdict(set)
+    for one in found:
+        if not one.missing:
+            at[one.root].add(one.adapter)
+    for root, names in at.items():
+        if len(names) > 1:
+            options = " or ".join(f"{name}={root}" for name in sorted(names))
+            raise DataError(f"{root} fits more than one layout. Say which one is meant: {options}.")
+
+
+def _of_variant(found: Sequence[Found], variant: str | None, path: Path) -> list[Found]:
+    words = [word.strip() for word in (variant or "").split(",") if word.strip()]
+    fitting = [one for one in found if all(word in (one.variant, one.version) for word in words)]
+    if fitting:
+        return fitting
+    there = "; ".join(sorted({describe(one) for one in found}))
+    raise UsageError(f"Nothing in {path} is of variant {variant!r}. Found: {there}.")
+
+
+def _preferred(found: Sequence[Found]) -> tuple[Found, list[str]]:
+    """Return the form of one database to read, and notes on the others. DataError where none or two can be."""
+    whole = [one for one in found if not one.missing]
+    if not whole:
+        lacking = "\n".join(f"  {one.root}: missing {what}" for one in found for what in one.missing)
+        raise DataError(f"{found[0].adapter} was recognised but cannot be read:\n{lacking}\nComplete the copy.")
+    order = DATASETS.get(whole[0].adapter).variants
+    best = min((order.index(one.variant) for one in whole if one.variant in order), default=0)
+    same = [one for one in whole if not order or one.variant == order[best]]
+    roots = sorted({one.root for one in same})
+    if len(roots) > 1:
         raise DataError(
-            f"No dataset was recognised in {path}. Looked for:\n{known}\n"
-            "Give the folder that holds such a tree, or name the adapter: NAME=PATH."
+            f"{same[0].adapter} lies there twice ({same[0].variant}): {' and '.join(map(str, roots))}. "
+            "Give the folder of the one that is meant."
         )
-    return found[0]
+    chosen = same[0]
+    others = [f"{describe(chosen)} is read; {describe(one)} in {one.root} is not" for one in whole if one is not chosen]
+    return chosen, others
+
+
+def describe(found: Found) -> str:
+    """Return adapter, variant and sheet version of what was found, as ``--data`` takes them: ``casme2:raw,2014``."""
+    words = ",".join(word for word in (found.variant, found.version) if word)
+    return found.adapter + (f":{words}" if words else "")
+
+
+def _nothing(path: Path, adapter: str | None) -> str:
+    known = "\n".join(f"  {name}: {DATASETS.get(name).layout}" for name in DATASETS.names(adapter or "*"))
+    return (
+        f"No dataset was recognised in {path}, down to {DEPTH} levels (links to folders are not followed). "
+        f"Looked for:\n{known}\nGive a folder that holds such a tree, or name the adapter: NAME=PATH."
+    )

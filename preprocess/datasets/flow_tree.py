@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any
 from preprocess.base.errors import DataError
 from preprocess.base.hashing import digest_bytes
 from preprocess.datasets import DATASETS, Adapter, Found, RawDataset, RawFeature
+from preprocess.datasets._trees import listing
 from preprocess.samples import samples_table
 
 if TYPE_CHECKING:
     import numpy as np
 
 NAME = "flow_tree"
-LAYOUT = "<root>/<subject>/u_test/<label 0, 1 or 2>/<subject>_<clip>.png, 28x28 RGB, in PATH or one folder below it"
+LAYOUT = "<root>/<subject>/u_test/<label 0, 1 or 2>/<subject>_<clip>.png, 28x28 RGB"
 FEATURE = "flow_uvs_28"
 EMOTIONS = ("negative", "positive", "surprise")
 SIZE = 28
@@ -58,26 +59,19 @@ class _Clip:
 
 
 def find(path: Path) -> list[Found]:
-    """Recognise a flow-image tree: ``path``, or a folder directly below it, holds subjects' ``u_test`` folders."""
-    return [Found(NAME, path, variant="flow")] if _roots(path) else []
+    """Recognise a flow-image tree: ``path`` holds subjects' ``u_test`` folders."""
+    return [Found(NAME, path, variant="flow")] if _holds_subjects(path) else []
 
 
 def read(found: Found) -> list[RawDataset]:
-    """Read every clip of the tree at ``found.root`` (or one folder below it) into one dataset per database.
+    """Read every clip of the tree at ``found.root`` into one dataset per database.
 
     All images are read and checked here: they are small, and a bad one must be found before anything is written.
-    Raises DataError, which names the file or folder, for: no subjects; two trees side by side; a subject of unclear
-    database or without clips; a label folder that is not 0, 1 or 2; an image in the wrong place, unreadable, or of the
-    wrong size or type; the same clip twice; a link that leads out of the root.
+    Raises DataError, which names the file or folder, for: a subject of unclear database or without clips; a label
+    folder that is not 0, 1 or 2; an image in the wrong place, unreadable, or of the wrong size or type; the same clip
+    twice; a link that leads out of the root.
     """
-    path = found.root
-    roots = _roots(path)
-    if not roots:
-        raise DataError(f"{path} holds no subjects. Expected: {LAYOUT}.")
-    if len(roots) > 1:
-        names = ", ".join(str(root) for root in roots)
-        raise DataError(f"{path} holds more than one flow-image tree: {names}. Give the one that is meant.")
-    clips = list(_clips(roots[0], boundary=path.resolve()))
+    clips = list(_clips(found.root, boundary=found.root.resolve()))
     present = {clip.dataset for clip in clips}
     return [_dataset(name, [clip for clip in clips if clip.dataset == name]) for name in SUBJECTS if name in present]
 
@@ -112,16 +106,8 @@ def _dataset(name: str, clips: list[_Clip]) -> RawDataset:
     return RawDataset(name=name, samples=samples, synthetic=False, features={FEATURE: feature})
 
 
-def _roots(path: Path) -> list[Path]:
-    """Return ``path`` if it holds subjects, else the folders directly below it that do."""
-    if _holds_subjects(path):
-        return [path]
-    return [folder for folder in _folders(path) if _holds_subjects(folder)]
-
-
 def _holds_subjects(root: Path) -> bool:
-    # A neighbour that may not be looked into is no reason to refuse the folder beside it.
-    return os.access(root, os.R_OK | os.X_OK) and any(os.path.isdir(folder / "u_test") for folder in _folders(root))
+    return any(os.path.isdir(root / name / "u_test") for name, is_folder in listing(root) if is_folder)
 
 
 def _entries(folder: Path) -> list[Path]:

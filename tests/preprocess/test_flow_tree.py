@@ -96,7 +96,7 @@ def test_no_subjects(tmp_path: Path) -> None:
 
 def test_two_trees_side_by_side(tree: FlowTree) -> None:
     shutil.copytree(tree.root, tree.root.parent / "another")
-    expect_error(tree.root.parent, "more than one flow-image tree", tree.root.parent / "another")
+    expect_error(tree.root.parent, "flow_tree lies there twice", tree.root.parent / "another")
 
 
 @pytest.mark.parametrize("name", ["disgust", "3", "-1", "01", "1.0"])

@@ -1,0 +1,313 @@
+"""From a declared database on disk to samples, clips and notes: rows of the sheet joined with the clip folders."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from preprocess.base.errors import DataError
+from preprocess.clips import Clip
+from preprocess.datasets import DATASETS, Adapter, Found, RawDataset
+from preprocess.datasets._find import find, located, sheet_of
+from preprocess.datasets._records import clip_key, frame_order, mended, subject_id, to_frame
+from preprocess.datasets._sheets import read_records
+from preprocess.datasets._spec import Count, Database, Record
+from preprocess.datasets._trees import ClipPlace, Frames, find_clips, number_frames, recognised
+from preprocess.samples import samples_table
+
+MARK = "synthetic.json"
+# A rendered database's mark lies in its root, which may be some levels above the tree.
+MARK_LEVELS = 4
+# A note names so many of the rows or folders that it counts.
+NAMED = 20
+
+
+def register(database: Database, origin: str) -> None:
+    """Register the adapter of a declared database; ``origin`` is the adapter file's ``__name__``."""
+    adapter = Adapter(
+        name=database.name,
+        description=database.title,
+        layout=database.layout,
+        find=lambda path: find(database, path),
+        read=lambda found: read(database, found),
+        variants=database.variants,
+    )
+    DATASETS.add(database.name, adapter, origin=origin)
+
+
+def read(database: Database, found: Found) -> list[RawDataset]:
+    """Read a declared database from where it was found: one dataset, or more where records name their own.
+
+    A row or folder that cannot be used is left out, and every kind of it is noted with its number and names.
+    Raises DataError for what makes the database unreadable: a sheet without its columns; no row that has a clip; two
+    folders or two rows of one clip; a link out of the root.
+    """
+    return _Reading(database, found).datasets()
+
+
+class _Notes:
+    """Notes of one kind gathered into one line: how many, and which."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[str, list[str]] = defaultdict(list)
+
+    def add(self, kind: str, what: str) -> None:
+        self._kinds[kind].append(what)
+
+    def lines(self) -> list[str]:
+        return [kind.format(n=len(what)) + ": " + named(what) for kind, what in self._kinds.items()]
+
+
+def named(what: Sequence[str]) -> str:
+    """Return the first names of a long list, and how many more there are."""
+    more = f"; and {len(what) - NAMED} more" if len(what) > NAMED else ""
+    return "; ".join(what[:NAMED]) + more
+
+
+class _Reading:
+    """The state of reading one database: its records, its clip folders by key, and the notes so far."""
+
+    def __init__(self, database: Database, found: Found) -> None:
+        self.database = database
+        self.found = found
+        self.notes = _Notes()
+        self.prefix = "synth_" if _is_synthetic(found.root) else ""
+        self.places: dict[tuple[str, str], ClipPlace] = {}
+        self.frames: dict[Path, Frames] = {}
+        self.used: set[Path] = set()
+
+    def datasets(self) -> list[RawDataset]:
+        self._index(self._clips())
+        records = self._sheet_records() if self.database.sheets else self._folder_records()
+        if not records:
+            raise DataError(f"{self.found.sheet or self.found.root} holds no annotated clip of {self.database.title}.")
+        counts = self._count_notes(records)
+        samples: dict[str, list[tuple[dict[str, Any], Clip]]] = defaultdict(list)
+        seen: dict[str, Record] = {}
+        for record in records:
+            sample = self._sample(record)
+            if sample is not None and not self._repeated(sample[0]["sample_id"], record, seen):
+                samples[sample[0]["dataset"]].append(sample)
+        if not samples:
+            raise DataError(self._nothing_joins(records))
+        for place in self.places.values():
+            if self.database.sheets and place.path not in self.used:
+                self.notes.add("{n} clip folders have no row in the sheet and are left out", self._under(place.path))
+        notes = (*counts, *self.notes.lines())
+        return [self._dataset(name, rows, notes) for name, rows in samples.items()]
+
+    def _dataset(self, name: str, rows: Iterable[tuple[dict[str, Any], Clip]], notes: tuple[str, ...]) -> RawDataset:
+        rows = list(rows)
+        return RawDataset(
+            name=name,
+            samples=samples_table([row for row, _ in rows]),
+            synthetic=bool(self.prefix),
+            clips={clip.sample_id: clip for _, clip in rows},
+            notes=notes,
+        )
+
+    def _clips(self) -> list[ClipPlace]:
+        clips: list[ClipPlace] = []
+        for tree in self.database.trees:
+            if tree.variant == self.found.variant and recognised(tree, self.found.root):
+                more, strays = find_clips(tree, self.found.root)
+                clips += more
+                for stray in strays:
+                    # A stray file harms nobody; a folder with an odd name may be a clip that gets lost.
+                    if not stray.suffix:
+                        self.notes.add(
+                            "{n} folders or files are not named like clips and are left out", self._under(stray)
+                        )
+        return clips
+
+    def _index(self, clips: Iterable[ClipPlace]) -> None:
+        for place in clips:
+            key = (self._subject(place.fields["subject"]), clip_key(place.fields["clip"]))
+            if key in self.places:
+                raise DataError(
+                    f"Two clips of one name: {self.places[key].path} and {place.path}. Remove or rename one of them."
+                )
+            self.places[key] = place
+
+    def _subject(self, text: str) -> str:
+        return subject_id(self.database.subject, text)
+
+    def _sheet_records(self) -> list[Record]:
+        assert self.found.sheet is not None
+        parts = list(dict.fromkeys(sheet.part for sheet in self.database.sheets))
+        records: list[Record] = []
+        for part in parts:
+            sheets = [sheet for sheet in self.database.sheets if sheet.part == part]
+            if part == parts[0]:
+                version, path = self.found.version, self.found.sheet
+            elif not (others := located(self.database, self.found.root, sheets)):
+                self.notes.add("{n} parts of the database have no sheet and are left out", part)
+                continue
+            else:
+                version, path = others[0]
+            for record in read_records(path, sheet_of(sheets, version)):
+                records.append({**({"split": part} if part else {}), **record})
+        self._join_sheets(records)
+        return records
+
+    def _join_sheets(self, records: Sequence[Record]) -> None:
+        """Add the fields of the further sheets that are there; a field that the record has already stays."""
+        for version, path in located(self.database, self.found.root, self.database.joined):
+            more = {self._key(record): record for record in read_records(path, sheet_of(self.database.joined, version))}
+            for record in records:
+                for name, value in more.get(self._key(record), {}).items():
+                    record.setdefault(name, value)
+
+    def _key(self, record: Record) -> tuple[str, str]:
+        return self._subject(record["subject"]), clip_key(record.get("folder") or record["clip"])
+
+    def _folder_records(self) -> list[Record]:
+        records = []
+        for place in self.places.values():
+            fields = dict(place.fields)
+            label = self.database.label
+            record = label(str(place.path), fields) if label else {}
+            if record is None:
+                self.notes.add("{n} clips have no label and are left out", self._under(place.path))
+                continue
+            plain = {name: str(int(value)) if value.isdigit() else value for name, value in fields.items()}
+            fields["clip"] = self.database.clip.format(**{**plain, "clip": fields["clip"]})
+            folder = place.fields["clip"]
+            records.append({"folder": folder, **fields, **record, "origin": self._under(place.path)})
+        return records
+
+    def _count_notes(self, records: Sequence[Record]) -> list[str]:
+        """Hold the annotation, before anything is left out, against the published numbers."""
+        notes = []
+        for name in dict.fromkeys(record.get("dataset", self.database.name) for record in records):
+            own = [record for record in records if record.get("dataset", self.database.name) == name]
+            here = (len(own), len({self._subject(record["subject"]) for record in own}))
+            known = [count for count in self.database.counts if (count.dataset or self.database.name) == name]
+            known = [count for count in known if count.version in ("", self.found.version)]
+            if not self.prefix and known and not any(_fits(count, here) for count in known):
+                published = " or ".join(
+                    f"{count.samples} of {count.subjects or 'any number of'} subjects ({count.source})"
+                    for count in known
+                )
+                notes.append(f"{name}: {here[0]} annotated clips of {here[1]} subjects; published are {published}")
+        return notes
+
+    def _sample(self, record: Record) -> tuple[dict[str, Any], Clip] | None:
+        """Return the sample and the clip of a record, or None with a note where it cannot be used."""
+        database, origin = self.database, record["origin"]
+        subject = self._subject(record["subject"])
+        place = self.places.get(self._key(record))
+        who = f"{subject}/{record['clip']} ({origin})"
+        if place is None:
+            self.notes.add("{n} rows have no clip folder and are left out", who)
+            return None
+        self.used.add(place.path)
+        record, repaired = mended(record, f"{subject}/{record['clip']}", database.repairs, self.found.version)
+        frames = self._frames_of(place)
+        if place.tree.frames and not frames:
+            self.notes.add("{n} clips have no frames and are left out", who)
+            return None
+        try:
+            onset, apex, offset = self._key_frames(record, frames)
+        except ValueError as error:
+            self.notes.add("{n} rows have frame numbers that cannot be and are left out", f"{who}: {error}")
+            return None
+        if frames and not any(onset <= number <= offset for number in frames):  # type: ignore[operator]
+            self.notes.add(
+                "{n} clips have none of the frames that the sheet names and are left out",
+                f"{who}: frames {onset} to {offset}; the folder has {min(frames)} to {max(frames)}",
+            )
+            return None
+        return self._made(record, subject, place, (onset, apex, offset), repaired)
+
+    def _made(
+        self,
+        record: Record,
+        subject: str,
+        place: ClipPlace,
+        key_frames: tuple[int | None, int | None, int | None],
+        repaired: Sequence[str],
+    ) -> tuple[dict[str, Any], Clip]:
+        onset, apex, offset = key_frames
+        dataset = self.prefix + record.get("dataset", self.database.name)
+        people = self.prefix + (self.database.people or self.database.name)
+        # Sheets and copies of them pad numbers as they like; the folder's name is the clip's name.
+        clip = record["clip"] if "folder" in record else place.fields["clip"]
+        sample_id = f"{dataset}/{subject}/{clip}" + (f"@{onset}" if self.database.several else "")
+        fps = float(record["fps"]) if record.get("fps") else self.database.fps
+        row = {
+            "sample_id": sample_id,
+            "dataset": dataset,
+            "subject": f"{people}/{subject}",
+            "clip": clip,
+            "onset": onset,
+            "apex": apex,
+            "offset": offset,
+            "fps": fps,
+            "repaired": "; ".join(repaired) or None,
+            "origin": record["origin"],
+        }
+        for name in ("emotion", "action_units", "objective_class", "split"):
+            row[name] = record.get(name) or None
+        if place.tree.videos:
+            return row, Clip(sample_id, video=place.path, onset=onset, apex=apex, offset=offset, fps=fps)
+        return row, Clip(sample_id, self.frames[place.path], None, onset, apex, offset, fps)
+
+    def _frames_of(self, place: ClipPlace) -> Frames | None:
+        """Return the clip's frames, listed once however many expressions the clip holds; None for a video."""
+        if place.tree.videos:
+            return None
+        if place.path not in self.frames:
+            self.frames[place.path], notes = number_frames(place, self.found.root)
+            for note in notes:
+                self.notes.add("{n} frames have two files", note)
+        return self.frames[place.path]
+
+    def _key_frames(self, record: Record, frames: Frames | None) -> tuple[int | None, int | None, int | None]:
+        """Return onset, apex and offset; the whole clip where nothing says more. ValueError tells what is wrong."""
+        onset, apex, offset = (to_frame(record.get(name, ""), name) for name in ("onset", "apex", "offset"))
+        if "onset" not in record and "offset" not in record:
+            onset, offset = (min(frames), max(frames)) if frames else (None, None)
+        elif onset is None or offset is None:
+            raise ValueError(f"onset is {record.get('onset', '')!r} and offset {record.get('offset', '')!r}")
+        if not frame_order(onset, apex, offset):
+            raise ValueError(f"onset {onset}, apex {apex}, offset {offset} are not in this order")
+        return onset, apex, offset
+
+    def _repeated(self, sample_id: str, record: Record, seen: dict[str, Record]) -> bool:
+        """Say whether a row repeats an earlier one; rows that contradict each other are an error: one is wrong."""
+        first = seen.setdefault(sample_id, record)
+        if first is record:
+            return False
+        differing = [name for name in record if name not in ("origin", "row") and record[name] != first.get(name)]
+        if differing:
+            values = ", ".join(f"{name} {first.get(name)!r} and {record[name]!r}" for name in differing)
+            raise DataError(
+                f"Sample {sample_id} is there twice: {first['origin']}; and {record['origin']}; they differ in "
+                f"{values}. Remove the wrong row."
+            )
+        self.notes.add("{n} rows repeat an earlier one and are left out", f"{sample_id} ({record['origin']})")
+        return True
+
+    def _nothing_joins(self, records: Sequence[Record]) -> str:
+        wanted = ", ".join("/".join((self._subject(one["subject"]), one["clip"])) for one in records[:3])
+        there = ", ".join(self._under(place.path) for place in list(self.places.values())[:3])
+        return (
+            f"No sample of {self.database.title} can be read: of {len(records)} clips annotated in "
+            f"{self.found.sheet or self.found.root} (such as {wanted}) none can be used with the {len(self.places)} "
+            f"clip folders in {self.found.root} (such as {there}). "
+            f"{' '.join(self.notes.lines())[:2000]}. Is it the sheet of another database?"
+        )
+
+    def _under(self, path: Path) -> str:
+        return path.relative_to(self.found.root).as_posix()
+
+
+def _fits(count: Count, here: tuple[int, int]) -> bool:
+    return count.samples == here[0] and count.subjects in (None, here[1])
+
+
+def _is_synthetic(root: Path) -> bool:
+    return any((folder / MARK).is_file() for folder in (root, *root.absolute().parents[:MARK_LEVELS]))

@@ -1,0 +1,68 @@
+"""What the cells of an annotation mean: ids, frame numbers, known mistakes."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+from preprocess.datasets._spec import Record, Repair
+
+# How sheets write that nobody knows.
+_EMPTY = frozenset(("", "/", "\\", "-", "--", "?", "none", "nan", "n/a", "na", "null", "x"))
+
+
+def subject_id(form: str, text: str) -> str:
+    """Return a subject's one spelling from a folder's name or a cell: ``"1"``, ``"01"`` and ``"sub01"`` are one.
+
+    The last number in the text is the id; text without a number is taken as it stands.
+    """
+    numbers = re.findall(r"\d+", text)
+    return form.format(subject=str(int(numbers[-1])) if numbers else text.strip())
+
+
+def clip_key(name: str) -> str:
+    """Return what two spellings of one clip share: no case, no spaces, no zero padding."""
+    return re.sub(r"\d+", lambda match: str(int(match[0])), re.sub(r"\s+", "", name)).lower()
+
+
+def to_frame(text: str, name: str) -> int | None:
+    """Return a cell's frame number, None where it says that there is none; ValueError for anything else."""
+    plain = unicodedata.normalize("NFKC", text).strip().strip(",").lower()
+    if plain in _EMPTY:
+        return None
+    if not re.fullmatch(r"\d+(\.0*)?", plain):
+        raise ValueError(f"{name} is {text!r}, not a frame number")
+    return int(plain.split(".")[0])
+
+
+def frame_order(onset: int | None, apex: int | None, offset: int | None) -> bool:
+    """Say whether the frames that are known are in order."""
+    known = [number for number in (onset, apex, offset) if number is not None]
+    return known == sorted(known)
+
+
+def mended(record: Record, clip: str, repairs: Iterable[Repair], version: str) -> tuple[Record, list[str]]:
+    """Return the record with its known mistakes mended, and what was mended, one line a cell.
+
+    clip : ``<subject>/<clip>``. A repair is applied only where the cell still holds the mistake.
+    """
+    result, lines = dict(record), []
+    for repair in repairs:
+        fits = repair.clip in ("", clip) and repair.version in ("", version)
+        if not fits or (repair.row is not None and record.get("row") != str(repair.row)):
+            continue
+        value = record.get(repair.cell, "")
+        wrong = value == repair.wrong if repair.wrong is not None else _out_of_order(record)
+        if wrong and value != repair.right:
+            result[repair.cell] = repair.right
+            lines.append(f"{repair.cell} {value or 'empty'} -> {repair.right} ({repair.reason}; {repair.source})")
+    return result, lines
+
+
+def _out_of_order(record: Record) -> bool:
+    try:
+        frames = [to_frame(record.get(name, ""), name) for name in ("onset", "apex", "offset")]
+    except ValueError:
+        return True
+    return not frame_order(*frames)

@@ -1,0 +1,197 @@
+"""Annotation sheets: .xlsx, .xls and .csv as researchers publish them, read into records of text cells."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from preprocess.base.errors import DataError
+from preprocess.datasets._spec import Record, Sheet, Workbook
+
+ENDINGS = (".xlsx", ".xls", ".xlsm", ".csv")
+# Headings as the databases write them, compared without case, spaces and punctuation.
+HEADINGS: dict[str, tuple[str, ...]] = {
+    "subject": ("subject", "sub", "sub id", "subject id", "subject number", "participant"),
+    "clip": ("filename", "file name", "file", "clip", "video", "video name"),
+    "onset": ("onset frame", "onset", "onset f"),
+    "apex": ("apex frame", "apex", "apex f"),
+    "offset": ("offset frame", "offset", "offset f"),
+    "action_units": ("action units", "action unit", "aus", "au"),
+    "emotion": ("estimated emotion", "emotion", "emotions", "expression"),
+    "objective_class": ("objective class", "objective classes"),
+    "fps": ("fps", "frame rate"),
+}
+# Text stands above the headings of some sheets; below this many rows nobody has seen any.
+HEADING_ROWS = 60
+
+
+def read_records(path: Path, sheet: Sheet) -> list[Record]:
+    """Return the rows of a sheet as records with the fields that ``sheet`` declares, in the sheet's order.
+
+    Every record also has ``origin`` (file, tab and row, counted as a spreadsheet program does) and ``row`` (counted
+    from 0 below the headings). Rows without a clip, such as blank lines and text below the table, are no records.
+    Raises DataError, naming the file, for: one that cannot be read; no tab with the columns (the missing ones and
+    what is there instead are named).
+    """
+    workbook = read_workbook(path)
+    if sheet.tab:
+        chosen = {name: rows for name, rows in workbook.items() if re.fullmatch(sheet.tab, name.strip(), re.IGNORECASE)}
+        if not chosen:
+            raise DataError(f"{path} has no tab like {sheet.tab!r}; it has {_names(workbook)}.")
+        workbook = chosen
+    records = sheet.rows(workbook) if sheet.rows else _table(path, sheet, workbook)
+    for number, record in enumerate(records):
+        record.setdefault("row", str(number))
+        record.setdefault("origin", f"{path.name}, record {number + 1}")
+    edited = [sheet.edit(record) if sheet.edit else record for record in records]
+    return [record for record in edited if record is not None]
+
+
+def read_workbook(path: Path) -> Workbook:
+    """Return every tab of a spreadsheet file as rows of text; whole numbers come without a decimal point.
+
+    The content, not the ending, tells the format: copies of one sheet circulate under each other's endings.
+    Raises DataError where the file cannot be read or is none of the formats.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"Sheet {path} cannot be read: {error.strerror}.") from error
+    if not content.strip():
+        raise DataError(f"Sheet {path} is empty. Restore it from the original copy.")
+    try:
+        if content.startswith(b"PK"):
+            return _xlsx(content)
+        if content.startswith(b"\xd0\xcf\x11\xe0"):
+            return _xls(content)
+        if path.suffix.lower() != ".csv":
+            raise DataError(f"Sheet {path} is no {path.suffix[1:]} file: its content is of another kind. Restore it.")
+        return {path.stem: _csv(content)}
+    except DataError:
+        raise
+    except Exception as error:
+        # Damaged archives make the libraries raise whatever their parsers stumble over.
+        raise DataError(f"Sheet {path} is damaged ({type(error).__name__}: {error}). Restore it.") from error
+
+
+def _xlsx(content: bytes) -> Workbook:
+    import warnings
+
+    import openpyxl
+
+    with warnings.catch_warnings():
+        # About styles and extensions of the file that no cell depends on.
+        warnings.simplefilter("ignore")
+        book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
+        tabs: Workbook = {}
+        for tab in book.worksheets:
+            # Sheets written by other programs state a wrong size, and rows beyond it would be lost.
+            tab.reset_dimensions()
+            tabs[tab.title] = [[_text(value) for value in row] for row in tab.iter_rows(values_only=True)]
+        book.close()
+    return tabs
+
+
+def _xls(content: bytes) -> Workbook:
+    import xlrd
+
+    with open(os.devnull, "w") as silence:
+        book = xlrd.open_workbook(file_contents=content, logfile=silence)
+    return {
+        tab.name: [[_text(value) for value in tab.row_values(row)] for row in range(tab.nrows)] for tab in book.sheets()
+    }
+
+
+def _csv(content: bytes) -> list[list[str]]:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("gb18030", errors="replace")
+    first = text.split("\n", 1)[0]
+    delimiter = max(",;\t", key=first.count)
+    return [[_text(cell) for cell in row] for row in csv.reader(io.StringIO(text), delimiter=delimiter)]
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).strip()
+
+
+def _table(path: Path, sheet: Sheet, workbook: Workbook) -> list[Record]:
+    """Return the records of the first tab that has all columns."""
+    wanted = {name: _headings(name, sheet.headings) for name in (*sheet.columns, *sheet.optional)}
+    best: tuple[int, str, int, dict[str, int]] = (0, "", 0, {})
+    for tab, rows in workbook.items():
+        for number, row in enumerate(rows[:HEADING_ROWS]):
+            places = _places(row, wanted)
+            needed = sum(name in places for name in sheet.columns)
+            if needed == len(sheet.columns):
+                return _records(path, tab, rows, number, places)
+            if needed > best[0]:
+                best = (needed, tab, number, places)
+    raise DataError(_missing_columns(path, sheet, workbook, wanted, best))
+
+
+def _records(path: Path, tab: str, rows: list[list[str]], heading: int, places: Mapping[str, int]) -> list[Record]:
+    records = []
+    for number, row in enumerate(rows[heading + 1 :]):
+        record = {name: row[place] if place < len(row) else "" for name, place in places.items()}
+        # Remarks below the table fill one cell of a row, and blank lines none.
+        if record.get("clip", record.get("subject")) and sum(map(bool, record.values())) > 1:
+            where = f"{path.name}, tab {tab}, row {heading + number + 2}"
+            records.append({**record, "row": str(number), "origin": where})
+    return records
+
+
+def _headings(name: str, more: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(map(_plain, (*more.get(name, ()), *HEADINGS.get(name, (name,)))))
+
+
+def _plain(heading: str) -> str:
+    return re.sub(r"[\W_]+", "", heading).lower()
+
+
+def _places(row: Sequence[str], wanted: Mapping[str, tuple[str, ...]]) -> dict[str, int]:
+    """Return field -> column: of a field's headings the first that is there, of columns of one heading the first."""
+    columns: dict[str, int] = {}
+    for place, cell in enumerate(row):
+        if cell:
+            columns.setdefault(_plain(cell), place)
+    return {
+        name: next(columns[heading] for heading in headings if heading in columns)
+        for name, headings in wanted.items()
+        if any(heading in columns for heading in headings)
+    }
+
+
+def _missing_columns(
+    path: Path,
+    sheet: Sheet,
+    workbook: Workbook,
+    wanted: Mapping[str, tuple[str, ...]],
+    best: tuple[int, str, int, dict[str, int]],
+) -> str:
+    needed, tab, number, places = best
+    if needed < 2:
+        return (
+            f"{path} has no row of headings: none of its first {HEADING_ROWS} rows names two of the columns "
+            f"{', '.join(sheet.columns)} (tabs: {_names(workbook)}). Is it the sheet of another database?"
+        )
+    lacking = [f"{name} ({' or '.join(wanted[name][:3])})" for name in sheet.columns if name not in places]
+    there = ", ".join(cell for cell in workbook[tab][number] if cell)
+    return (
+        f"{path}, tab {tab}, row {number + 1}: missing column {', '.join(lacking)}; the headings there are: {there}. "
+        "Restore the published sheet, or rename the column."
+    )
+
+
+def _names(workbook: Workbook) -> str:
+    return ", ".join(repr(name) for name in workbook) or "none"

@@ -1,0 +1,130 @@
+"""How a database of recordings is declared: its trees, its sheets, their known mistakes and the published counts.
+
+An adapter file builds one ``Database`` out of these and hands it to ``register``; everything else (finding, reading,
+joining, repairing, counting) is done from the declaration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+# One record of a sheet: field -> text of the cell ("" where it is empty). ``origin`` says where it was read.
+Record = dict[str, str]
+# A workbook: tab -> rows of cells as text.
+Workbook = dict[str, list[list[str]]]
+
+
+@dataclass(frozen=True)
+class Tree:
+    """One form in which a database's frames lie on disk.
+
+    variant : "raw", "cropped", ...; several trees may share one.
+    folders : one regular expression a level below the root, matched against the whole folder name. Named groups
+        become fields of the clip: ``subject`` is needed, ``clip`` is the last folder's name unless it is a group;
+        ``emotion`` and ``split`` label the clips of a database without a sheet.
+    frames : what frame files are called; group ``n`` is the frame number.
+    videos : instead of ``frames``: what video files in the last folder are called, one clip each (groups count).
+    root : what the root is called, as the end of its path ("HS", "VL/Strong"); "" for any name.
+    """
+
+    variant: str
+    folders: tuple[str, ...]
+    frames: str = ""
+    videos: str = ""
+    root: str = ""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One published version of a database's annotation file (.xlsx, .xls or .csv).
+
+    version : as users call it ("2014"). files : regular expression for the file's name without its ending, any case.
+    columns : the fields that must be there, known by any of their usual headings; optional : fields read when there.
+    headings : further headings of a field, for this sheet; a field of any other name may be read too, for ``edit``.
+    tab : regular expression of the tab to read; "" for the first one that has the columns.
+    part : sheets of different parts are read together, the newest of each ("train", "test"): the part is the split.
+    edit : changes a record after reading; None leaves it out.
+    rows : reads a workbook that is no plain table, instead of ``columns``; returns the records.
+    """
+
+    version: str
+    files: str
+    columns: tuple[str, ...] = ("subject", "clip", "onset", "apex", "offset", "emotion")
+    optional: tuple[str, ...] = ()
+    headings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    tab: str = ""
+    part: str = ""
+    edit: Callable[[Record], Record | None] | None = None
+    rows: Callable[[Workbook], list[Record]] | None = None
+
+
+@dataclass(frozen=True)
+class Repair:
+    """A known mistake of a sheet, mended only where the cell holds it.
+
+    clip : ``<subject>/<clip>`` as in the sample id; "" where only the row is published.
+    cell : the field. wrong : the text it holds; None where only the right value is published: then the cell is mended
+    if the row's frames are out of order (not onset <= apex <= offset). right : what it should say.
+    row : counted from 0 below the headings; None for any. version : of the sheet; "" for any.
+    reason, source : written into ``repaired``.
+    """
+
+    clip: str
+    cell: str
+    wrong: str | None
+    right: str
+    reason: str
+    source: str
+    row: int | None = None
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class Count:
+    """Published numbers that the annotation is held against.
+
+    version : of the sheet they belong to; "" for any. dataset : "" for the database's own name.
+    """
+
+    samples: int
+    subjects: int | None
+    source: str
+    version: str = ""
+    dataset: str = ""
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database of recordings.
+
+    name : of the adapter and of its dataset. title : for people. layout : the tree in one line.
+    trees : where several are found, an earlier variant is preferred. sheets : the newest official one first; () where
+        the tree itself is the annotation. joined : sheets whose fields are added to the record of the same clip.
+    subject, clip : format of the id from the tree's groups, e.g. ``"sub{subject:0>2}"``: a number counts as the same
+        subject however it is padded, in folder and sheet; every group of digits comes without leading zeros.
+    people : the dataset whose people are shown, where it is another one.
+    several : a clip holds several expressions, so the onset is part of the sample id.
+    label : gives the fields (emotion, split, onset, ...) of a clip of a database without a sheet, from its folder and
+        its groups; None leaves the clip out. Default: the groups themselves.
+    """
+
+    name: str
+    title: str
+    layout: str
+    trees: tuple[Tree, ...]
+    sheets: tuple[Sheet, ...] = ()
+    joined: tuple[Sheet, ...] = ()
+    subject: str = "{subject}"
+    clip: str = "{clip}"
+    fps: float | None = None
+    people: str = ""
+    several: bool = False
+    repairs: tuple[Repair, ...] = ()
+    counts: tuple[Count, ...] = ()
+    label: Callable[[str, Mapping[str, str]], Record | None] | None = None
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """The trees' variants in order of preference."""
+        return tuple(dict.fromkeys(tree.variant for tree in self.trees))

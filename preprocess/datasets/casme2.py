@@ -1,0 +1,48 @@
+"""CASME II: 255 micro-expressions of 26 people at 200 frames per second (Yan et al., PLoS ONE 9(1), 2014)."""
+
+from __future__ import annotations
+
+from preprocess.datasets._build import register
+from preprocess.datasets._spec import Count, Database, Repair, Sheet, Tree
+
+FOLDERS = (r"sub(?P<subject>\d{1,2})", r"EP\d+_\d+f?")
+COLUMNS = ("subject", "clip", "onset", "apex", "offset", "action_units", "emotion")
+PUBLISHED = "http://fu.psych.ac.cn/CASME/casme2-en.php"
+
+register(
+    Database(
+        name="casme2",
+        title="CASME II (raw or cropped frames)",
+        layout="CASME2_RAW_selected/sub01/EP02_01f/img46.jpg (Cropped: reg_img46.jpg), CASME2-coding-*.xlsx beside it",
+        trees=(
+            Tree("raw", FOLDERS, r"img(?P<n>\d+)\.(?:jpg|jpeg|png|bmp)"),
+            Tree("cropped", FOLDERS, r"reg_img(?P<n>\d+)\.(?:jpg|jpeg|png|bmp)"),
+        ),
+        sheets=(
+            Sheet("2019", r"casme(2|ii)[-_ ]coding[-_ ]?2019.*", COLUMNS, ("objective_class",)),
+            Sheet("2014", r"casme(2|ii)[-_ ]coding[-_ ]?2014.*", COLUMNS, ("objective_class",)),
+            Sheet("label_Ver_2", r"casme2[-_ ]label[-_ ]ver[-_ ]?2.*", COLUMNS, ("objective_class",)),
+            Sheet("updated", r"casme2[-_ ]coding[-_ ]updated.*", COLUMNS, ("objective_class",)),
+            Sheet("undated", r"casme(2|ii)[-_ ]coding", COLUMNS, ("objective_class",)),
+        ),
+        joined=(
+            Sheet("objective", r"casme(2|ii)[-_ ]?objective[-_ ]?class.*", ("subject", "clip", "objective_class")),
+        ),
+        subject="sub{subject:0>2}",
+        fps=200.0,
+        repairs=(
+            Repair(
+                "", "offset", None, "91", "offset before the apex", "public code of Varanka et al. 2023", 60, "updated"
+            ),
+        ),
+        counts=(
+            Count(255, 26, f"sheet of 2014, {PUBLISHED}", "2014"),
+            Count(254, 26, f"sheet of 2019, {PUBLISHED}", "2019"),
+            Count(256, 26, "sheet updated by Varanka et al. 2023", "updated"),
+            Count(255, 26, f"sheet of 2014, {PUBLISHED}", "undated"),
+            Count(254, 26, f"sheet of 2019, {PUBLISHED}", "undated"),
+            Count(255, 26, f"sheet of 2014, {PUBLISHED}", "label_Ver_2"),
+        ),
+    ),
+    __name__,
+)
