@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ def read(database: Database, found: Found) -> list[RawDataset]:
 
     A row or folder that cannot be used is left out, and every kind of it is noted with its number and names.
     Raises DataError for what makes the database unreadable: a sheet without its columns; no row that has a clip; two
-    folders or two rows of one clip; a link out of the root.
+    folders of one clip; a link out of the root.
     """
     return _Reading(database, found).datasets()
 
@@ -77,6 +77,7 @@ class _Reading:
         self.places: dict[tuple[str, str], ClipPlace] = {}
         self.frames: dict[Path, Frames] = {}
         self.used: set[Path] = set()
+        self.several: Counter[tuple[str, ...]] = Counter()
 
     def datasets(self) -> list[RawDataset]:
         self._index(self._clips())
@@ -85,10 +86,9 @@ class _Reading:
             raise DataError(f"{self.found.sheet or self.found.root} holds no annotated clip of {self.database.title}.")
         counts = self._count_notes(records)
         samples: dict[str, list[tuple[dict[str, Any], Clip]]] = defaultdict(list)
-        seen: dict[str, Record] = {}
-        for record in records:
+        for record in self._told_apart(records):
             sample = self._sample(record)
-            if sample is not None and not self._repeated(sample[0]["sample_id"], record, seen):
+            if sample is not None:
                 samples[sample[0]["dataset"]].append(sample)
         if not samples:
             raise DataError(self._nothing_joins(records))
@@ -235,7 +235,8 @@ class _Reading:
         people = self.prefix + (self.database.people or self.database.name)
         # Sheets and copies of them pad numbers as they like; the folder's name is the clip's name.
         clip = record["clip"] if "folder" in record else place.fields["clip"]
-        sample_id = f"{dataset}/{subject}/{clip}" + (f"@{onset}" if self.database.several else "")
+        several = self.database.several or self.several[record.get("dataset", ""), *self._key(record)] > 1
+        sample_id = f"{dataset}/{subject}/{clip}" + (f"@{onset}" if several else "")
         fps = float(record["fps"]) if record.get("fps") else self.database.fps
         row = {
             "sample_id": sample_id,
@@ -276,20 +277,24 @@ class _Reading:
             raise ValueError(f"onset {onset}, apex {apex}, offset {offset} are not in this order")
         return onset, apex, offset
 
-    def _repeated(self, sample_id: str, record: Record, seen: dict[str, Record]) -> bool:
-        """Say whether a row repeats an earlier one; rows that contradict each other are an error: one is wrong."""
-        first = seen.setdefault(sample_id, record)
-        if first is record:
-            return False
-        differing = [name for name in record if name not in ("origin", "row") and record[name] != first.get(name)]
-        if differing:
-            values = ", ".join(f"{name} {first.get(name)!r} and {record[name]!r}" for name in differing)
-            raise DataError(
-                f"Sample {sample_id} is there twice: {first['origin']}; and {record['origin']}; they differ in "
-                f"{values}. Remove the wrong row."
-            )
-        self.notes.add("{n} rows repeat an earlier one and are left out", f"{sample_id} ({record['origin']})")
-        return True
+    def _told_apart(self, records: Sequence[Record]) -> list[Record]:
+        """Return the records that are one expression each: of equal rows the first, of contradicting ones none."""
+        rows: dict[tuple[str, ...], list[Record]] = defaultdict(list)
+        for record in records:
+            rows[(record.get("dataset", ""), *self._key(record), record.get("onset", ""))].append(record)
+        kept = []
+        for same in rows.values():
+            contents = {tuple(sorted((k, v) for k, v in one.items() if k not in ("origin", "row"))) for one in same}
+            if len(contents) == 1:
+                kept.append(same[0])
+                for record in same[1:]:
+                    self.notes.add("{n} rows repeat an earlier one and are left out", record["origin"])
+            else:
+                places = " and ".join(record["origin"] for record in same)
+                self.notes.add("{n} expressions have rows that contradict each other and are left out", places)
+        for record in kept:
+            self.several[record.get("dataset", ""), *self._key(record)] += 1
+        return kept
 
     def _nothing_joins(self, records: Sequence[Record]) -> str:
         wanted = ", ".join("/".join((self._subject(one["subject"]), one["clip"])) for one in records[:3])

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from preprocess.datasets._spec import Record, Repair
+from preprocess.datasets._spec import ANYTHING, Record, Repair
 
 # How sheets write that nobody knows.
 _EMPTY = frozenset(("", "/", "\\", "-", "--", "?", "none", "nan", "n/a", "na", "null", "x"))
@@ -53,7 +53,7 @@ def mended(record: Record, clip: str, repairs: Iterable[Repair], version: str) -
         if not fits or (repair.row is not None and record.get("row") != str(repair.row)):
             continue
         value = record.get(repair.cell, "")
-        wrong = value == repair.wrong if repair.wrong is not None else _out_of_order(record)
+        wrong = _out_of_order(record) if repair.wrong is None else repair.wrong in (value, ANYTHING)
         if wrong and value != repair.right:
             result[repair.cell] = repair.right
             lines.append(f"{repair.cell} {value or 'empty'} -> {repair.right} ({repair.reason}; {repair.source})")

@@ -14,6 +14,12 @@ Record = dict[str, str]
 # A workbook: tab -> rows of cells as text.
 Workbook = dict[str, list[list[str]]]
 
+# ``Tree.root`` of databases whose cropped copies are told by the name of their folder only.
+CROPPED = r"[^/]*(?i:crop)[^/]*"
+UNCROPPED = r"(?![^/]*(?i:crop))[^/]*"
+# ``Repair.wrong`` of a cell that is wrong whatever it holds other than the right value.
+ANYTHING = "*"
+
 
 @dataclass(frozen=True)
 class Tree:
@@ -65,7 +71,8 @@ class Repair:
 
     clip : ``<subject>/<clip>`` as in the sample id; "" where only the row is published.
     cell : the field. wrong : the text it holds; None where only the right value is published: then the cell is mended
-    if the row's frames are out of order (not onset <= apex <= offset). right : what it should say.
+    if the row's frames are out of order (not onset <= apex <= offset); ANYTHING where the database itself proves the
+    right value. right : what it should say.
     row : counted from 0 below the headings; None for any. version : of the sheet; "" for any.
     reason, source : written into ``repaired``.
     """
@@ -104,7 +111,8 @@ class Database:
     subject, clip : format of the id from the tree's groups, e.g. ``"sub{subject:0>2}"``: a number counts as the same
         subject however it is padded, in folder and sheet; every group of digits comes without leading zeros.
     people : the dataset whose people are shown, where it is another one.
-    several : a clip holds several expressions, so the onset is part of the sample id.
+    several : a clip holds several expressions, so the onset is part of every sample id; where it is not said, only
+        clips that have several rows get it.
     label : gives the fields (emotion, split, onset, ...) of a clip of a database without a sheet, from its folder and
         its groups; None leaves the clip out. Default: the groups themselves.
     """

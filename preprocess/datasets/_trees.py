@@ -85,7 +85,7 @@ def listing(folder: Path | str) -> list[tuple[str, bool]]:
 
 def recognised(tree: Tree, root: Path, frames: bool = True) -> bool:
     """Say whether ``root`` holds clips in the tree's layout; without ``frames``, whether its folders are there."""
-    if tree.root and not re.search(rf"(?:^|/)(?:{tree.root})$", root.as_posix()):
+    if tree.root and not re.search(rf"(?:^|/)(?:{tree.root})$", root.absolute().as_posix()):
         return False
     return _holds(tree, root, 0, frames)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from preprocess.datasets._build import register
-from preprocess.datasets._spec import Count, Database, Repair, Sheet, Tree
+from preprocess.datasets._spec import CROPPED, UNCROPPED, Count, Database, Repair, Sheet, Tree
 
 FOLDERS = (r"sub(?P<subject>\d{1,2})", r"EP\d+_\d+f?")
 COLUMNS = ("subject", "clip", "onset", "apex", "offset", "action_units", "emotion")
@@ -15,8 +15,9 @@ register(
         title="CASME II (raw or cropped frames)",
         layout="CASME2_RAW_selected/sub01/EP02_01f/img46.jpg (Cropped: reg_img46.jpg), CASME2-coding-*.xlsx beside it",
         trees=(
-            Tree("raw", FOLDERS, r"img(?P<n>\d+)\.(?:jpg|jpeg|png|bmp)"),
-            Tree("cropped", FOLDERS, r"reg_img(?P<n>\d+)\.(?:jpg|jpeg|png|bmp)"),
+            Tree("raw", FOLDERS, r"img(?P<n>\d+)\.(?:jpg|jpeg|png|bmp)", root=UNCROPPED),
+            Tree("cropped", FOLDERS, r"(?:reg_)?img(?P<n>\d+)\.(?:jpg|jpeg|png|bmp)", root=CROPPED),
+            Tree("cropped", FOLDERS, r"reg_img(?P<n>\d+)\.(?:jpg|jpeg|png|bmp)", root=UNCROPPED),
         ),
         sheets=(
             Sheet("2019", r"casme(2|ii)[-_ ]coding[-_ ]?2019.*", COLUMNS, ("objective_class",)),
