@@ -161,7 +161,14 @@ class _Reading:
                     record.setdefault(name, value)
 
     def _key(self, record: Record) -> tuple[str, str]:
-        return self._subject(record["subject"]), clip_key(record.get("folder") or record["clip"])
+        return self._subject(record["subject"]), clip_key(record["clip"])
+
+    def _place(self, record: Record) -> ClipPlace | None:
+        """Return the record's clip: copies of one database may name it differently, ``folder`` gives all names."""
+        subject = self._subject(record["subject"])
+        names = (record.get("folder") or record["clip"]).split("|")
+        places = (self.places.get((subject, clip_key(name))) for name in names)
+        return next((place for place in places if place is not None), None)
 
     def _folder_records(self) -> list[Record]:
         records = []
@@ -198,13 +205,15 @@ class _Reading:
         """Return the sample and the clip of a record, or None with a note where it cannot be used."""
         database, origin = self.database, record["origin"]
         subject = self._subject(record["subject"])
-        place = self.places.get(self._key(record))
+        place = self._place(record)
         who = f"{subject}/{record['clip']} ({origin})"
         if place is None:
             self.notes.add("{n} rows have no clip folder and are left out", who)
             return None
         self.used.add(place.path)
-        record, repaired = mended(record, f"{subject}/{record['clip']}", database.repairs, self.found.version)
+        # The published mistakes are those of the real sheet.
+        repairs = () if self.prefix else database.repairs
+        record, repaired = mended(record, f"{subject}/{record['clip']}", repairs, self.found.version)
         frames = self._frames_of(place)
         if place.tree.frames and not frames:
             self.notes.add("{n} clips have no frames and are left out", who)

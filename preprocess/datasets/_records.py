@@ -45,9 +45,11 @@ def frame_order(onset: int | None, apex: int | None, offset: int | None) -> bool
 def mended(record: Record, clip: str, repairs: Iterable[Repair], version: str) -> tuple[Record, list[str]]:
     """Return the record with its known mistakes mended, and what was mended, one line a cell.
 
-    clip : ``<subject>/<clip>``. A repair is applied only where the cell still holds the mistake.
+    clip : ``<subject>/<clip>``. A repair is applied only where the cell still holds the mistake. What the reader of
+    the sheet mended itself, field ``repaired``, comes first.
     """
-    result, lines = dict(record), []
+    result = dict(record)
+    lines = [record["repaired"]] if record.get("repaired") else []
     for repair in repairs:
         fits = repair.clip in ("", clip) and repair.version in ("", version)
         if not fits or (repair.row is not None and record.get("row") != str(repair.row)):

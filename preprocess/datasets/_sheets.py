@@ -6,7 +6,7 @@ import csv
 import io
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +44,11 @@ def read_records(path: Path, sheet: Sheet) -> list[Record]:
         if not chosen:
             raise DataError(f"{path} has no tab like {sheet.tab!r}; it has {_names(workbook)}.")
         workbook = chosen
-    records = sheet.rows(workbook) if sheet.rows else _table(path, sheet, workbook)
+    records = _custom(path, sheet.rows, workbook) if sheet.rows else _table(path, sheet, workbook)
     for number, record in enumerate(records):
         record.setdefault("row", str(number))
-        record.setdefault("origin", f"{path.name}, record {number + 1}")
+        origin = record.get("origin") or f"record {number + 1}"
+        record["origin"] = origin if origin.startswith(path.name) else f"{path.name}, {origin}"
     edited = [sheet.edit(record) if sheet.edit else record for record in records]
     return [record for record in edited if record is not None]
 
@@ -123,6 +124,17 @@ def _text(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value).strip()
+
+
+def _custom(path: Path, rows: Callable[[Workbook], list[Record]], workbook: Workbook) -> list[Record]:
+    try:
+        return rows(workbook)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+    except (IndexError, KeyError, ValueError) as error:
+        raise DataError(
+            f"{path} is not built like the published sheet ({type(error).__name__}: {error}). Restore it."
+        ) from error
 
 
 def _table(path: Path, sheet: Sheet, workbook: Workbook) -> list[Record]:

@@ -52,6 +52,9 @@ class Sheet:
     part : sheets of different parts are read together, the newest of each ("train", "test"): the part is the split.
     edit : changes a record after reading; None leaves it out.
     rows : reads a workbook that is no plain table, instead of ``columns``; returns the records.
+
+    Records that ``edit`` or ``rows`` make may also hold ``dataset`` (another one than the database's own), ``folder``
+    (names that the clip's folder may have, separated by ``|``, where it is not the clip's name) and ``repaired``.
     """
 
     version: str
