@@ -34,8 +34,8 @@ def landmark_points(
 def face_areas(work: Work, *, frame: str = "apex", size: int | Sequence[int] = 28, reach: int = 7) -> Work:
     """Make the result from the centres of HTNet's four areas: left eye, right eye, left and right lip corner.
 
-    frame, size : as for landmark_points. reach : half the side of an area; centres are rounded and kept this far from
-    the borders (7..21 of 28 pixels, as HTNet does). Sets tensor (4, 2) float32, x and y.
+    frame, size : as for landmark_points. reach : half the side of an area; centres are kept this far from the borders
+    (7..21 of 28 pixels, as HTNet does), and not rounded. Sets tensor (4, 2) float32, x and y.
     """
     width, height = size_option("face_areas", size)
     if not isinstance(reach, int) or not 0 <= 2 * reach <= min(width, height):
@@ -43,7 +43,7 @@ def face_areas(work: Work, *, frame: str = "apex", size: int | Sequence[int] = 2
     if frame == "all":
         raise UsageError("Step face_areas: frame is 'all'; expected one frame: onset, apex or offset.")
     face = _of_frames(work, "face_areas", frame, size)[0]
-    centres = np.rint([face[list(points)].mean(axis=0) for points in FACE_AREAS])
+    centres = np.stack([face[list(points)].mean(axis=0) for points in FACE_AREAS])
     return replace(work, tensor=np.clip(centres, reach, (width - reach, height - reach)).astype(np.float32))
 
 
