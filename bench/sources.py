@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,11 +14,14 @@ from preprocess.datasets import RawDataset, read_source
 from preprocess.making import Execute, in_this_process
 from preprocess.shards import PreparedDataset, Progress, prepare_all
 
+# A Windows path such as C:\\data=2 is none: neither name nor variant holds a slash, and the name has two letters.
+_SOURCE = re.compile(r"(?P<adapter>[A-Za-z0-9][A-Za-z0-9_.-]+)(?::(?P<variant>[^/\\=]+))?=(?P<path>.+)")
+
 
 def read_datasets(config: RunConfig) -> list[RawDataset]:
     """Return the datasets of the run, by name; DataError when two sources bring the same one."""
     if config.data:
-        found = [dataset for source in config.data for dataset in _read(source)]
+        found = [dataset for source in config.data for dataset in read_data(source)]
     else:
         from preprocess.datasets.synthetic import make_synthetic
 
@@ -52,11 +56,22 @@ def shards_folder(results_root: str) -> Path:
     return Path(cache) / "merbench" / "shards"
 
 
-def _read(source: str) -> list[RawDataset]:
-    adapter, equals, path = source.partition("=")
-    if equals and os.sep not in adapter:
-        return read_source(Path(path).expanduser(), adapter)
-    return read_source(Path(source).expanduser())
+def read_data(source: str) -> list[RawDataset]:
+    """Read every dataset of one ``--data`` source, ``[ADAPTER[:VARIANT]=]PATH``."""
+    path, adapter, variant = parse_source(source)
+    return read_source(path, adapter, variant)
+
+
+def parse_source(source: str) -> tuple[Path, str | None, str | None]:
+    """Return path, adapter and variant of ``[ADAPTER[:VARIANT]=]PATH``; None for what is not said.
+
+    A path may hold ``=`` itself: what stands before it is an adapter only where it looks like a name, and where no
+    folder is called like the whole.
+    """
+    match = _SOURCE.fullmatch(source)
+    if match is None or Path(source).expanduser().is_dir():
+        return Path(source).expanduser(), None, None
+    return Path(match["path"]).expanduser(), match["adapter"], match["variant"]
 
 
 def _chosen(names: Sequence[str], patterns: Sequence[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from preprocess.base.errors import DataError
@@ -11,6 +11,11 @@ from preprocess.tasks import TASKS, Task, labels
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+
+    from preprocess.clips import Clip
+
+# So many clips that lack frames are named.
+SHOWN = 10
 
 
 class Feature(Protocol):
@@ -25,13 +30,19 @@ class Feature(Protocol):
         """Data type of the tensor's values."""
 
 
-def report(samples: pd.DataFrame, features: Mapping[str, Feature]) -> list[str]:
+def report(
+    samples: pd.DataFrame,
+    features: Mapping[str, Feature],
+    clips: Mapping[str, Clip] | None = None,
+    notes: Sequence[str] = (),
+) -> list[str]:
     """Return the report of one dataset, one line a fact.
 
-    samples : a samples table. features : the dataset's features by name, prepared or not.
+    samples : a samples table. features : the dataset's features by name, prepared or not. clips : where the frames
+    lie, to tell which are missing on disk. notes : what the adapter wants a person to know.
     The lines give rows and subjects, samples per subject, class counts for every task made for it, missing frame
-    numbers, repaired cells with what was mended, and each feature's type. A task that is not made for the dataset is
-    not mentioned.
+    numbers, missing frame files, repaired cells with what was mended, each feature's type, and the notes. A task that
+    is not made for the dataset is not mentioned.
     """
     sizes = samples.groupby("subject").size()
     lines = [
@@ -40,7 +51,10 @@ def report(samples: pd.DataFrame, features: Mapping[str, Feature]) -> list[str]:
     ]
     lines += _tasks(samples)
     lines.append(f"  frames: {_missing_frames(samples)}")
+    if clips:
+        lines.append(f"  files: {_missing_files(clips)}")
     lines += _repairs(samples)
+    lines += [f"  note: {note}" for note in notes]
     for name, feature in sorted(features.items()):
         lines.append(f"  feature {name}: {feature.dtype} {'x'.join(str(size) for size in feature.shape)}")
     return lines
@@ -86,6 +100,20 @@ def _missing_frames(samples: pd.DataFrame) -> str:
     if all(count == len(samples) for count in missing.values()):
         return "onset, apex and offset are unknown for all samples"
     return ", ".join(f"{name} missing for {count}" for name, count in missing.items() if count)
+
+
+def _missing_files(clips: Mapping[str, Clip]) -> str:
+    """Count the frames from onset to offset; name the clips that lack some."""
+    videos = sum(clip.video is not None for clip in clips.values())
+    frames = sum(len(clip.numbers) for clip in clips.values())
+    lacking = {name: len(clip.missing) for name, clip in sorted(clips.items()) if clip.missing}
+    there = [f"{videos} videos"] if videos else []
+    there += [f"{frames} frames of {len(clips) - videos} clips from onset to offset"] if frames else []
+    if not lacking:
+        return f"{', '.join(there)}; none missing"
+    shown = ", ".join(f"{name} {count}" for name, count in list(lacking.items())[:SHOWN])
+    more = f" and {len(lacking) - SHOWN} more" if len(lacking) > SHOWN else ""
+    return f"{', '.join(there)}; {sum(lacking.values())} frames missing in {len(lacking)} clips: {shown}{more}"
 
 
 def _repairs(samples: pd.DataFrame) -> list[str]:

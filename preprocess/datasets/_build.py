@@ -73,7 +73,7 @@ class _Reading:
         self.database = database
         self.found = found
         self.notes = _Notes()
-        self.prefix = "synth_" if _is_synthetic(found.root) else ""
+        self.prefix = "synth_" if is_synthetic(found.root) else ""
         self.places: dict[tuple[str, str], ClipPlace] = {}
         self.frames: dict[Path, Frames] = {}
         self.used: set[Path] = set()
@@ -124,7 +124,8 @@ class _Reading:
 
     def _index(self, clips: Iterable[ClipPlace]) -> None:
         for place in clips:
-            key = (self._subject(place.fields["subject"]), clip_key(place.fields["clip"]))
+            subject = place.fields.get("subject")
+            key = (self._subject(subject) if subject else "", clip_key(place.fields["clip"]))
             if key in self.places:
                 raise DataError(
                     f"Two clips of one name: {self.places[key].path} and {place.path}. Remove or rename one of them."
@@ -140,13 +141,14 @@ class _Reading:
         records: list[Record] = []
         for part in parts:
             sheets = [sheet for sheet in self.database.sheets if sheet.part == part]
-            if part == parts[0]:
-                version, path = self.found.version, self.found.sheet
-            elif not (others := located(self.database, self.found.root, sheets)):
-                self.notes.add("{n} parts of the database have no sheet and are left out", part)
-                continue
+            if any(sheet.version == self.found.version for sheet in sheets):
+                there = [(self.found.version, self.found.sheet)]
             else:
-                version, path = others[0]
+                there = located(self.database, self.found.root, sheets)
+            if not there:
+                self.notes.add("{n} parts of the database have no sheet and are left out", part or sheets[0].version)
+                continue
+            version, path = there[0]
             for record in read_records(path, sheet_of(sheets, version)):
                 records.append({**({"split": part} if part else {}), **record})
         self._join_sheets(records)
@@ -164,10 +166,13 @@ class _Reading:
         return self._subject(record["subject"]), clip_key(record["clip"])
 
     def _place(self, record: Record) -> ClipPlace | None:
-        """Return the record's clip: copies of one database may name it differently, ``folder`` gives all names."""
-        subject = self._subject(record["subject"])
+        """Return the record's clip: copies of one database may name it differently, ``folder`` gives all names.
+
+        Where the folders do not tell the subject, the clip's name alone must do.
+        """
         names = (record.get("folder") or record["clip"]).split("|")
-        places = (self.places.get((subject, clip_key(name))) for name in names)
+        subjects = (self._subject(record["subject"]), "")
+        places = (self.places.get((subject, clip_key(name))) for name in names for subject in subjects)
         return next((place for place in places if place is not None), None)
 
     def _folder_records(self) -> list[Record]:
@@ -223,7 +228,7 @@ class _Reading:
         except ValueError as error:
             self.notes.add("{n} rows have frame numbers that cannot be and are left out", f"{who}: {error}")
             return None
-        if frames and not any(onset <= number <= offset for number in frames):  # type: ignore[operator]
+        if frames is not None and not has_between(frames, onset, offset):
             self.notes.add(
                 "{n} clips have none of the frames that the sheet names and are left out",
                 f"{who}: frames {onset} to {offset}; the folder has {min(frames)} to {max(frames)}",
@@ -323,5 +328,15 @@ def _fits(count: Count, here: tuple[int, int]) -> bool:
     return count.samples == here[0] and count.subjects in (None, here[1])
 
 
-def _is_synthetic(root: Path) -> bool:
+def has_between(frames: Frames, onset: int | None, offset: int | None) -> bool:
+    """Say whether there is any frame from onset to offset, looking at as few numbers as possible."""
+    if onset is None or offset is None:
+        return bool(frames)
+    if offset - onset < len(frames):
+        return any(number in frames for number in range(onset, offset + 1))
+    return any(onset <= number <= offset for number in frames)
+
+
+def is_synthetic(root: Path) -> bool:
+    """Say whether a tree was rendered by this program: its mark lies in the root or a few levels above."""
     return any((folder / MARK).is_file() for folder in (root, *root.absolute().parents[:MARK_LEVELS]))

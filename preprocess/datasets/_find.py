@@ -30,7 +30,7 @@ def find(database: Database, path: Path) -> list[Found]:
             Found(database.name, path, "", sheet, version, (f"clips: expected {database.layout}",))
             for version, sheet in _named(database.sheets, path)[:1]
         ]
-    sheets: list[tuple[str, Path | None]] = list(located(database, path, database.sheets))
+    sheets: list[tuple[str, Path | None]] = list(_first_part(database, path))
     if database.sheets and not sheets:
         sheets = [("", None)]
         missing = (*missing, _no_sheet(database, path))
@@ -42,6 +42,15 @@ def find(database: Database, path: Path) -> list[Found]:
         if variant in variants
         for version, sheet in sheets
     ]
+
+
+def _first_part(database: Database, root: Path) -> list[tuple[str, Path]]:
+    """Return (version, file) of the sheets of the first part that lies there; the other parts are read with it."""
+    for part in dict.fromkeys(sheet.part for sheet in database.sheets):
+        found = located(database, root, [sheet for sheet in database.sheets if sheet.part == part])
+        if found:
+            return found
+    return []
 
 
 def located(database: Database, root: Path, sheets: Sequence[Sheet]) -> list[tuple[str, Path]]:

@@ -27,8 +27,8 @@ class Tree:
 
     variant : "raw", "cropped", ...; several trees may share one.
     folders : one regular expression a level below the root, matched against the whole folder name. Named groups
-        become fields of the clip: ``subject`` is needed, ``clip`` is the last folder's name unless it is a group;
-        ``emotion`` and ``split`` label the clips of a database without a sheet.
+        become fields of the clip: ``clip`` is the last folder's name unless it is a group; ``subject`` may be left to
+        the sheet where clips' names are unique; ``emotion`` and ``split`` label clips of a database without a sheet.
     frames : what frame files are called; group ``n`` is the frame number.
     videos : instead of ``frames``: what video files in the last folder are called, one clip each (groups count).
     root : what the root is called, as the end of its path ("HS", "VL/Strong"); "" for any name.
