@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from bench import cli_datasets
 from preprocess.base.errors import MerError
 
 app = typer.Typer(
@@ -19,6 +20,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+app.add_typer(cli_datasets.app, name="datasets")
 
 
 def _names(text: str) -> Any:
@@ -27,7 +29,9 @@ def _names(text: str) -> Any:
 
 Data = Annotated[
     list[str] | None,
-    typer.Option("--data", metavar="[ADAPTER=]PATH", help="A database on disk; repeat for more. Default: synthetic."),
+    typer.Option(
+        "--data", metavar="[ADAPTER[:VARIANT]=]PATH", help="A database on disk; repeat for more. Default: synthetic."
+    ),
 ]
 Datasets = Annotated[list[str] | None, _names("Datasets to use, of those in the data.")]
 Models = Annotated[list[str] | None, _names("Models to run (`merbench list models`).")]
@@ -51,6 +55,9 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and trai
 KeepWeights = Annotated[bool | None, typer.Option("--keep-weights", help="Store each fold's weights (safetensors).")]
 Workers = Annotated[int | None, typer.Option(help="Packs trained at a time. Default: as many as the cluster fits.")]
 Device = Annotated[str | None, typer.Option(help="auto (default), cpu or cuda.")]
+Recipes = Annotated[
+    list[str] | None, typer.Option("--recipes", metavar="FILE.yaml", help="A file of more features; repeat for more.")
+]
 StoreDir = Annotated[str, typer.Option("--results", help="Results folder or URI.")]
 
 
@@ -67,6 +74,7 @@ def run(
     settings: Settings = None,
     preset: PresetName = None,
     config: ConfigFile = None,
+    recipes: Recipes = None,
     results: Results = None,
     tracking_uri: TrackingUri = None,
     address: Address = None,
@@ -87,6 +95,7 @@ def run(
         "epochs": epochs,
         "set": parse_settings(settings) if settings else None,
         "preset": preset,
+        "recipes": recipes or None,
         "results": results,
         "tracking_uri": tracking_uri,
         "address": address,
@@ -105,6 +114,41 @@ def run(
 def plan(context: typer.Context) -> None:
     """Print the studies and folds that `merbench run` with the same options would train."""
     main(["run", "--dry-run", *context.args])
+
+
+@app.command()
+def prepare(
+    data: Data = None,
+    features: Annotated[list[str] | None, _names("Features to make. Default: what the default models need.")] = None,
+    datasets: Datasets = None,
+    recipes: Recipes = None,
+    results: Results = None,
+    address: Address = None,
+    workers: Annotated[int | None, typer.Option(help="Subjects at a time. Default: one a CPU of the cluster.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Make again what is there, too.")] = False,
+) -> None:
+    """Make features of databases, as `run` does of itself, and draw a contact sheet of each database."""
+    from bench import prepare as preparing
+    from bench.config import load_config
+
+    options = {"data": data or None, "datasets": _split(datasets), "recipes": recipes or None, "results": results}
+    loaded = load_config(None, {**options, "address": address, "workers": workers})
+    raise typer.Exit(preparing.prepare(loaded, _split(features), overwrite, Console(width=_width())))
+
+
+@app.command()
+def inspect(
+    sample_id: Annotated[str, typer.Argument(help="A clip, such as casme2/sub01/EP02_01f.")],
+    data: Data = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where the picture goes. Default: the sample's name.png, here.")
+    ] = None,
+) -> None:
+    """Draw one clip: key frames, face and landmarks, flow and strain, a strip of frames, how the apex was found."""
+    from bench.config import load_config
+    from bench.prepare import inspect as draw
+
+    draw(load_config(None, {"data": data or None}), sample_id, out, typer.echo)
 
 
 @app.command("list")
@@ -171,6 +215,24 @@ def sync(
     from bench import reading
 
     raise typer.Exit(reading.sync(results, tracking_uri, typer.echo))
+
+
+@app.command()
+def synth(
+    like: Annotated[str, typer.Option(help="The database whose layout is written: casme2, samm or smic.")],
+    subjects: Annotated[int, typer.Option(help="How many people.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write; it appears when it is complete.")],
+    clips: Annotated[float, typer.Option(help="Clips of a person, on average.")] = 7.0,
+    seed: Annotated[int, typer.Option(help="Equal seeds give equal files.")] = 0,
+    strength: Annotated[str, typer.Option(help="micro (subtle, below half a second) or macro.")] = "micro",
+    full_size: Annotated[bool, typer.Option("--full-size", help="Frames as large as the real database's.")] = False,
+) -> None:
+    """Render a synthetic database: faces that move, on disk as the real one lies there, every motion known."""
+    from bench.synth import synthesise
+    from preprocess.synth.databases import Options
+
+    options = Options(like, subjects, clips, seed, strength, full_size)
+    raise typer.Exit(synthesise(options, out, Console(width=_width())))
 
 
 @app.command()

@@ -27,7 +27,8 @@ class RunConfig(BaseModel):
     data : sources as ``PATH`` or ``ADAPTER=PATH``; empty for the embedded synthetic default.
     preset : None chooses ``quick`` for the synthetic default and ``full`` for real data.
     epochs : overrides the preset's and every recipe's epochs. workers : most packs at a time (None: as many as fit).
-    tracking_uri : of an MLflow server or database; ``off`` for none. device : ``auto`` takes GPUs where there are any.
+    recipes : YAML files of more features. device : ``auto`` takes GPUs where there are any.
+    tracking_uri : of an MLflow server or database; ``off`` for none.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -42,6 +43,7 @@ class RunConfig(BaseModel):
     epochs: int | None = Field(default=None, ge=1)
     set: dict[str, Any] = {}
     preset: Preset | None = None
+    recipes: list[str] = []
     results: str = "runs"
     tracking_uri: str | None = None
     address: str | None = None

@@ -21,6 +21,7 @@ from bench.tracking_writer import TrackingWriter
 from mer_models.registry import MODELS
 from preprocess.base.errors import HonestyError, MerError
 from preprocess.datasets import RawDataset
+from preprocess.recipes import load_recipes
 from preprocess.shards import PreparedDataset
 from results.leaderboard import build_leaderboard
 from results.scoring import score
@@ -93,6 +94,8 @@ class _Best:
 
 def _read(config: RunConfig, console: Console) -> list[RawDataset]:
     """Check every name of the configuration and read the sources; so far, nothing is written."""
+    for file in config.recipes:
+        load_recipes(file)
     check_names(config)
     raw = read_datasets(config)
     if not config.data:

@@ -102,7 +102,7 @@ def make(task: Task) -> Result:
     start = time.monotonic()
     makers = [_ShardMaker(f"{task.dataset}/{feature.name}", feature, source) for feature, source in task.features]
     with _one_thread() if task.portable else _as_it_is():
-        finder: Any = _face_finder() if task.portable else None
+        finder: Any = face_finder() if task.portable else None
         for clip in task.clips:
             for maker in makers:
                 maker.add(clip, finder)
@@ -196,7 +196,7 @@ def _as_it_is() -> Iterator[None]:
 
 
 @functools.cache
-def _face_finder() -> FaceFinder:
+def face_finder() -> FaceFinder:
     """Return this process's face finder, whose models are loaded once."""
     from preprocess.face_finder import DlibFaceFinder
 

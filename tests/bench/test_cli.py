@@ -77,7 +77,19 @@ def test_the_front_door_shows_an_error_and_no_traceback() -> None:
 
 
 def test_every_verb_has_help(merbench: LocalRuns) -> None:
-    assert VERBS == ["doctor", "leaderboard", "list", "plan", "report", "run", "status", "sync", "test"]
+    assert {
+        "doctor",
+        "inspect",
+        "leaderboard",
+        "list",
+        "plan",
+        "prepare",
+        "report",
+        "run",
+        "status",
+        "sync",
+        "test",
+    } <= set(VERBS)
     overview = merbench("--help")
     for verb in VERBS:
         assert f"\n  {verb} " in overview.out
