@@ -1,4 +1,4 @@
-"""Live progress: clips made while preparing; folds done, running and failed, time left, current best."""
+"""Live progress: clips rendered and prepared; folds done, running and failed, time left, current best."""
 
 from __future__ import annotations
 
@@ -41,10 +41,14 @@ class Pace:
 
 
 class ClipProgress:
-    """Counts clips while shards are made and shows them: a bar on a terminal, plain lines elsewhere."""
+    """Counts clips while something is made of them and shows them: a bar on a terminal, plain lines elsewhere.
 
-    def __init__(self, console: Console) -> None:
+    what : what is done with them, as a word that the counts can follow.
+    """
+
+    def __init__(self, console: Console, what: str = "preparing") -> None:
         self._console = console
+        self._what = what
         self._pace = Pace()
         self._last_line = time.monotonic()
         self._bar: Progress | None = None
@@ -67,7 +71,7 @@ class ClipProgress:
             self._show_bar(done, total)
         elif time.monotonic() - self._last_line >= PLAIN_SECONDS:
             self._last_line = time.monotonic()
-            self._console.print(f"preparing: {self.line(done, total)}", highlight=False, soft_wrap=True)
+            self._console.print(f"{self._what}: {self.line(done, total)}", highlight=False, soft_wrap=True)
 
     def line(self, done: int, total: int) -> str:
         """Return the progress in one line of plain text."""
@@ -78,7 +82,7 @@ class ClipProgress:
 
     def _show_bar(self, done: int, total: int) -> None:
         if self._bar is None:
-            columns = (TextColumn("preparing"), BarColumn(bar_width=24), TextColumn("{task.description}"))
+            columns = (TextColumn(self._what), BarColumn(bar_width=24), TextColumn("{task.description}"))
             self._bar = Progress(*columns, TimeElapsedColumn(), console=self._console, transient=True)
             self._task = self._bar.add_task("", total=total)
             self._bar.start()

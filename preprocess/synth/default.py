@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 from preprocess.base.hashing import digest
-from preprocess.synth.databases import Options
+from preprocess.synth.databases import Options, plan
 from preprocess.synth.trees import Progress, render
 
 DEFAULT = (
@@ -26,6 +27,14 @@ def make_default(root: Path | None = None, progress: Progress | None = None) -> 
     if root is None:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         root = cache / "merbench" / f"synthetic-{digest([options.as_json() for options in DEFAULT])[:12]}"
+    total = sum(len(plan(options)) for options in DEFAULT)
+    before = 0
     for options in DEFAULT:
-        render(options, root / options.like, progress)
+        render(options, root / options.like, progress and partial(_shifted, progress, before, total))
+        before += len(plan(options))
     return root
+
+
+def _shifted(progress: Progress, before: int, total: int, done: int, _: int) -> None:
+    """Tell the progress of one database as that of all."""
+    progress(before + done, total)

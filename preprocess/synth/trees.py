@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 MARK = "synthetic.json"
 """The file in the root of a rendered database that says so."""
 
-Progress = Callable[[str, int, int], None]
+Progress = Callable[[int, int], None]
+"""Called as ``progress(clips done, clips in all)``."""
 
 
 def render(options: Options, out: Path, progress: Progress | None = None, threads: int | None = None) -> bool:
     """Render a database into the folder ``out``, unless it is there already; return whether it was rendered.
 
-    progress : called as ``progress("casme2", clips done, clips in all)``. threads : the default is one a core.
+    progress : called after each subject. threads : the default is one a core.
     ``out`` appears when it is complete; what a killed run left is removed by the next one.
     Raises UsageError for options that cannot be obeyed, DataError where ``out`` holds something else, or where it
     cannot be written.
@@ -113,7 +114,7 @@ def _render(
             for count in pool.map(lambda group: _write_clips(options, group, temporary), groups):
                 done += count
                 if progress is not None:
-                    progress(options.like, done, len(clips))
+                    progress(done, len(clips))
         SHEETS[options.like](temporary, clips)
         facts = {"synthetic": True, "options": options.as_json(), "clips": {clip.name: _facts(clip) for clip in clips}}
         (temporary / MARK).write_text(json.dumps(facts, indent=1), encoding="utf-8")
