@@ -153,7 +153,7 @@ def inspect(
 
 @app.command("list")
 def list_command(
-    kind: Annotated[str, typer.Argument(help="models, datasets, tasks, protocols, selections or metrics")] = "models",
+    kind: Annotated[str, typer.Argument(help="models, datasets, features, steps, tasks, protocols, selections or metrics")] = "models",
 ) -> None:
     """List what is registered."""
     from bench.listing import listing

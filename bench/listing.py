@@ -39,6 +39,23 @@ def _datasets() -> tuple[list[str], list[list[str]]]:
     return ["adapter", "reads"], [[name, adapter.description] for name, adapter in DATASETS.items()]
 
 
+def _features() -> tuple[list[str], list[list[str]]]:
+    from preprocess.recipes import FEATURES
+
+    rows = []
+    for name, recipe in FEATURES.items():
+        shape = "x".join(str(size) for size in recipe.shape)
+        rows.append([name, f"{recipe.dtype} {shape}", recipe.summary.strip()])
+    return ["feature", "tensor", "is"], rows
+
+
+def _steps() -> tuple[list[str], list[list[str]]]:
+    from preprocess.steps import STEPS
+
+    rows = [[name, ", ".join(step.parameters()) or "-", step.summary] for name, step in STEPS.items()]
+    return ["step", "options", "does"], rows
+
+
 def _tasks() -> tuple[list[str], list[list[str]]]:
     from preprocess.tasks import TASKS
 
@@ -68,6 +85,8 @@ def _metrics() -> tuple[list[str], list[list[str]]]:
 _LISTS: dict[str, Callable[[], tuple[list[str], list[list[str]]]]] = {
     "models": _models,
     "datasets": _datasets,
+    "features": _features,
+    "steps": _steps,
     "tasks": _tasks,
     "protocols": _protocols,
     "selections": _selections,

@@ -62,10 +62,14 @@ class Step:
     run: Callable[..., Work]
     summary: str
 
+    def parameters(self) -> dict[str, Any]:
+        """Return the step's options with their defaults (``inspect.Parameter.empty`` where one must be given)."""
+        parameters = inspect.signature(self.run).parameters.values()
+        return {one.name: one.default for one in parameters if one.kind is one.KEYWORD_ONLY}
+
     def options(self, given: dict[str, Any], place: str) -> dict[str, Any]:
         """Return all options of the step, given ones over defaults; UsageError for an unknown or missing one."""
-        parameters = [p for p in inspect.signature(self.run).parameters.values() if p.kind is p.KEYWORD_ONLY]
-        known = {parameter.name: parameter.default for parameter in parameters}
+        known = self.parameters()
         for name in given:
             if name not in known:
                 raise UsageError(f"{place}: step {self.name} has no option {name!r}. {did_you_mean(name, known)}")

@@ -13,12 +13,16 @@ from mer_models.registry import MODELS
 from preprocess.base.errors import UsageError
 from preprocess.base.registry import Registry
 from preprocess.datasets import DATASETS
+from preprocess.recipes import FEATURES
+from preprocess.steps import STEPS
 from preprocess.tasks import TASKS
 from results.metrics import METRICS
 
 KINDS: dict[str, Registry] = {
     "models": MODELS,
     "datasets": DATASETS,
+    "features": FEATURES,
+    "steps": STEPS,
     "tasks": TASKS,
     "protocols": PROTOCOLS,
     "selections": SELECTIONS,
