@@ -27,7 +27,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "dfme": (*_BASIC, "contempt"),
     "afew": ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"),
     "oulu_casia": _BASIC,
-    "ckplus": (*_BASIC, "contempt"),
+    "ckplus": (*_BASIC, "contempt", "neutral"),
 }
 _SPELLING = {"angry": "anger", "happy": "happiness", "sad": "sadness", "other": "others"}
 

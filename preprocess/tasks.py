@@ -10,6 +10,7 @@ from preprocess.action_units import SHARED_UNITS, multi_hot
 from preprocess.base.errors import DataError
 from preprocess.base.registry import Registry
 from preprocess.emotions import WORDS, table
+from preprocess.megc2019 import megc2019_clips
 
 if TYPE_CHECKING:
     import numpy as np
@@ -174,6 +175,11 @@ def _megc3(dataset: str) -> dict[str, str | None]:
     return {**own, **table(dataset, _MEGC3.get(dataset.removeprefix("synth_"), own))}
 
 
+def _megc2019(dataset: str) -> Collection[str] | None:
+    # A rendered tree copies the layout of a database, not its clips.
+    return megc2019_clips() if dataset in ("casme2", "samm", "smic") else None
+
+
 def _objective(dataset: str) -> dict[str, str | None]:
     # CASME II and SAMM number the classes, CAS(ME)^3 writes Roman numerals; VI and VII are no class of the challenge.
     if dataset.removeprefix("synth_") not in ("casme2", "samm", "casme3"):
@@ -188,7 +194,7 @@ _CASME2 = "Yan et al., CASME II: An Improved Spontaneous Micro-Expression Databa
 _SAMM = "Davison et al., SAMM: A Spontaneous Micro-Facial Movement Dataset, IEEE TAFFC 2018"
 _CASME3 = "Li et al., CAS(ME)^3: A Third Generation Facial Spontaneous Micro-Expression Database, IEEE TPAMI 2022"
 
-TASKS.add("megc3", Task("megc3", tuple(_VALENCE), _megc3, _MEGC2019), origin=__name__)
+TASKS.add("megc3", Task("megc3", tuple(_VALENCE), _megc3, _MEGC2019, clips=_megc2019), origin=__name__)
 
 # CASME II alone has been scored on several sets of three classes. The names give the clips of the 2014 sheet.
 _add(

@@ -91,7 +91,7 @@ def recognised(tree: Tree, root: Path, frames: bool = True) -> bool:
 
 
 def find_clips(tree: Tree, root: Path) -> tuple[list[ClipPlace], list[Path]]:
-    """Return every clip of the tree, in the order of names, and the folders that fit no name of it.
+    """Return every clip of the tree, in the order of names, and what lies among its folders under an odd name.
 
     Raises DataError for a folder that cannot be read, and for a link that leads out of the root.
     """
@@ -126,6 +126,12 @@ def number_frames(place: ClipPlace, root: Path) -> tuple[Frames, list[str]]:
         else:
             names[number] = entry.name
     return Frames(place.path, names), notes
+
+
+def last_number(folder: Path | str, frames: str) -> str:
+    """Return the number of a folder's last frame, "" where it has none. frames : as in ``Tree``."""
+    matches = (re.fullmatch(frames, name) for name, is_folder in listing(folder) if not is_folder)
+    return str(max((int(match["n"]) for match in matches if match), default=""))
 
 
 def refuse_escape(path: Path, boundary: Path) -> None:
@@ -185,7 +191,9 @@ def _descend(
         match = pattern.fullmatch(entry.name)
         path = folder / entry.name
         if match is None:
-            strays.append(path)
+            # Beside a folder of one fixed name lies other data, such as depth beside colour.
+            if not pattern.pattern.isidentifier():
+                strays.append(path)
             continue
         if entry.is_symlink():
             refuse_escape(path, boundary)

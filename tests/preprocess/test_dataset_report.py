@@ -16,16 +16,16 @@ def sheet(**last: object) -> list[str]:
     """The report on three clips of one database; ``last`` goes into the third row."""
     rows: list[dict[str, object]] = [
         {
-            "sample_id": f"casme2/sub0{number}/c",
+            "sample_id": f"casme2/{subject}/{clip}",
             "dataset": "casme2",
-            "subject": f"casme2/sub0{number}",
-            "clip": "c",
+            "subject": f"casme2/{subject}",
+            "clip": clip,
             "onset": 1,
             "apex": 5,
             "offset": 9,
             "emotion": "disgust",
         }
-        for number in (1, 2, 3)
+        for subject, clip in (("sub01", "EP02_01f"), ("sub02", "EP01_11f"), ("sub03", "EP07_04"))
     ]
     rows[-1].update(last)
     return report(samples_table(rows), {})
@@ -63,13 +63,16 @@ def test_an_emotion_unknown_to_a_task_does_not_hide_the_rest() -> None:
     lines = sheet(emotion="bored")
     refused = next(line for line in lines if line.startswith("  cannot be used here: "))
     assert "megc3" in refused
-    assert "does not know the emotion 'bored' of dataset casme2 (casme2/sub03/c)" in refused
+    assert "does not know the emotion 'bored' of dataset casme2 (casme2/sub03/EP07_04)" in refused
     assert "  frames: onset, apex and offset are all known" in lines
 
 
 def test_repairs_are_listed_with_their_reason() -> None:
     lines = sheet(repaired="apex 1143 -> 1113: it lay after the offset")
-    assert lines[-2:] == ["  repaired: 1 samples", "    casme2/sub03/c: apex 1143 -> 1113: it lay after the offset"]
+    assert lines[-2:] == [
+        "  repaired: 1 samples",
+        "    casme2/sub03/EP07_04: apex 1143 -> 1113: it lay after the offset",
+    ]
 
 
 def test_action_units_are_counted_clip_by_clip() -> None:

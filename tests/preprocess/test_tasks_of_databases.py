@@ -64,23 +64,18 @@ CASME3_OBJECTIVE = {"VII": 373, "III": 234, "II": 151, "V": 47, "IV": 37, "I": 1
 def sheet(dataset: str, counts: Mapping[str, int], column: str = "emotion") -> pd.DataFrame:
     """A samples table with as many clips of each word as a published sheet."""
     words = [word for word, count in counts.items() for _ in range(count)]
-    rows = [
-        {
-            "sample_id": f"{dataset}/p/{number}",
-            "dataset": dataset,
-            "subject": f"{dataset}/p",
-            "clip": str(number),
-            column: word,
-        }
-        for number, word in enumerate(words)
-    ]
-    return samples_table(rows)
+    return samples_table([row(dataset, "p", str(number), column, word) for number, word in enumerate(words)])
+
+
+def row(dataset: str, person: str, clip: str, column: str, word: str) -> dict[str, str]:
+    names = {"sample_id": f"{dataset}/{person}/{clip}", "dataset": dataset, "subject": f"{dataset}/{person}"}
+    return {**names, "clip": clip, column: word}
 
 
 @pytest.mark.parametrize(
     ("task", "dataset", "counts", "expected"),
     [
-        ("megc3", "samm", SAMM, {"negative": 92, "positive": 26, "surprise": 15}),
+        ("megc3", "synth_samm", SAMM, {"negative": 92, "positive": 26, "surprise": 15}),
         ("megc3", "smic", SMIC, {"negative": 70, "positive": 51, "surprise": 43}),
         ("casme2_3class_147", "casme2", CASME2_2014, {"negative": 90, "positive": 32, "surprise": 25}),
         ("casme2_3class_156", "casme2", CASME2_2014, {"negative": 99, "positive": 32, "surprise": 25}),
@@ -118,7 +113,7 @@ def test_classes_of_a_published_sheet(
         ("casme2_4class", "casme2", CASME2_2014, 246),
         ("casme2_3class_147", "casme2", CASME2_2014, 147),
         ("casme2_3class_156", "casme2", CASME2_2014, 156),
-        ("megc3", "samm", SAMM, 133),
+        ("megc3", "synth_samm", SAMM, 133),
         ("megc3", "smic", SMIC, 164),
         ("emotion5_samm", "samm", SAMM, 136),
         ("emotion7", "samm", SAMM, 133),

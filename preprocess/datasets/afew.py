@@ -1,0 +1,37 @@
+"""AFEW: 773 training and 383 validation clips from films (Dhall et al., IEEE MultiMedia 2012; EmotiW 2016)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from preprocess.datasets._build import register
+from preprocess.datasets._spec import Count, Database, Record, Tree
+
+EMOTIONS = r"(?P<emotion>Angry|Disgust|Fear|Happy|Neutral|Sad|Surprise)"
+SPLITS = {"Train": "train", "Val": "validation"}
+
+
+def split(path: str, fields: Mapping[str, str]) -> Record:
+    """Say which set a clip is of.
+
+    AFEW does not name its people. All that is known is that nobody is in both sets, so each set counts as one
+    subject: no protocol can then put one person on both sides, and leaving one subject out is the official split.
+    """
+    return {"split": SPLITS[fields["subject"]]}
+
+
+register(
+    Database(
+        name="afew",
+        title="AFEW (videos; its two sets count as two subjects, for its people are not named)",
+        layout="Train_AFEW/Angry/000046280.avi and Val_AFEW/Happy/000149120.avi",
+        trees=(Tree("raw", (r"(?P<subject>Train|Val)_AFEW", EMOTIONS), videos=r"(?P<clip>.+)\.(?:avi|mp4)"),),
+        label=split,
+        counts=(
+            Count(773 + 383, 2, "EmotiW 2016"),
+            Count(773, 1, "EmotiW 2016: training set"),
+            Count(383, 1, "EmotiW 2016: validation set"),
+        ),
+    ),
+    __name__,
+)

@@ -1,0 +1,43 @@
+"""CK+: posed macro-expressions of 123 people, 327 of 593 sequences labelled (Lucey et al., CVPR Workshops 2010)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from preprocess.base.errors import DataError
+from preprocess.datasets._build import register
+from preprocess.datasets._spec import Count, Database, Record, Tree
+from preprocess.datasets._trees import last_number, listing
+
+EMOTIONS = ("neutral", "anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise")
+FRAMES = r"S\d+_\d+_(?P<n>\d+)\.(?:png|jpg)"
+
+
+def coded(path: str, fields: Mapping[str, str]) -> Record | None:
+    """Read a sequence's label, one number in a text file; None where there is none. The last frame is the apex."""
+    folder = Path(path)
+    labels = folder.parents[2] / "Emotion" / folder.parent.name / folder.name
+    files = [labels / name for name, _ in listing(labels) if name.endswith("_emotion.txt")]
+    if not files:
+        return None
+    text = files[0].read_text(encoding="utf-8", errors="replace").strip()
+    try:
+        emotion = EMOTIONS[int(float(text))]
+    except (ValueError, IndexError) as error:
+        raise DataError(f"{files[0]} holds {text!r}; expected one number from 0 to 7. Restore the file.") from error
+    return {"emotion": emotion, "apex": last_number(path, FRAMES)}
+
+
+register(
+    Database(
+        name="ckplus",
+        title="CK+ (sequences with an emotion label)",
+        layout="cohn-kanade-images/S005/001/S005_001_00000001.png and Emotion/S005/001/*_emotion.txt beside it",
+        trees=(Tree("raw", (r"S(?P<subject>\d+)", r"\d+"), FRAMES, root="cohn-kanade-images"),),
+        subject="S{subject:0>3}",
+        label=coded,
+        counts=(Count(327, None, "Lucey et al. 2010"),),
+    ),
+    __name__,
+)
