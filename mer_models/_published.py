@@ -1,4 +1,4 @@
-"""Published MEGC2019 scores in the form in which the field prints them: one row a method, four pairs of numbers."""
+"""Published scores in the forms in which the field prints them: one row a method, a pair of numbers a benchmark."""
 
 from __future__ import annotations
 
@@ -26,4 +26,17 @@ def megc2019_cde(
     return tuple(
         PublishedScore(f"MEGC2019 cde {part}", uf1=uf1, uar=uar, selection=selection, source=source)
         for part, (uf1, uar) in parts.items()
+    )
+
+
+def accuracy_and_f1(
+    pairs: dict[str, Pair], *, selection: Literal["last", "validation", "oracle", "unknown"], source: str
+) -> tuple[PublishedScore, ...]:
+    """Return scores of single databases, printed as accuracy and an F1 of unsaid averaging.
+
+    pairs : benchmark -> (accuracy, F1), each in 0..1. selection, source : as in ``PublishedScore``.
+    """
+    return tuple(
+        PublishedScore(benchmark, uf1=None, uar=None, accuracy=accuracy, f1=f1, selection=selection, source=source)
+        for benchmark, (accuracy, f1) in pairs.items()
     )

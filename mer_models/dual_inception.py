@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from mer_models._inception import Inception
 from mer_models._published import megc2019_cde
 from mer_models.registry import Recipe, Resources, register_model
 
@@ -29,6 +30,7 @@ from mer_models.registry import Recipe, Resources, register_model
             "the authors' code (xly135846/MEGC2019) keeps the epoch with the lowest loss on validation subjects"
         ),
     ),
+    shares=("_inception.py",),
 )
 class DualInception(nn.Module):
     """Two streams of two inception blocks, one over u and one over v; 6272 values through a layer of 1024.
@@ -58,25 +60,5 @@ class DualInception(nn.Module):
         return self.classifier(maps.flatten(1))
 
 
-class _Inception(nn.Module):
-    """Four parallel paths of ``width`` filters each, concatenated and halved in size: (n, 4 * width, h/2, w/2)."""
-
-    def __init__(self, channels: int, width: int) -> None:
-        super().__init__()
-        self.point = _convolution(channels, width, 1)
-        self.three = nn.Sequential(_convolution(channels, width, 1), _convolution(width, width, 3))
-        self.five = nn.Sequential(_convolution(channels, width, 1), _convolution(width, width, 5))
-        self.pooled = nn.Sequential(nn.MaxPool2d(3, stride=1, padding=1), _convolution(channels, width, 1))
-        self.halve = nn.MaxPool2d(2)
-
-    def forward(self, maps: torch.Tensor) -> torch.Tensor:
-        paths = (self.point, self.three, self.five, self.pooled)
-        return self.halve(torch.cat([path(maps) for path in paths], dim=1))
-
-
 def _stream() -> nn.Sequential:
-    return nn.Sequential(_Inception(1, 6), _Inception(24, 16))
-
-
-def _convolution(channels: int, width: int, size: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(channels, width, size, padding=size // 2), nn.ReLU())
+    return nn.Sequential(Inception(1, 6), Inception(24, 16))

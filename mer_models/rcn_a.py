@@ -4,34 +4,20 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from mer_models._checks import require
 from mer_models._published import megc2019_cde
-from mer_models.registry import Recipe, Resources, register_model
+from mer_models._rcn import PAPER, RECIPE, RecurrentBlock, average_down, enlarged, start_weights, stem
+from mer_models.registry import Resources, register_model
 
-INPUT_SIDE = 60
 POOLED_SIDE = 7
 
 
 @register_model(
     "rcn_a",
     features=("flow_uvs_28",),
-    paper=(
-        "Z. Xia, W. Peng, H.-Q. Khor, X. Feng, G. Zhao: Revealing the Invisible with Model and Data Shrinking for "
-        "Composite-database Micro-expression Recognition, IEEE Transactions on Image Processing 29, 2020, "
-        "doi:10.1109/TIP.2020.3018222, arXiv:2006.09674"
-    ),
-    recipe=Recipe(
-        epochs=100,
-        batch_size=64,
-        lr=5e-4,
-        optimizer="sgd",
-        momentum=0.9,
-        lr_step=10,
-        lr_gamma=0.5,
-        input_range="unit",
-    ),
+    paper=PAPER,
+    recipe=RECIPE,
     resources=Resources(cpus=1, gpu=0.25, pack=4),
     published=megc2019_cde(
         full=(0.7432, 0.7190),
@@ -44,6 +30,7 @@ POOLED_SIDE = 7
             "code (xiazhaoqiang/ParameterFreeRCNs-MicroExpressionRec) scores the last epoch"
         ),
     ),
+    shares=("_rcn.py",),
 )
 class RCNA(nn.Module):
     """Convolution stem, one recurrent block, and features multiplied by the classifier's own activation maps.
@@ -66,19 +53,16 @@ class RCNA(nn.Module):
         super().__init__()
         require(feature_maps >= 1, "rcn_a.feature_maps", feature_maps, "a whole number of at least 1")
         require(0 <= dropout < 1, "rcn_a.dropout", dropout, "a number from 0 to below 1")
-        self.stem = nn.Sequential(
-            *_convolution(3, feature_maps, size=5, padding=0), nn.MaxPool2d(2), nn.Dropout(dropout)
-        )
-        self.block = _RecurrentBlock(feature_maps, dropout)
+        self.stem = stem(feature_maps, dropout)
+        self.block = RecurrentBlock(feature_maps, dropout)
         self.classifier = nn.Linear(feature_maps * POOLED_SIDE**2, n_classes)
-        self.apply(_start_weights)
+        self.apply(start_weights)
 
     def forward(self, flow: torch.Tensor) -> torch.Tensor:
         """Return the logits (n, n_classes) of flow images (n, 3, 28, 28)."""
-        resized = functional.interpolate(flow, size=(INPUT_SIDE, INPUT_SIDE), mode="bilinear", align_corners=False)
-        first = self.stem(resized)
-        features = _average_down(self.block(first))
-        attention = self._attention(_average_down(first))
+        first = self.stem(enlarged(flow))
+        features = average_down(self.block(first), POOLED_SIDE)
+        attention = self._attention(average_down(first, POOLED_SIDE))
         return self.classifier((features * attention).flatten(1))
 
     def _attention(self, maps: torch.Tensor) -> torch.Tensor:
@@ -90,36 +74,3 @@ class RCNA(nn.Module):
         # A flat map (a blank image, a dead stem) has no height; it gets no attention instead of NaN.
         scaled = (activation - low) / height.clamp_min(torch.finfo(height.dtype).tiny)
         return scaled.mean(dim=1, keepdim=True)
-
-
-class _RecurrentBlock(nn.Module):
-    """A 1x1 convolution, then one 3x3 convolution applied twice to the input plus its last output; halves the size."""
-
-    def __init__(self, width: int, dropout: float) -> None:
-        super().__init__()
-        self.enter = nn.Sequential(*_convolution(width, width, size=1, padding=0))
-        self.recur = nn.Sequential(*_convolution(width, width, size=3, padding=1))
-        self.leave = nn.Sequential(nn.MaxPool2d(2), nn.Dropout(dropout))
-
-    def forward(self, maps: torch.Tensor) -> torch.Tensor:
-        state = self.enter(maps)
-        state = self.recur(maps + state)
-        state = self.recur(maps + state)
-        return self.leave(state)
-
-
-def _convolution(channels: int, width: int, size: int, padding: int) -> tuple[nn.Module, ...]:
-    return nn.Conv2d(channels, width, size, padding=padding), nn.BatchNorm2d(width), nn.ReLU()
-
-
-def _average_down(maps: torch.Tensor) -> torch.Tensor:
-    """Average equal tiles down to 7x7, which both map sizes (28 and 14) are multiples of."""
-    return functional.avg_pool2d(maps, kernel_size=maps.shape[-1] // POOLED_SIDE)
-
-
-def _start_weights(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-    elif isinstance(module, nn.Linear):
-        nn.init.normal_(module.weight, std=0.01)
-        nn.init.zeros_(module.bias)

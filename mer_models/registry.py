@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
+from preprocess.base.errors import UsageError
 from preprocess.base.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -53,13 +58,19 @@ class Resources:
 
 @dataclass(frozen=True)
 class PublishedScore:
-    """A score printed elsewhere: which benchmark, the numbers, which epoch was selected, and where it was read."""
+    """A score printed elsewhere: which benchmark, the numbers, which epoch was selected, and where it was read.
+
+    uf1, uar, accuracy, f1 : in 0..1, None where the source does not print it. f1 : an F1 whose averaging over classes
+    or folds the source does not say, so that it must not be compared with a UF1.
+    """
 
     benchmark: str
-    uf1: float
-    uar: float
+    uf1: float | None
+    uar: float | None
     selection: Literal["last", "validation", "oracle", "unknown"]
     source: str
+    accuracy: float | None = None
+    f1: float | None = None
 
 
 class Estimator(Protocol):
@@ -69,10 +80,16 @@ class Estimator(Protocol):
     """
 
     def fit(self, *features: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> None:
-        """Fit on training samples; y : (n,) int64 class indices; all randomness comes from ``rng``."""
+        """Fit on training samples; all randomness comes from ``rng``.
+
+        y : (n,) int64 class indices, or (n, n_classes) int64 of 0 and 1 where a sample may show several classes.
+        """
 
     def scores(self, *features: np.ndarray) -> np.ndarray:
-        """Return (n, n_classes) float32; the predicted class is the argmax of a row."""
+        """Return (n, n_classes) float32; the predicted class is the argmax of a row.
+
+        After a fit on several classes a sample, those above 0 are predicted.
+        """
 
     def state(self) -> dict[str, np.ndarray]:
         """Return everything that ``scores`` needs, as arrays (stored as safetensors, never pickled)."""
@@ -81,12 +98,30 @@ class Estimator(Protocol):
         """Take up what ``state`` returned."""
 
 
+Criterion = Callable[["Tensor", "Tensor"], "Tensor"]
+"""The loss that the engine would train with, ``criterion(logits, labels)``: a mean over the batch's samples."""
+
+
+class NetworkWithLoss(Protocol):
+    """A network that is published with a loss of its own, which cross-entropy over the logits cannot express."""
+
+    def forward(self, *features: Tensor) -> Tensor:
+        """Return the logits (n, n_classes)."""
+
+    def loss(self, *features: Tensor, labels: Tensor, criterion: Criterion) -> Tensor:
+        """Return the training loss of a batch, a scalar; it runs the network itself, once.
+
+        labels : (n,) int64 class indices. criterion : the engine's own loss with the recipe's class weights, for a
+        network that only adds to it; a network that replaces it takes no notice of class weights.
+        """
+
+
 @dataclass(frozen=True)
 class ModelInfo:
     """One model of the registry.
 
     build : called as ``build(n_classes=..., **params)``; gives a ``torch.nn.Module`` whose ``forward(*features)``
-        returns logits (n, n_classes), or an Estimator.
+        returns logits (n, n_classes), and which may be a ``NetworkWithLoss``; or an Estimator.
     features : names of the features that ``forward`` or ``fit`` takes, in order.
     params : the builder's keyword arguments with their defaults (``as_published`` among them where it has one).
     """
@@ -108,7 +143,49 @@ class ModelInfo:
         return {**recipe, **self.params}
 
 
-MODELS: Registry[ModelInfo] = Registry("model", package="mer_models")
+MakeMember = Callable[[str], ModelInfo]
+
+
+class ModelRegistry(Registry[ModelInfo]):
+    """Models by name, and families of models: ``timm/<name>`` is made the first time it is asked for.
+
+    Members that are registered as well are listed like any model; a shell pattern picks among the listed ones only.
+    """
+
+    def __init__(self, package: str | None = None) -> None:
+        super().__init__("model", package)
+        self._families: dict[str, MakeMember] = {}
+
+    def add_family(self, family: str, make: MakeMember) -> None:
+        """Let ``make`` answer for every ``<family>/<member>``; it raises UsageError for a member that is unknown."""
+        self._families[family] = functools.cache(make)
+
+    def get(self, name: str) -> ModelInfo:
+        """Return the model called ``name``; UsageError names near matches when there is none."""
+        return self._member(name) or super().get(name)
+
+    def select(self, patterns: list[str]) -> list[str]:
+        """Return the names that the patterns pick, in the patterns' order, none twice; members of families too.
+
+        Raises UsageError for a pattern that picks nothing.
+        """
+        chosen: dict[str, None] = {}
+        for pattern in patterns:
+            found = [pattern] if self._member(pattern) else super().select([pattern])
+            chosen.update(dict.fromkeys(found))
+        return list(chosen)
+
+    def _member(self, name: str) -> ModelInfo | None:
+        self._load()
+        family, _, member = name.partition("/")
+        if name in self._entries or family not in self._families or any(mark in member for mark in "*?["):
+            return None
+        if not member:
+            raise UsageError(f"Model {name!r}: say which one of the family, as {family}/NAME.")
+        return self._families[family](member)
+
+
+MODELS = ModelRegistry(package="mer_models")
 
 RECIPE_FIELDS = frozenset(entry.name for entry in dataclasses.fields(Recipe))
 ESTIMATOR_METHODS = ("fit", "scores", "state", "load_state")
@@ -136,23 +213,50 @@ def register_model(
     """
 
     def decorate(cls: type) -> type:
-        _check_interface(cls, features, paper, recipe)
-        info = ModelInfo(
-            name=name,
-            kind="network" if recipe else "estimator",
-            build=cls,
+        info = describe_model(
+            cls,
+            name,
             features=features,
-            params=_hyperparameters(cls),
-            recipe=recipe,
-            resources=resources or Resources(),
             paper=paper,
+            recipe=recipe,
+            resources=resources,
             published=published,
-            sources=_sources(cls, shares),
+            shares=shares,
         )
         MODELS.add(name, info, origin=f"{cls.__module__}.{cls.__qualname__}")
         return cls
 
     return decorate
+
+
+def describe_model(
+    cls: type,
+    name: str,
+    *,
+    features: tuple[str, ...],
+    paper: str,
+    recipe: Recipe | None = None,
+    resources: Resources | None = None,
+    published: tuple[PublishedScore, ...] = (),
+    shares: tuple[str, ...] = (),
+) -> ModelInfo:
+    """Return a model's entry without registering it: what a family makes of its members.
+
+    Arguments and errors as of ``register_model``.
+    """
+    _check_interface(cls, features, paper, recipe)
+    return ModelInfo(
+        name=name,
+        kind="network" if recipe else "estimator",
+        build=cls,
+        features=features,
+        params=_hyperparameters(cls),
+        recipe=recipe,
+        resources=resources or Resources(),
+        paper=paper,
+        published=published,
+        sources=_sources(cls, shares),
+    )
 
 
 def _check_interface(cls: type, features: tuple[str, ...], paper: str, recipe: Recipe | None) -> None:

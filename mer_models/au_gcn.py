@@ -1,0 +1,71 @@
+"""A graph network over the motion of twelve facial regions that action units move."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from mer_models._checks import require
+from mer_models.registry import Recipe, Resources, register_model
+
+REGIONS = 12
+NODE_VALUES = 16
+
+
+@register_model(
+    "au_gcn",
+    features=("au_rois_flow",),
+    paper=(
+        "front end and layers after S. Yin, S. Wu, T. Xu, S. Liu, S. Zhao, E. Chen: AU-aware Graph Convolutional "
+        "Network for Macro- and Micro-expression Spotting, ICME 2023 (public code xjtupanda/AUW-GCN), which spots; in "
+        "the spirit of L. Lei, T. Chen, S. Li, J. Li: Micro-expression Recognition Based on Facial Graph Representation "
+        "Learning and Facial Action Unit Fusion, CVPR Workshops 2021, which has no public code"
+    ),
+    recipe=Recipe(epochs=100, batch_size=32, lr=1e-3, optimizer="adam", input_range="raw"),
+    resources=Resources(cpus=1, gpu=0.125, pack=8),
+)
+class AUGCN(nn.Module):
+    """One graph convolution over twelve regions a frame, three convolutions over time, a mean and a linear classifier.
+
+    Input : au_rois_flow, (n, t, 12, 2) float32, u and v in pixels of each region in each of t = 10 frames.
+    Output : logits (n, n_classes).
+    Graph convolution (torch-geometric's ``DenseGCNConv``) 2 to 16 values a region, batch normalisation, ReLU; the
+    frame's 192 values through convolutions over time of 64 filters, of 1 frame, 3 frames and 3 frames two apart, with
+    a ReLU after each. The length stays t; its mean is classified.
+    dropout : share of the mean's values dropped in training, 0 <= dropout < 1.
+
+    The adjacency is a learned, symmetric 12x12 matrix in 0..1 with all regions linked alike at the start. AUW-GCN and
+    its kin fill it from how often action units occur together, which must be counted on the training subjects alone;
+    models are not handed action units here, and a matrix from a file would have seen the test subjects.
+    With three classes it has 37,475 parameters. The recipe is this benchmark's own.
+    """
+
+    def __init__(self, n_classes: int, dropout: float = 0.2) -> None:
+        super().__init__()
+        require(0 <= dropout < 1, "au_gcn.dropout", dropout, "a number from 0 to below 1")
+        from torch_geometric.nn import DenseGCNConv
+
+        self.links = nn.Parameter(torch.zeros(REGIONS, REGIONS))
+        self.graph = DenseGCNConv(2, NODE_VALUES)
+        self.norm = nn.BatchNorm1d(NODE_VALUES)
+        self.time = nn.Sequential(
+            nn.Conv1d(REGIONS * NODE_VALUES, 64, kernel_size=1),
+            nn.ReLU(),
+            nn.Conv1d(64, 64, kernel_size=3, padding=1),
+            nn.ReLU(),
+            nn.Conv1d(64, 64, kernel_size=3, padding=2, dilation=2),
+            nn.ReLU(),
+        )
+        self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(64, n_classes))
+
+    def forward(self, motion: torch.Tensor) -> torch.Tensor:
+        """Return the logits (n, n_classes) of the regions' motion (n, t, 12, 2)."""
+        n, t = motion.shape[:2]
+        nodes = self.graph(motion.flatten(0, 1), self._adjacency())
+        nodes = torch.relu(self.norm(nodes.transpose(1, 2)))
+        frames = nodes.flatten(1).unflatten(0, (n, t)).transpose(1, 2)
+        return self.classifier(self.time(frames).mean(dim=2))
+
+    def _adjacency(self) -> torch.Tensor:
+        """Return (12, 12) in 0..1; the graph layer sets its diagonal to 1."""
+        return torch.sigmoid((self.links + self.links.T) / 2)

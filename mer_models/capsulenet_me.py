@@ -1,0 +1,125 @@
+"""CapsuleNet for micro-expressions: capsules with routing by agreement on top of residual features of the apex."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from mer_models._checks import require
+from mer_models._losses import margin_loss
+from mer_models._pretrained import DEFAULT, NONE, fetched
+from mer_models._published import megc2019_cde
+from mer_models.registry import Criterion, Recipe, Resources, register_model
+
+TRUNK_STRIDE = 8
+CAPSULE_WIDTH = 8
+CLASS_WIDTH = 16
+ROUTINGS = 3
+HIGH, LOW, ABSENT_WEIGHT = 0.99, 0.01, 0.5
+FROZEN_TENSORS = 15
+TINY = 1e-8
+
+
+@register_model(
+    "capsulenet_me",
+    features=("apex_rgb_224",),
+    paper="N. Van Quang, J. Chun, T. Tokuyama: CapsuleNet for Micro-Expression Recognition, FG 2019",
+    recipe=Recipe(epochs=30, batch_size=32, lr=1e-4, optimizer="adam", lr_step=1, lr_gamma=0.9, input_range="standard"),
+    resources=Resources(cpus=1, gpu=1.0, pack=1),
+    published=megc2019_cde(
+        full=(0.6520, 0.6506),
+        casme2=(0.7068, 0.7018),
+        samm=(0.6209, 0.5989),
+        smic=(0.5820, 0.5877),
+        selection="oracle",
+        source=(
+            "comparison table of the HTNet paper (wangzhifengharrison/HTNet, images/state_of_art.png); the authors' "
+            "code (davidnvq/me_recognition) picks the best epoch by UF1 on the test subject"
+        ),
+    ),
+    shares=("_losses.py", "_pretrained.py"),
+)
+class CapsuleNetME(nn.Module):
+    """ResNet-18 without its max-pooling and last stage, one convolution, primary capsules, one capsule a class.
+
+    Input : apex_rgb_224, (n, 3, 224, 224) float32. Output : logits (n, n_classes).
+    The trunk gives 256 maps of 28x28; a 9x9 convolution and ReLU 256 of 20x20; a 9x9 convolution with stride 2 32 maps
+    of 6x6 capsules with 8 values each (1152 capsules). Each predicts each class's 16 values; three rounds of routing
+    weigh the predictions by their agreement, with gradients in the last round only.
+    The published score of a class is the length y of its squashed capsule, s^2 / (1 + s^2) of the length s before. The
+    logit here is ln(s^2) = ln(y / (1 - y)): the same order, and y is the sigmoid of it.
+
+    pretrained : ``none`` draws random weights; ``default`` takes torchvision's ImageNet weights for the trunk, whose
+        first 15 tensors are then not trained, as published. Weights that cannot be had are a UsageError.
+    image_size : side that frames are resized to, a multiple of 8 of at least 136 (one capsule a map); 224 in the paper.
+    maps : filters of both capsule convolutions, a multiple of 8; 256 in the paper.
+
+    ``loss`` is the published margin loss of y. An engine that does not call it trains with cross-entropy instead.
+    With three classes it has 13,842,496 parameters. The publication adds frames near the apex to its training set,
+    five times as many for surprise, and rotates, flips and jitters colours; both are left out here.
+    """
+
+    def __init__(self, n_classes: int, pretrained: str = NONE, image_size: int = 224, maps: int = 256) -> None:
+        super().__init__()
+        require(pretrained in (NONE, DEFAULT), "capsulenet_me.pretrained", pretrained, f"{NONE} or {DEFAULT}")
+        valid = image_size >= 136 and image_size % TRUNK_STRIDE == 0
+        require(valid, "capsulenet_me.image_size", image_size, "a multiple of 8 of at least 136")
+        valid = maps >= CAPSULE_WIDTH and maps % CAPSULE_WIDTH == 0
+        require(valid, "capsulenet_me.maps", maps, "a multiple of 8")
+        self.size = (image_size, image_size)
+        self.trunk = _trunk(pretrained)
+        self.convolution = nn.Sequential(nn.Conv2d(256, maps, kernel_size=9), nn.ReLU())
+        self.primary = nn.Conv2d(maps, maps, kernel_size=9, stride=2)
+        side = ((image_size // TRUNK_STRIDE - 8) - 9) // 2 + 1
+        capsules = (maps // CAPSULE_WIDTH) * side**2
+        self.predict = nn.Parameter(0.1 * torch.randn(capsules, n_classes, CLASS_WIDTH, CAPSULE_WIDTH))
+
+    def forward(self, apex: torch.Tensor) -> torch.Tensor:
+        """Return the logits (n, n_classes) of apex frames (n, 3, h, w)."""
+        if apex.shape[-2:] != self.size:
+            apex = functional.interpolate(apex, size=self.size, mode="bilinear", align_corners=False)
+        values = self.primary(self.convolution(self.trunk(apex)))
+        capsules = values.unflatten(1, (-1, CAPSULE_WIDTH)).movedim(2, -1).flatten(1, 3)
+        predictions = torch.einsum("kcoi,nki->nkco", self.predict, _squash(capsules))
+        return torch.log(_route(predictions).square().sum(dim=-1) + TINY)
+
+    def loss(self, *features: torch.Tensor, labels: torch.Tensor, criterion: Criterion) -> torch.Tensor:
+        """Return the published margin loss of a batch; takes the place of ``criterion``, class weights included."""
+        return margin_loss(torch.sigmoid(self(*features)), labels, HIGH, LOW, ABSENT_WEIGHT)
+
+
+def _trunk(pretrained: str) -> nn.Sequential:
+    from torchvision.models import get_model
+
+    def build(weights: str | None) -> Any:
+        return get_model("resnet18", weights=weights)
+
+    whole = (
+        build(None)
+        if pretrained == NONE
+        else fetched("capsulenet_me.pretrained", pretrained, "PyTorch's download server", lambda: build("DEFAULT"))
+    )
+    trunk = nn.Sequential(whole.conv1, whole.bn1, whole.relu, whole.layer1, whole.layer2, whole.layer3)
+    if pretrained != NONE:
+        for parameter in list(trunk.parameters())[:FROZEN_TENSORS]:
+            parameter.requires_grad_(False)
+    return trunk
+
+
+def _route(predictions: torch.Tensor) -> torch.Tensor:
+    """Return the class capsules (n, c, o), not squashed, of predictions (n, k, c, o) by agreement."""
+    fixed = predictions.detach()
+    agreement = torch.zeros_like(fixed[..., 0])
+    for _ in range(ROUTINGS - 1):
+        capsules = _squash(torch.einsum("nkc,nkco->nco", agreement.softmax(dim=-1), fixed))
+        agreement = agreement + torch.einsum("nkco,nco->nkc", fixed, capsules)
+    return torch.einsum("nkc,nkco->nco", agreement.softmax(dim=-1), predictions)
+
+
+def _squash(vectors: torch.Tensor) -> torch.Tensor:
+    """Shorten vectors (..., d) to a length of s^2 / (1 + s^2)."""
+    squared = vectors.square().sum(dim=-1, keepdim=True)
+    return vectors * torch.sqrt(squared + TINY) / (1 + squared)

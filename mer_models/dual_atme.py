@@ -1,0 +1,108 @@
+"""Dual-ATME: two inception branches with attention, over the whole flow image and over a mosaic of face regions."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from mer_models._checks import require
+from mer_models._inception import Inception
+from mer_models._losses import focal_loss
+from mer_models.registry import Criterion, Recipe, Resources, register_model
+
+WIDTH = 48
+REDUCTION = 16
+BRANCH_VALUES = WIDTH * 7 * 7
+LIKENESS_WEIGHT = 0.01
+
+
+@register_model(
+    "dual_atme",
+    features=("flow_uvs_28", "roi_mosaic_28"),
+    paper=(
+        "H. Zhou, S. Huang, J. Li, S.-J. Wang: Dual-ATME: Dual-Branch Attention Network for Micro-Expression "
+        "Recognition, Entropy 25(3), 2023"
+    ),
+    recipe=Recipe(epochs=60, batch_size=128, lr=1e-3, optimizer="adam", lr_step=10, lr_gamma=0.5, input_range="unit"),
+    resources=Resources(cpus=1, gpu=0.25, pack=4),
+    shares=("_inception.py", "_losses.py"),
+)
+class DualATME(nn.Module):
+    """A branch for the whole face and one for its regions; 4704 values through a layer of 1024.
+
+    Input : flow_uvs_28, (n, 3, 28, 28), and roi_mosaic_28, (n, 3, 28, 28), both float32. Output : logits
+    (n, n_classes).
+    A branch is two inception blocks (24 maps of 14x14, 48 of 7x7) and convolutional block attention: weights for
+    channels (mean and maximum through one bottleneck, a sixteenth wide), then for positions (7x7 convolution). The
+    branches' 2 x 2352 values pass a layer of 1024 with batch normalisation, ReLU and dropout.
+    dropout : share of the 1024 values dropped in training, 0 <= dropout < 1.
+
+    ``loss`` is the published one: focal loss (gamma 2) plus 0.01 (1 - cosine between the two branches' values). An
+    engine that does not call it trains with cross-entropy instead. A training batch of a single sample is normalised
+    with the running statistics, since it has no variance of its own.
+
+    With three classes it has 4,838,823 parameters.
+    """
+
+    def __init__(self, n_classes: int, dropout: float = 0.5) -> None:
+        super().__init__()
+        require(0 <= dropout < 1, "dual_atme.dropout", dropout, "a number from 0 to below 1")
+        self.face = _branch()
+        self.regions = _branch()
+        self.fuse = nn.Linear(2 * BRANCH_VALUES, 1024)
+        self.norm = _BatchNorm(1024)
+        self.classifier = nn.Sequential(nn.ReLU(), nn.Dropout(dropout), nn.Linear(1024, n_classes))
+
+    def forward(self, flow: torch.Tensor, mosaic: torch.Tensor) -> torch.Tensor:
+        """Return the logits (n, n_classes) of flow images and mosaics, (n, 3, 28, 28) each."""
+        return self._classify(self.face(flow), self.regions(mosaic))
+
+    def loss(self, *features: torch.Tensor, labels: torch.Tensor, criterion: Criterion) -> torch.Tensor:
+        """Return the published loss of a batch; takes the place of ``criterion``, class weights included."""
+        flow, mosaic = features
+        face, regions = self.face(flow), self.regions(mosaic)
+        likeness = functional.cosine_similarity(face, regions, dim=1).mean()
+        return focal_loss(self._classify(face, regions), labels) + LIKENESS_WEIGHT * (1 - likeness)
+
+    def _classify(self, face: torch.Tensor, regions: torch.Tensor) -> torch.Tensor:
+        return self.classifier(self.norm(self.fuse(torch.cat([face, regions], dim=1))))
+
+
+def _branch() -> nn.Sequential:
+    """Return what turns (n, 3, 28, 28) into (n, 2352)."""
+    return nn.Sequential(Inception(3, 6), Inception(24, 12), _ChannelAttention(), _SpatialAttention(), nn.Flatten())
+
+
+class _ChannelAttention(nn.Module):
+    """Weights for the channels of (n, 48, h, w), from their means and maxima."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        narrow = WIDTH // REDUCTION
+        self.weigh = nn.Sequential(nn.Linear(WIDTH, narrow), nn.ReLU(), nn.Linear(narrow, WIDTH))
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        weights = torch.sigmoid(self.weigh(maps.mean(dim=(2, 3))) + self.weigh(maps.amax(dim=(2, 3))))
+        return maps * weights[:, :, None, None]
+
+
+class _SpatialAttention(nn.Module):
+    """Weights for the positions of (n, c, h, w), from means and maxima over the channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weigh = nn.Conv2d(2, 1, kernel_size=7, padding=3)
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        summary = torch.cat([maps.mean(dim=1, keepdim=True), maps.amax(dim=1, keepdim=True)], dim=1)
+        return maps * torch.sigmoid(self.weigh(summary))
+
+
+class _BatchNorm(nn.BatchNorm1d):
+    """Batch normalisation that takes its running statistics for a batch of one sample."""
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        if self.training and len(values) == 1:
+            return functional.batch_norm(values, self.running_mean, self.running_var, self.weight, self.bias)
+        return super().forward(values)

@@ -1,0 +1,43 @@
+"""MDMO, the main directional mean optical flow of 36 face regions, and a support vector machine."""
+
+from __future__ import annotations
+
+from mer_models._published import accuracy_and_f1
+from mer_models._svm import SupportVectorModel
+from mer_models.registry import Resources, register_model
+
+
+@register_model(
+    "mdmo_svm",
+    features=("mdmo",),
+    paper=(
+        "Y.-J. Liu, J.-K. Zhang, W.-J. Yan, S.-J. Wang, G. Zhao, X. Fu: A Main Directional Mean Optical Flow Feature "
+        "for Spontaneous Micro-Expression Recognition, IEEE Transactions on Affective Computing 7(4), 2016"
+    ),
+    resources=Resources(cpus=1, gpu=0.0, pack=64),
+    published=accuracy_and_f1(
+        {"CASME II loso 5 classes": (0.5169, 0.4966), "SMIC loso 3 classes": (0.5897, 0.5845)},
+        selection="last",
+        source=("comparison table of pakchoi-php/SRMCL (README); a support vector machine has no epoch to choose"),
+    ),
+    shares=("_svm.py",),
+)
+class MdmoSVM(SupportVectorModel):
+    """Support vector machine on one motion vector for each of 36 face regions.
+
+    Input : mdmo, (n, 72) float32: 36 weighted magnitudes, then 36 weighted directions.
+    C : weight of the margin violations, > 0; 28 as in the public benchmark code tvaranka/meb.
+    kernel : ``rbf``, ``linear`` or ``poly`` (cubic). gamma : ``scale`` (1 / (72 * variance)), ``auto`` (1 / 72) or a
+    number > 0. scale : of each value, fitted on the training samples: ``none``, ``unit`` (0..1) or ``standard``; the
+    descriptor weighs magnitudes against directions on purpose, which ``unit`` and ``standard`` undo.
+    """
+
+    def __init__(
+        self,
+        n_classes: int,
+        C: float = 28.0,
+        kernel: str = "rbf",
+        gamma: str | float = "scale",
+        scale: str = "none",
+    ) -> None:
+        super().__init__(n_classes, name="mdmo_svm", C=C, kernel=kernel, gamma=gamma, scale=scale)

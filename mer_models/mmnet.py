@@ -1,0 +1,141 @@
+"""MMNet: convolutions over what changes from onset to apex, and a transformer that knows where in the face it is."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from mer_models._checks import require
+from mer_models._published import accuracy_and_f1
+from mer_models.registry import Recipe, Resources, register_model
+
+STAGES = ((128, 1), (128, 2), (256, 2), (512, 2))
+REDUCTION = 16
+DEPTH, HEADS, MLP_RATIO = 3, 4, 2.0
+
+
+@register_model(
+    "mmnet",
+    features=("onset_apex_rgb_224",),
+    paper=(
+        "H. Li, M. Sui, Z. Zhu, F. Zhao: MMNet: Muscle Motion-Guided Network for Micro-Expression Recognition, "
+        "IJCAI 2022, arXiv:2201.05297"
+    ),
+    recipe=Recipe(
+        epochs=99,
+        batch_size=24,
+        lr=8e-4,
+        optimizer="adamw",
+        weight_decay=0.7,
+        lr_step=1,
+        lr_gamma=0.987,
+        input_range="unit",
+    ),
+    resources=Resources(cpus=1, gpu=1.0, pack=1),
+    published=accuracy_and_f1(
+        {"SAMM loso 3 classes": (0.9022, 0.8391), "MMEW loso 4 classes": (0.8745, 0.8635)},
+        selection="oracle",
+        source=(
+            "comparison table of the MEMix README; the authors' code takes each subject's best epoch on that subject, "
+            "and the best accuracy and the best F1 from different ones (muse1998/MMNet, issue 9)"
+        ),
+    ),
+)
+class MMNet(nn.Module):
+    """A main branch on the difference of apex and onset, a position branch on the onset; their maps are added.
+
+    Input : onset_apex_rgb_224, (n, 2, 3, 224, 224) float32. Output : logits (n, n_classes).
+    Main branch : convolution 3x3 3 to 180 with stride 2, convolution 3x3 180 to 128, then four residual blocks of 128,
+    128, 256 and 512 maps with strides 1, 2, 2, 2 (14x14), each of a 3x3 and a 1x1 convolution and followed by a
+    one-channel attention map (from mean and maximum over the channels), which is multiplied by the previous block's,
+    max-pooled.
+    Position branch : the onset at 14x14, every pixel a token of 512 values, through three transformer layers of four
+    heads (stochastic depth 0.3). All 512 x 14 x 14 sums are flattened for the classifier.
+
+    image_size : side that frames are resized to, a multiple of 16; a smaller one is faster.
+    drop_path : share of the transformer's residual branches dropped in training, 0 <= drop_path < 1.
+
+    With three classes it has 9,241,719 parameters. The public code's five-class form has two transformer layers four
+    times as wide inside and no stochastic depth. It also flips, rotates, crops and shifts the key frames in time while
+    training, which is left out here.
+    """
+
+    def __init__(self, n_classes: int, image_size: int = 224, drop_path: float = 0.3) -> None:
+        super().__init__()
+        valid = image_size >= REDUCTION and image_size % REDUCTION == 0
+        require(valid, "mmnet.image_size", image_size, f"a multiple of {REDUCTION}")
+        require(0 <= drop_path < 1, "mmnet.drop_path", drop_path, "a number from 0 to below 1")
+        self.size = (image_size, image_size)
+        side = image_size // REDUCTION
+        self.stem = nn.Sequential(*_convolution(3, 180, stride=2), *_convolution(180, STAGES[0][0], stride=1))
+        widths = (STAGES[0][0], *(width for width, _ in STAGES))
+        self.blocks = nn.ModuleList(
+            _Block(before, width, stride) for before, (width, stride) in zip(widths, STAGES, strict=False)
+        )
+        self.position = _Position(side, widths[-1], drop_path)
+        self.classifier = nn.Linear(widths[-1] * side**2, n_classes)
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        """Return the logits (n, n_classes) of onset and apex frames (n, 2, 3, h, w)."""
+        onset, apex = (self._resized(frames[:, index]) for index in (0, 1))
+        maps, attention = self.stem(apex - onset), None
+        for block in self.blocks:
+            maps, attention = block(maps, attention)
+        return self.classifier((maps + self.position(onset)).flatten(1))
+
+    def _resized(self, frame: torch.Tensor) -> torch.Tensor:
+        if frame.shape[-2:] == self.size:
+            return frame
+        return functional.interpolate(frame, size=self.size, mode="bilinear", align_corners=False)
+
+
+class _Block(nn.Module):
+    """A residual block and its attention, which goes on from the previous block's."""
+
+    def __init__(self, channels: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.change = nn.Sequential(
+            *_convolution(channels, width, stride), nn.Conv2d(width, width, 1, bias=False), nn.BatchNorm2d(width)
+        )
+        same = channels == width and stride == 1
+        self.keep = (
+            nn.Identity()
+            if same
+            else nn.Sequential(nn.Conv2d(channels, width, 1, stride=stride, bias=False), nn.BatchNorm2d(width))
+        )
+        self.attend = nn.Sequential(nn.Conv2d(2, 1, 1, bias=False), nn.BatchNorm2d(1), nn.Sigmoid())
+        self.shrink = nn.MaxPool2d(3, stride=stride, padding=1)
+
+    def forward(self, maps: torch.Tensor, before: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
+        maps = functional.relu(self.keep(maps) + self.change(maps))
+        summary = torch.cat([maps.mean(dim=1, keepdim=True), maps.amax(dim=1, keepdim=True)], dim=1)
+        attention = self.attend(summary)
+        if before is not None:
+            attention = attention * self.shrink(before)
+        return maps * attention, attention
+
+
+class _Position(nn.Module):
+    """A transformer over the pixels of the tiny onset; (n, 3, h, w) to (n, width, side, side)."""
+
+    def __init__(self, side: int, width: int, drop_path: float) -> None:
+        super().__init__()
+        from timm.models.vision_transformer import Block
+
+        self.side = side
+        self.embed = nn.Linear(3, width)
+        self.place = nn.Parameter(0.02 * torch.randn(side**2, width))
+        self.layers = nn.Sequential(
+            *(Block(width, HEADS, mlp_ratio=MLP_RATIO, qkv_bias=True, drop_path=drop_path) for _ in range(DEPTH))
+        )
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, onset: torch.Tensor) -> torch.Tensor:
+        pixels = functional.interpolate(onset, size=(self.side, self.side), mode="bilinear", align_corners=False)
+        tokens = self.layers(self.embed(pixels.flatten(2).transpose(1, 2)) + self.place)
+        return self.norm(tokens).transpose(1, 2).unflatten(2, (self.side, self.side))
+
+
+def _convolution(channels: int, width: int, stride: int) -> tuple[nn.Module, ...]:
+    return nn.Conv2d(channels, width, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()

@@ -1,0 +1,96 @@
+"""SLSTT: a vision transformer on each of several long-term flow images, a recurrent network over them."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from mer_models._checks import require
+from mer_models._pretrained import DEFAULT, NONE, fetched
+from mer_models._published import accuracy_and_f1
+from mer_models.registry import Recipe, Resources, register_model
+
+WIDTHS = {"base": 768, "small": 384, "tiny": 192}
+PATCH = 16
+STATE, LAYERS, DENSE = 512, 3, 256
+
+
+@register_model(
+    "slstt",
+    features=("flow_long_11_224",),
+    paper=(
+        "L. Zhang, X. Hong, O. Arandjelovic, G. Zhao: Short and Long Range Relation Based Spatio-Temporal Transformer "
+        "for Micro-Expression Recognition, IEEE Transactions on Affective Computing 13(4), 2022, arXiv:2112.05851"
+    ),
+    recipe=Recipe(
+        epochs=40,
+        batch_size=2,
+        lr=1e-2,
+        optimizer="sgd",
+        momentum=0.9,
+        weight_decay=1e-4,
+        input_range="standard",
+    ),
+    resources=Resources(cpus=1, gpu=1.0, pack=1),
+    published=accuracy_and_f1(
+        {
+            "CASME II loso 5 classes": (0.7581, 0.7530),
+            "SAMM loso 5 classes": (0.7239, 0.6400),
+            "SMIC loso 3 classes": (0.7371, 0.7240),
+        },
+        selection="unknown",
+        source="comparison table of pakchoi-php/SRMCL (README)",
+    ),
+    shares=("_pretrained.py",),
+)
+class SLSTT(nn.Module):
+    """ViT-B/16 reads each flow image, three LSTM layers read the eleven results, two dense layers classify.
+
+    Input : flow_long_11_224, (n, 11, 3, 224, 224) float32: u, v and magnitude from the onset to later frames.
+    Output : logits (n, n_classes).
+    An image becomes the transformer's class token (768 values for ``base``); the LSTM's last state of 512 passes a
+    layer of 256 with ReLU.
+
+    size : of the transformer: ``base`` as published, ``small`` or ``tiny`` where no large GPU is at hand.
+    image_size : side that flow images are resized to, a multiple of 16; the paper's is 384.
+    pretrained : ``none`` draws random weights; ``default`` takes timm's for the transformer. Weights that cannot be had
+        are a UsageError.
+
+    With three classes it has 92,758,787 parameters (``tiny``: 11,304,899). The paper starts from ImageNet weights, and
+    its public code (Vision-Intelligence-and-Robots-Group/SLSTT) runs the transformer without gradients, so that it
+    stays as it was; here it is trained. Its learning rate falls along a cosine and restarts; here it is constant.
+    """
+
+    def __init__(self, n_classes: int, size: str = "base", image_size: int = 224, pretrained: str = NONE) -> None:
+        super().__init__()
+        require(size in WIDTHS, "slstt.size", size, "one of: " + ", ".join(WIDTHS))
+        valid = image_size >= PATCH and image_size % PATCH == 0
+        require(valid, "slstt.image_size", image_size, f"a multiple of {PATCH}")
+        require(pretrained in (NONE, DEFAULT), "slstt.pretrained", pretrained, f"{NONE} or {DEFAULT}")
+        self.size = (image_size, image_size)
+        self.image = _transformer(size, image_size, pretrained)
+        self.time = nn.LSTM(WIDTHS[size], STATE, num_layers=LAYERS, batch_first=True)
+        self.classifier = nn.Sequential(nn.Linear(STATE, DENSE), nn.ReLU(), nn.Linear(DENSE, n_classes))
+
+    def forward(self, flow: torch.Tensor) -> torch.Tensor:
+        """Return the logits (n, n_classes) of flow images (n, t, 3, h, w)."""
+        n, t = flow.shape[:2]
+        images = flow.flatten(0, 1)
+        if images.shape[-2:] != self.size:
+            images = functional.interpolate(images, size=self.size, mode="bilinear", align_corners=False)
+        states, _ = self.time(self.image(images).unflatten(0, (n, t)))
+        return self.classifier(states[:, -1])
+
+
+def _transformer(size: str, image_size: int, pretrained: str) -> nn.Module:
+    import timm
+
+    name = f"vit_{size}_patch{PATCH}_224"
+
+    def build(trained: bool) -> nn.Module:
+        return timm.create_model(name, pretrained=trained, num_classes=0, img_size=image_size)
+
+    if pretrained == NONE:
+        return build(False)
+    return fetched("slstt.pretrained", pretrained, "the hub that timm loads from", lambda: build(True))

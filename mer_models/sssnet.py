@@ -1,0 +1,56 @@
+"""SSSNet: a small, shallow convolutional network over flow at 64x64."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from mer_models._checks import require
+from mer_models.registry import Recipe, Resources, register_model
+
+
+@register_model(
+    "sssnet",
+    features=("flow_uvs_64",),
+    paper=(
+        "SSSNet of T. Varanka, Y. Li, W. Peng, G. Zhao: Data Leakage and Evaluation Issues in Micro-Expression "
+        "Analysis, IEEE Transactions on Affective Computing, arXiv:2211.11425, and its public code tvaranka/meb"
+    ),
+    recipe=Recipe(epochs=200, batch_size=32, lr=1e-4, optimizer="adam", input_range="unit"),
+    resources=Resources(cpus=1, gpu=0.125, pack=8),
+)
+class SSSNet(nn.Module):
+    """Two convolutions and two dense layers.
+
+    Input : flow_uvs_64, (n, 3, 64, 64) float32. Output : logits (n, n_classes).
+    Convolution 5x5 3 to 32 without padding, ReLU, max-pooling 3 (20x20), batch normalisation, channel dropout;
+    convolution 3x3 32 to 64 without padding, ReLU, max-pooling 2 (9x9), batch normalisation, channel dropout; dense
+    layers 5184 to 256 (ReLU, dropout) to the classes.
+    dropout : share of the channels, and of the dense layer's values, dropped in training, 0 <= dropout < 1.
+
+    With three classes it has 1,349,251 parameters. The recipe is this benchmark's own: the publication trains on
+    action units and does not print one for emotions.
+    """
+
+    def __init__(self, n_classes: int, dropout: float = 0.5) -> None:
+        super().__init__()
+        require(0 <= dropout < 1, "sssnet.dropout", dropout, "a number from 0 to below 1")
+        self.maps = nn.Sequential(
+            nn.Conv2d(3, 32, kernel_size=5),
+            nn.ReLU(),
+            nn.MaxPool2d(3),
+            nn.BatchNorm2d(32),
+            nn.Dropout2d(dropout),
+            nn.Conv2d(32, 64, kernel_size=3),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.BatchNorm2d(64),
+            nn.Dropout2d(dropout),
+        )
+        self.classifier = nn.Sequential(
+            nn.Linear(64 * 9 * 9, 256), nn.ReLU(), nn.Dropout(dropout), nn.Linear(256, n_classes)
+        )
+
+    def forward(self, flow: torch.Tensor) -> torch.Tensor:
+        """Return the logits (n, n_classes) of flow images (n, 3, 64, 64)."""
+        return self.classifier(self.maps(flow).flatten(1))

@@ -1,0 +1,105 @@
+"""torchvision's 18-layer video networks on flow clips: ``video/r3d_18``, ``video/mc3_18``, ``video/r2plus1d_18``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from mer_models._checks import require
+from mer_models._pretrained import DEFAULT, NONE, fetched
+from mer_models.registry import MODELS, ModelInfo, PublishedScore, Recipe, Resources, describe_model
+from preprocess.base.errors import UsageError, did_you_mean
+
+ARCHITECTURES = ("mc3_18", "r2plus1d_18", "r3d_18")
+_LOG = (
+    "a public experiment log on CASME II (246 clips, 26 folds, pooled); about 40 configurations were compared on the "
+    "same folds; TV-L1 flow referenced to the onset, "
+)
+PUBLISHED = {
+    "r2plus1d_18": (
+        PublishedScore(
+            "CASME II loso 5 classes",
+            uf1=0.660,
+            uar=0.675,
+            accuracy=0.638,
+            selection="unknown",
+            source=_LOG + "112x112",
+        ),
+    ),
+    "r3d_18": (
+        PublishedScore(
+            "CASME II loso 5 classes",
+            uf1=0.672,
+            uar=0.685,
+            accuracy=0.646,
+            selection="unknown",
+            source=_LOG + "128x128, 16 frames, five-fold test augmentation, second seed",
+        ),
+    ),
+}
+
+
+class VideoNetwork(nn.Module):
+    """A residual network of 18 layers over space and time, with a new classifier.
+
+    Input : flow_clip_16_112, (n, 3, 16, 112, 112) float32: u, v and strain from the onset to 16 later frames. Other
+    sizes work as well, since maps are averaged at the end. Output : logits (n, n_classes).
+
+    pretrained : ``none`` draws random weights; ``default`` takes torchvision's, trained on Kinetics-400. Weights that
+        cannot be had are a UsageError.
+
+    With three classes ``r3d_18`` has 33,167,811 parameters, ``mc3_18`` 11,491,779 and ``r2plus1d_18`` 31,301,664: those
+    of torchvision less its 400 classes. The recipe (AdamW, standardised channels) is this benchmark's own.
+    """
+
+    architecture: str
+
+    def __init__(self, n_classes: int, pretrained: str = NONE) -> None:
+        super().__init__()
+        setting = f"video/{self.architecture}.pretrained"
+        require(pretrained in (NONE, DEFAULT), setting, pretrained, f"{NONE} or {DEFAULT}")
+        self.network = _create(self.architecture, setting, pretrained)
+        self.network.fc = nn.Linear(self.network.fc.in_features, n_classes)
+
+    def forward(self, flow: torch.Tensor) -> torch.Tensor:
+        """Return the logits (n, n_classes) of flow clips (n, 3, t, h, w)."""
+        return self.network(flow)
+
+
+def describe(architecture: str) -> ModelInfo:
+    """Return the entry of ``video/<architecture>``; UsageError for one that is not there."""
+    if architecture not in ARCHITECTURES:
+        raise UsageError(f"No video network is called {architecture!r}. {did_you_mean(architecture, ARCHITECTURES)}")
+    cls = type(
+        f"Video_{architecture}",
+        (VideoNetwork,),
+        {"architecture": architecture, "__doc__": VideoNetwork.__doc__, "__module__": __name__},
+    )
+    return describe_model(
+        cls,
+        f"video/{architecture}",
+        features=("flow_clip_16_112",),
+        paper=(
+            "D. Tran, H. Wang, L. Torresani, J. Ray, Y. LeCun, M. Paluri: A Closer Look at Spatiotemporal Convolutions "
+            "for Action Recognition, CVPR 2018, arXiv:1711.11248; as in torchvision"
+        ),
+        recipe=Recipe(epochs=30, batch_size=16, lr=1e-4, optimizer="adamw", weight_decay=0.05, input_range="standard"),
+        resources=Resources(cpus=1, gpu=1.0, pack=1),
+        published=PUBLISHED.get(architecture, ()),
+        shares=("_pretrained.py",),
+    )
+
+
+def _create(architecture: str, setting: str, pretrained: str) -> Any:
+    from torchvision.models import get_model
+
+    if pretrained == NONE:
+        return get_model(architecture, weights=None)
+    return fetched(setting, pretrained, "PyTorch's download server", lambda: get_model(architecture, weights="DEFAULT"))
+
+
+MODELS.add_family("video", describe)
+for _architecture in ARCHITECTURES:
+    MODELS.add(f"video/{_architecture}", describe(_architecture), origin=__name__)
