@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
+from skimage.data import astronaut
 from works import standard_face
 
 from preprocess import landmark_sets as sets
 from preprocess.base.errors import UsageError
+from preprocess.face_detection import Detectors
 
 
 def test_sets_have_the_published_sizes() -> None:
@@ -53,6 +56,23 @@ def test_mirroring_values_mirrors_a_symmetric_face(name: str) -> None:
 def test_mirroring_all_68_swaps_the_sides_of_every_landmark() -> None:
     face = standard_face(100)[0]
     assert np.allclose(face[list(sets.MIRROR_68)], face * (-1, 1) + (100, 0), atol=1e-3)
+
+
+def test_mirroring_agrees_with_the_landmarks_of_a_real_face_in_a_mirrored_picture() -> None:
+    picture = cv2.cvtColor(astronaut(), cv2.COLOR_RGB2GRAY)
+    detectors = Detectors()
+
+    def found(grey: np.ndarray) -> np.ndarray:
+        grey = np.ascontiguousarray(grey)
+        return detectors.fit(grey, detectors.hog(grey, 640)[0]).landmarks
+
+    seen, flipped = found(picture), found(picture[:, ::-1])
+    turned_back = flipped[list(sets.MIRROR_68)] * (-1, 1) + (picture.shape[1] - 1, 0)
+    width = seen[16, 0] - seen[0, 0]
+    apart = np.linalg.norm(turned_back - seen, axis=1)
+    # The predictor is not quite symmetric itself; two points in each other's place are much farther apart.
+    assert apart.mean() < 0.03 * width
+    assert apart[17:].max() < 0.08 * width
 
 
 def test_sets_without_a_mirror_image_are_refused() -> None:
