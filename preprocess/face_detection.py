@@ -30,18 +30,14 @@ class Fit:
     landmarks: np.ndarray
     spread: float
 
-    @property
-    def plausible(self) -> bool:
-        """Whether the fits agree and form a face that stands upright: brows above eyes above nose above mouth."""
+    def plausible(self, max_spread: float) -> bool:
+        """Whether the fits agree and form an upright face: brows above eyes above nose above mouth above chin."""
         points = self.landmarks
         eyes = (points[36:42].mean(axis=0) + points[42:48].mean(axis=0)) / 2
         across = points[42:48].mean(axis=0) - points[36:42].mean(axis=0)
         heights = [points[17:27, 1].mean(), eyes[1], points[31:36, 1].mean(), points[48:60, 1].mean(), points[8, 1]]
         upright = all(upper < lower for upper, lower in itertools.pairwise(heights))
-        return bool(self.spread < MAX_SPREAD and upright and across[0] > 2 * abs(across[1]))
-
-
-MAX_SPREAD = 0.06
+        return bool(self.spread < max_spread and upright and across[0] > 2 * abs(across[1]))
 
 
 class Detectors:

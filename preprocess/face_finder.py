@@ -22,6 +22,9 @@ VERSION = 1
 # HOG wants faces of 80 pixels: at this length of the longer side it sees those that fill an eighth of it.
 HOG_SIDE = 640
 CNN_SIDE = 480
+# How far landmarks may disagree (see ``Fit``). Faces stay below 0.03, other pictures above 0.065; a detector's own word
+# allows for hard light and glasses.
+MAX_SPREAD = {"hog": 0.1, "hog_padded": 0.1, "cnn": 0.1, "rectangle": 0.05}
 # How many frames beside the onset are looked at.
 NEIGHBOURS = 6
 # Width over height of a picture that may be a cropped face; recordings are wider, or telephone-narrow.
@@ -115,7 +118,7 @@ class DlibFaceFinder:
         """Return the largest of the boxes in which landmarks are plausible."""
         for box in boxes:
             fit = self._detectors.fit(picture, box)
-            if fit.plausible:
+            if fit.plausible(MAX_SPREAD[way]):
                 return Face(fit.landmarks, box, frame, way, faces=len(boxes))
         return None
 

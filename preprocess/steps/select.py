@@ -36,7 +36,7 @@ class Mode:
 
 
 @register_step("select", version=1)
-def select(work: Work, *, frames: str = "onset_apex", count: int | None = None, spot: str = "roi_difference") -> Work:
+def select(work: Work, *, frames: str = "onset_apex", count: int | None = None, spot: str = "profile") -> Work:
     """Choose the frames that the feature is made of.
 
     frames : "apex", "onset_apex", "onset_apex_offset"; "clip" (onset to offset), "onset_to_apex"; "uniform"
@@ -44,9 +44,9 @@ def select(work: Work, *, frames: str = "onset_apex", count: int | None = None, 
     consecutive frames, the apex in their middle); "landmark_motion" (``count`` frames between which the landmarks
     move equally far); "unified_11" (nine from onset towards the apex in tenths of the way, the apex, the one after);
     "binary_9" (onset, 3, apex, 3, offset, equally spaced). A clip shorter than ``count`` repeats frames.
-    spot : how the apex is found where nobody annotated it: "roi_difference" (where the brow and mouth regions differ
-    most from onset and offset) or "midpoint". A frame that is not there is replaced by the nearest, and noted where it
-    was a key frame. Sets numbers and key.
+    spot : how the apex is found where nobody annotated it: "profile" (the rise and fall that explain the face's change
+    best), "roi_difference" (where the brow and mouth regions differ most from onset and offset) or "midpoint". A frame
+    that is not there is replaced by the nearest, and noted where it was a key frame. Sets numbers and key.
     """
     one_of("select", "frames", frames, MODES)
     one_of("select", "spot", spot, SPOTTERS)
