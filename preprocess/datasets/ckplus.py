@@ -10,21 +10,25 @@ from preprocess.datasets._build import register
 from preprocess.datasets._spec import Count, Database, Record, Tree
 from preprocess.datasets._trees import last_number, listing
 
-EMOTIONS = ("neutral", "anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise")
+CODED = ("neutral", "anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise")
+EMOTIONS = {float(code): emotion for code, emotion in enumerate(CODED)}
 FRAMES = r"S\d+_\d+_(?P<n>\d+)\.(?:png|jpg)"
 
 
 def coded(path: str, fields: Mapping[str, str]) -> Record | None:
     """Read a sequence's label, one number in a text file; None where there is none. The last frame is the apex."""
     folder = Path(path)
-    labels = folder.parents[2] / "Emotion" / folder.parent.name / folder.name
+    root = folder.parents[2] / "Emotion"
+    if not listing(root):
+        raise DataError(f"{root} is not there: without it no sequence of CK+ has a label. Complete the copy.")
+    labels = root / folder.parent.name / folder.name
     files = [labels / name for name, _ in listing(labels) if name.endswith("_emotion.txt")]
     if not files:
         return None
     text = files[0].read_text(encoding="utf-8", errors="replace").strip()
     try:
-        emotion = EMOTIONS[int(float(text))]
-    except (ValueError, IndexError) as error:
+        emotion = EMOTIONS[float(text)]
+    except (ValueError, KeyError) as error:
         raise DataError(f"{files[0]} holds {text!r}; expected one number from 0 to 7. Restore the file.") from error
     return {"emotion": emotion, "apex": last_number(path, FRAMES)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import zip_longest
 
 from preprocess.base.errors import DataError
 from preprocess.datasets._build import register
@@ -13,29 +14,25 @@ FIELDS = {"sub_ID": "subject", "fold_name": "clip", "Onset": "onset", "Apex": "a
 FRAMES = r"(?:.*\D)?(?P<n>\d+)\.(?:jpg|jpeg|png|bmp)"
 # In the published sheet of this length, two rows (counted from 0) hold each other's labels.
 CLIPS, SWAPPED = 267, (144, 145)
+SWAP = "labels swapped with the neighbouring row's (public code of Varanka et al. 2023)"
 
 
 def rows(workbook: Workbook) -> list[Record]:
     """Read the sheet; a clip's emotions are the columns that hold a 1."""
-    table = next(iter(workbook.values()))
-    top = next((place for place, row in enumerate(table) if "fold_name" in row), 0)
-    lacking = [name for name in (*FIELDS, "AUs", "Emotion", *EMOTIONS) if name not in (table[top] if table else ())]
-    if lacking:
-        raise DataError(f"it has no column {', '.join(lacking)}. Restore the published sheet.")
-    lines = [dict(zip(table[top], row, strict=False)) for row in table[top + 1 :]]
-    lines = [line for line in lines if line.get("fold_name")]
-    source = dict(enumerate(lines))
+    heading, *body = next(iter(workbook.values())) or [[]]
+    if lacking := [name for name in (*FIELDS, "AUs", "Emotion", *EMOTIONS) if name not in heading]:
+        raise DataError(f"the first row lacks the headings {', '.join(lacking)}. Restore the published sheet.")
+    lines = [line for row in body if (line := dict(zip_longest(heading, row, fillvalue="")))["fold_name"]]
+    told = list(lines)
     if len(lines) == CLIPS and not all(_emotions(lines[row]) == _words(lines[row]) for row in SWAPPED):
-        source |= {SWAPPED[0]: lines[SWAPPED[1]], SWAPPED[1]: lines[SWAPPED[0]]}
-    records = []
-    for number, line in enumerate(lines):
-        record = {field: line.get(name, "") for name, field in FIELDS.items()}
-        record |= {"row": str(number), "origin": f"row {number + 1} below the headings"}
-        record |= {"emotion": "+".join(_emotions(source[number])), "action_units": source[number]["AUs"]}
-        if source[number] is not line:
-            record["repaired"] = "labels swapped with the neighbouring row's (public code of Varanka et al. 2023)"
-        records.append(record)
-    return records
+        told[SWAPPED[0]], told[SWAPPED[1]] = lines[SWAPPED[1]], lines[SWAPPED[0]]
+    return [_record(number, *both) for number, both in enumerate(zip(lines, told, strict=True))]
+
+
+def _record(number: int, line: Record, told: Record) -> Record:
+    record = {field: line[name] for name, field in FIELDS.items()}
+    record |= {"emotion": "+".join(_emotions(told)), "action_units": told["AUs"], "row": str(number)}
+    return record | {"origin": f"row {number + 1} below the headings", "repaired": "" if told is line else SWAP}
 
 
 def _emotions(line: Record) -> list[str]:
@@ -43,8 +40,7 @@ def _emotions(line: Record) -> list[str]:
 
 
 def _words(line: Record) -> list[str]:
-    words = re.findall(r"[a-z]+", line["Emotion"].lower())
-    return [name for name in EMOTIONS if name.lower() in words]
+    return [name for name in EMOTIONS if name.lower() in re.findall(r"[a-z]+", line["Emotion"].lower())]
 
 
 register(
