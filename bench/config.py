@@ -20,6 +20,9 @@ PRESET_EPOCHS: dict[str, int | None] = {"smoke": 2, "quick": 100, "full": None}
 DEFAULT_MODELS = ["majority", "flow_svm", "ststnet", "off_apexnet"]
 """The models of a run that names none: two estimators and the two fastest networks."""
 
+DEFAULT_FEATURES = ["flow_uvs_28"]
+"""What ``DEFAULT_MODELS`` are trained on, told without importing them: that takes longer than looking at 500 clips."""
+
 
 class RunConfig(BaseModel):
     """Everything ``merbench run`` can be told. Lists hold names or shell patterns; ``set`` maps model.key to a value.

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bench.clip_fan_out import here_or_on_ray
-from bench.config import DEFAULT_MODELS, RunConfig, results_root
+from bench.config import DEFAULT_FEATURES, RunConfig, results_root
 from bench.prepared_text import describe
 from bench.progress import ClipProgress
 from bench.ray_session import RaySession
@@ -36,7 +36,7 @@ def prepare(config: RunConfig, features: Sequence[str] | None, overwrite: bool, 
         load_recipes(file)
     shards = shards_folder(results_root(config.results))
     raw = read_datasets(config)
-    chosen = choose(raw, features or _default_features())
+    chosen = choose(raw, features or DEFAULT_FEATURES)
     try:
         with RaySession(config.address, config.workers) as session, ClipProgress(console).shown() as progress:
             prepared = prepare_all(raw, shards, chosen, progress, here_or_on_ray(session, config.workers), overwrite)
@@ -82,12 +82,6 @@ def _tell(raw: RawDataset, prepared: PreparedDataset, shards: Path, console: Con
         _say(console, f"warning: {warning}")
     sheet = contact_sheet(raw, prepared, shards)
     _say(console, f"  contact sheet: {sheet}" if sheet else "  no contact sheet: this copy brings no recordings")
-
-
-def _default_features() -> list[str]:
-    from mer_models.registry import MODELS
-
-    return sorted({feature for model in DEFAULT_MODELS for feature in MODELS.get(model).features})
 
 
 def _rows(dataset: RawDataset) -> dict[str, str]:
