@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from preprocess.base.errors import DataError
+from preprocess.base.errors import DataError, Unfit
 
 if TYPE_CHECKING:
     from preprocess.shards import PreparedDataset
@@ -20,12 +20,15 @@ class StudyData:
     """Labelled samples of one dataset or composite, in sample-id order.
 
     sample_ids, subjects, datasets : (n,) fixed-width unicode arrays (so that Ray shares them without a copy).
-    labels : (n,) int64 class indices. features : name -> (n, ...) C-contiguous array as stored (8-bit or float32).
+    splits : (n,) like them, the database's own division of its samples; empty text where it has none.
+    labels : (n,) int64 class indices; of a multi-label task (n, n_classes) int64, 1 where the sample shows the class.
+    features : name -> (n, ...) C-contiguous array as stored (8-bit or float32).
     """
 
     sample_ids: np.ndarray
     subjects: np.ndarray
     datasets: np.ndarray
+    splits: np.ndarray
     labels: np.ndarray
     features: dict[str, np.ndarray]
     classes: tuple[str, ...]
@@ -33,25 +36,39 @@ class StudyData:
     def __len__(self) -> int:
         return len(self.sample_ids)
 
+    @property
+    def multilabel(self) -> bool:
+        """Whether a sample may show any number of the classes."""
+        return self.labels.ndim == 2
+
+
+def labelled(task: Task, dataset: PreparedDataset) -> np.ndarray:
+    """Return which of a dataset's samples have a label in the task, (n,) bool."""
+    from preprocess.tasks import labels as labels_of
+
+    return _has_label(labels_of(task, dataset.samples))
+
 
 def assemble(prepared: Sequence[PreparedDataset], task: Task, features: Sequence[str]) -> StudyData:
     """Join datasets into one study's data, without samples that have no class in the task or lack a feature.
 
-    Raises DataError when a sample id occurs in two datasets or no sample has a class.
+    Raises DataError when a sample id occurs in two datasets, and Unfit when no sample has a class.
     """
     from preprocess.tasks import labels as labels_of
 
     ids: list[np.ndarray] = []
     subjects: list[np.ndarray] = []
     datasets: list[np.ndarray] = []
+    splits: list[np.ndarray] = []
     labels: list[np.ndarray] = []
     blocks: dict[str, list[np.ndarray]] = {name: [] for name in features}
     for dataset in prepared:
         label = labels_of(task, dataset.samples)
-        keep = (label >= 0) & dataset.usable(features)
+        keep = _has_label(label) & dataset.usable(features)
         labels.append(label[keep])
         for column, target in (("sample_id", ids), ("subject", subjects), ("dataset", datasets)):
             target.append(dataset.samples[column].to_numpy(dtype=str)[keep])
+        splits.append(dataset.samples["split"].fillna("").to_numpy(dtype=str)[keep])
         for name in features:
             blocks[name].append(dataset.load(name, keep))
     all_ids = np.concatenate(ids)
@@ -63,12 +80,18 @@ def assemble(prepared: Sequence[PreparedDataset], task: Task, features: Sequence
     if not len(sorted_ids):
         names = ", ".join(d.name for d in prepared)
         also = f" and the features {', '.join(features)}" if features else ""
-        raise DataError(f"No sample of {names} has a class in task {task.name!r} ({', '.join(task.classes)}){also}.")
+        raise Unfit(f"No sample of {names} has a class in task {task.name!r} ({', '.join(task.classes)}){also}.")
     return StudyData(
         sample_ids=sorted_ids,
         subjects=np.concatenate(subjects)[order],
         datasets=np.concatenate(datasets)[order],
+        splits=np.concatenate(splits)[order],
         labels=np.concatenate(labels)[order].astype(np.int64),
         features={name: np.ascontiguousarray(np.concatenate(parts)[order]) for name, parts in blocks.items()},
         classes=tuple(task.classes),
     )
+
+
+def _has_label(labels: np.ndarray) -> np.ndarray:
+    # A multi-label row is -1 as a whole or not at all.
+    return (labels if labels.ndim == 1 else labels.min(axis=1)) >= 0

@@ -27,7 +27,8 @@ from mer_models.registry import ModelInfo, Recipe
 class FoldResult:
     """One fold under one selection.
 
-    scores : (n_test, n_classes) float32, rows as in ``Fold.test``. selected_epoch : from 1; 0 for estimators.
+    scores : (n_test, n_classes) float32, rows as in ``Fold.test``. Of a network and a multi-label task, the sigmoid of
+    a score is the probability that the sample shows the class. selected_epoch : from 1; 0 for estimators.
     curves : name -> a float per epoch. weights : name -> array, all that is needed to score again.
     """
 

@@ -55,22 +55,28 @@ def fold_seed(seed: int, model: str, test_ids: Sequence[str]) -> int:
     return int(digest(["fold", seed, model, sorted(test_ids)])[:16], 16) >> 1
 
 
+def classes_shown(labels: np.ndarray) -> set[int]:
+    """Return the classes that at least one of the labels shows. labels : (n,) indices or (n, n_classes) 0 and 1."""
+    return set(np.flatnonzero(labels.any(axis=0)).tolist()) if labels.ndim == 2 else set(labels.tolist())
+
+
 def split_validation(
     train: np.ndarray, subjects: np.ndarray, labels: np.ndarray, seed: int, fold: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (train, validation) rows: a fifth of the training subjects is set aside, drawn from ``seed``.
 
+    labels : of all rows of the study, (n,) class indices or (n, n_classes) 0 and 1.
     Draws are repeated until every class that the training rows hold stays in what is left to train on.
     Raises DataError when no draw does (too few subjects hold a class).
     """
     people = sorted(set(subjects[train].tolist()))
     n_validation = max(1, int(np.ceil(VALIDATION_SHARE * len(people))))
-    wanted = set(labels[train].tolist())
+    wanted = classes_shown(labels[train])
     rng = np.random.default_rng([seed, 1])
     for _ in range(_DRAWS):
         chosen = rng.permutation(len(people))[:n_validation]
         aside = np.isin(subjects[train], [people[i] for i in chosen])
-        if set(labels[train[~aside]].tolist()) == wanted and aside.any() and not aside.all():
+        if classes_shown(labels[train[~aside]]) == wanted and aside.any() and not aside.all():
             return train[~aside], train[aside]
     raise DataError(
         f"Fold {fold!r}: no subject-grouped validation split of its {len(people)} training subjects leaves every class "

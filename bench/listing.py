@@ -77,9 +77,14 @@ def _selections() -> tuple[list[str], list[list[str]]]:
 
 def _metrics() -> tuple[list[str], list[list[str]]]:
     from results.metrics import METRICS
+    from results.multilabel import LABEL_METRICS
 
-    rows = [[name, (metric.__doc__ or "").strip().splitlines()[0]] for name, metric in METRICS.items()]
-    return ["metric", "is"], rows
+    rows = [
+        [name, kind, (metric.__doc__ or "").strip().splitlines()[0]]
+        for kind, registry in (("single-label", METRICS), ("multi-label", LABEL_METRICS))
+        for name, metric in registry.items()
+    ]
+    return ["metric", "of tasks", "is"], rows
 
 
 _LISTS: dict[str, Callable[[], tuple[list[str], list[list[str]]]]] = {

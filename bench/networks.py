@@ -76,13 +76,14 @@ def train_network(
 ) -> dict[str, Kept]:
     """Train on ``fold.train`` for the recipe's epochs and return what each selection keeps, by its name.
 
+    labels : of all samples, (n,) class indices; or (n, n_classes) 0 and 1 of a multi-label task, each class of which
+    is a yes-or-no question of its own (binary cross-entropy on its logit).
     The test rows are looked at during training only by a rule that watches them (``oracle``), and looking changes
     nothing: evaluation draws no random numbers and leaves the weights and the optimiser alone.
     Raises TrainingError on a loss that is not finite.
     """
     device = inputs[0].device
-    targets = torch.from_numpy(labels).to(device)
-    loss_function = nn.CrossEntropyLoss(weight=_class_weights(recipe, labels[fold.train], n_classes, device))
+    targets, loss_function = _objective(recipe, labels, fold.train, n_classes, device)
     optimizer = _optimizer(recipe, model)
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, recipe.lr_step, recipe.lr_gamma) if recipe.lr_step else None
     order = torch.Generator().manual_seed(fold.seed)
@@ -103,7 +104,7 @@ def train_network(
             kept[rule.name] = Kept(_snapshot(model), recipe.epochs, 0.0, {})
         kept[rule.name].curves = {"train_loss": losses}
         if rule.watches:
-            kept[rule.name].curves[rule.curve] = watched[rule.name]
+            kept[rule.name].curves[rule.curve(labels.ndim == 2)] = watched[rule.name]
     return kept
 
 
@@ -173,11 +174,33 @@ def _snapshot(model: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
+def _objective(
+    recipe: Recipe, labels: np.ndarray, train: np.ndarray, n_classes: int, device: torch.device
+) -> tuple[Tensor, nn.Module]:
+    """Return the targets of all samples and the loss of a batch of logits against its targets."""
+    if labels.ndim == 2:
+        targets = torch.from_numpy(labels.astype(np.float32)).to(device)
+        return targets, nn.BCEWithLogitsLoss(pos_weight=_presence_weights(recipe, labels[train], device))
+    weights = _class_weights(recipe, labels[train], n_classes, device)
+    return torch.from_numpy(labels).to(device), nn.CrossEntropyLoss(weight=weights)
+
+
 def _class_weights(recipe: Recipe, train_labels: np.ndarray, n_classes: int, device: torch.device) -> Tensor | None:
     if not recipe.class_weights:
         return None
     counts = np.bincount(train_labels, minlength=n_classes)
     weights = len(train_labels) / (np.count_nonzero(counts) * np.maximum(counts, 1)) * (counts > 0)
+    return torch.from_numpy(weights.astype(np.float32)).to(device)
+
+
+def _presence_weights(recipe: Recipe, train_labels: np.ndarray, device: torch.device) -> Tensor | None:
+    """Return absent over present training samples of each class: both answers then weigh the same in sum."""
+    if not recipe.class_weights:
+        return None
+    present = train_labels.sum(axis=0)
+    absent = len(train_labels) - present
+    # A class that all or none of the samples show has one answer only, and nothing to balance.
+    weights = np.where((present > 0) & (absent > 0), absent / np.maximum(present, 1), 1.0)
     return torch.from_numpy(weights.astype(np.float32)).to(device)
 
 

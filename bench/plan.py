@@ -12,13 +12,13 @@ import numpy as np
 
 from bench import hyperparameters
 from bench.config import RunConfig
-from bench.data import StudyData, assemble
-from bench.folds import Fold
-from bench.protocols import PROTOCOLS, Protocol
+from bench.data import StudyData, assemble, labelled
+from bench.folds import Fold, classes_shown
+from bench.protocols import Protocol, select_protocols
 from bench.selection import SELECTIONS
 from bench.training import Training, ids_digest, make_folds
 from mer_models.registry import MODELS, ModelInfo
-from preprocess.base.errors import DataError, MerError
+from preprocess.base.errors import DataError, MerError, Unfit, UsageError, did_you_mean
 from preprocess.base.hashing import code_fingerprint, digest
 from preprocess.shards import PreparedDataset
 from preprocess.tasks import TASKS, Task
@@ -28,7 +28,8 @@ from results.study import FoldCard, StudyCard, fold_key
 _ROOM = Path(__file__).parent
 ENGINE_SOURCES = (
     *(_ROOM / name for name in ("engine.py", "networks.py", "selection.py", "folds.py")),
-    _ROOM.parent / "results" / "metrics.py",  # UF1 chooses the epoch of ``validation``
+    # UF1 chooses the epoch of ``validation``.
+    *(_ROOM.parent / "results" / name for name in ("metrics.py", "multilabel.py")),
 )
 """Files whose code decides a fold's numbers whatever the model; they count in every study's key."""
 
@@ -104,32 +105,34 @@ def make_plan(
     """Work out all studies of ``config`` over the prepared datasets and compare them with the store.
 
     store : None where there is none yet (a dry run). progress(n) is called with the number of studies planned so far.
-    Raises UsageError for unknown names and DataError for a study that cannot be run honestly (a class that no training
-    subject shows, a single subject).
+    A protocol, task or model that does not apply to a dataset is left out with a note.
+    Raises UsageError for unknown names, DataError for a study that cannot be run honestly (a class that no training
+    subject shows, a single subject), and Unfit where nothing that was asked for applies.
     """
     models = MODELS.select(config.models)
     resolved = hyperparameters.resolve(config, models)
     selections = SELECTIONS.select(config.selection)
-    protocols = [PROTOCOLS.get(name) for name in PROTOCOLS.select(config.protocols)]
+    protocols = select_protocols(config.protocols)
     tasks = [TASKS.get(name) for name in TASKS.select(config.tasks)]
+    _check_datasets(protocols, [dataset.name for dataset in prepared])
     builder = _Builder(config, store)
-    for protocol, group in _groups(protocols, list(prepared), builder.plan.notes):
+    for protocol in protocols:
         for task in tasks:
-            for model in models:
-                for seed in config.seeds:
+            for group in _groups(protocol, builder.with_labels(task, prepared)):
+                for model, seed in itertools.product(models, config.seeds):
                     setting = _Setting(MODELS.get(model), resolved[model], task, protocol, group, seed)
                     builder.add(setting, selections)
                     if progress:
                         progress(len(builder.plan.studies))
-    return builder.plan
+    return builder.finished()
 
 
 def check_names(config: RunConfig) -> None:
     """Raise UsageError for an unknown model, selection, protocol or task, or a bad setting, before data is touched."""
     models = MODELS.select(config.models)
     resolved = hyperparameters.resolve(config, models)
-    for registry, names in ((SELECTIONS, config.selection), (PROTOCOLS, config.protocols)):
-        registry.select(names)
+    SELECTIONS.select(config.selection)
+    select_protocols(config.protocols)
     for model, task in itertools.product(models, TASKS.select(config.tasks)):
         _check_settings(MODELS.get(model), resolved[model], len(TASKS.get(task).classes))
 
@@ -148,18 +151,24 @@ def _check_settings(info: ModelInfo, values: dict[str, Any], n_classes: int) -> 
         return
 
 
-def _groups(
-    protocols: list[Protocol], prepared: list[PreparedDataset], notes: list[str]
-) -> Iterator[tuple[Protocol, list[PreparedDataset]]]:
+def _check_datasets(protocols: list[Protocol], known: list[str]) -> None:
     for protocol in protocols:
-        if not protocol.composite:
-            yield from ((protocol, [dataset]) for dataset in prepared)
-        elif len(prepared) > 1 or len(protocols) == 1:
-            yield protocol, prepared
-        else:
-            notes.append(
-                f"Protocol {protocol.name} left out: it merges datasets, and only {prepared[0].name} is given."
-            )
+        for name in protocol.datasets:
+            if name not in known:
+                raise UsageError(f"Protocol {protocol.name}: no dataset {name!r}. {did_you_mean(name, known)}")
+
+
+def _groups(protocol: Protocol, prepared: list[PreparedDataset]) -> list[list[PreparedDataset]]:
+    """Return the datasets of each study. A protocol that takes several is left to say that there is one only."""
+    if not prepared:
+        return []
+    if protocol.over == "each":
+        return [[dataset] for dataset in prepared]
+    if protocol.over == "named":
+        return [[dataset for dataset in prepared if dataset.name in protocol.datasets]]
+    if protocol.over == "pairs" and len(prepared) > 1:
+        return [list(pair) for pair in itertools.combinations(prepared, 2)]
+    return [prepared]
 
 
 @dataclass(frozen=True)
@@ -184,11 +193,47 @@ class _Builder:
         self._stored = store.cards() if store else []
         self._ids: dict[tuple[Any, ...], list[str]] = {}
         self._labels: dict[str, str] = {}
+        self._labelled: dict[tuple[str, str], bool] = {}
         self._engine_code = code_fingerprint(ENGINE_SOURCES)
         self._model_code: dict[str, str] = {}
 
+    def with_labels(self, task: Task, prepared: Sequence[PreparedDataset]) -> list[PreparedDataset]:
+        """Return the datasets of which the task labels at least one sample; the others are noted."""
+        for dataset in prepared:
+            if (task.name, dataset.name) not in self._labelled:
+                self._labelled[task.name, dataset.name] = bool(labelled(task, dataset).any())
+                if not self._labelled[task.name, dataset.name]:
+                    self._note(f"Dataset {dataset.name} left out of task {task.name}: none of its samples has a label.")
+        return [dataset for dataset in prepared if self._labelled[task.name, dataset.name]]
+
+    def finished(self) -> Plan:
+        """Return the plan; Unfit, with what was left out, where it holds no study at all."""
+        if not self.plan.trainings:
+            raise Unfit(" ".join(self.plan.notes) or "There is nothing to run: no dataset was given.")
+        used = {planned.training.data for planned in self.plan.trainings}
+        self.plan.data = {key: data for key, data in self.plan.data.items() if key in used}
+        return self.plan
+
     def add(self, setting: _Setting, selections: list[str]) -> None:
-        """Plan the studies of one setting: ``last`` and ``oracle`` as one training, ``validation`` as another."""
+        """Plan the studies of one setting, or note why it does not apply to its datasets."""
+        if setting.task.multilabel and not setting.info.multilabel:
+            self._note(
+                f"Model {setting.info.name} left out of task {setting.task.name}: it takes one class a sample, and "
+                "this task has several."
+            )
+            return
+        try:
+            self._add(setting, selections)
+        except Unfit as reason:
+            names = "+".join(dataset.name for dataset in setting.group)
+            self._note(f"Protocol {setting.protocol.name} left out for {names}, task {setting.task.name}: {reason}")
+
+    def _note(self, note: str) -> None:
+        if note not in self.plan.notes:
+            self.plan.notes.append(note)
+
+    def _add(self, setting: _Setting, selections: list[str]) -> None:
+        """Plan ``last`` and ``oracle`` as one training, ``validation`` as another."""
         key, data = self._data(setting)
         for validate in (False, True):
             chosen = [name for name in selections if (SELECTIONS.get(name).watches == "validation") == validate]
@@ -218,7 +263,8 @@ class _Builder:
         if shared not in self._ids:
             for fold in folds:
                 fold.check(data.subjects)
-            _check_classes(protocol, folds, data)
+            for note in _check_classes(protocol, folds, data):
+                self._note(note)
             self._ids[shared] = [ids_digest(fold, data) for fold in folds]
         return folds, self._ids[shared]
 
@@ -242,7 +288,9 @@ class _Builder:
             "seed": seed,
         }
         study_key = digest(ingredients)
-        parts = sorted(dataset.name for dataset in group) if protocol.composite else []
+        tested = np.sort(np.concatenate([fold.test for fold in folds]))
+        parts = sorted(set(data.datasets[tested].tolist())) if protocol.by_dataset else []
+        parts = parts if len(parts) > 1 else []
         return StudyCard(
             model=info.name,
             params=hyperparameters.changed(info, values),
@@ -254,13 +302,15 @@ class _Builder:
             protocol=protocol.name,
             selection=selection,
             seed=seed,
-            **_counts(data, parts),
+            **_counts(data, tested, parts),
             ingredients=ingredients,
             folds=tuple(
                 FoldCard(fold_key(study_key, ids_of), fold.name, len(fold.test))
                 for fold, ids_of in zip(folds, ids, strict=True)
             ),
             synthetic=any(dataset.synthetic for dataset in group),
+            multilabel=task.multilabel,
+            averaged=protocol.averaged,
         )
 
     def _compare(self, card: StudyCard) -> PlannedStudy:
@@ -296,28 +346,45 @@ def _feature_ingredient(name: str, group: list[PreparedDataset]) -> dict[str, An
     return {dataset: {"recipe": info.recipe_hash, "content": info.fingerprint} for dataset, info in infos.items()}
 
 
-def _counts(data: StudyData, parts: list[str]) -> dict[str, Any]:
-    masks = {"full": np.ones(len(data), dtype=bool), **{part: data.datasets == part for part in parts}}
+def _counts(data: StudyData, tested: np.ndarray, parts: list[str]) -> dict[str, Any]:
+    """Return the counts of a card over the rows ``tested``: what a study trains on only is in no score."""
+    rows = {"full": tested, **{part: tested[data.datasets[tested] == part] for part in parts}}
     return {
-        "n_samples": {part: int(mask.sum()) for part, mask in masks.items()},
-        "n_subjects": {part: len(set(data.subjects[mask].tolist())) for part, mask in masks.items()},
-        "class_counts": {
-            part: np.bincount(data.labels[mask], minlength=len(data.classes)).tolist() for part, mask in masks.items()
-        },
+        "n_samples": {part: len(own) for part, own in rows.items()},
+        "n_subjects": {part: len(set(data.subjects[own].tolist())) for part, own in rows.items()},
+        "class_counts": {part: _class_counts(data, own) for part, own in rows.items()},
     }
 
 
-def _check_classes(protocol: Protocol, folds: list[Fold], data: StudyData) -> None:
+def _class_counts(data: StudyData, rows: np.ndarray) -> list[int]:
+    if data.multilabel:
+        return data.labels[rows].sum(axis=0).tolist()
+    return np.bincount(data.labels[rows], minlength=len(data.classes)).tolist()
+
+
+def _check_classes(protocol: Protocol, folds: list[Fold], data: StudyData) -> list[str]:
+    """Raise DataError where a fold trains on no sample of a class.
+
+    Of a multi-label task return a note a class instead: its answer there is "absent", which is one that can be learnt.
+    """
+    where = "+".join(sorted(set(data.datasets.tolist())))
+    lacking: dict[str, list[str]] = {}
     for fold in folds:
-        present = set(data.labels[fold.train].tolist())
+        present = classes_shown(data.labels[fold.train])
         missing = [name for index, name in enumerate(data.classes) if index not in present]
-        if missing:
-            where = "+".join(sorted(set(data.datasets.tolist())))
+        if missing and not data.multilabel:
             raise DataError(
                 f"{where}, protocol {protocol.name}: without {fold.name!r}, no training sample shows class "
                 f"{missing[0]!r} ({len(fold.train)} training samples). A model cannot learn a class it never sees: use "
                 "another task or protocol, or leave this dataset out with --datasets."
             )
+        for name in missing:
+            lacking.setdefault(name, []).append(fold.name)
+    return [
+        f"{where}, protocol {protocol.name}: no training sample shows {name} in {len(found)} of {len(folds)} folds "
+        f"(such as the one without {found[0]!r})."
+        for name, found in lacking.items()
+    ]
 
 
 def _why_new(card: StudyCard, stored: list[StudyCard]) -> str:

@@ -16,9 +16,10 @@ import numpy as np
 
 from bench.data import StudyData
 from bench.folds import Fold, fold_seed, split_validation
-from bench.protocols import PROTOCOLS
+from bench.protocols import check_tested_once, find_protocol
 from bench.provenance import provenance
 from preprocess.base.errors import HonestyError, StoreError
+from results.metrics import decide
 from results.outcome import Failure, Outcome
 from results.study import StudyCard, fold_ids_digest, fold_key
 
@@ -48,15 +49,16 @@ class Training:
 def make_folds(protocol: str, model: str, validate: bool, seed: int, data: StudyData) -> list[Fold]:
     """Return the folds of a protocol over ``data``; with ``validate``, each with an inner subject-grouped split."""
     everyone = np.arange(len(data))
+    splits = find_protocol(protocol).split(data)
+    check_tested_once(protocol, splits)
     folds: list[Fold] = []
-    for name, test in PROTOCOLS.get(protocol).split(data.subjects, data.datasets):
-        train, validation = np.setdiff1d(everyone, test), np.empty(0, dtype=np.int64)
-        own_seed = fold_seed(seed, model, data.sample_ids[test].tolist())
+    for split in splits:
+        train = np.setdiff1d(everyone, split.test) if split.train is None else split.train
+        validation = np.empty(0, dtype=np.int64)
+        own_seed = fold_seed(seed, model, data.sample_ids[split.test].tolist())
         if validate:
-            train, validation = split_validation(train, data.subjects, data.labels, own_seed, name)
-        folds.append(Fold(name, train, validation, test, own_seed))
-    if len({fold.name for fold in folds}) < len(folds):
-        raise HonestyError(f"Protocol {protocol} gives two folds the same name; a fold is known by what it holds out.")
+            train, validation = split_validation(train, data.subjects, data.labels, own_seed, split.name)
+        folds.append(Fold(split.name, train, validation, split.test, own_seed))
     return folds
 
 
@@ -138,7 +140,7 @@ def _outcome(card: StudyCard, number: int, fold: Fold, data: StudyData, result: 
         subjects=tuple(data.subjects[fold.test].tolist()),
         datasets=tuple(data.datasets[fold.test].tolist()),
         y_true=data.labels[fold.test],
-        y_pred=result.scores.argmax(axis=1).astype(np.int64),
+        y_pred=decide(result.scores, data.multilabel),
         scores=result.scores,
         selected_epoch=result.selected_epoch,
         curves=result.curves,

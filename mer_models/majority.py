@@ -1,4 +1,4 @@
-"""The floor that every model must beat: the most frequent class of the training samples, whatever the face does."""
+"""The floor that every model must beat: the most frequent answer of the training samples, whatever the face does."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import numpy as np
 
 from mer_models._checks import stored_arrays
 from mer_models.registry import Resources, register_model
+
+_SHARES = (1e-6, 1 - 1e-6)
+"""Frequencies beyond these count as these: the log-odds of never and always are infinite."""
 
 
 @register_model(
@@ -18,26 +21,31 @@ class Majority:
     """Predict the most frequent training class; of equally frequent classes, the one with the lowest index.
 
     Input : flow_uvs_28, (n, 3, 28, 28) float32; only the number of samples is looked at.
-    The scores of every sample are the class frequencies of the training samples, so they sum to 1.
+    The scores of every sample are the class frequencies of the training samples, so they sum to 1. In a multi-label
+    task they are the log-odds of each class's frequency: positive where more than half of the training samples show it.
     """
 
     def __init__(self, n_classes: int) -> None:
         self.n_classes = n_classes
-        self._frequencies = np.zeros(n_classes, dtype=np.float32)
+        self._scores = np.zeros(n_classes, dtype=np.float32)
 
     def fit(self, *features: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> None:
-        """Count the classes; y : (n,) int64 class indices. Nothing is drawn from ``rng``."""
+        """Count the classes; y : (n,) int64 class indices, or (n, n_classes) 0 and 1. Nothing is drawn from ``rng``."""
+        if y.ndim == 2:
+            shares = np.clip(y.mean(axis=0), *_SHARES)
+            self._scores = np.log(shares / (1 - shares)).astype(np.float32)
+            return
         counts = np.bincount(y, minlength=self.n_classes)
-        self._frequencies = (counts / counts.sum()).astype(np.float32)
+        self._scores = (counts / counts.sum()).astype(np.float32)
 
     def scores(self, *features: np.ndarray) -> np.ndarray:
-        """Return the training class frequencies for each of the n samples, (n, n_classes) float32."""
-        return np.tile(self._frequencies, (len(features[0]), 1))
+        """Return the same scores for each of the n samples, (n, n_classes) float32."""
+        return np.tile(self._scores, (len(features[0]), 1))
 
     def state(self) -> dict[str, np.ndarray]:
-        """Return ``frequencies``, (n_classes,) float32."""
-        return {"frequencies": self._frequencies}
+        """Return ``scores``, (n_classes,) float32."""
+        return {"scores": self._scores}
 
     def load_state(self, state: dict[str, np.ndarray]) -> None:
         """Take up what ``state`` returned; DataError where the arrays are another model's."""
-        self._frequencies = stored_arrays("majority", state, ["frequencies"])["frequencies"]
+        self._scores = stored_arrays("majority", state, ["scores"])["scores"]

@@ -124,6 +124,7 @@ class ModelInfo:
         returns logits (n, n_classes), and which may be a ``NetworkWithLoss``; or an Estimator.
     features : names of the features that ``forward`` or ``fit`` takes, in order.
     params : the builder's keyword arguments with their defaults (``as_published`` among them where it has one).
+    multilabel : it also serves multi-label tasks, in which each logit or score answers a yes-or-no question.
     """
 
     name: str
@@ -135,6 +136,7 @@ class ModelInfo:
     resources: Resources
     paper: str
     published: tuple[PublishedScore, ...] = ()
+    multilabel: bool = True
     sources: tuple[Path, ...] = field(default=(), repr=False)
 
     def hyperparameters(self) -> dict[str, Any]:
@@ -200,10 +202,13 @@ def register_model(
     resources: Resources | None = None,
     published: tuple[PublishedScore, ...] = (),
     shares: tuple[str, ...] = (),
+    multilabel: bool = True,
 ) -> Callable[[type], type]:
     """Return a decorator that registers a network (it has a recipe) or an estimator (it has none).
 
     shares : file names in the model's folder whose code the model uses too; they count in its code fingerprint.
+    multilabel : whether it serves multi-label tasks as well, as any network does whose logits may answer yes-or-no
+        questions.
     The keyword arguments of the class's ``__init__`` other than ``n_classes`` become its hyper-parameters.
 
     The decorator raises TypeError, naming the class, where the model could not be run or told apart later: a
@@ -222,6 +227,7 @@ def register_model(
             resources=resources,
             published=published,
             shares=shares,
+            multilabel=multilabel,
         )
         MODELS.add(name, info, origin=f"{cls.__module__}.{cls.__qualname__}")
         return cls
@@ -239,6 +245,7 @@ def describe_model(
     resources: Resources | None = None,
     published: tuple[PublishedScore, ...] = (),
     shares: tuple[str, ...] = (),
+    multilabel: bool = True,
 ) -> ModelInfo:
     """Return a model's entry without registering it: what a family makes of its members.
 
@@ -255,6 +262,7 @@ def describe_model(
         resources=resources or Resources(),
         paper=paper,
         published=published,
+        multilabel=multilabel,
         sources=_sources(cls, shares),
     )
 

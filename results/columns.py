@@ -14,11 +14,19 @@ Text = Callable[[Row], str]
 
 @dataclass(frozen=True)
 class Column:
-    """header : printed above. text : row -> the cell. justify : side that the cells are aligned to."""
+    """header : printed above. text : row -> the cell. justify : side that the cells are aligned to.
+
+    multilabel_header : printed above a table of a multi-label task, where the number means something else.
+    """
 
     header: str
     text: Text
     justify: Justify
+    multilabel_header: str = ""
+
+    def title(self, multilabel: bool) -> str:
+        """Return what is printed above the column in a table of one task."""
+        return self.multilabel_header if multilabel and self.multilabel_header else self.header
 
 
 COLUMNS: Registry[Column] = Registry("column")
@@ -34,14 +42,15 @@ FLAT_COLUMNS = (
 MISSING = "–"
 
 
-def column(header: str, justify: Justify = "left") -> Callable[[Text], Text]:
+def column(header: str, justify: Justify = "left", multilabel_header: str = "") -> Callable[[Text], Text]:
     """Return a decorator that registers ``row -> str`` as a column under the function's name.
 
     Columns of other packages are printed behind the built-in ones, in the order of their names.
     """
 
     def decorate(text: Text) -> Text:
-        COLUMNS.add(text.__name__, Column(header, text, justify), origin=f"{text.__module__}.{text.__qualname__}")
+        entry = Column(header, text, justify, multilabel_header)
+        COLUMNS.add(text.__name__, entry, origin=f"{text.__module__}.{text.__qualname__}")
         return text
 
     return decorate
@@ -97,7 +106,7 @@ def dataset(row: Row) -> str:
 
 @column("part")
 def part(row: Row) -> str:
-    """``full``, or a dataset of a composite."""
+    """``full``, a dataset of a composite, or ``average``."""
     return row.part
 
 
@@ -155,9 +164,9 @@ def seeds(row: Row) -> str:
     return number_ranges(row.seeds)
 
 
-@column("UF1", "right")
+@column("UF1", "right", "F1")
 def uf1(row: Row) -> str:
-    """Unweighted F1."""
+    """Unweighted F1; of a multi-label task, the mean F1 of its classes."""
     return number(row.uf1)
 
 
@@ -167,9 +176,9 @@ def uf1_interval(row: Row) -> str:
     return interval(row.uf1_low, row.uf1_high)
 
 
-@column("UAR", "right")
+@column("UAR", "right", "recall")
 def uar(row: Row) -> str:
-    """Unweighted average recall."""
+    """Unweighted average recall; of a multi-label task, the mean recall of its classes."""
     return number(row.uar)
 
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from preprocess.base.hashing import digest
 from results.bootstrap import subject_bootstrap
-from results.metrics import METRICS, Metric
+from results.metrics import Metric
 from results.outcome import Outcome
-from results.scoring import FULL, Pooled, part_names, part_score, pool_complete
+from results.scoring import AVERAGE, FULL, Pooled, averaged_datasets, part_names, part_score, pool_complete
 from results.store import OutcomeStore
 from results.study import StudyCard
 
@@ -28,11 +28,14 @@ class Row:
     """One line of the leaderboard: the studies equal in all but seed, scored on one part.
 
     model : name in the registry. label : the name with ``params``, the hyper-parameters that were changed.
-    part : ``full``, or one dataset of a composite, scored from the same predictions.
+    part : ``full``, or one dataset of a composite, scored from the same predictions; or ``average``, the mean of these
+        datasets' scores, where the protocol asks for it.
     studies : first 16 digits of the studies' keys, in the order of ``seeds``.
     class_counts : class name -> true samples, in the task's order. folds_* : summed over the seeds.
+    multilabel : a sample may show any number of the classes; class_counts count the samples that show each, and uf1,
+        uar, accuracy and weighted_f1 are those of ``results.multilabel`` (uf1 is the mean of the classes' binary F1).
     uf1, uar, accuracy, weighted_f1 : mean over the seeds of the pooled scores; None until every fold of every seed is
-        done. uf1_per_seed : in the order of ``seeds``. other_metrics : those that other packages registered.
+        done. uf1_per_seed : in the order of ``seeds``. other_metrics : the other registered ones.
     *_low, *_high : 95 % subject-bootstrap interval of that mean; None without a score or with a single subject.
     rank : 1 is best, equal scores share a rank; None for oracle, incomplete and superseded rows.
     synthetic : the data was drawn by this program, not recorded from people.
@@ -69,6 +72,7 @@ class Row:
     other_metrics: dict[str, float] = dataclasses.field(default_factory=dict)
     rank: int | None = None
     synthetic: bool = False
+    multilabel: bool = False
     superseded: bool = False
     notes: list[str] = dataclasses.field(default_factory=list)
 
@@ -220,14 +224,23 @@ def _rows(group: list[_Study], root_seed: int, resamples: int, superseded: bool)
     if not all(study.complete for study in group):
         return [_bare_row(group, part, superseded) for part in parts]
     pooled = [pool_complete(study.card, study.outcomes) for study in group]
-    rows = {part: _bare_row(group, part, superseded) for part in parts}
-    return [_scored(row, [one.part(part) for one in pooled], root_seed, resamples) for part, row in rows.items()]
+    return [
+        _scored(
+            _bare_row(group, part, superseded),
+            [one.part(part) for one in pooled],
+            averaged_datasets(group[0].card, part),
+            root_seed,
+            resamples,
+        )
+        for part in parts
+    ]
 
 
 def _bare_row(group: list[_Study], part: str, superseded: bool) -> Row:
     """Return the row without its score. What concerns all parts is noted on ``full`` only."""
     card = group[0].card
     notes = [note for study in group for note in study.notes()] if part == FULL else []
+    counted = FULL if part == AVERAGE else part
     return Row(
         model=card.model,
         label=card.label,
@@ -239,32 +252,37 @@ def _bare_row(group: list[_Study], part: str, superseded: bool) -> Row:
         selection=card.selection,
         seeds=[study.card.seed for study in group],
         studies=[study.card.key[:16] for study in group],
-        n_samples=card.n_samples[part],
-        n_subjects=card.n_subjects[part],
-        class_counts=dict(zip(card.classes, card.class_counts[part], strict=True)),
+        n_samples=card.n_samples[counted],
+        n_subjects=card.n_subjects[counted],
+        class_counts=dict(zip(card.classes, card.class_counts[counted], strict=True)),
         folds_done=sum(study.done for study in group),
         folds_total=sum(len(study.card.folds) for study in group),
         folds_failed=sum(study.failed for study in group),
         synthetic=card.synthetic,
+        multilabel=card.multilabel,
         superseded=superseded,
         notes=notes,
     )
 
 
-def _scored(row: Row, pooled: list[Pooled], root_seed: int, resamples: int) -> Row:
-    """Return the row with the scores of its part. pooled : the part's predictions, a seed each."""
-    seeds = [part_score(row.part, one) for one in pooled]
+def _scored(row: Row, pooled: list[Pooled], datasets: Sequence[str], root_seed: int, resamples: int) -> Row:
+    """Return the row with the scores of its part.
+
+    pooled : the part's predictions, a seed each. datasets : those whose scores are averaged; none for one score of all.
+    """
+    seeds = [part_score(row.part, one, datasets) for one in pooled]
     generator = [root_seed, int(digest([row.studies, row.part])[:16], 16)]
-    matrices = np.stack([one.confusion_by_subject()[1] for one in pooled])
+    counts = np.stack([one.counts_by_subject(datasets)[1] for one in pooled])
+    metrics = pooled[0].counting.metrics
 
     def interval(metric: Metric) -> tuple[float | None, float | None]:
-        low, high = subject_bootstrap(matrices, metric, resamples, np.random.default_rng(generator))
+        low, high = subject_bootstrap(counts, metric, resamples, np.random.default_rng(generator))
         return (None, None) if math.isnan(low) else (low, high)
 
-    means = {name: float(np.mean([one.metrics[name] for one in seeds])) for name in METRICS.names()}
-    uf1_low, uf1_high = interval(METRICS.get("uf1"))
-    uar_low, uar_high = interval(METRICS.get("uar"))
-    notes = [f"no sample of class {name!r}: it counts as F1 = 0 and recall = 0" for name in seeds[0].absent]
+    means = {name: float(np.mean([one.metrics[name] for one in seeds])) for name in metrics.names()}
+    uf1_low, uf1_high = interval(metrics.get("uf1"))
+    uar_low, uar_high = interval(metrics.get("uar"))
+    notes = seeds[0].notes()
     if row.n_subjects < 2:
         notes.append("a single subject: no interval")
     return dataclasses.replace(
@@ -355,6 +373,13 @@ def _notes(rows: list[Row], hidden: int) -> list[str]:
         notes.append(f"Incomplete rows: {incomplete}. No score before all folds are done; run the same command again.")
     if hidden:
         notes.append(f"Superseded studies not shown: {hidden}. Later runs with other data or code replaced them.")
+    if any(row.multilabel for row in rows):
+        notes.append(
+            'Multi-label tasks: F1 and recall are means over the classes of those of "present" (F1 stands under UF1, '
+            "recall under UAR where one table holds both kinds); acc is the share of right answers over all classes."
+        )
+    if any(row.part == AVERAGE for row in rows):
+        notes.append("Part average: the mean of the tested datasets' scores; full: the score of their pooled samples.")
     if any(row.synthetic for row in rows):
         notes.append("Synthetic data is drawn by this program: its scores say nothing about real faces.")
     return notes

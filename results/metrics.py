@@ -1,4 +1,4 @@
-"""Metrics on confusion matrices, pooled over folds first.
+"""Metrics of single-label tasks on confusion matrices, pooled over folds first.
 
 A confusion matrix has shape (..., C, C), integer or float counts: rows are true classes, columns predicted ones. Every
 metric works on all leading axes at once, so that a bootstrap calls the same function as a score. The class list is the
@@ -41,6 +41,15 @@ def grouped_confusion(
     return np.bincount(cells, minlength=n_groups * n_classes**2).reshape(n_groups, n_classes, n_classes)
 
 
+def decide(scores: np.ndarray, multilabel: bool = False) -> np.ndarray:
+    """Return the predictions that (n, n_classes) scores stand for.
+
+    (n,) int64 class indices, the first of equally high scores; of a multi-label task (n, n_classes) int64, 1 where the
+    score is above 0 (the sigmoid of a logit above one half).
+    """
+    return (scores > 0).astype(np.int64) if multilabel else scores.argmax(axis=1).astype(np.int64)
+
+
 @METRICS.register("uf1")
 def uf1(matrix: np.ndarray) -> np.ndarray:
     """Unweighted F1: the mean of the classes' F1 (MEGC2019)."""
@@ -55,41 +64,36 @@ def uar(matrix: np.ndarray) -> np.ndarray:
 
 @METRICS.register("accuracy")
 def accuracy(matrix: np.ndarray) -> np.ndarray:
-    """The share of samples that are predicted right."""
-    return _ratio(_hits(matrix).sum(axis=-1), np.sum(matrix, axis=(-2, -1)))
+    """The share of samples that are predicted right; equals WAR, the recall weighted by class size (MEGC2018)."""
+    return ratio(_hits(matrix).sum(axis=-1), np.sum(matrix, axis=(-2, -1)))
 
 
 @METRICS.register("weighted_f1")
 def weighted_f1(matrix: np.ndarray) -> np.ndarray:
     """The mean of the classes' F1, each weighted by its number of true samples."""
     support = np.sum(matrix, axis=-1)
-    return _ratio((f1_per_class(matrix) * support).sum(axis=-1), support.sum(axis=-1))
+    return ratio((f1_per_class(matrix) * support).sum(axis=-1), support.sum(axis=-1))
 
 
 def f1_per_class(matrix: np.ndarray) -> np.ndarray:
     """Return 2 TP / (2 TP + FP + FN) of each class, (..., C)."""
-    return _ratio(2 * _hits(matrix), np.sum(matrix, axis=-1) + np.sum(matrix, axis=-2))
+    return ratio(2 * _hits(matrix), np.sum(matrix, axis=-1) + np.sum(matrix, axis=-2))
 
 
 def recall_per_class(matrix: np.ndarray) -> np.ndarray:
     """Return TP / true samples of each class, (..., C)."""
-    return _ratio(_hits(matrix), np.sum(matrix, axis=-1))
+    return ratio(_hits(matrix), np.sum(matrix, axis=-1))
 
 
 def precision_per_class(matrix: np.ndarray) -> np.ndarray:
     """Return TP / predictions of each class, (..., C)."""
-    return _ratio(_hits(matrix), np.sum(matrix, axis=-2))
-
-
-def absent_classes(matrix: np.ndarray) -> list[int]:
-    """Return the classes of one (C, C) matrix that have no true sample: each pulls UF1 and UAR down by 1/C."""
-    return [int(index) for index in np.flatnonzero(np.sum(matrix, axis=-1) == 0)]
+    return ratio(_hits(matrix), np.sum(matrix, axis=-2))
 
 
 def _hits(matrix: np.ndarray) -> np.ndarray:
     return np.diagonal(matrix, axis1=-2, axis2=-1)
 
 
-def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     """Return above / below in float64, and 0 where below is 0."""
     return np.divide(above, below, out=np.zeros(np.shape(above)), where=np.asarray(below) != 0)

@@ -15,7 +15,8 @@ from preprocess.base.errors import StoreError
 from preprocess.base.hashing import canonical_json, digest_bytes
 from results.outcome import Outcome
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION, MULTILABEL_VERSION = 1, 2
+"""Of the outcomes of single-label tasks (y_true and y_pred are numbers) and of multi-label ones (they are lists)."""
 
 _METADATA_KEY = b"merbench"
 _SEAL_KEY = b"merbench_seal"
@@ -31,25 +32,26 @@ class DamagedOutcome(StoreError):
 def outcome_to_bytes(outcome: Outcome) -> bytes:
     """Return the outcome as one Parquet file.
 
-    Rows are the predictions (sample_id, subject, dataset, y_true, y_pred int64, scores list<float32>); everything else
-    is JSON in the file's metadata. Any Parquet reader can open it. ValueError where the columns' lengths differ, or
-    where the provenance holds something other than JSON values.
+    Rows are the predictions: sample_id, subject, dataset, y_true, y_pred int64, scores list<float32>; of a multi-label
+    task y_true and y_pred are list<int64>, 0 or 1 for each class. Everything else is JSON in the file's metadata. Any
+    Parquet reader can open it. ValueError where the columns' lengths differ, or where the provenance holds something
+    other than JSON values.
     """
     scores = np.ascontiguousarray(outcome.scores, dtype=np.float32)
     _check_shapes(outcome, scores)
-    rows, width = scores.shape
+    multilabel = np.ndim(outcome.y_true) == 2
     columns = {
         "sample_id": pa.array(outcome.sample_ids, pa.string()),
         "subject": pa.array(outcome.subjects, pa.string()),
         "dataset": pa.array(outcome.datasets, pa.string()),
-        "y_true": pa.array(np.asarray(outcome.y_true, dtype=np.int64)),
-        "y_pred": pa.array(np.asarray(outcome.y_pred, dtype=np.int64)),
-        "scores": pa.ListArray.from_arrays(np.arange(rows + 1, dtype=np.int32) * width, scores.reshape(-1)),
+        "y_true": _column(np.asarray(outcome.y_true, dtype=np.int64)),
+        "y_pred": _column(np.asarray(outcome.y_pred, dtype=np.int64)),
+        "scores": _column(scores),
     }
     metadata = {
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": MULTILABEL_VERSION if multilabel else SCHEMA_VERSION,
         **_identity(outcome),
-        "classes_scored": width,
+        "classes_scored": scores.shape[1],
         "provenance": outcome.provenance,
     }
     table = pa.table(columns)
@@ -75,11 +77,13 @@ def outcome_from_bytes(data: bytes, where: str) -> Outcome:
         version = metadata["schema_version"]
     except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
         raise DamagedOutcome(f"{where} is sealed, but it is no outcome file: {error}.") from error
-    if version != SCHEMA_VERSION:
+    if version not in (SCHEMA_VERSION, MULTILABEL_VERSION):
         raise StoreError(
-            f"{where} has outcome schema version {version}, this program reads version {SCHEMA_VERSION}. "
-            "Use the merbench version that wrote it, or remove the file to have the fold computed again."
+            f"{where} has outcome schema version {version}, this program reads versions {SCHEMA_VERSION} and "
+            f"{MULTILABEL_VERSION}. Use the merbench version that wrote it, or remove the file to have the fold "
+            "computed again."
         )
+    width = metadata["classes_scored"]
     return Outcome(
         key=metadata["key"],
         study_key=metadata["study_key"],
@@ -87,9 +91,9 @@ def outcome_from_bytes(data: bytes, where: str) -> Outcome:
         sample_ids=tuple(table["sample_id"].to_pylist()),
         subjects=tuple(table["subject"].to_pylist()),
         datasets=tuple(table["dataset"].to_pylist()),
-        y_true=table["y_true"].to_numpy(),
-        y_pred=table["y_pred"].to_numpy(),
-        scores=_scores(table["scores"], metadata["classes_scored"]),
+        y_true=_array(table["y_true"], width),
+        y_pred=_array(table["y_pred"], width),
+        scores=_array(table["scores"], width),
         selected_epoch=metadata["selected_epoch"],
         curves={name: [float(value) for value in curve] for name, curve in metadata["curves"].items()},
         provenance=metadata["provenance"],
@@ -121,15 +125,28 @@ def _json_float(value: float) -> float | str:
     return value if math.isfinite(value) else str(value)
 
 
-def _scores(column: pa.ChunkedArray, width: int) -> np.ndarray:
+def _column(values: np.ndarray) -> pa.Array:
+    """Return (n,) values as a column of numbers, (n, width) ones as a column of lists."""
+    if values.ndim == 1:
+        return pa.array(values)
+    rows, width = values.shape
+    return pa.ListArray.from_arrays(np.arange(rows + 1, dtype=np.int32) * width, values.reshape(-1))
+
+
+def _array(column: pa.ChunkedArray, width: int) -> np.ndarray:
+    """Return what ``_column`` was given; width : of lists."""
+    if not pa.types.is_list(column.type):
+        return column.to_numpy()
     return column.combine_chunks().flatten().to_numpy().reshape(len(column), width)
 
 
 def _check_shapes(outcome: Outcome, scores: np.ndarray) -> None:
     rows = len(outcome.sample_ids)
     lengths = {name: len(getattr(outcome, name)) for name in ("subjects", "datasets", "y_true", "y_pred")}
-    wrong = {name: length for name, length in lengths.items() if length != rows}
-    if wrong or scores.ndim != 2 or len(scores) != rows:
+    wrong: dict[str, object] = {name: length for name, length in lengths.items() if length != rows}
+    shapes = {name: np.shape(getattr(outcome, name)) for name in ("y_true", "y_pred")}
+    wrong |= {name: shape for name, shape in shapes.items() if shape not in ((rows,), scores.shape)}
+    if wrong or shapes["y_true"] != shapes["y_pred"] or scores.ndim != 2 or len(scores) != rows:
         raise ValueError(
             f"outcome of fold {outcome.fold!r}: {rows} sample ids need columns of that length and scores of shape "
             f"({rows}, n_classes), not {wrong} and scores {scores.shape}"

@@ -75,6 +75,43 @@ def confusion_picture(matrix: np.ndarray, classes: Sequence[str], title: str, su
     return _png(figure)
 
 
+def classes_picture(counts: np.ndarray, classes: Sequence[str], title: str, subtitle: str) -> bytes:
+    """Draw a multi-label task's classes: for each a bar of its F1, marks of precision and recall, and its counts.
+
+    counts : (C, 2, 2), rows true (absent, present), columns predicted. title, subtitle : as in ``confusion_picture``.
+    Returns the bytes of a PNG.
+    """
+    counts = np.asarray(counts)
+    if counts.shape != (len(classes), 2, 2):
+        raise ValueError(f"{len(classes)} classes have counts of shape {(len(classes), 2, 2)}, not {counts.shape}")
+    shown, predicted, hits = counts[:, 1].sum(axis=1), counts[:, :, 1].sum(axis=1), counts[:, 1, 1]
+    names = [
+        f"{_literal(name)}\n(n = {n:g}, predicted {guessed:g})"
+        for name, n, guessed in zip(classes, shown, predicted, strict=True)
+    ]
+    width = 5.0 + _LABEL_CHARACTER * max(len(line) for name in names for line in name.splitlines())
+    head = _Head.wrapped(title, subtitle, width)
+    margins = _Margins(left=width - 4.8, right=0.3, top=head.height + 0.3, bottom=0.6)
+    figure = _figure(width, 0.45 * len(classes) + margins.top + margins.bottom)
+    axes = figure.add_axes(_place(figure, margins))
+    places = np.arange(len(classes))
+    axes.barh(places, 2 * hits / np.maximum(shown + predicted, 1), height=0.6, color=_LINES[0], label="F1")
+    marks: dict[str, Any] = {"linestyle": "none", "markersize": 6, "clip_on": False, "markeredgecolor": "white"}
+    axes.plot(hits / np.maximum(predicted, 1), places, marker="o", color=_LINES[1], label="precision", **marks)
+    axes.plot(hits / np.maximum(shown, 1), places, marker="D", color=_LINES[2], label="recall", **marks)
+    axes.set_yticks(places, names)
+    axes.set_ylim(len(classes) - 0.5, -0.5)
+    axes.set_xlim(0, 1)
+    axes.set_xlabel('of "present", over the pooled predictions', color=_SOFT)
+    axes.grid(axis="x", color=_GRID, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    axes.legend(frameon=False, fontsize=9, ncols=3, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
+    head.draw(figure)
+    return _png(figure)
+
+
 def curves_picture(curves: Sequence[Mapping[str, Sequence[float]]], title: str, subtitle: str) -> bytes:
     """Draw training curves over all folds: the median of each curve, and the band of its middle half.
 

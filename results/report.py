@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,9 +11,8 @@ import numpy as np
 from preprocess.base.errors import UsageError, did_you_mean
 from results.columns import interval, number
 from results.leaderboard import ORACLE, Row, study_rows
-from results.metrics import precision_per_class
 from results.outcome import Failure, Outcome
-from results.scoring import PartScore, Pooled, missing_folds, part_names, part_score, pool_complete
+from results.scoring import FULL, Pooled, missing_folds, part_score, pool_complete
 from results.study import StudyCard
 from results.tables import ORACLE_STAMP
 from results.text import Header, heading, paragraph, table
@@ -37,10 +37,9 @@ def study_report(
         lines += [*paragraph(text, _WIDTH), ""]
     else:
         pooled = pool_complete(card, outcomes)
-        parts = {name: pooled.part(name) for name in part_names(card)}
         lines += _part_lines(study_rows(card, outcomes, rng))
-        for name, part in parts.items():
-            lines += _class_lines(part_score(name, part))
+        for name in (FULL, *card.parts):
+            lines += _class_lines(name, pooled.part(name))
         lines += _subject_lines(pooled, outcomes)
     lines += _failure_lines(failures)
     return "\n".join(lines).rstrip("\n") + "\n"
@@ -86,32 +85,43 @@ def _facts(card: StudyCard) -> list[str]:
 
 
 def _part_lines(rows: list[Row]) -> list[str]:
-    headers: list[Header] = [("part", "left"), ("n", "right"), ("subjects", "right"), ("UF1", "right")]
-    headers += [("95% CI", "left"), ("UAR", "right"), ("95% CI", "left"), ("acc", "right"), ("wF1", "right")]
+    f1, recall = ("F1", "recall") if rows[0].multilabel else ("UF1", "UAR")
+    headers: list[Header] = [("part", "left"), ("n", "right"), ("subjects", "right"), (f1, "right")]
+    headers += [("95% CI", "left"), (recall, "right"), ("95% CI", "left"), ("acc", "right"), ("wF1", "right")]
+    others = sorted(rows[0].other_metrics)
+    headers += [(name, "right") for name in others]
     cells = []
     for row in rows:
         uf1 = [number(row.uf1), interval(row.uf1_low, row.uf1_high)]
         uar = [number(row.uar), interval(row.uar_low, row.uar_high)]
         counts = [str(row.n_samples), str(row.n_subjects)]
-        cells.append([row.part, *counts, *uf1, *uar, number(row.accuracy), number(row.weighted_f1)])
+        scores = [number(row.accuracy), number(row.weighted_f1), *(number(row.other_metrics[name]) for name in others)]
+        cells.append([row.part, *counts, *uf1, *uar, *scores])
     return [*table(headers, cells), ""]
 
 
-def _class_lines(score: PartScore) -> list[str]:
-    names = list(score.class_counts)
+def _class_lines(name: str, part: Pooled) -> list[str]:
+    score = part_score(name, part)
     headers: list[Header] = [("true class", "left"), ("n", "right"), ("precision", "right"), ("recall", "right")]
-    headers += [("F1", "right"), *((f"as {name}", "right") for name in names)]
-    precision = precision_per_class(score.confusion)
+    headers += [("F1", "right"), *((header, "right") for header in _answers(part))]
+    precision = part.counting.precision(score.counts)
     rows = [
         [
-            *(name, str(score.class_counts[name]), number(float(precision[place]))),
-            *(number(score.recall_per_class[name]), number(score.f1_per_class[name])),
-            *(str(count) for count in score.confusion[place].tolist()),
+            *(label, str(score.class_counts[label]), number(float(precision[place]))),
+            *(number(score.recall_per_class[label]), number(score.f1_per_class[label])),
+            *(str(count) for count in score.counts[place].reshape(-1).tolist()),
         ]
-        for place, name in enumerate(names)
+        for place, label in enumerate(part.classes)
     ]
-    absent = [f"! no sample of class {name!r}: it counts as F1 = 0 and recall = 0" for name in score.absent]
-    return [f"{score.part}: per class, and the confusion matrix", *table(headers, rows), *absent, ""]
+    what = "and what is true and what was predicted" if part.multilabel else "and the confusion matrix"
+    notes = [f"! {note}" for note in score.notes()]
+    return [f"{name}: per class, {what}", *table(headers, rows), *notes, ""]
+
+
+def _answers(part: Pooled) -> list[str]:
+    if not part.multilabel:
+        return [f"as {name}" for name in part.classes]
+    return [f"{true} as {guess}" for true in ("absent", "present") for guess in ("absent", "present")]
 
 
 def _subject_lines(pooled: Pooled, outcomes: Sequence[Outcome]) -> list[str]:
@@ -119,13 +129,15 @@ def _subject_lines(pooled: Pooled, outcomes: Sequence[Outcome]) -> list[str]:
     for outcome in outcomes:
         for subject in outcome.subjects:
             epochs.setdefault(subject, set()).add(outcome.selected_epoch)
+    samples = Counter(pooled.subjects)
     headers: list[Header] = [("subject", "left"), ("n", "right"), ("correct", "right"), ("acc", "right")]
     headers += [("epoch", "right")]
     rows = []
-    for subject, matrix in zip(*pooled.confusion_by_subject(), strict=True):
-        n, correct = int(matrix.sum()), int(np.trace(matrix))
+    for subject, (counts,) in zip(*pooled.counts_by_subject(), strict=True):
+        correct, answers = int(pooled.counting.right(counts)), int(pooled.counting.answers(counts))
         selected = ",".join(map(str, sorted(epochs[subject])))
-        rows.append([subject, str(n), str(correct), number(correct / n), selected])
+        told = f"{correct}/{answers}" if pooled.multilabel else str(correct)
+        rows.append([subject, str(samples[subject]), told, number(correct / answers), selected])
     return ["per subject (epoch: the one whose weights were scored, 0 for estimators)", *table(headers, rows), ""]
 
 

@@ -9,19 +9,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from preprocess.base.errors import HonestyError
-from results.metrics import METRICS, absent_classes, confusion, f1_per_class, grouped_confusion, recall_per_class
+from results.counting import MULTI_LABEL, SINGLE_LABEL, Counting
 from results.outcome import Outcome
 from results.study import StudyCard
 
 FULL = "full"
+AVERAGE = "average"
+"""The part that stands for the mean of the datasets' scores, where the protocol asks for it (``hde``, ``lodo``)."""
 
 
 @dataclass(frozen=True)
 class Pooled:
     """The predictions of a study's folds, joined by sample id and sorted by it.
 
-    sample_ids, subjects, datasets : n strings each. y_true, y_pred : (n,) int64 indices into ``classes``.
-    scores : (n, n_classes) float32.
+    sample_ids, subjects, datasets : n strings each. y_true, y_pred : (n,) int64 indices into ``classes``; of a
+    multi-label task (n, n_classes) int64 of 0 and 1. scores : (n, n_classes) float32.
     """
 
     classes: tuple[str, ...]
@@ -32,25 +34,45 @@ class Pooled:
     y_pred: np.ndarray
     scores: np.ndarray
 
+    @property
+    def multilabel(self) -> bool:
+        """Whether a sample may show any number of the classes."""
+        return self.y_true.ndim == 2
+
+    @property
+    def counting(self) -> Counting:
+        """How these predictions are counted and scored."""
+        return MULTI_LABEL if self.multilabel else SINGLE_LABEL
+
     def part(self, name: str) -> Pooled:
-        """Return the predictions of one part: ``full``, or a dataset's; HonestyError where there are none."""
-        if name == FULL:
+        """Return the predictions of one part: ``full`` (or the average), or a dataset's; HonestyError without any."""
+        if name in (FULL, AVERAGE):
             return self
         rows = [row for row, dataset in enumerate(self.datasets) if dataset == name]
         if not rows:
             raise HonestyError(f"No prediction belongs to {name!r}; there are some of {sorted(set(self.datasets))}.")
         return self._rows(np.array(rows))
 
-    def confusion(self) -> np.ndarray:
-        """Return the (C, C) confusion matrix."""
-        return confusion(self.y_true, self.y_pred, len(self.classes))
+    def counts(self) -> np.ndarray:
+        """Return the counts of all predictions: (C, C), or (C, 2, 2) of a multi-label task."""
+        return self._grouped(np.zeros(len(self.sample_ids), dtype=np.int64), 1)[0]
 
-    def confusion_by_subject(self) -> tuple[list[str], np.ndarray]:
-        """Return the sorted subjects and their confusion matrices, (n_subjects, C, C)."""
+    def counts_by_subject(self, datasets: Sequence[str] = ()) -> tuple[list[str], np.ndarray]:
+        """Return the sorted subjects and their counts, (n_subjects, 1, ...), or (n_subjects, n_datasets, ...).
+
+        datasets : count each of these by itself; all samples together where none is given.
+        """
         names = sorted(set(self.subjects))
-        index = {name: position for position, name in enumerate(names)}
-        groups = np.array([index[subject] for subject in self.subjects], dtype=np.int64)
-        return names, grouped_confusion(self.y_true, self.y_pred, groups, len(names), len(self.classes))
+        width = max(1, len(datasets))
+        index = {name: position * width for position, name in enumerate(names)}
+        place = {name: position for position, name in enumerate(datasets)} or dict.fromkeys(self.datasets, 0)
+        pairs = zip(self.subjects, self.datasets, strict=True)
+        groups = np.array([index[subject] + place[dataset] for subject, dataset in pairs], dtype=np.int64)
+        counts = self._grouped(groups, len(names) * width)
+        return names, counts.reshape(len(names), width, *counts.shape[1:])
+
+    def _grouped(self, groups: np.ndarray, n_groups: int) -> np.ndarray:
+        return self.counting.count(self.y_true, self.y_pred, groups, n_groups, len(self.classes))
 
     def _rows(self, rows: np.ndarray) -> Pooled:
         return Pooled(
@@ -68,8 +90,9 @@ class Pooled:
 class PartScore:
     """The scores of one part of one complete study, from pooled predictions.
 
-    metrics : name in METRICS -> value. class_counts, f1_per_class, recall_per_class : class name -> value.
-    confusion : (C, C) int64, rows true. absent : classes without a true sample; they count as F1 = 0 and recall = 0.
+    metrics : name -> value. class_counts, f1_per_class, recall_per_class : class name -> value.
+    counts : (C, C) int64, rows true; (C, 2, 2) of a multi-label task. absent : classes without a true sample; they
+    count as F1 = 0 and recall = 0. Of the average, scores are means over the datasets, and absent is absent in one.
     """
 
     part: str
@@ -79,13 +102,23 @@ class PartScore:
     metrics: dict[str, float]
     f1_per_class: dict[str, float]
     recall_per_class: dict[str, float]
-    confusion: np.ndarray
+    counts: np.ndarray
     absent: tuple[str, ...]
+
+    def notes(self) -> list[str]:
+        """Return what lowers the scores, in words."""
+        where = " in one of the datasets" if self.part == AVERAGE else ""
+        return [f"no sample of class {name!r}{where}: it counts as F1 = 0 and recall = 0" for name in self.absent]
 
 
 def part_names(card: StudyCard) -> tuple[str, ...]:
-    """Return what the study is scored on: ``full``, and each dataset of a composite."""
-    return (FULL, *card.parts)
+    """Return what the study is scored on: ``full``, each dataset of a composite, and the average over these."""
+    return (FULL, *card.parts, *((AVERAGE,) if card.averaged else ()))
+
+
+def averaged_datasets(card: StudyCard, part: str) -> tuple[str, ...]:
+    """Return the datasets over whose scores a part's score is the mean; none for a part that is scored as a whole."""
+    return card.parts if part == AVERAGE else ()
 
 
 def pool(card: StudyCard, outcomes: Sequence[Outcome]) -> Pooled:
@@ -100,8 +133,9 @@ def pool(card: StudyCard, outcomes: Sequence[Outcome]) -> Pooled:
     if twice:
         raise HonestyError(f"{card.title}: {len(twice)} samples are predicted twice, such as {twice[0]}.")
     width = len(card.classes)
-    y_true = np.concatenate([np.empty(0, np.int64), *(outcome.y_true for outcome in outcomes)])
-    y_pred = np.concatenate([np.empty(0, np.int64), *(outcome.y_pred for outcome in outcomes)])
+    none = np.empty((0, width) if card.multilabel else 0, np.int64)
+    y_true = np.concatenate([none, *(outcome.y_true for outcome in outcomes)])
+    y_pred = np.concatenate([none, *(outcome.y_pred for outcome in outcomes)])
     scores = np.concatenate([np.empty((0, width), np.float32), *(outcome.scores for outcome in outcomes)])
     order = np.array([row[1] for row in rows], dtype=np.int64)
     pooled = Pooled(
@@ -137,7 +171,7 @@ def pool_complete(card: StudyCard, outcomes: Sequence[Outcome]) -> Pooled:
             f"{card.title}: {done}/{len(card.folds)} folds are done, a score needs all of them. "
             f"Missing: {', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}. Run the same command again."
         )
-    for name in part_names(card):
+    for name in (FULL, *card.parts):
         _check_against_card(card, name, pooled.part(name))
     return pooled
 
@@ -145,26 +179,35 @@ def pool_complete(card: StudyCard, outcomes: Sequence[Outcome]) -> Pooled:
 def score(card: StudyCard, outcomes: Sequence[Outcome]) -> dict[str, PartScore]:
     """Score a complete study: part (``full`` first) -> scores. Raises as ``pool_complete`` does."""
     pooled = pool_complete(card, outcomes)
-    return {name: part_score(name, pooled.part(name)) for name in part_names(card)}
+    return {name: part_score(name, pooled.part(name), averaged_datasets(card, name)) for name in part_names(card)}
 
 
-def part_score(name: str, pooled: Pooled) -> PartScore:
-    """Score the predictions of one part. Honest only where ``pool_complete`` made them."""
-    matrix = pooled.confusion()
+def part_score(name: str, pooled: Pooled, datasets: Sequence[str] = ()) -> PartScore:
+    """Score the predictions of one part. Honest only where ``pool_complete`` made them.
+
+    datasets : score each of these by itself, and take the mean of their scores.
+    """
+    counting = pooled.counting
+    by_subject = pooled.counts_by_subject(datasets)[1]
+    counts = by_subject.sum(axis=0)
 
     def by_class(values: np.ndarray) -> dict[str, float]:
-        return {label: float(value) for label, value in zip(pooled.classes, values, strict=True)}
+        return {label: float(value) for label, value in zip(pooled.classes, values.mean(axis=0), strict=True)}
 
     return PartScore(
         part=name,
         n_samples=len(pooled.sample_ids),
-        n_subjects=len(set(pooled.subjects)),
-        class_counts={label: int(n) for label, n in zip(pooled.classes, matrix.sum(axis=1), strict=True)},
-        metrics={metric: float(function(matrix)) for metric, function in METRICS.items()},
-        f1_per_class=by_class(f1_per_class(matrix)),
-        recall_per_class=by_class(recall_per_class(matrix)),
-        confusion=matrix,
-        absent=tuple(pooled.classes[index] for index in absent_classes(matrix)),
+        n_subjects=len(by_subject),
+        class_counts={
+            label: int(n) for label, n in zip(pooled.classes, counting.support(counts.sum(axis=0)), strict=True)
+        },
+        metrics={metric: float(function(counts).mean()) for metric, function in counting.metrics.items()},
+        f1_per_class=by_class(counting.f1(counts)),
+        recall_per_class=by_class(counting.recall(counts)),
+        counts=counts.sum(axis=0),
+        absent=tuple(
+            label for place, label in enumerate(pooled.classes) if (counting.support(counts)[:, place] == 0).any()
+        ),
     )
 
 
@@ -195,26 +238,34 @@ def _check_folds(card: StudyCard, outcomes: Sequence[Outcome]) -> None:
                 f"{card.title}: fold {outcome.fold} has {len(outcome.sample_ids)} predictions of "
                 f"{expected[outcome.key]} test samples."
             )
-        if outcome.scores.shape != (len(outcome.sample_ids), len(card.classes)):
+        table = (len(outcome.sample_ids), len(card.classes))
+        if outcome.scores.shape != table:
             raise HonestyError(
                 f"{card.title}: fold {outcome.fold} has scores of shape {outcome.scores.shape}, "
-                f"expected {len(outcome.sample_ids)} samples x {len(card.classes)} classes."
+                f"expected {table[0]} samples x {table[1]} classes."
+            )
+        labels = table if card.multilabel else table[:1]
+        if not outcome.y_true.shape == outcome.y_pred.shape == labels:
+            raise HonestyError(
+                f"{card.title}: fold {outcome.fold} has true labels of shape {outcome.y_true.shape} and predictions of "
+                f"shape {outcome.y_pred.shape}, expected {labels}."
             )
 
 
 def _check_labels(card: StudyCard, pooled: Pooled) -> None:
+    highest = 1 if card.multilabel else len(card.classes) - 1
     for name, labels in (("true label", pooled.y_true), ("prediction", pooled.y_pred)):
-        outside = np.flatnonzero((labels < 0) | (labels >= len(card.classes)))
+        outside = np.argwhere((labels < 0) | (labels > highest))
         if len(outside):
-            row = outside[0]
+            row, *column = outside[0].tolist()
             raise HonestyError(
-                f"{card.title}: the {name} of {pooled.sample_ids[row]} is {labels[row]}, expected 0 to "
-                f"{len(card.classes) - 1} ({', '.join(card.classes)})."
+                f"{card.title}: the {name} of {pooled.sample_ids[row]} is {labels[row, *column]}, expected 0 to "
+                f"{highest} ({', '.join(card.classes)})."
             )
 
 
 def _check_against_card(card: StudyCard, name: str, part: Pooled) -> None:
-    counts = part.confusion().sum(axis=1).tolist()
+    counts = part.counting.support(part.counts()).tolist()
     found = (len(part.sample_ids), len(set(part.subjects)), counts)
     told = (card.n_samples[name], card.n_subjects[name], list(card.class_counts[name]))
     if found != told:

@@ -29,9 +29,11 @@ class StudyCard:
     classes : the task's ordered class names; a label is an index into them.
     params : hyper-parameters that differ from the model's defaults, by name.
     hyperparameters : all of them, resolved. class_counts : part (``full`` included) -> samples per class.
-    n_samples, n_subjects : part (``full`` included) -> number.
+    n_samples, n_subjects : part (``full`` included) -> number. All of them count the samples that are tested.
     ingredients : what the study's key is the hash of (no path, host, order or world size).
     synthetic : True where the data was drawn by this program, not recorded from people.
+    multilabel : True where a sample may show any number of the classes; class_counts then count the samples that show
+    each. averaged : True where the mean of the parts' scores is a score of its own (``hde``, ``lodo``).
     """
 
     model: str
@@ -50,6 +52,8 @@ class StudyCard:
     ingredients: dict[str, Any]
     folds: tuple[FoldCard, ...]
     synthetic: bool = False
+    multilabel: bool = False
+    averaged: bool = False
 
     @cached_property
     def key(self) -> str:

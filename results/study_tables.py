@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from results.leaderboard import Row
-from results.metrics import precision_per_class
 from results.outcome import Outcome
-from results.scoring import Pooled
+from results.scoring import AVERAGE, Pooled
 
 
 def study_tables(pooled: Pooled, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> dict[str, bytes]:
@@ -32,42 +32,61 @@ def study_tables(pooled: Pooled, outcomes: Sequence[Outcome], rows: Sequence[Row
 
 
 def _predictions(pooled: Pooled, outcomes: Sequence[Outcome]) -> bytes:
+    """A line a sample: its true and its predicted class, or one pair of 0 and 1 a class of a multi-label task."""
     fold_of = {sample: outcome.fold for outcome in outcomes for sample in outcome.sample_ids}
     names = pooled.classes
-    header = ["sample_id", "subject", "dataset", "fold", "true", "predicted", *(f"score_{name}" for name in names)]
+    pairs = [f"{kind}_{name}" for kind in ("true", "predicted") for name in names]
+    header = ["sample_id", "subject", "dataset", "fold", *(pairs if pooled.multilabel else ("true", "predicted"))]
     columns = (pooled.sample_ids, pooled.subjects, pooled.datasets, pooled.y_true, pooled.y_pred, pooled.scores)
+
+    def answers(true: np.ndarray, guess: np.ndarray) -> list[Any]:
+        return [*true.tolist(), *guess.tolist()] if pooled.multilabel else [names[int(true)], names[int(guess)]]
+
     return _csv(
-        header,
+        [*header, *(f"score_{name}" for name in names)],
         # Nine digits tell any two float32 numbers apart.
         (
-            [sample, subject, dataset, fold_of[sample], names[true], names[guess], *(f"{s:.9g}" for s in scores)]
+            [sample, subject, dataset, fold_of[sample], *answers(true, guess), *(f"{s:.9g}" for s in scores)]
             for sample, subject, dataset, true, guess, scores in zip(*columns, strict=True)
         ),
     )
 
 
 def _subjects(pooled: Pooled) -> bytes:
+    """A line a subject; ``correct`` counts answers: one a sample, or one a sample and class of a multi-label task."""
     dataset_of = dict(zip(pooled.subjects, pooled.datasets, strict=True))
+    samples = Counter(pooled.subjects)
+    counting = pooled.counting
     header = ["subject", "dataset", "samples", "correct", "accuracy"]
     header += [f"{kind}_{name}" for name in pooled.classes for kind in ("true", "correct")]
     body = []
-    for subject, matrix in zip(*pooled.confusion_by_subject(), strict=True):
-        samples, hits = int(matrix.sum()), np.diagonal(matrix)
-        cells = [subject, dataset_of[subject], samples, int(hits.sum()), f"{hits.sum() / samples:.6f}"]
-        body.append([*cells, *np.stack([matrix.sum(axis=1), hits], axis=1).reshape(-1).tolist()])
+    for subject, (counts,) in zip(*pooled.counts_by_subject(), strict=True):
+        right, support = int(counting.right(counts)), counting.support(counts)
+        cells = [subject, dataset_of[subject], samples[subject], right, f"{right / int(counting.answers(counts)):.6f}"]
+        hits = counts[:, 1, 1] if pooled.multilabel else np.diagonal(counts)
+        body.append([*cells, *np.stack([support, hits], axis=1).reshape(-1).tolist()])
     return _csv(header, body)
 
 
 def _classes(pooled: Pooled, rows: Sequence[Row]) -> bytes:
-    header = ["part", "class", "samples", "precision", "recall", "f1", *(f"as_{name}" for name in pooled.classes)]
+    """A line a part and class, with its row of the confusion matrix (of a multi-label task: how the samples that show
+    the class, and those that do not, were answered)."""
+    counting = pooled.counting
+    answers = [f"as_{name}" for name in pooled.classes]
+    if pooled.multilabel:
+        answers = ["true_positive", "false_negative", "false_positive", "true_negative"]
+    header = ["part", "class", "samples", "precision", "recall", "f1", *answers]
     body = []
     for row in rows:
-        matrix = pooled.part(row.part).confusion()
-        precision = precision_per_class(matrix)
+        if row.part == AVERAGE:
+            continue
+        counts = pooled.part(row.part).counts()
+        precision = counting.precision(counts)
         for place, name in enumerate(pooled.classes):
             values = (precision[place], (row.recall_per_class or {})[name], (row.f1_per_class or {})[name])
             cells = [row.part, name, row.class_counts[name], *(f"{value:.6f}" for value in values)]
-            body.append([*cells, *matrix[place].tolist()])
+            answered = counts[place][[1, 1, 0, 0], [1, 0, 1, 0]] if pooled.multilabel else counts[place]
+            body.append([*cells, *answered.tolist()])
     return _csv(header, body)
 
 

@@ -50,7 +50,8 @@ def _row_widths(columns: list[Column], rows: list[Row], width: int) -> list[int]
     """Return one width a column, the same for all tables so that they line up; only the model's name is folded."""
     cells = [[column.text(row) for column in columns] for row in rows]
     model = [column.header for column in columns].index("model")
-    return fitted_widths([(column.header, column.justify) for column in columns], cells, width, model)
+    headers = [(max(column.header, column.multilabel_header, key=len), column.justify) for column in columns]
+    return fitted_widths(headers, cells, width, model)
 
 
 def _section(entry: Row | Gap) -> tuple[bool, str, str, str]:
@@ -65,6 +66,7 @@ def _section_heading(section: tuple[bool, str, str, str]) -> list[str]:
 def _benchmark_lines(rows: list[Row], columns: list[Column], widths: list[int], width: int) -> list[str]:
     first = rows[0]
     counts = f"{first.n_samples} samples, {first.n_subjects} subjects ({class_counts(first)})"
+    counts += "; a sample may show several classes" if first.multilabel else ""
     lines = paragraph(f"{first.part}: {counts}", width)
     honest = [row for row in rows if row.selection != ORACLE]
     oracle = [row for row in rows if row.selection == ORACLE]
@@ -79,7 +81,7 @@ def _benchmark_lines(rows: list[Row], columns: list[Column], widths: list[int], 
 
 
 def _row_table(rows: list[Row], columns: list[Column], widths: list[int]) -> list[str]:
-    headers = [(column.header, column.justify) for column in columns]
+    headers = [(column.title(rows[0].multilabel), column.justify) for column in columns]
     return table(headers, [[column.text(row) for column in columns] for row in rows], widths)
 
 

@@ -16,8 +16,8 @@ from preprocess.base.hashing import canonical_json
 from results.columns import class_counts, interval, number
 from results.leaderboard import ORACLE, Leaderboard, Row
 from results.outcome import Failure, Outcome
-from results.pictures import confusion_picture, curves_picture
-from results.scoring import FULL, Pooled, pool_complete
+from results.pictures import classes_picture, confusion_picture, curves_picture
+from results.scoring import AVERAGE, FULL, Pooled, pool_complete
 from results.study import StudyCard
 from results.study_tables import study_tables
 from results.tables import ORACLE_STAMP, render
@@ -164,7 +164,8 @@ def _score_note(card: StudyCard, rows: Sequence[Row]) -> str:
     lines = [f"**{_run_name(card)}**", ""]
     if card.synthetic:
         lines += ["SYNTHETIC DATA: these scores say nothing about real faces.", ""]
-    lines += ["| part | n | subjects | classes | UF1 | 95 % | UAR | 95 % | accuracy | weighted F1 |"]
+    f1, recall = _score_names(card)
+    lines += [f"| part | n | subjects | classes | {f1} | 95 % | {recall} | 95 % | accuracy | weighted F1 |"]
     lines += ["|---|---:|---:|---|---:|---|---:|---|---:|---:|"]
     for row in rows:
         cells = [row.part, str(row.n_samples), str(row.n_subjects), class_counts(row)]
@@ -174,6 +175,11 @@ def _score_note(card: StudyCard, rows: Sequence[Row]) -> str:
     lines += ["", f"{len(card.folds)} folds, scored on their pooled predictions; intervals resample subjects."]
     lines += [f"- {row.part}: {note}" for row in rows for note in row.notes]
     return _cut("\n".join(lines))
+
+
+def _score_names(card: StudyCard) -> tuple[str, str]:
+    """Return what the two headline scores are called: a multi-label task's are means over its classes."""
+    return ("mean F1", "mean recall") if card.multilabel else ("UF1", "UAR")
 
 
 def _score_points(rows: Sequence[Row], now: int) -> list[Point]:
@@ -213,13 +219,17 @@ def _pictures(card: StudyCard, pooled: Pooled, outcomes: Sequence[Outcome], rows
     if card.selection == ORACLE:
         setting += f"\noracle: {ORACLE_STAMP}"
     stamp = " (synthetic data)" if card.synthetic else ""
+    f1, recall = _score_names(card)
+    folder, draw = ("classes", classes_picture) if card.multilabel else ("confusion", confusion_picture)
     files = {}
     for row in rows:
-        scores = f"UF1 {number(row.uf1)} {interval(row.uf1_low, row.uf1_high)} · "
-        scores += f"UAR {number(row.uar)} {interval(row.uar_low, row.uar_high)} · accuracy {number(row.accuracy)}"
+        if row.part == AVERAGE:
+            continue
+        scores = f"{f1} {number(row.uf1)} {interval(row.uf1_low, row.uf1_high)} · "
+        scores += f"{recall} {number(row.uar)} {interval(row.uar_low, row.uar_high)} · accuracy {number(row.accuracy)}"
         where = card.dataset if row.part == FULL else f"{row.part} (part of {card.dataset})"
-        files[f"confusion/{row.part}.png"] = confusion_picture(
-            pooled.part(row.part).confusion(),
+        files[f"{folder}/{row.part}.png"] = draw(
+            pooled.part(row.part).counts(),
             card.classes,
             f"{card.label} on {where}{stamp}",
             f"{setting}\n{row.n_samples} samples, {row.n_subjects} subjects\n{scores}",

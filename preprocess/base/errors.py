@@ -18,6 +18,10 @@ class DataError(MerError):
     """Input data that is missing, damaged or contradicts itself."""
 
 
+class Unfit(DataError):
+    """A task, protocol or model that does not apply to a dataset: left out with a note where others do apply."""
+
+
 class StoreError(MerError):
     """A results store that cannot be read or written."""
 

@@ -43,7 +43,15 @@ def study_data(subjects: int = 4, clips: int = 6, datasets: Sequence[str] = ("on
         image[label, :14, :14] += 55
     subject_of = np.array([sample_id.rpartition("/")[0] for sample_id in ids])
     dataset_of = np.array([sample_id.partition("/")[0] for sample_id in ids])
-    return StudyData(np.array(ids), subject_of, dataset_of, labels, {FEATURE: flow}, CLASSES)
+    splits = np.full(len(ids), "")
+    return StudyData(np.array(ids), subject_of, dataset_of, splits, labels, {FEATURE: flow}, CLASSES)
+
+
+def multi_label(data: StudyData) -> StudyData:
+    """Return the data as that of a multi-label task: each sample shows its class, every second one the next too."""
+    labels = np.eye(len(data.classes), dtype=np.int64)[data.labels]
+    labels[::2] |= np.roll(labels[::2], 1, axis=1)
+    return dataclasses.replace(data, labels=labels)
 
 
 def folds_of(data: StudyData, model: str = "tiny", validate: bool = False, seed: int = 0) -> list[Fold]:
@@ -140,8 +148,11 @@ def digests(store: OutcomeStore, cards: Iterable[StudyCard]) -> dict[str, str]:
 
 
 def relabelled(data: StudyData, rows: np.ndarray) -> StudyData:
-    """Return the data with the labels of some rows turned into other classes."""
+    """Return the data with the labels of some rows turned into other classes (or, multi-label, into the opposite)."""
     labels = data.labels.copy()
+    if data.multilabel:
+        labels[rows] = 1 - labels[rows]
+        return dataclasses.replace(data, labels=labels)
     labels[rows] = (labels[rows] + 1 + np.arange(len(rows)) % 2) % len(data.classes)
     return dataclasses.replace(data, labels=labels)
 

@@ -214,7 +214,7 @@ def test_after_the_data_is_mended_the_same_command_works(merbench: LocalRuns, tr
         (["--models", "ststent"], "Unknown model 'ststent'. Did you mean: ststnet"),
         (["--models", ","], "models: given [], needs at least one name"),
         (["--tasks", "megc5"], "Unknown task 'megc5'. Did you mean: megc3?"),
-        (["--protocols", "loko"], "Unknown protocol 'loko'. Did you mean: loso?"),
+        (["--protocols", "loko"], "Unknown protocol 'loko'. Did you mean: loso"),
         (["--selection", "best"], "Unknown selection 'best'."),
         (["--datasets", "synth_c"], "--datasets: no dataset 'synth_c' in the data given. Did you mean: synth_"),
         (["--data", "/does/not/exist"], "Data path /does/not/exist does not exist"),

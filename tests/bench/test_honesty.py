@@ -6,6 +6,7 @@ Numbers are those of the rules: 1 disjoint subjects, 2 nothing fitted on test sa
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from itertools import pairwise
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from small_runs import (
@@ -31,8 +33,9 @@ from small_runs import (
 )
 from throwaway_models import register_scripted
 
+from bench.data import StudyData
 from bench.folds import Fold
-from bench.protocols import PROTOCOLS, register_protocol
+from bench.protocols import PROTOCOLS, Split, register_protocol
 from bench.training import run_pack
 from mer_models.registry import MODELS
 from preprocess.base.errors import HonestyError
@@ -61,11 +64,11 @@ def settings(model: str) -> list[dict[str, Any]]:
 def leaky(registries: None) -> str:
     """Return a protocol that leaves out every second clip instead of a person."""
 
-    @register_protocol("by_clip", composite=False, source="this test")
-    def by_clip(subjects: np.ndarray, datasets: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    @register_protocol("by_clip", over="each", source="this test")
+    def by_clip(data: StudyData) -> list[Split]:
         """Odd and even clips."""
-        rows = np.arange(len(subjects))
-        return [("even clips", rows[::2]), ("odd clips", rows[1::2])]
+        rows = np.arange(len(data))
+        return [Split("even clips", rows[::2]), Split("odd clips", rows[1::2])]
 
     return "by_clip"
 
@@ -97,13 +100,40 @@ def test_1_a_validation_split_that_shares_a_subject_with_training_trains_nothing
     assert fitted == []
 
 
-def test_1_every_registered_protocol_is_honest_on_real_subjects(synthetic: list[PreparedDataset]) -> None:
-    for name in PROTOCOLS.names():
-        plan = plan_of(synthetic, models=["majority"], protocols=[name], selection=["last", "validation"])
-        for planned in plan.trainings:
-            data = plan.data[planned.training.data]
-            for fold in planned.training.folds(data):
-                fold.check(data.subjects)
+EVERY_PROTOCOL = ["loso", "cde", "hde", "lodo", "kfold-subject", "official", "transfer:synth_b:synth_a"]
+
+
+def test_1_no_protocol_is_forgotten_here() -> None:
+    assert {name.partition(":")[0] for name in EVERY_PROTOCOL} == set(PROTOCOLS.names())
+
+
+@pytest.mark.parametrize("name", EVERY_PROTOCOL)
+def test_1_every_protocol_is_honest_on_its_plans(synthetic: list[PreparedDataset], name: str) -> None:
+    """Also where two datasets show the same people, and where an official division tears a person apart."""
+    prepared = [with_hard_people(dataset) for dataset in synthetic]
+    plan = plan_of(prepared, models=["majority"], protocols=[name], selection=["last", "validation"])
+    assert plan.trainings
+    for planned in plan.trainings:
+        data = plan.data[planned.training.data]
+        folds = planned.training.folds(data)
+        for fold in folds:
+            fold.check(data.subjects)
+        tested = np.concatenate([fold.test for fold in folds])
+        assert len(set(tested.tolist())) == len(tested) == planned.training.cards[0].n_samples["full"]
+
+
+def with_hard_people(dataset: PreparedDataset) -> PreparedDataset:
+    """Return the dataset with two people made of each, the first of whom synth_a and synth_b share, and a division
+    that has this person on both sides."""
+    samples = dataset.samples.copy()
+    people = [f"{subject}_{row % 2}" for row, subject in enumerate(samples["subject"])]
+    first = people[0]
+    samples["subject"] = [f"synth_a/{first.partition('/')[2]}" if person == first else person for person in people]
+    held_out = sorted(set(people))[1::3]
+    sides = ["test" if person in held_out or row == 0 else "train" for row, person in enumerate(people)]
+    for column, values in (("subject", samples["subject"]), ("split", sides)):
+        samples[column] = pd.array(values, dtype="string")
+    return dataclasses.replace(dataset, samples=samples)
 
 
 # Rule 2: nothing is fitted on test samples.

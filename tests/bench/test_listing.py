@@ -17,23 +17,24 @@ from preprocess.recipes import FEATURES
 from preprocess.steps import STEPS
 from preprocess.tasks import TASKS
 from results.metrics import METRICS
+from results.multilabel import LABEL_METRICS
 
-KINDS: dict[str, Registry] = {
-    "models": MODELS,
-    "datasets": DATASETS,
-    "features": FEATURES,
-    "steps": STEPS,
-    "tasks": TASKS,
-    "protocols": PROTOCOLS,
-    "selections": SELECTIONS,
-    "metrics": METRICS,
+KINDS: dict[str, list[Registry]] = {
+    "models": [MODELS],
+    "datasets": [DATASETS],
+    "features": [FEATURES],
+    "steps": [STEPS],
+    "tasks": [TASKS],
+    "protocols": [PROTOCOLS],
+    "selections": [SELECTIONS],
+    "metrics": [METRICS, LABEL_METRICS],
 }
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_line_for_each_registered_name_with_words_about_it(kind: str) -> None:
     lines = listing(kind).splitlines()[2:]
-    assert [line.split()[0] for line in lines] == KINDS[kind].names()
+    assert [line.split()[0] for line in lines] == [name for registry in KINDS[kind] for name in registry.names()]
     assert all(len(line.split()) > 2 for line in lines)
 
 

@@ -87,10 +87,10 @@ def test_text_that_looks_like_a_seal_does_no_harm(outcome: Outcome) -> None:
 
 
 def test_another_schema_version_is_told_as_such(outcome: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outcome_file, "SCHEMA_VERSION", 2)
+    monkeypatch.setattr(outcome_file, "SCHEMA_VERSION", 3)
     data = outcome_to_bytes(outcome)
     monkeypatch.undo()
-    with pytest.raises(StoreError, match="version 2, this program reads version 1") as caught:
+    with pytest.raises(StoreError, match="version 3, this program reads versions 1 and 2") as caught:
         outcome_from_bytes(data, "a.parquet")
     assert not isinstance(caught.value, DamagedOutcome)
 

@@ -34,7 +34,7 @@ def test_a_report_shows_parts_classes_and_subjects() -> None:
         assert number(part.metrics["uf1"]) in summary
         assert number(part.metrics["uar"]) in summary
         block = lines[lines.index(f"{name}: per class, and the confusion matrix") + 3 :][:3]
-        for line, label, counts in zip(block, study.card.classes, part.confusion.tolist(), strict=True):
+        for line, label, counts in zip(block, study.card.classes, part.counts.tolist(), strict=True):
             words = line.split()
             assert words[:2] == [label, str(part.class_counts[label])]
             assert words[3:5] == [number(part.recall_per_class[label]), number(part.f1_per_class[label])]

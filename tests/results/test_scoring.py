@@ -162,7 +162,7 @@ def test_a_part_without_predictions_is_refused(study: ExampleStudy) -> None:
 
 def test_matrices_by_subject_add_up(study: ExampleStudy) -> None:
     pooled = pool(study.card, study.outcomes())
-    names, matrices = pooled.confusion_by_subject()
+    names, matrices = pooled.counts_by_subject()
     assert names == sorted(set(pooled.subjects))
-    np.testing.assert_array_equal(matrices.sum(axis=0), pooled.confusion())
-    assert matrices.sum(axis=(1, 2)).tolist() == [5] * 9
+    np.testing.assert_array_equal(matrices.sum(axis=0), [pooled.counts()])
+    assert matrices.sum(axis=(1, 2, 3)).tolist() == [5] * 9
