@@ -116,9 +116,9 @@ def detect(path: Path, adapter: str | None = None) -> list[Found]:
     with remembered_listings():
         for folder, descend in _folders(path):
             here = [found for name in names for found in DATASETS.get(name).find(folder)]
-            whole = {found.adapter for found in here if not found.missing}
-            # Two databases may have folders of one layout; the sheet tells which it is.
-            here = [found for found in here if not whole or found.adapter in whole]
+            # Two databases may have folders of one layout; frames and sheet tell which it is.
+            lacking = min((len(found.missing) for found in here), default=0)
+            here = [found for found in here if len(found.missing) == lacking]
             everything += here
             descend(not any(found.variant or not found.missing for found in here))
     complete = {found.adapter for found in everything if found.variant or not found.missing}
@@ -223,8 +223,9 @@ def _preferred(found: Sequence[Found]) -> tuple[Found, list[str]]:
             "Give the folder of the one that is meant."
         )
     chosen = same[0]
-    others = [f"{describe(chosen)} is read; {describe(one)} in {one.root} is not" for one in whole if one is not chosen]
-    return chosen, others
+    notes = [f"{describe(chosen)} is read; {describe(one)} in {one.root} is not" for one in whole if one is not chosen]
+    notes += [f"{one.root} is not read: missing {what}" for one in found for what in one.missing]
+    return chosen, notes
 
 
 def describe(found: Found) -> str:
