@@ -31,13 +31,18 @@ def roi_difference(work: Work, present: list[int]) -> int:
 
     Mean absolute differences of smoothed frames that are freed of head motion and light; the sum is smoothed again.
     """
+    return present[int(difference_curve(work, present).argmax())]
+
+
+def difference_curve(work: Work, present: list[int]) -> np.ndarray:
+    """Return what ``roi_difference`` finds the highest frame of, (T,) float64: grey levels from onset and offset."""
     from scipy.ndimage import gaussian_filter1d
 
     changes = _changes(work, present, _brows_and_mouth)
     smooth = gaussian_filter1d(changes, max(0.7, len(present) / 15), axis=0, mode="nearest")
     ends = max(1, len(present) // 20)
     first, last = changes[:ends].mean(axis=0), changes[-ends:].mean(axis=0)
-    return present[int((np.abs(smooth - first).mean(axis=1) + np.abs(smooth - last).mean(axis=1)).argmax())]
+    return np.abs(smooth - first).mean(axis=1) + np.abs(smooth - last).mean(axis=1)
 
 
 def profile(work: Work, present: list[int]) -> int:
@@ -48,16 +53,23 @@ def profile(work: Work, present: list[int]) -> int:
     the offset. The apex whose courses explain most of all pixels' change wins: every frame has its say, so noise and a
     blink weigh little. Clips of fewer than four frames give their middle.
     """
+    curve = profile_curve(work, present)
+    return midpoint(work, present) if np.isnan(curve).all() else present[int(np.nanargmax(curve))]
+
+
+def profile_curve(work: Work, present: list[int]) -> np.ndarray:
+    """Return how much of the change each frame explains as the apex, (T,) float64; NaN where it is not looked for."""
+    curve = np.full(len(present), np.nan)
     times = np.asarray(present, dtype=np.float64)
     times = (times - times[0]) / max(times[-1] - times[0], 1.0)
     candidates = [index for index, time in enumerate(times) if EARLIEST <= time <= LATEST]
     if len(present) < 4 or not candidates:
-        return midpoint(work, present)
+        return curve
     changes = _changes(work, present, _inner_face)
     # All pixels share their courses of time, so the frames' products among each other say everything.
     products = np.einsum("ip,jp->ij", changes, changes)
-    explained = [_explained(products, times, times[index]) for index in candidates]
-    return present[candidates[int(np.argmax(explained))]]
+    curve[candidates] = [_explained(products, times, times[index]) for index in candidates]
+    return curve
 
 
 SPOTTERS: dict[str, Callable[[Work, list[int]], int]] = {
@@ -65,6 +77,11 @@ SPOTTERS: dict[str, Callable[[Work, list[int]], int]] = {
     "roi_difference": roi_difference,
     "midpoint": midpoint,
 }
+CURVES: dict[str, Callable[[Work, list[int]], np.ndarray]] = {
+    "profile": profile_curve,
+    "roi_difference": difference_curve,
+}
+"""The curves whose highest frame a spotter gives."""
 
 
 def _explained(products: np.ndarray, times: np.ndarray, apex: float) -> float:

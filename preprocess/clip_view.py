@@ -90,14 +90,22 @@ def strip(clip: Clip, finder: FaceFinder, count: int = STRIP) -> tuple[list[int]
     return list(work.numbers), list(work.frames[0])
 
 
-def spotting_curve(clip: Clip, finder: FaceFinder) -> tuple[list[int], np.ndarray]:
-    """Return the frame numbers of a clip and how far each is from its ends: the apex is spotted at the highest."""
-    from preprocess.apex_spotting import difference_curve
+def spotting_curve(clip: Clip, finder: FaceFinder) -> tuple[str, list[int], np.ndarray]:
+    """Return how the apex of a clip is spotted, its frame numbers and the curve whose highest frame is the apex.
+
+    The curve is scaled to 0..1; NaN where no apex is looked for.
+    """
+    import numpy as np
+
+    from preprocess.apex_spotting import CURVES
     from preprocess.frames import FrameReader
 
+    spotter = STEPS.get("select").options({}, "clip view")["spot"]
     with FrameReader(clip) as reader:
         present = reader.numbers
-    return present, difference_curve(Work(clip=clip, finder=finder), present)
+    curve = CURVES[spotter](Work(clip=clip, finder=finder), present)
+    low, high = np.nanmin(curve), np.nanmax(curve)
+    return spotter, present, (curve - low) / max(high - low, 1e-12)
 
 
 def flow_colours(flow: np.ndarray, largest: float | None = None) -> np.ndarray:

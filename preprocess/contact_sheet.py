@@ -147,13 +147,13 @@ def _title(view: ClipView, emotion: str) -> str:
 
 
 def _draw_curve(axis: Any, clip: Clip, finder: FaceFinder, view: ClipView) -> None:
-    numbers, curve = spotting_curve(clip, finder)
+    spotter, numbers, curve = spotting_curve(clip, finder)
     axis.plot(numbers, curve, color="#1f77b4")
     axis.axvline(view.numbers[1], color="#d62728", linewidth=1)
-    axis.text(view.numbers[1], float(curve.max()), f" apex {view.numbers[1]}", color="#d62728", va="top", fontsize=9)
+    axis.text(view.numbers[1], 0.02, f" apex {view.numbers[1]}", color="#d62728", fontsize=9)
     axis.set_xlim(numbers[0], numbers[-1])
     axis.set_xlabel("frame", fontsize=9)
-    axis.set_title("apex spotting: how far brows and mouth are from onset and offset (grey levels)", fontsize=10)
+    axis.set_title(f"apex spotting ({spotter}): the highest frame is taken", fontsize=10)
 
 
 def _wheel(figure: Any, height: float) -> None:
