@@ -42,6 +42,17 @@ def test_au_rois_take_each_pairs_landmarks_on_request() -> None:
     assert np.allclose(tensor("au_rois", work, at="first")[1, node], 0)
 
 
+def test_au_rois_take_a_wide_range_of_directions_as_down() -> None:
+    flow = constant_flow(0, 0, size=112)
+    x, y = np.rint(FACE[0, 57]).astype(int)
+    # 40 degrees below the right, and straight down: both are down, so both count.
+    flow[0, 0, y - 5 : y + 6, x - 5 : x + 1] = (2 * np.cos(np.radians(40)), 2 * np.sin(np.radians(40)))
+    flow[0, 0, y - 5 : y + 6, x + 1 : x + 6] = (0, 2)
+    found = tensor("au_rois", work_of(flow=flow, landmarks=FACE), share=1.0)[0, AU_GRAPH_12.index(57)]
+    assert 60 < np.degrees(np.arctan2(found[1], found[0])) < 70
+    assert np.isclose(np.hypot(*found), 2)
+
+
 def test_main_motion_is_the_mean_of_the_strongest_of_the_fullest_direction() -> None:
     # Five to the right (borders 45, 135, ...), of which the strongest three count; four, much stronger, to the left.
     vectors = np.array([(1, 0), (2, 0), (3, 0), (4, 0), (5, 0)] + [(-50, 0)] * 4, float)
