@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from preprocess.base.errors import DataError, UsageError
+from preprocess.base.hashing import digest_bytes
 from preprocess.base.registry import Registry
 from preprocess.steps import STEPS, Work
 
@@ -39,9 +40,12 @@ class FeatureRecipe:
     steps: tuple[tuple[str, dict[str, Any]], ...]
 
     def as_json(self) -> dict[str, Any]:
-        """Return everything that decides the tensor, for hashing: with each step's version and all of its options."""
+        """Return everything that decides the tensor, for hashing: with each step's version and all of its options.
+
+        A file of weights counts by its content, not by its path; DataError where it is not there.
+        """
         place = f"feature {self.name}"
-        chain = [(STEPS.get(name), options) for name, options in self.steps]
+        chain = [(STEPS.get(name), _by_content(options, place)) for name, options in self.steps]
         return {
             "name": self.name,
             "version": self.version,
@@ -105,6 +109,17 @@ def _step(entry: Any, place: str) -> tuple[str, dict[str, Any]]:
         raise UsageError(f"{place}: step {name}: expected options as key: value; found {options!r}.")
     STEPS.get(str(name)).options(dict(options), place)
     return str(name), dict(options)
+
+
+def _by_content(options: dict[str, Any], place: str) -> dict[str, Any]:
+    """Return a step's options with the sha256 of a weights file in the place of its path."""
+    if options.get("weights") is None:
+        return options
+    try:
+        content = Path(options["weights"]).read_bytes()
+    except OSError as error:
+        raise DataError(f"{place}: the weights {options['weights']} cannot be read: {error.strerror}.") from error
+    return {**options, "weights": digest_bytes(content)}
 
 
 def _check(recipe: FeatureRecipe, tensor: np.ndarray | None, clip: Clip) -> None:
