@@ -11,7 +11,7 @@ from preprocess.base.errors import DataError
 from preprocess.clips import Clip
 from preprocess.datasets import DATASETS, Adapter, Found, RawDataset
 from preprocess.datasets._find import find, located, sheet_of
-from preprocess.datasets._records import clip_key, frame_order, mended, subject_id, to_frame
+from preprocess.datasets._records import clip_key, frame_order, mended, subject_id, to_frame, to_rate
 from preprocess.datasets._sheets import read_records
 from preprocess.datasets._spec import Count, Database, Record
 from preprocess.datasets._trees import ClipPlace, Frames, find_clips, number_frames, recognised
@@ -212,6 +212,9 @@ class _Reading:
         subject = self._subject(record["subject"])
         place = self._place(record)
         who = f"{subject}/{record['clip']} ({origin})"
+        if not record["subject"]:
+            self.notes.add("{n} rows name no subject and are left out", f"{record['clip']} ({origin})")
+            return None
         if place is None:
             self.notes.add("{n} rows have no clip folder and are left out", who)
             return None
@@ -225,8 +228,9 @@ class _Reading:
             return None
         try:
             onset, apex, offset = self._key_frames(record, frames)
+            to_rate(record.get("fps", ""))
         except ValueError as error:
-            self.notes.add("{n} rows have frame numbers that cannot be and are left out", f"{who}: {error}")
+            self.notes.add("{n} rows have numbers that cannot be and are left out", f"{who}: {error}")
             return None
         if frames is not None and not has_between(frames, onset, offset):
             self.notes.add(
@@ -251,7 +255,7 @@ class _Reading:
         clip = record["clip"] if "folder" in record else place.fields["clip"]
         several = self.database.several or self.several[record.get("dataset", ""), *self._key(record)] > 1
         sample_id = f"{dataset}/{subject}/{clip}" + (f"@{onset}" if several else "")
-        fps = float(record["fps"]) if record.get("fps") else self.database.fps
+        fps = to_rate(record.get("fps", "")) or self.database.fps
         row = {
             "sample_id": sample_id,
             "dataset": dataset,

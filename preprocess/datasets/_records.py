@@ -36,6 +36,16 @@ def to_frame(text: str, name: str) -> int | None:
     return int(plain.split(".")[0])
 
 
+def to_rate(text: str) -> float | None:
+    """Return a cell's frames per second, None where it is empty; ValueError for what is no rate."""
+    if text.strip().lower() in _EMPTY:
+        return None
+    rate = float(text)
+    if not 0 < rate < 1e6:
+        raise ValueError(f"fps is {text!r}, not a frame rate")
+    return rate
+
+
 def frame_order(onset: int | None, apex: int | None, offset: int | None) -> bool:
     """Say whether the frames that are known are in order."""
     known = [number for number in (onset, apex, offset) if number is not None]

@@ -24,7 +24,7 @@ register(
             Sheet("2014", r"casme(2|ii)[-_ ]coding[-_ ]?2014.*", COLUMNS, ("objective_class",)),
             Sheet("label_Ver_2", r"casme2[-_ ]label[-_ ]ver[-_ ]?2.*", COLUMNS, ("objective_class",)),
             Sheet("updated", r"casme2[-_ ]coding[-_ ]updated.*", COLUMNS, ("objective_class",)),
-            Sheet("undated", r"casme(2|ii)[-_ ]coding", COLUMNS, ("objective_class",)),
+            Sheet("undated", r"casme(2|ii)[-_ ]?coding.*", COLUMNS, ("objective_class",)),
         ),
         joined=(
             Sheet("objective", r"casme(2|ii)[-_ ]?objective[-_ ]?class.*", ("subject", "clip", "objective_class")),

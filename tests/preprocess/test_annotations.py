@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from more_trees import Rows, images, workbook
+from more_trees import DFME_TRAIN, Rows, dfme, images, workbook
 from trees import (
     CASME2_HEADER,
     CASME2_ROWS,
@@ -88,9 +88,25 @@ def test_frames_that_cannot_be_are_left_out_and_never_guessed(frames: Any, told:
     workbook(root / "CASME2-coding-20140508.xlsx", {"Sheet1": [CASME2_HEADER, *rows]})
     dataset = read(root)
     assert set(dataset.clips) == {f"casme2/{name}" for name in ("sub01/EP02_01f", "sub01/EP19_05f", "sub26/EP18_44")}
-    note = left_out(dataset, "1 rows have frame numbers that cannot be and are left out")
+    note = left_out(dataset, "1 rows have numbers that cannot be and are left out")
     assert "sub04/EP12_01f (CASME2-coding-20140508.xlsx, tab Sheet1, row 4)" in note
     assert told in note
+
+
+def test_a_frame_rate_that_is_none_is_left_out(root: Path) -> None:
+    rows = [[*DFME_TRAIN[0][:7], rate, "4"] for rate in (500, "fast", 0)]
+    dfme(root, [[row[0], f"sub0003_0{number}", *row[2:]] for number, row in enumerate(rows)], None)
+    dataset = read(root)
+    assert list(dataset.clips) == ["dfme/sub0003/sub0003_00"]
+    note = left_out(dataset, "2 rows have numbers that cannot be and are left out")
+    assert "fast" in note
+    assert "fps is '0', not a frame rate" in note
+
+
+def test_a_row_without_a_subject_is_left_out(root: Path) -> None:
+    dataset = read(dfme(root, [*DFME_TRAIN, [None, "sub0010_02", 3, 4, 5, "anger", 0, 200, "4"]], None))
+    assert len(dataset.clips) == len(DFME_TRAIN)
+    assert "sub0010_02" in left_out(dataset, "1 rows name no subject and are left out")
 
 
 def test_rows_without_folder_and_folders_without_row_are_told(root: Path) -> None:
@@ -239,6 +255,7 @@ def test_the_newest_official_sheet_is_read_and_the_others_are_told(root: Path) -
         ("CASME2_label_Ver_2", "label_Ver_2"),
         ("CASME2-coding-updated", "updated"),
         ("casme2-coding", "undated"),
+        ("CASME2-coding-20990101", "undated"),
     ],
 )
 def test_published_sheets_of_casme2_are_known_by_name(name: str, version: str, root: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from flow_trees import FlowTree
+from more_trees import afew
+from trees import casme2
 
 from preprocess.datasets import read_source
 from preprocess.report import report
@@ -84,3 +86,21 @@ def test_action_units_are_counted_clip_by_clip() -> None:
 
 def test_a_task_made_for_another_database_is_not_mentioned() -> None:
     assert not any("emotion5_samm" in line or "emotion7_neutral" in line for line in sheet())
+
+
+def test_missing_files_are_counted_and_named(tmp_path: Path) -> None:
+    casme2(tmp_path)
+    for number in (50, 52):
+        (tmp_path / "CASME2_RAW_selected" / "sub01" / "EP02_01f" / f"img{number}.jpg").unlink()
+    (dataset,) = read_source(tmp_path)
+    lines = report(dataset.samples, dataset.features, dataset.clips, dataset.notes)
+    assert (
+        "  files: 28 frames of 4 clips from onset to offset; 2 frames missing in 1 clips: casme2/sub01/EP02_01f 2"
+        in lines
+    )
+    assert lines[-1].startswith("  note: casme2: 4 annotated clips of 3 subjects; published are 255 of 26 subjects")
+
+
+def test_videos_are_counted(tmp_path: Path) -> None:
+    (dataset,) = read_source(afew(tmp_path))
+    assert "  files: 3 videos; none missing" in report(dataset.samples, dataset.features, dataset.clips)
