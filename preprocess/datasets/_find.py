@@ -57,7 +57,7 @@ def located(database: Database, root: Path, sheets: Sequence[Sheet]) -> list[tup
     """Return (version, file) of the sheets that lie around a tree, the newest version first, one file a version.
 
     Looked at, the nearest first: the root, folders in it that hold no clips, the folder above it, the folders beside
-    it, and the folder above those.
+    it, the folder above those, and the folders in that one.
     """
     found: dict[str, Path] = {}
     for folder in _around(database, root):
@@ -84,6 +84,7 @@ def _around(database: Database, root: Path) -> Iterator[Path]:
     yield root.parent
     yield from (folder for folder in inside(root.parent) if folder != root)
     yield root.parent.parent
+    yield from (folder for folder in inside(root.parent.parent) if folder != root.parent)
 
 
 def _named(sheets: Sequence[Sheet], folder: Path) -> list[tuple[str, Path]]:

@@ -18,7 +18,7 @@ def rows(workbook: Workbook) -> list[Record]:
     if len(tabs) < 3:
         raise DataError(f"the workbook has the tabs {', '.join(workbook)}; expected the clips and two naming rules.")
     people = {row[2]: row[0] for row in tabs[1] if len(row) > 2}
-    codes = {row[1]: row[0].zfill(4) for row in tabs[2] if len(row) > 1}
+    codes = {row[1]: row[0] for row in tabs[2] if len(row) > 1}
     records = []
     for number, row in enumerate(tabs[0]):
         record = dict(zip(COLUMNS, row, strict=False))

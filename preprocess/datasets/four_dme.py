@@ -11,7 +11,6 @@ from preprocess.datasets._spec import Count, Database, Record, Sheet, Tree, Work
 
 EMOTIONS = ("Positive", "Negative", "Surprise", "Repression", "Others")
 FIELDS = {"sub_ID": "subject", "fold_name": "clip", "Onset": "onset", "Apex": "apex", "Offset": "offset"}
-FRAMES = r"(?:.*\D)?(?P<n>\d+)\.(?:jpg|jpeg|png|bmp)"
 # In the published sheet of this length, two rows (counted from 0) hold each other's labels.
 CLIPS, SWAPPED = 267, (144, 145)
 SWAP = "labels swapped with the neighbouring row's (public code of Varanka et al. 2023)"
@@ -49,7 +48,7 @@ register(
         title="4DME micro-expressions (grey frames)",
         layout="gray_micro/S01/<clip>/100.jpg, 4DME_Labelling_Micro_release v1.xlsx beside it",
         trees=tuple(
-            Tree(variant, folders, FRAMES, root=root)
+            Tree(variant, folders, r"(?:.*\D)?(?P<n>\d+)\.(?:jpg|jpeg|png|bmp)", root=root)
             for variant, root in (("raw", "gray_micro"), ("cropped", "gray_micro_.*"))
             for folders in ((r"(?P<subject>S\d+)", r".+"), (r"(?P<clip>(?P<subject>S\d+)_.+)",))
         ),

@@ -140,6 +140,15 @@ def test_casme3_with_both_versions_of_its_sheet(tmp_path: Path) -> None:
     assert "published are 921 of 95 subjects" in note(older, "published")
 
 
+def test_casme3_as_its_download_unpacks(tmp_path: Path) -> None:
+    """The sheets lie two levels above the people, in a folder of their own."""
+    more_trees.casme3_macro(tmp_path)
+    (tmp_path / "data").mkdir()
+    shutil.move(tmp_path / "part_A", tmp_path / "data" / "part_A")
+    assert set(read(tmp_path)) == {"casme3", "casme3_macro"}
+    assert set(read(tmp_path / "data" / "part_A")) == {"casme3", "casme3_macro"}
+
+
 def long_sheet(mistakes: dict[int, list[Any]], length: int) -> list[list[Any]]:
     """Rows of people whose recordings are not there, but for the given ones."""
     filler = [
@@ -181,7 +190,7 @@ def test_casme3_mends_the_known_mistakes_and_says_so(tmp_path: Path) -> None:
     repaired = dict(rows(dataset, "sample_id", "repaired"))
     assert repaired["casme3/spNO.149/d@112"].startswith("apex 83 -> 160 (frames out of order; public code of")
     assert repaired["casme3/spNO.216/e@1"].count("0 -> 1 ") == 2
-    assert "spNO.216/f" in note(dataset, "frame numbers that cannot be"), "an unknown mistake is no sample"
+    assert "spNO.216/f" in note(dataset, "numbers that cannot be"), "an unknown mistake is no sample"
 
 
 def test_casme3_macro_from_the_old_workbook(tmp_path: Path) -> None:
@@ -193,7 +202,7 @@ def test_casme3_macro_from_the_old_workbook(tmp_path: Path) -> None:
         ("casme3_macro/spNO.2/c@8", "casme3/spNO.2", 8, 30, None, "1+2", None),
     ]
     assert set(datasets["casme3"].samples["split"].isna()) == {True}
-    assert "spNO.1/b" in note(datasets["casme3_macro"], "frame numbers that cannot be"), "its apex is 0"
+    assert "spNO.1/b" in note(datasets["casme3_macro"], "numbers that cannot be"), "its apex is 0"
 
 
 def test_casme3_macro_alone(tmp_path: Path) -> None:
@@ -295,6 +304,7 @@ def test_dfme_with_a_test_set(tmp_path: Path) -> None:
     ]
     assert labels(TASKS.get("emotion7"), dataset.samples).tolist() == [4, 5, 0, -1]
     assert note(dataset, "no sheet").endswith(": test A")
+    assert [(found.variant, found.version) for found in detect(tmp_path)] == [("raw", "train")]
 
 
 def test_dfme_training_set_alone(tmp_path: Path) -> None:
