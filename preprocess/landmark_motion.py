@@ -31,8 +31,9 @@ def landmark_motion_frames(work: Work, present: list[int], count: int) -> list[i
     path = np.concatenate([[0.0], np.cumsum(steps)])
     if path[-1] == 0:
         path = np.arange(len(present), dtype=np.float64)
-    goals = np.linspace(0, path[-1], count)
-    return [present[int(np.abs(path - goal).argmin())] for goal in goals]
+    goals = np.linspace(0, path[-1], count)[1:-1]
+    between = [present[int(np.abs(path - goal).argmin())] for goal in goals]
+    return [present[0], *between, present[-1]][:count]
 
 
 def aligned_landmarks(work: Work, present: list[int]) -> np.ndarray:

@@ -10,7 +10,7 @@ from preprocess.alignment import warp
 from preprocess.clips import ClipError
 from preprocess.frames import COLORS, FrameReader
 from preprocess.steps import Work, register_step
-from preprocess.steps.options import one_of
+from preprocess.steps.options import one_of, refuse_merged
 
 
 @register_step("load", version=1)
@@ -38,7 +38,8 @@ def load(work: Work, *, color: str = "grey") -> Work:
             if work.transform is not None and work.size is not None:
                 picture = warp(picture, work.transform, work.size)
             pictures[number] = picture
-    _check_key_frames(work, taken)
+    wanted = {role: work.numbers[index] for role, index in work.key}
+    refuse_merged(work, wanted, {role: taken[number] for role, number in wanted.items()})
     stack = np.stack([pictures[number] for number in work.numbers])
     frames = stack[None, ..., None] if stack.ndim == 3 else stack[None]
     numbers = tuple(taken[number] for number in work.numbers)
@@ -57,14 +58,3 @@ def _readable(reader: FrameReader, number: int, notes: list[str]) -> tuple[int, 
             else f"frame {number} is missing: {other} taken"
         )
         return other, picture
-
-
-def _check_key_frames(work: Work, taken: dict[int, int]) -> None:
-    wanted = {role: work.numbers[index] for role, index in work.key}
-    for role, number in wanted.items():
-        for other, second in wanted.items():
-            if role < other and number != second and taken[number] == taken[second]:
-                raise ClipError(
-                    f"{work.clip.sample_id}: {role} {number} and {other} {second} both had to be replaced by frame "
-                    f"{taken[number]}, so no motion is left. Restore the missing frames."
-                )

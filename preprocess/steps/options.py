@@ -1,11 +1,13 @@
-"""Checks of step options and of the order of steps, with errors that name step and option."""
+"""Checks that steps share: of options, of the order of steps, of key frames; errors name step, option or clip."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from preprocess.base.errors import UsageError, did_you_mean
+from preprocess.clips import ClipError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,3 +43,16 @@ def needed(work: Work, step: str, field: str, maker: str) -> np.ndarray:
     if array is None:
         raise UsageError(f"Step {step} needs {field}: put the step {maker} before it in the recipe.")
     return array
+
+
+def refuse_merged(work: Work, wanted: Mapping[str, int], taken: Mapping[str, int]) -> None:
+    """Raise ClipError where replacing lost frames made two key frames one and the same.
+
+    wanted, taken : role ("onset", "apex", "offset") -> frame number that was asked for, and that was taken.
+    """
+    for role, other in itertools.combinations(sorted(wanted), 2):
+        if wanted[role] != wanted[other] and taken[role] == taken[other]:
+            raise ClipError(
+                f"{work.clip.sample_id}: {role} {wanted[role]} and {other} {wanted[other]} both end as frame "
+                f"{taken[role]}, so no motion is left. Restore the frames that are missing or damaged."
+            )

@@ -13,7 +13,7 @@ from preprocess.base.errors import UsageError
 from preprocess.frames import FrameReader
 from preprocess.landmark_motion import landmark_motion_frames
 from preprocess.steps import Work, register_step
-from preprocess.steps.options import one_of, positive
+from preprocess.steps.options import one_of, positive, refuse_merged
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ def select(work: Work, *, frames: str = "onset_apex", count: int | None = None, 
     wanted = list(mode.choose(work, span, positive("select", "count", count) if mode.count else 0))
     numbers = [min(present, key=lambda one: (abs(one - number), one)) for number in wanted]
     key = _key(span, wanted, apex=mode.apex)
+    refuse_merged(work, {role: wanted[index] for role, index in key}, {role: numbers[index] for role, index in key})
     for role, index in key:
         if numbers[index] != wanted[index]:
             notes.append(f"{role} {wanted[index]} is missing: {numbers[index]} taken")
