@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from preprocess.base.errors import DataError
-from preprocess.tasks import TASKS, Task, labels
+from preprocess.tasks import TASKS, Task, labels, missing_clips
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from preprocess.clips import Clip
 
-# So many clips that lack frames are named.
+# So many clips that are missing or lack frames are named.
 SHOWN = 10
 
 
@@ -72,7 +72,7 @@ def _tasks(samples: pd.DataFrame) -> list[str]:
             refused[name] = str(error)
             continue
         if (index >= 0).any():
-            lines.append(f"  task {name}: {_class_counts(task, index)}")
+            lines.append(f"  task {name}: {_class_counts(task, index)}{_lacking(missing_clips(task, samples))}")
         else:
             empty.append(name)
     if empty:
@@ -91,6 +91,13 @@ def _class_counts(task: Task, index: np.ndarray) -> str:
         counts = [f"{name} {(index == number).sum()}" for number, name in enumerate(task.classes)]
         left_out = int((index < 0).sum())
     return ", ".join(counts) + (f"; {left_out} samples without a class" if left_out else "")
+
+
+def _lacking(clips: Sequence[str]) -> str:
+    if not clips:
+        return ""
+    more = f" and {len(clips) - SHOWN} more" if len(clips) > SHOWN else ""
+    return f"; {len(clips)} clips of the published list are not there: {', '.join(clips[:SHOWN])}{more}"
 
 
 def _missing_frames(samples: pd.DataFrame) -> str:

@@ -86,6 +86,20 @@ def labels(task: Task, samples: pd.DataFrame) -> np.ndarray:
     return result
 
 
+def missing_clips(task: Task, samples: pd.DataFrame) -> list[str]:
+    """Return the sample ids of the task's published clip list that these datasets should have and have not, sorted.
+
+    samples : a samples table of whole datasets. A dataset none of whose clips is called as in the list is a copy with
+    names of its own, and lacks nothing that could be told.
+    """
+    here = set(samples["sample_id"])
+    missing: list[str] = []
+    for dataset in samples["dataset"].unique():
+        listed = {clip for clip in task.clips(dataset) or () if clip.startswith(f"{dataset}/")}
+        missing += listed - here if listed & here else ()
+    return sorted(missing)
+
+
 def _class_of(word: str, mapping: Mapping[str, str | None]) -> str | None:
     """Return the class of an annotation such as ``disgust`` or ``positive+surprise``; KeyError for an unknown word."""
     name = word.strip().lower()

@@ -11,7 +11,7 @@ import pytest
 from preprocess.base.errors import DataError
 from preprocess.megc2019 import megc2019_clips
 from preprocess.samples import samples_table
-from preprocess.tasks import TASKS, Task, labels
+from preprocess.tasks import TASKS, Task, labels, missing_clips
 
 MEGC3 = TASKS.get("megc3")
 
@@ -88,6 +88,15 @@ def test_clips_that_sheets_of_casme2_have_and_the_composite_has_not() -> None:
     samples = clips_of({**left_out, "casme2/sub01/EP02_01f": "happiness"})
     assert labels(MEGC3, samples).tolist() == [1, -1, -1, -1, -1, -1]
     assert (labels(TASKS.get("casme2_3class_147"), samples) >= 0).all()
+
+
+def test_clips_that_a_copy_of_the_composite_lacks() -> None:
+    ids = sorted(clip for clip in megc2019_clips() if clip.startswith("smic/"))
+    whole = clips_of(dict.fromkeys(ids, "negative"))
+    assert missing_clips(MEGC3, whole) == []
+    assert missing_clips(MEGC3, whole.drop(index=[3, 160])) == [ids[3], ids[160]]
+    assert missing_clips(MEGC3, annotated("smic", ["negative"])) == [], "a copy with names of its own"
+    assert missing_clips(TASKS.get("binary"), whole.iloc[:5]) == []
 
 
 def test_a_copy_annotated_in_classes_may_name_its_clips_otherwise() -> None:
