@@ -23,7 +23,7 @@ ROWS = 12
 LARGE = 256
 """Pixels of the aligned face where one clip is drawn in full."""
 
-COLUMNS = ("onset", "apex", "aligned, landmarks", "flow without head", "strain")
+COLUMNS = ("onset", "apex", "aligned, landmarks", "flow less head motion", "strain")
 
 
 def choose_rows(samples: pd.DataFrame, count: int = ROWS) -> list[str]:

@@ -9,6 +9,7 @@ import pytest
 
 from bench.data import assemble
 from preprocess.base.errors import DataError
+from preprocess.shard_file import Remarks
 from preprocess.shards import PreparedDataset
 from preprocess.tasks import TASKS, Task
 
@@ -50,6 +51,30 @@ def without(emotion: str) -> Task:
     """Return megc3 without one of its classes' samples."""
     mapping = {name: None if name == emotion else name for name in MEGC3.classes}
     return dataclasses.replace(MEGC3, mapping=lambda dataset: mapping)
+
+
+def skipping(dataset: PreparedDataset, sample_ids: list[str]) -> PreparedDataset:
+    """Return the dataset as it is where clips could not be used."""
+    info = dataset.features[FEATURE]
+    lacking = dataclasses.replace(info, remarks=Remarks(skipped=dict.fromkeys(sample_ids, "no face")))
+    return dataclasses.replace(dataset, features={FEATURE: lacking})
+
+
+def test_samples_that_lack_a_feature_are_left_out_where_it_is_needed(synthetic: list[PreparedDataset]) -> None:
+    whole = assemble(synthetic[:1], MEGC3, [FEATURE])
+    lost = whole.sample_ids[[3, 7]].tolist()
+    data = assemble([skipping(synthetic[0], lost)], MEGC3, [FEATURE])
+    rows = ~np.isin(whole.sample_ids, lost)
+    assert data.sample_ids.tolist() == whole.sample_ids[rows].tolist()
+    assert np.array_equal(data.features[FEATURE], whole.features[FEATURE][rows])
+    assert np.array_equal(data.labels, whole.labels[rows])
+    assert len(assemble([skipping(synthetic[0], lost)], MEGC3, [])) == len(whole)
+
+
+def test_nothing_left_after_leaving_out(synthetic: list[PreparedDataset]) -> None:
+    everybody = skipping(synthetic[0], synthetic[0].samples["sample_id"].tolist())
+    with pytest.raises(DataError, match=r"No sample of synth_a has a class .* and the features flow_uvs_28"):
+        assemble([everybody], MEGC3, [FEATURE])
 
 
 def test_samples_without_a_class_are_left_out(synthetic: list[PreparedDataset]) -> None:
