@@ -176,6 +176,8 @@ _VALENCE = {
     "positive": ("happiness", "positive"),
     "surprise": ("surprise",),
 }
+_OWN = {name: name for name in _VALENCE}
+_PARTS = ("casme2", "samm", "smic")
 _MEGC3 = {
     # CASME II's sadness and fear clips are not in the composite.
     "casme2": {"disgust": "negative", "repression": "negative", "happiness": "positive", "surprise": "surprise"},
@@ -185,13 +187,15 @@ _MEGC3 = {
 
 def _megc3(dataset: str) -> dict[str, str | None]:
     # Copies of the composite (flow trees, SMIC's own folders) are annotated with the three class names themselves.
-    own = {name: name for name in _VALENCE}
-    return {**own, **table(dataset, _MEGC3.get(dataset.removeprefix("synth_"), own))}
+    name = dataset.removeprefix("synth_")
+    if name in WORDS and name not in _PARTS:
+        return {}
+    return {**_OWN, **table(dataset, _MEGC3.get(name, _OWN))}
 
 
 def _megc2019(dataset: str) -> Collection[str] | None:
     # A rendered tree copies the layout of a database, not its clips.
-    return megc2019_clips() if dataset in ("casme2", "samm", "smic") else None
+    return megc2019_clips() if dataset in _PARTS else None
 
 
 def _objective(dataset: str) -> dict[str, str | None]:

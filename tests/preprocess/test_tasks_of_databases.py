@@ -165,6 +165,12 @@ def test_a_task_of_another_database_says_what_it_is_made_for() -> None:
         labels(TASKS.get("emotion5"), sheet("samm", SAMM))
 
 
+@pytest.mark.parametrize("dataset", sorted(set(WORDS) - {"casme2", "samm", "smic"}))
+def test_the_composite_of_2019_has_three_databases(dataset: str) -> None:
+    with pytest.raises(DataError, match=f"megc3 is not made for dataset {dataset}, only for: casme2, samm, smic"):
+        labels(TASKS.get("megc3"), sheet(dataset, {"surprise": 2}))
+
+
 def test_clips_that_show_several_emotions() -> None:
     words = ["Surprise+Positive", "positive + positive", "Repression+Others", "negative+bored"]
     samples = sheet("4dme", dict.fromkeys(words[:3], 1))
