@@ -201,9 +201,11 @@ class _Builder:
         """Return the datasets of which the task labels at least one sample; the others are noted."""
         for dataset in prepared:
             if (task.name, dataset.name) not in self._labelled:
-                self._labelled[task.name, dataset.name] = bool(labelled(task, dataset).any())
+                made = bool(task.mapping(dataset.name))
+                self._labelled[task.name, dataset.name] = made and bool(labelled(task, dataset).any())
                 if not self._labelled[task.name, dataset.name]:
-                    self._note(f"Dataset {dataset.name} left out of task {task.name}: none of its samples has a label.")
+                    why = "none of its samples has a label" if made else "the task is made for other databases"
+                    self._note(f"Dataset {dataset.name} left out of task {task.name}: {why}.")
         return [dataset for dataset in prepared if self._labelled[task.name, dataset.name]]
 
     def finished(self) -> Plan:

@@ -106,6 +106,16 @@ def test_cde_asked_for_alone_over_one_dataset_is_an_error(synthetic: list[Prepar
         plan_of(synthetic[:1], protocols=["cde"])
 
 
+def test_a_task_is_left_out_for_databases_that_it_is_not_made_for(tmp_path: Path, registries: None) -> None:
+    own = {name: name for name in ("negative", "positive", "surprise")}
+    task = dataclasses.replace(TASKS.get("megc3"), name="samm3", mapping=lambda name: own if name == "samm" else {})
+    TASKS.add("samm3", task, origin=__name__)
+    prepared = from_tree(write_flow_tree(tmp_path / "tree", WHOLE_TREE), tmp_path / "shards")
+    plan = plan_of(prepared, tasks=["samm3"])
+    assert only(plan).dataset == "samm"
+    assert "Dataset casme2 left out of task samm3: the task is made for other databases." in plan.notes
+
+
 def test_progress_is_told(synthetic: list[PreparedDataset]) -> None:
     told: list[int] = []
     bench.plan.make_plan(config(models=["majority", "flow_svm"]), synthetic, None, told.append)
