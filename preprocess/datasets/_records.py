@@ -15,10 +15,10 @@ _EMPTY = frozenset(("", "/", "\\", "-", "--", "?", "none", "nan", "n/a", "na", "
 def subject_id(form: str, text: str) -> str:
     """Return a subject's one spelling from a folder's name or a cell: ``"1"``, ``"01"`` and ``"sub01"`` are one.
 
-    The last number in the text is the id; text without a number is taken as it stands.
+    The last number in the text is the id; text without a number is taken in lower case.
     """
     numbers = re.findall(r"\d+", text)
-    return form.format(subject=str(int(numbers[-1])) if numbers else text.strip())
+    return form.format(subject=str(int(numbers[-1])) if numbers else text.strip().lower())
 
 
 def clip_key(name: str) -> str:

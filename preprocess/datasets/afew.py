@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from preprocess.datasets._build import register
 from preprocess.datasets._spec import Count, Database, Record, Tree
 
-EMOTIONS = r"(?P<emotion>Angry|Disgust|Fear|Happy|Neutral|Sad|Surprise)"
-SPLITS = {"Train": "train", "Val": "validation"}
+FOLDERS = (r"(?P<subject>(?i:train|val))_(?i:afew)", r"(?P<emotion>Angry|Disgust|Fear|Happy|Neutral|Sad|Surprise)")
+SPLITS = {"train": "train", "val": "validation"}
 
 
 def split(path: str, fields: Mapping[str, str]) -> Record:
@@ -17,15 +17,18 @@ def split(path: str, fields: Mapping[str, str]) -> Record:
     AFEW does not name its people. All that is known is that nobody is in both sets, so each set counts as one
     subject: no protocol can then put one person on both sides, and leaving one subject out is the official split.
     """
-    return {"split": SPLITS[fields["subject"]]}
+    return {"split": SPLITS[fields["subject"].lower()]}
 
 
 register(
     Database(
         name="afew",
-        title="AFEW (videos; its two sets count as two subjects, for its people are not named)",
-        layout="Train_AFEW/Angry/000046280.avi and Val_AFEW/Happy/000149120.avi",
-        trees=(Tree("raw", (r"(?P<subject>Train|Val)_AFEW", EMOTIONS), videos=r"(?P<clip>.+)\.(?:avi|mp4)"),),
+        title="AFEW (videos or aligned faces; its two sets count as two subjects, for its people are not named)",
+        layout="Train_AFEW/Angry/000046280.avi and Val_AFEW/... (aligned: train_afew/Angry/000046280/001.jpg)",
+        trees=(
+            Tree("raw", FOLDERS, videos=r"(?P<clip>.+)\.(?:avi|mp4)"),
+            Tree("aligned", (*FOLDERS, r"[^.]+"), r"(?:.*\D)?(?P<n>\d+)\.(?:jpg|jpeg|png|bmp)"),
+        ),
         label=split,
         counts=(
             Count(773 + 383, 2, "EmotiW 2016"),

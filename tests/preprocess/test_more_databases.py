@@ -327,14 +327,25 @@ def test_dfme_test_set_alone(tmp_path: Path) -> None:
 def test_afew_counts_its_two_sets_as_subjects(tmp_path: Path) -> None:
     dataset = read(more_trees.afew(tmp_path))["afew"]
     assert rows(dataset, "sample_id", "subject", "emotion", "split", "onset") == [
-        ("afew/Train/000046280", "afew/Train", "Angry", "train", None),
-        ("afew/Train/001234567", "afew/Train", "Neutral", "train", None),
-        ("afew/Val/000149120", "afew/Val", "Happy", "validation", None),
+        ("afew/train/000046280", "afew/train", "Angry", "train", None),
+        ("afew/train/001234567", "afew/train", "Neutral", "train", None),
+        ("afew/val/000149120", "afew/val", "Happy", "validation", None),
     ]
-    clip = dataset.clips["afew/Train/001234567"]
+    clip = dataset.clips["afew/train/001234567"]
     assert clip.video is not None
     assert clip.video.name == "001234567.avi"
     assert labels(TASKS.get("emotion7_neutral"), dataset.samples).tolist() == [0, 4, 3]
+
+
+def test_afew_as_aligned_faces_has_the_same_clips(tmp_path: Path) -> None:
+    videos = read(more_trees.afew(tmp_path / "videos"))["afew"]
+    for set_, emotion, clip in (("train", "Angry", "000046280"), ("val", "Happy", "000149120")):
+        folder = tmp_path / "faces" / f"{set_}_afew" / emotion / clip
+        more_trees.images(folder, range(1, 5), f"{clip}_{{:03d}}.jpg")
+    faces = read(tmp_path / "faces")["afew"]
+    columns = ("sample_id", "subject", "emotion", "split")
+    assert set(rows(faces, *columns)) < set(rows(videos, *columns))
+    assert faces.clips["afew/val/000149120"].numbers == [1, 2, 3, 4]
 
 
 def test_oulu_casia_ends_at_the_apex(tmp_path: Path) -> None:
