@@ -84,7 +84,15 @@ def _around(database: Database, root: Path) -> Iterator[Path]:
     yield root.parent
     yield from (folder for folder in inside(root.parent) if folder != root)
     yield root.parent.parent
-    yield from (folder for folder in inside(root.parent.parent) if folder != root.parent)
+    for folder in inside(root.parent.parent):
+        # A neighbour that holds a copy of the database itself keeps its sheet for that copy.
+        if folder != root.parent and not _holds_copy(database, folder):
+            yield folder
+
+
+def _holds_copy(database: Database, folder: Path) -> bool:
+    places = [folder, *(folder / name for name, is_folder in listing(folder)[:NEIGHBOURS] if is_folder)]
+    return any(recognised(tree, place, frames=False) for tree in database.trees for place in places)
 
 
 def _named(sheets: Sequence[Sheet], folder: Path) -> list[tuple[str, Path]]:
