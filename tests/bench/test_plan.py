@@ -116,6 +116,104 @@ def test_a_task_is_left_out_for_databases_that_it_is_not_made_for(tmp_path: Path
     assert "Dataset casme2 left out of task samm3: the task is made for other databases." in plan.notes
 
 
+def renamed(dataset: PreparedDataset, name: str, split: list[str] | None = None) -> PreparedDataset:
+    """Return a dataset under another name, with other people; split : given to its subjects in turn, over and over."""
+    samples = dataset.samples.copy()
+    for column in ("dataset", "subject", "sample_id"):
+        samples[column] = samples[column].str.replace(dataset.name, name, regex=False)
+    if split:
+        people = sorted(samples["subject"].unique())
+        parts = {person: split[place % len(split)] for place, person in enumerate(people)}
+        samples["split"] = samples["subject"].map(parts).astype("string")
+    return dataclasses.replace(dataset, name=name, samples=samples)
+
+
+def studies(plan: Plan) -> list[tuple[str, str, tuple[str, ...], dict[str, int], list[str]]]:
+    """Return protocol, dataset, parts, samples and names of the folds of each study."""
+    return [(c.protocol, c.dataset, c.parts, c.n_samples, [fold.name for fold in c.folds]) for c in plan.cards]
+
+
+def test_hde_is_a_study_of_each_pair_and_lodo_one_of_all(synthetic: list[PreparedDataset]) -> None:
+    three = [*synthetic, renamed(synthetic[0], "synth_c")]
+    size = {dataset.name: len(dataset.samples) for dataset in three}
+    plan = plan_of(three, protocols=["hde", "lodo"])
+    pairs = list(itertools.combinations(sorted(size), 2))
+    assert studies(plan) == [
+        *(
+            ("hde", "+".join(pair), pair, {"full": sum(size[n] for n in pair), **{n: size[n] for n in pair}}, [*pair])
+            for pair in pairs
+        ),
+        ("lodo", "+".join(size), tuple(size), {"full": sum(size.values()), **size}, list(size)),
+    ]
+    assert all(card.averaged for card in plan.cards)
+    assert not any(card.averaged for card in plan_of(three, protocols=["loso", "cde"]).cards)
+    assert len({card.key for card in plan.cards}) == 4
+
+
+def test_the_card_of_a_transfer_counts_what_is_tested(synthetic: list[PreparedDataset]) -> None:
+    names = ["transfer:synth_a:synth_b", "transfer:synth_b:synth_a"]
+    plan = plan_of(synthetic, protocols=names)
+    sizes = [len(dataset.samples) for dataset in synthetic]
+    assert studies(plan) == [
+        (names[0], "synth_a+synth_b", (), {"full": sizes[1]}, ["synth_b"]),
+        (names[1], "synth_a+synth_b", (), {"full": sizes[0]}, ["synth_a"]),
+    ]
+    for card, dataset in zip(plan.cards, synthetic[::-1], strict=True):
+        assert card.n_subjects == {"full": 5}
+        assert card.class_counts["full"] == [int((dataset.samples["emotion"] == name).sum()) for name in card.classes]
+    assert plan.cards[0].key != plan.cards[1].key
+
+
+def test_transfer_of_an_unknown_dataset_names_near_ones(synthetic: list[PreparedDataset]) -> None:
+    with pytest.raises(UsageError, match=r"transfer:synth_a:synt_b: no dataset 'synt_b'. Did you mean: synth_b"):
+        plan_of(synthetic, protocols=["transfer:synth_a:synt_b"])
+    with pytest.raises(UsageError, match="expected transfer:TRAIN:TEST"):
+        check_names(config(protocols=["transfer:synth_a"]))
+
+
+def test_the_other_dataset_of_a_pair_only_trains(synthetic: list[PreparedDataset]) -> None:
+    """What a study trains on alone is in no count of its card, but in its key."""
+    more = [synthetic[0], renamed(synthetic[1], "synth_b"), renamed(synthetic[1], "synth_c")]
+    first = only(plan_of(more, protocols=["transfer:synth_b:synth_a"]))
+    other = only(plan_of(more, protocols=["transfer:synth_b+synth_c:synth_a"]))
+    assert (first.n_samples, first.class_counts) == (other.n_samples, other.class_counts)
+    assert first.folds[0].key != other.folds[0].key
+
+
+def test_an_official_division_is_followed_where_there_is_one(synthetic: list[PreparedDataset]) -> None:
+    divided = renamed(synthetic[0], "synth_c", ["train", "train", "test"])
+    plan = plan_of([synthetic[0], divided], protocols=["official"])
+    tested = int((divided.samples["split"] == "test").sum())
+    assert studies(plan) == [("official", "synth_c", (), {"full": tested}, ["test"])]
+    assert only(plan).n_subjects == {"full": 1}
+    assert plan.notes == [
+        "Protocol official left out for synth_a, task megc3: synth_a has no division of its own. "
+        "Use --protocols loso or kfold-subject."
+    ]
+
+
+def test_an_official_division_asked_for_alone_where_there_is_none_is_an_error(synthetic: list[PreparedDataset]) -> None:
+    with pytest.raises(DataError, match="official left out for synth_a, .*: synth_a has no division of its own"):
+        plan_of(synthetic[:1], protocols=["official"])
+    assert [card.protocol for card in plan_of(synthetic[:1], protocols=["official", "loso"]).cards] == ["loso"]
+
+
+def test_pairs_that_show_the_same_people_are_left_out(synthetic: list[PreparedDataset]) -> None:
+    """As the views of SMIC do."""
+    view = renamed(synthetic[0], "synth_a_vis")
+    view.samples["subject"] = view.samples["subject"].str.replace("synth_a_vis/", "synth_a/")
+    plan = plan_of([synthetic[0], view, synthetic[1]], protocols=["hde"])
+    assert [card.dataset for card in plan.cards] == ["synth_a+synth_b", "synth_a_vis+synth_b"]
+    (note,) = plan.notes
+    assert note.startswith("Protocol hde left out for synth_a+synth_a_vis, task megc3: nobody is left to train on")
+    assert set(plan.data) == {planned.training.data for planned in plan.trainings}, "what is left out takes no memory"
+
+
+def test_kfold_of_too_few_people_is_an_error(synthetic: list[PreparedDataset]) -> None:
+    with pytest.raises(DataError, match="synth_a has 5 subjects .*; protocol kfold-subject takes at least 10"):
+        plan_of(synthetic, protocols=["kfold-subject"])
+
+
 def test_progress_is_told(synthetic: list[PreparedDataset]) -> None:
     told: list[int] = []
     bench.plan.make_plan(config(models=["majority", "flow_svm"]), synthetic, None, told.append)

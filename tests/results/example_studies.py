@@ -12,6 +12,7 @@ from results.outcome import Failure, Outcome
 from results.study import FoldCard, StudyCard, fold_key
 
 CLASSES = ("negative", "positive", "surprise")
+UNITS = ("AU1", "AU2", "AU4")
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,15 @@ class ExampleStudy:
 
     def _outcome(self, place: int, hit_rate: float, finished_at: str, rng: np.random.Generator) -> Outcome:
         fold, samples = self.card.folds[place], self.folds[place]
-        y_true = np.array([sample.label for sample in samples], dtype=np.int64)
-        shift = np.where(rng.random(len(samples)) < hit_rate, 0, rng.integers(1, 3, len(samples)))
-        y_pred = (y_true + shift) % len(self.card.classes)
-        scores = np.eye(len(self.card.classes), dtype=np.float32)[y_pred] + rng.random(1, dtype=np.float32)
+        if self.card.multilabel:
+            y_true = np.array([shown(sample.label) for sample in samples], dtype=np.int64)
+            y_pred = np.where(rng.random(y_true.shape) < hit_rate, y_true, 1 - y_true)
+            scores = (y_pred - 0.5 + 0.2 * rng.random(y_pred.shape)).astype(np.float32)
+        else:
+            y_true = np.array([sample.label for sample in samples], dtype=np.int64)
+            shift = np.where(rng.random(len(samples)) < hit_rate, 0, rng.integers(1, 3, len(samples)))
+            y_pred = (y_true + shift) % len(self.card.classes)
+            scores = np.eye(len(self.card.classes), dtype=np.float32)[y_pred] + rng.random(1, dtype=np.float32)
         return Outcome(
             key=fold.key,
             study_key=self.card.key,
@@ -60,6 +66,11 @@ class ExampleStudy:
         )
 
 
+def shown(label: int) -> list[int]:
+    """Return which action units a sample of a multi-label study shows: its own, and the first one with the last."""
+    return [int(label in (0, 2)), int(label == 1), int(label == 2)]
+
+
 def example_study(
     model: str = "ststnet",
     datasets: dict[str, int] | None = None,
@@ -70,11 +81,19 @@ def example_study(
     clips: int = 4,
     labels: tuple[int, ...] = (0, 1, 2, 0),
     synthetic: bool = False,
+    multilabel: bool = False,
+    averaged: bool = False,
 ) -> ExampleStudy:
-    """Return a LOSO study, or a composite one where there are several datasets. datasets : name -> subjects."""
+    """Return a LOSO study, or a composite one where there are several datasets. datasets : name -> subjects.
+
+    averaged : each dataset is one fold, and the mean of their scores is a score, as under ``hde``.
+    """
     counts = datasets or {"casme2": 4}
     folds = [_samples(name, number, clips, labels) for name, subjects in counts.items() for number in range(subjects)]
     protocol = "cde" if len(counts) > 1 else "loso"
+    if averaged:
+        protocol = "hde"
+        folds = [tuple(s for fold in folds for s in fold if s.dataset == name) for name in sorted(counts)]
     parts = tuple(sorted(counts)) if len(counts) > 1 else ()
     members = {"full": [s for fold in folds for s in fold]}
     members |= {part: [s for s in members["full"] if s.dataset == part] for part in parts}
@@ -87,6 +106,8 @@ def example_study(
         "seed": seed,
         "labels": [[s.sample_id, s.label] for s in members["full"]],
     }
+    if multilabel or averaged:
+        ingredients["kind"] = [multilabel, averaged]
     key = digest(ingredients)
     card = StudyCard(
         model=model,
@@ -94,21 +115,29 @@ def example_study(
         hyperparameters={"epochs": 3, **(params or {})},
         dataset="+".join(sorted(counts)),
         parts=parts,
-        task="megc3",
-        classes=CLASSES,
+        task="au3" if multilabel else "megc3",
+        classes=UNITS if multilabel else CLASSES,
         protocol=protocol,
         selection=selection,
         seed=seed,
         n_samples={part: len(samples) for part, samples in members.items()},
         n_subjects={part: len({s.subject for s in samples}) for part, samples in members.items()},
         class_counts={
-            part: [sum(s.label == c for s in samples) for c in range(3)] for part, samples in members.items()
+            part: [sum(shown(s.label)[c] if multilabel else s.label == c for s in samples) for c in range(3)]
+            for part, samples in members.items()
         },
         ingredients=ingredients,
         folds=tuple(
-            FoldCard(fold_key(key, digest([s.sample_id for s in fold])), fold[0].subject, len(fold)) for fold in folds
+            FoldCard(
+                fold_key(key, digest([s.sample_id for s in fold])),
+                fold[0].dataset if averaged else fold[0].subject,
+                len(fold),
+            )
+            for fold in folds
         ),
         synthetic=synthetic,
+        multilabel=multilabel,
+        averaged=averaged,
     )
     return ExampleStudy(card, tuple(folds))
 
