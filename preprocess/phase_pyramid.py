@@ -10,8 +10,8 @@ import numpy as np
 TemporalFilter = Callable[[np.ndarray], np.ndarray]
 
 ORIENTATIONS = 4
-# Phases are averaged over this many pixels (weighted by amplitude) at the finest octave.
-SMOOTH = 2.0
+# Phases are averaged over this many pixels (sigma) at the finest octave, weighted by amplitude.
+SMOOTH = 1.0
 
 
 def magnify_phase(clip: np.ndarray, factors: Sequence[float], changes: TemporalFilter) -> list[np.ndarray]:

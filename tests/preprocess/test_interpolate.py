@@ -1,0 +1,153 @@
+"""Interpolation to a fixed number of frames: exact where frames are, on the way in between, whatever the method."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import works
+
+from preprocess.base.errors import DataError, UsageError
+from preprocess.steps import Work
+
+SIZE = 64
+
+
+def blob(x: float, y: float = 32.0) -> np.ndarray:
+    """Return a bright spot on a textured ground, (64, 64, 1) float."""
+    rows, columns = np.mgrid[0:SIZE, 0:SIZE].astype(float)
+    spot = 150 * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * 6.0**2))
+    return (spot + 30)[..., None]
+
+
+def clip_of(xs: list[float], numbers: list[int] | None = None, **fields: Any) -> Work:
+    frames = np.rint([blob(x) for x in xs]).astype(np.uint8)[None]
+    return works.work_of(frames=frames, numbers=tuple(numbers or range(len(xs))), **fields)
+
+
+def interpolated(work: Work, **options: Any) -> np.ndarray:
+    frames = works.run("interpolate", work, **options).frames
+    assert frames is not None
+    assert frames.dtype == np.float32
+    return frames
+
+
+def place(frame: np.ndarray) -> float:
+    """Return the spot's x."""
+    weight = np.clip(frame[..., 0] - 45.0, 0, None)
+    return float((weight * np.arange(SIZE)).sum() / weight.sum())
+
+
+@pytest.mark.parametrize("method", ["tim", "flow"])
+def test_the_original_count_returns_the_frames(method: str) -> None:
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (2, 9, 20, 24, 3), dtype=np.uint8)
+    work = works.work_of(frames=frames, numbers=tuple(range(5, 14)))
+    np.testing.assert_allclose(interpolated(work, method=method, count=9), frames, atol=1e-3)
+
+
+@pytest.mark.parametrize(("method", "within"), [("tim", 0.25), ("flow", 0.3)])
+@pytest.mark.parametrize("count", [5, 19, 37])
+def test_a_steady_motion_stays_steady(method: str, within: float, count: int) -> None:
+    work = clip_of([20 + 2.0 * index for index in range(10)])
+    frames = interpolated(work, method=method, count=count)
+    assert frames.shape == (1, count, SIZE, SIZE, 1)
+    places = [place(frame) for frame in frames[0]]
+    np.testing.assert_allclose(places, np.linspace(20, 38, count), atol=within)
+
+
+def test_flow_draws_the_middle_of_a_large_step_where_a_blend_would_show_two() -> None:
+    work = clip_of([28.0, 36.0])
+    middle = interpolated(work, method="flow", count=3)[0, 1]
+    blend = (blob(28.0) + blob(36.0)) / 2
+    truth = blob(32.0)
+    assert np.abs(middle - truth).mean() < 0.4 * np.abs(blend - truth).mean()
+
+
+def test_tim_is_a_smooth_curve_through_the_frames_and_not_a_chain_of_blends() -> None:
+    levels = 100 + 50 * np.cos(np.pi * (np.arange(8) + 0.5) / 8)
+    frames = np.broadcast_to(levels[None, :, None, None, None], (1, 8, 4, 4, 1)).astype(np.float32)
+    work = works.work_of(frames=frames, numbers=tuple(range(8)))
+    found = interpolated(work, method="tim", count=29)[0, :, 0, 0, 0]
+    wanted = 100 + 50 * np.cos(np.pi * (np.linspace(0, 7, 29) + 0.5) / 8)
+    np.testing.assert_allclose(found, wanted, atol=1e-3)
+
+
+def test_a_missing_frame_does_not_shift_its_neighbours() -> None:
+    numbers = [0, 1, 2, 5, 6, 7, 8]
+    work = clip_of([20 + 2.0 * number for number in numbers], numbers)
+    places = [place(frame) for frame in interpolated(work, method="flow", count=9)[0]]
+    np.testing.assert_allclose(places, 20 + 2.0 * np.arange(9), atol=0.5)
+
+
+def test_key_frames_numbers_and_landmarks_go_along() -> None:
+    landmarks = np.arange(5, dtype=np.float32)[:, None, None] * np.ones((5, 68, 2), np.float32)
+    work = clip_of(
+        [30.0] * 5, [10, 11, 12, 13, 14], key=(("onset", 0), ("apex", 3), ("offset", 4)), landmarks=landmarks
+    )
+    result = works.run("interpolate", work, method="tim", count=9)
+    assert dict(result.key) == {"onset": 0, "apex": 6, "offset": 8}
+    assert result.numbers == (10, 10, 11, 12, 12, 12, 13, 14, 14)
+    assert result.landmarks is not None
+    np.testing.assert_allclose(result.landmarks[:, 0, 0], np.linspace(0, 4, 9))
+
+
+def test_one_frame_and_repeated_frames_can_be_interpolated() -> None:
+    single = interpolated(clip_of([30.0], [7]), method="tim", count=4)
+    assert single.shape[1] == 4
+    assert np.ptp(single, axis=1).max() < 1e-3
+    repeated = interpolated(clip_of([20.0, 20.0, 24.0, 24.0], [1, 1, 2, 2]), method="flow", count=7)
+    places = [place(frame) for frame in repeated[0]]
+    assert np.all(np.diff(places) > -0.05)
+
+
+def test_every_level_is_interpolated() -> None:
+    one = clip_of([20.0, 30.0])
+    assert one.frames is not None
+    two = works.work_of(frames=np.concatenate([one.frames, 255 - one.frames]), numbers=(0, 1))
+    frames = interpolated(two, method="tim", count=5)
+    np.testing.assert_allclose(frames[0] + frames[1], 255, atol=1e-2)
+
+
+def test_a_network_of_the_users_is_called_between_its_two_frames(tmp_path: Path) -> None:
+    import torch
+
+    class Blend(torch.nn.Module):
+        def forward(self, first: torch.Tensor, second: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+            return (1.0 - time) * first + time * second
+
+    path = tmp_path / "interpolator.pt"
+    torch.jit.script(Blend()).save(str(path))
+    work = clip_of([20.0, 30.0, 44.0])
+    assert work.frames is not None
+    frames = interpolated(work, method="weights", weights=str(path), count=9)
+    source = work.frames[0].astype(float)
+    np.testing.assert_allclose(frames[0, 1], 0.75 * source[0] + 0.25 * source[1], atol=1e-2)
+    np.testing.assert_allclose(frames[0, 6], 0.5 * source[1] + 0.5 * source[2], atol=1e-2)
+    np.testing.assert_allclose(frames[0, 8], source[2], atol=1e-2)
+
+
+def test_a_network_that_gives_something_else_is_named(tmp_path: Path) -> None:
+    import torch
+
+    class Half(torch.nn.Module):
+        def forward(self, first: torch.Tensor, second: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+            return first[:, :, ::2]
+
+    path = tmp_path / "half.pt"
+    torch.jit.script(Half()).save(str(path))
+    with pytest.raises(DataError, match=r"half\.pt gave \(1, 3, 32, 64\); expected \(1, 3, 64, 64\)"):
+        interpolated(clip_of([20.0, 30.0]), method="weights", weights=str(path), count=3)
+    with pytest.raises(DataError, match=r"absent\.pt are not a file"):
+        interpolated(clip_of([20.0, 30.0]), method="weights", weights=str(tmp_path / "absent.pt"), count=3)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({}, "needs the option 'count'"), ({"count": 0}, "above 0"), ({"count": 3, "method": "rife"}, "method is 'rife'")],
+)
+def test_bad_options_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        interpolated(clip_of([20.0, 30.0]), **options)
