@@ -18,6 +18,10 @@ INNER_51 = tuple(range(17, 68))
 BROWS_MOUTH_30 = (*range(17, 27), *range(48, 68))
 # The nodes of AUW-GCN: three a brow, nose bridge and tip, lip corners, middle of upper and lower lip.
 AU_GRAPH_12 = (18, 19, 20, 23, 24, 25, 28, 30, 48, 51, 54, 57)
+# What moves with the skull alone: ends of the jaw, nose, corners of the eyes.
+RIGID_19 = (0, 1, 2, 14, 15, 16, *range(27, 36), 36, 39, 42, 45)
+# The points that align the face for MDMO: sides of the jaw, tip of the nose.
+MDMO_13 = (*range(6), *range(11, 17), 30)
 
 MHSSA_WIDTH = 12
 # Points run outwards from the middle of the face, so that a region and its mirror image count alike.
@@ -60,6 +64,8 @@ LANDMARK_SETS: dict[str, tuple[int, ...]] = {
     "inner_51": INNER_51,
     "brows_mouth_30": BROWS_MOUTH_30,
     "au_graph_12": AU_GRAPH_12,
+    "rigid_19": RIGID_19,
+    "mdmo_13": MDMO_13,
     "mhssa_72": MHSSA_72,
     "mhssa_72_as_published": MHSSA_72_AS_PUBLISHED,
 }

@@ -20,6 +20,8 @@ def test_sets_have_the_published_sizes() -> None:
         "inner_51": 51,
         "brows_mouth_30": 30,
         "au_graph_12": 12,
+        "rigid_19": 19,
+        "mdmo_13": 13,
         "mhssa_72": 72,
         "mhssa_72_as_published": 72,
     }
