@@ -16,6 +16,9 @@ WORDS: dict[str, tuple[str, ...]] = {
     "smic": _VALENCE,
     "smic_vis": _VALENCE,
     "smic_nir": _VALENCE,
+    "smic_long": _VALENCE,
+    "smic_vis_long": _VALENCE,
+    "smic_nir_long": _VALENCE,
     # The sheet names "others" what the folders name "repression".
     "mmew": (*_BASIC, "others", "repression"),
     "casme_sq": (*_VALENCE, "others"),

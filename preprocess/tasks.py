@@ -265,8 +265,9 @@ _add(
     ("oulu_casia", "ckplus"),
     "Zhao et al., Facial Expression Recognition from Near-Infrared Videos, IVC 2011 (Oulu-CASIA)",
 )
+_SMIC = ("smic_vis", "smic_nir", "smic_long", "smic_vis_long", "smic_nir_long")
 _FAMILY = ("casme3", "casme3_macro", "casme3_c", "casme_sq", "casme_sq_macro", "casme")
-_add("emotion3", _VALENCE, (*_FAMILY, "4dme"), f"{_CASME3}; the databases' own classes elsewhere")
+_add("emotion3", _VALENCE, (*_FAMILY, "4dme", *_SMIC), f"{_CASME3}; the databases' own classes elsewhere")
 _add(
     "emotion4",
     {**_VALENCE, "others": ("others", "repression", "tense")},
@@ -276,7 +277,7 @@ _add(
 _add(
     "binary",
     {"negative": (*_VALENCE["negative"], "repression"), "positive": _VALENCE["positive"]},
-    ("casme2", "samm", "smic", "smic_vis", "smic_nir"),
+    ("casme2", "samm", "smic", *_SMIC),
     "Public code of Facial-Microexpression-Recognition (S. Joshi): happiness against all but surprise and others",
 )
 TASKS.add(

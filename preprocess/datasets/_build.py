@@ -175,6 +175,10 @@ class _Reading:
         places = (self.places.get((subject, clip_key(name))) for name in names for subject in subjects)
         return next((place for place in places if place is not None), None)
 
+    def _clip_name(self, place: ClipPlace) -> str:
+        plain = {name: str(int(value)) if value.isdigit() else value for name, value in place.fields.items()}
+        return self.database.clip.format(**{**plain, "clip": place.fields["clip"]})
+
     def _folder_records(self) -> list[Record]:
         records = []
         for place in self.places.values():
@@ -184,10 +188,7 @@ class _Reading:
             if record is None:
                 self.notes.add("{n} clips have no label and are left out", self._under(place.path))
                 continue
-            plain = {name: str(int(value)) if value.isdigit() else value for name, value in fields.items()}
-            fields["clip"] = self.database.clip.format(**{**plain, "clip": fields["clip"]})
-            folder = place.fields["clip"]
-            records.append({"folder": folder, **fields, **record, "origin": self._under(place.path)})
+            records.append({**fields, **record, "origin": self._under(place.path)})
         return records
 
     def _count_notes(self, records: Sequence[Record]) -> list[str]:
@@ -252,7 +253,7 @@ class _Reading:
         dataset = self.prefix + record.get("dataset", self.database.name)
         people = self.prefix + (self.database.people or self.database.name)
         # Sheets and copies of them pad numbers as they like; the folder's name is the clip's name.
-        clip = record["clip"] if "folder" in record else place.fields["clip"]
+        clip = record["clip"] if "folder" in record else self._clip_name(place)
         several = self.database.several or self.several[record.get("dataset", ""), *self._key(record)] > 1
         sample_id = f"{dataset}/{subject}/{clip}" + (f"@{onset}" if several else "")
         fps = to_rate(record.get("fps", "")) or self.database.fps

@@ -49,8 +49,11 @@ def read_records(path: Path, sheet: Sheet) -> list[Record]:
         record.setdefault("row", str(number))
         origin = record.get("origin") or f"record {number + 1}"
         record["origin"] = origin if origin.startswith(path.name) else f"{path.name}, {origin}"
-    edited = [sheet.edit(record) if sheet.edit else record for record in records]
-    return [record for record in edited if record is not None]
+    if sheet.edit is None:
+        return records
+    edited = [sheet.edit(record) for record in records]
+    several = [one if isinstance(one, list) else [one] for one in edited if one is not None]
+    return [record for one in several for record in one]
 
 
 def read_workbook(path: Path) -> Workbook:

@@ -50,7 +50,8 @@ class Sheet:
     headings : further headings of a field, for this sheet; a field of any other name may be read too, for ``edit``.
     tab : regular expression of the tab to read; "" for the first one that has the columns.
     part : sheets of different parts are read together, the newest of each ("train", "test"): the part is the split.
-    edit : changes a record after reading; None leaves it out.
+    edit : gives what a record stands for: itself, changed; None to leave it out; several where a row holds several
+        expressions.
     rows : reads a workbook that is no plain table, instead of ``columns``; returns the records.
 
     Records that ``edit`` or ``rows`` make may also hold ``dataset`` (another one than the database's own), ``folder``
@@ -64,7 +65,7 @@ class Sheet:
     headings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     tab: str = ""
     part: str = ""
-    edit: Callable[[Record], Record | None] | None = None
+    edit: Callable[[Record], Record | list[Record] | None] | None = None
     rows: Callable[[Workbook], list[Record]] | None = None
 
 

@@ -22,10 +22,12 @@ from trees import (
     samm,
     samm_row,
     smic,
+    smic_long,
 )
 
 from preprocess.base.errors import DataError
 from preprocess.datasets import RawDataset, detect, read_source
+from preprocess.datasets._records import subject_id, to_frame
 from preprocess.megc2019 import megc2019_clips
 
 
@@ -337,3 +339,40 @@ def test_samm_rows_keep_the_coders_words(root: Path) -> None:
     assert SAMM_ROWS[2][8] == "L12 or L14"
     row = sample(read(samm(root)), "samm/011/011_4_2")
     assert (row["action_units"], row["objective_class"], row["emotion"]) == ("L12 or L14", "1", "Contempt")
+
+
+def test_a_long_recording_of_smic_may_hold_several_expressions(root: Path) -> None:
+    dataset = read(smic_long(root))
+    rows = dataset.samples.set_index("sample_id")
+    assert list(rows.index) == [
+        "smic_long/s01/s01_ne_01@12",
+        "smic_long/s20/s20_sur_03@11",
+        "smic_long/s20/s20_sur_03@20",
+    ]
+    assert list(rows["offset"]) == [15, 14, 25]
+    assert list(rows["emotion"]) == ["negative", "surprise", "surprise"]
+    assert set(rows["subject"]) == {"smic/s01", "smic/s20"}
+    assert len(dataset.clips["smic_long/s20/s20_sur_03@20"].files) == 20
+    assert "SMIC-HS-E_annotation" not in " ".join(dataset.notes)
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "expected"),
+    [
+        ("sub{subject:0>2}", "001", "sub01"),
+        ("sub{subject:0>2}", "1", "sub01"),
+        ("sub{subject:0>2}", "sub01", "sub01"),
+        ("{subject:0>3}", "6", "006"),
+        ("spNO.{subject}", "spNO.012", "spNO.12"),
+        ("{subject}", " Anna ", "anna"),
+    ],
+)
+def test_one_spelling_a_subject(form: str, text: str, expected: str) -> None:
+    assert subject_id(form, text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("12", 12), (" 12 ", 12), ("12.0", 12), ("１２", 12), ("12，", 12), ("/", None), ("N/A", None)]
+)
+def test_frame_numbers_as_sheets_write_them(text: str, number: int | None) -> None:
+    assert to_frame(text, "apex") == number

@@ -102,7 +102,7 @@ def test_a_rendered_copy_says_that_it_is(name: str, root: Path) -> None:
         assert not any("published" in note for note in dataset.notes)
 
 
-@pytest.mark.parametrize("name", RECORDINGS)
+@pytest.mark.parametrize("name", [name for name in RECORDINGS if not name.endswith("_long")])
 def test_a_count_that_differs_from_the_published_one_is_told(name: str, root: Path) -> None:
     TREES[name](root)
     notes = [note for dataset in read_source(root) for note in dataset.notes]

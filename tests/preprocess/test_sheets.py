@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,13 @@ def test_columns_are_known_by_any_usual_heading(header: list[str], tmp_path: Pat
 
 def test_text_and_blank_columns_around_the_table_are_no_data(tmp_path: Path) -> None:
     text = [["Coding of 2014"], [None], ["Subject: two digits", "Filename: clip"], [None]] * 3
-    rows = [[None, *HEADER[:3], None, *HEADER[3:]], [None, *ROW[:3], None, *ROW[3:]], [None], [None, "* not coded"]]
+    rows = [
+        [None, *HEADER[:3], None, *HEADER[3:]],
+        [None, *ROW[:3], None, *ROW[3:]],
+        [None],
+        [None, "* not coded"],
+        [None, None, "see paper"],
+    ]
     records = read(tmp_path / "a.xlsx", *text, *rows)
     assert [fields(record) for record in records] == [EXPECTED]
     assert records[0]["origin"] == "a.xlsx, tab Sheet1, row 14"
@@ -82,6 +89,12 @@ def test_the_content_tells_the_format(tmp_path: Path) -> None:
     assert fields(read_records(tmp_path / "a.xls", SHEET)[0]) == EXPECTED
     shutil.copy(CASME3_V2, tmp_path / "b.xlsx")
     assert read_workbook(tmp_path / "b.xlsx") == read_workbook(CASME3_V2)
+
+
+def test_whole_numbers_of_the_old_format_have_no_decimal_point() -> None:
+    cells = [cell for rows in read_workbook(CASME3_V2).values() for row in rows for cell in row]
+    assert any(cell.isdigit() for cell in cells)
+    assert not any(re.fullmatch(r"\d+\.0", cell) for cell in cells)
 
 
 def test_rows_beyond_the_size_that_a_sheet_states_are_read(tmp_path: Path) -> None:

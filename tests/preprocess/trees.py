@@ -99,6 +99,24 @@ def smic_nir(root: Path) -> Path:
     return smic(root, "NIR", clips=SMIC_CLIPS[:2])
 
 
+SMIC_LONG_HEADER = ["Subject", "Filename", None, "OnsetF", "OffsetF", "Onset2F", "Offset2F", "FirstF", "LastF"]
+SMIC_LONG_HEADER += ["TotalMF1", "TotalMF2", "TotalVL", "Emotion"]
+
+
+def smic_long(root: Path, camera: str = "HS") -> Path:
+    """SMIC-E: recordings of which one holds two expressions; text below the table."""
+    rows: list[list[Any]] = [
+        [1, "s1_ne_01", None, 12, 15, None, None, 10, 29, 4, None, 20, "negative"],
+        [20, "s20_sur_3", None, 11, 14, 20, 25, 10, 29, 4, 6, 20, "surprise"],
+        ["MF: frames of a micro-expression"],
+    ]
+    workbook(root / f"SMIC-{camera}-E_annotation.xlsx", {"Sheet1": [SMIC_LONG_HEADER, *rows]})
+    base = root / f"{camera}_long" / f"SMIC-{camera}-E" / camera
+    images(base / "s01" / "s1_ne_01", range(10, 30), "image{:06d}.bmp")
+    images(base / "s20" / "s20_sur_03", range(10, 30), "image{:06d}.bmp")
+    return root
+
+
 CASME_HEADER = ["Subject", "Filename", None, "OnsetF", "ApexF1", "ApexF2", "OffsetF", None, "AU", "Emotion"]
 CASME_ROWS: list[list[Any]] = [
     [1, "EP01_5", None, 52, 56, 57, 60, None, "4+7", "tense"],
@@ -157,6 +175,9 @@ TREES: dict[str, Callable[[Path], Path]] = {
     "oulu_casia": more_trees.oulu_casia,
     "samm": samm,
     "smic": smic,
+    "smic_long": smic_long,
     "smic_nir": smic_nir,
+    "smic_nir_long": lambda root: smic_long(root, "NIR"),
     "smic_vis": smic_vis,
+    "smic_vis_long": lambda root: smic_long(root, "VIS"),
 }
