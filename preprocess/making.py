@@ -179,13 +179,15 @@ def entry_of(shard: Shard, content: bytes) -> Entry:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Let OpenCV compute in one thread: a worker owns one core, and DIS flow depends on the number of threads."""
+    """Let libraries compute in one thread: a worker owns one core, and DIS flow depends on the number of threads."""
     import cv2
+    from threadpoolctl import threadpool_limits
 
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
-        yield
+        with threadpool_limits(1):
+            yield
     finally:
         cv2.setNumThreads(before)
 

@@ -101,11 +101,15 @@ class PreparedDataset:
             if sample_id in info.remarks.skipped:
                 reason = info.remarks.skipped[sample_id]
                 raise DataError(f"Sample {sample_id} has no {feature}: {reason} Leave it out.")
-        result = np.empty((len(rows), *info.shape), dtype=info.dtype)
+        result = np.empty((len(wanted), *info.shape), dtype=info.dtype)
         for path, checksum in self.checksums[feature].items():
             shard = decode(_verified(path, checksum), str(path))
             chosen = [index for index, sample_id in enumerate(shard.sample_ids) if sample_id in rows]
-            result[[rows[shard.sample_ids[index]] for index in chosen]] = shard.tensors[chosen]
+            result[[rows.pop(shard.sample_ids[index]) for index in chosen]] = shard.tensors[chosen]
+        if rows:
+            raise DataError(
+                f"Sample {next(iter(rows))} is in no shard of {feature}. Run `prepare` with its samples table."
+            )
         return result
 
     def _info(self, feature: str) -> FeatureInfo:
