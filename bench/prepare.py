@@ -35,7 +35,8 @@ def prepare(config: RunConfig, features: Sequence[str] | None, overwrite: bool, 
     for file in config.recipes:
         load_recipes(file)
     shards = shards_folder(results_root(config.results))
-    raw = read_datasets(config)
+    with ClipProgress(console, "rendering").shown() as rendering:
+        raw = read_datasets(config, rendering)
     chosen = choose(raw, features or DEFAULT_FEATURES)
     try:
         with RaySession(config.address, config.workers) as session, ClipProgress(console).shown() as progress:

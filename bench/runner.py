@@ -93,18 +93,18 @@ class _Best:
 
 
 def _read(config: RunConfig, console: Console) -> list[RawDataset]:
-    """Check every name of the configuration and read the sources; so far, nothing is written."""
+    """Check every name of the configuration and read the sources; so far, nothing but the default is written."""
     for file in config.recipes:
         load_recipes(file)
     check_names(config)
-    raw = read_datasets(config)
     if not config.data:
         _say(
             console,
-            "No --data given: running on a small SYNTHETIC set, drawn by this program. "
-            "Its scores say that the software works, nothing about faces.",
+            "No --data given: running on a small SYNTHETIC set, rendered by this program. "
+            "Its scores say that the software works, nothing about real faces.",
         )
-    return raw
+    with ClipProgress(console, "rendering").shown() as rendering:
+        return read_datasets(config, rendering)
 
 
 def _prepare(

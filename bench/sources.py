@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.config import RunConfig
+from bench.config import RunConfig, results_root
 from preprocess.base.errors import DataError, UsageError, did_you_mean
 from preprocess.datasets import RawDataset, read_source
 from preprocess.making import Execute, in_this_process
@@ -18,14 +18,17 @@ from preprocess.shards import PreparedDataset, Progress, prepare_all
 _SOURCE = re.compile(r"(?P<adapter>[A-Za-z0-9][A-Za-z0-9_.-]+)(?::(?P<variant>[^/\\=]+))?=(?P<path>.+)")
 
 
-def read_datasets(config: RunConfig) -> list[RawDataset]:
-    """Return the datasets of the run, by name; DataError when two sources bring the same one."""
+def read_datasets(config: RunConfig, rendering: Progress | None = None) -> list[RawDataset]:
+    """Return the datasets of the run, by name; DataError when two sources bring the same one.
+
+    Without a source, the embedded default is rendered where it is not there yet; ``rendering`` is told its progress.
+    """
     if config.data:
         found = [dataset for source in config.data for dataset in read_data(source)]
     else:
-        from preprocess.datasets.synthetic import make_synthetic
+        from preprocess.synth.default import make_default
 
-        found = make_synthetic()
+        found = read_source(make_default(_shared_folder(config), rendering))
     by_name: dict[str, RawDataset] = {}
     for dataset in found:
         if dataset.name in by_name:
@@ -54,6 +57,13 @@ def shards_folder(results_root: str) -> Path:
         return Path(results_root) / "shards"
     cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(cache) / "merbench" / "shards"
+
+
+def _shared_folder(config: RunConfig) -> Path | None:
+    """Return a folder that all nodes of a cluster see: the results; None where there is no cluster, or no folder."""
+    root = results_root(config.results)
+    cluster = config.address or os.environ.get("RAY_ADDRESS") or "local"
+    return None if cluster == "local" or "://" in root else Path(root)
 
 
 def read_data(source: str) -> list[RawDataset]:

@@ -12,21 +12,21 @@ from preprocess.synth.trees import Progress, render
 
 DEFAULT = (
     Options("casme2", subjects=8, clips=7.0),
-    Options("samm", subjects=7, clips=6.0),
-    Options("smic", subjects=6, clips=7.0),
+    Options("samm", subjects=7, clips=7.0),
+    Options("smic", subjects=7, clips=7.0),
 )
 """What a run without --data is carried out on."""
 
 
-def make_default(root: Path | None = None, progress: Progress | None = None) -> Path:
+def make_default(home: Path | None = None, progress: Progress | None = None) -> Path:
     """Render the default databases where they are not there yet, and return the folder that holds them.
 
-    root : the folder to put them in; None is ``merbench/synthetic-<digest of the options>`` in the user's cache. Raises
-    DataError where that cannot be written.
+    home : where that folder, ``synthetic-<digest of the options>``, is put; None is ``merbench`` in the user's cache.
+    Raises DataError where it cannot be written.
     """
-    if root is None:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        root = cache / "merbench" / f"synthetic-{digest([options.as_json() for options in DEFAULT])[:12]}"
+    if home is None:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "merbench"
+    root = home / f"synthetic-{digest([options.as_json() for options in DEFAULT])[:12]}"
     total = sum(len(plan(options)) for options in DEFAULT)
     before = 0
     for options in DEFAULT:

@@ -111,10 +111,14 @@ def _render(
         # clips follow each other, which makes the person once.
         with ThreadPoolExecutor(threads or len(os.sched_getaffinity(0)), initializer=_one_thread) as pool:
             groups = [list(group) for _, group in groupby(clips, key=lambda clip: clip.subject)]
-            for count in pool.map(lambda group: _write_clips(options, group, temporary), groups):
-                done += count
-                if progress is not None:
-                    progress(done, len(clips))
+            try:
+                for count in pool.map(lambda group: _write_clips(options, group, temporary), groups):
+                    done += count
+                    if progress is not None:
+                        progress(done, len(clips))
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
         SHEETS[options.like](temporary, clips)
         facts = {"synthetic": True, "options": options.as_json(), "clips": {clip.name: _facts(clip) for clip in clips}}
         (temporary / MARK).write_text(json.dumps(facts, indent=1), encoding="utf-8")

@@ -6,12 +6,12 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from drawn_flow import drawn_datasets
 from local_runs import LocalRuns, without_ray
 from small_runs import WHOLE_TREE, write_flow_tree
 
 from bench.protocols import PROTOCOLS
 from mer_models.registry import MODELS
-from preprocess.datasets.synthetic import make_synthetic
 from preprocess.shards import PreparedDataset, prepare
 from preprocess.tasks import TASKS
 from results.store import OutcomeStore
@@ -21,10 +21,10 @@ PEOPLE = ("p01", "p02", "p03", "p04", "p05")
 
 @pytest.fixture(scope="session")
 def synthetic(tmp_path_factory: pytest.TempPathFactory) -> list[PreparedDataset]:
-    """Return the embedded datasets ``synth_a`` and ``synth_b``, cut to five people each, with their shards."""
+    """Return the drawn datasets ``synth_a`` and ``synth_b``, cut to five people each, with their shards."""
     shards = tmp_path_factory.mktemp("shards")
     prepared = []
-    for raw in make_synthetic():
+    for raw in drawn_datasets():
         kept = raw.samples["subject"].isin([f"{raw.name}/{person}" for person in PEOPLE])
         fewer = dataclasses.replace(raw, samples=raw.samples[kept].reset_index(drop=True))
         prepared.append(prepare(fewer, shards, ["flow_uvs_28"]))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from drawn_flow import write_drawn_tree
 from rich.console import Console
 from small_runs import config, digests, plan_of, run_here
 
@@ -85,10 +86,14 @@ def notes(folder: Path, kind: str) -> list[str]:
 
 
 def run(root: Path, models: Sequence[str], **changes: Any) -> tuple[int, str]:
-    """Carry out a run on ``synth_a`` as the command line does; return the exit status and what it printed."""
+    """Carry out a run on drawn flow of ten people as the command line does; return status and output."""
+    data = root.parent / "drawn"
+    if not data.exists():
+        write_drawn_tree(data)
     printed = io.StringIO()
     console = Console(file=printed, width=160)
-    settings: dict[str, Any] = {"models": list(models), "datasets": ["synth_a"], "results": str(root), **changes}
+    settings: dict[str, Any] = {"models": list(models), "results": str(root), **changes}
+    settings |= {"data": [str(data)], "datasets": ["casme2"]}
     return runner.run(config(**settings), console), printed.getvalue()
 
 

@@ -16,23 +16,26 @@ from pathlib import Path
 
 import psutil
 import pytest
+from drawn_flow import write_drawn_tree
 
 pytestmark = pytest.mark.ray
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 300
 # Eight folds that are done at once, and eight that take a second or so each, so that a run can be stopped on its way.
-OPTIONS = ["--models", "majority,ststnet", "--datasets", "synth_b", "--protocols", "loso", "--epochs", "150"]
+OPTIONS = ["--models", "majority,ststnet", "--datasets", "samm", "--protocols", "loso", "--epochs", "150"]
 OPTIONS += ["--workers", "1"]
 FOLDS = 16
+DATA = "MERBENCH_TEST_DRAWN"
+"""The variable of the runs' environment that tells the tests, and nobody else, where the data lies."""
 
 
 @pytest.fixture(scope="module")
-def environment() -> Iterator[dict[str, str]]:
-    """Return the environment of the runs, whose Ray has a short temporary folder of its own."""
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Return the environment of the runs: Ray's short temporary folder, and where their data lies."""
     with tempfile.TemporaryDirectory(prefix="mb", dir="/tmp") as folder:
         kept = {name: value for name, value in os.environ.items() if name not in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI")}
-        yield {**kept, "RAY_TMPDIR": folder}
+        yield {**kept, "RAY_TMPDIR": folder, DATA: str(write_drawn_tree(tmp_path_factory.mktemp("drawn")))}
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +51,18 @@ def undisturbed(
 ) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """Carry out a run that nobody disturbs, with its tracking server down; return its results and how it ended."""
     root = tmp_path_factory.mktemp("undisturbed") / "runs"
-    done = merbench(environment, "run", *OPTIONS, "--results", str(root), "--tracking-uri", closed_port)
+    done = merbench(environment, *command(environment, root), "--tracking-uri", closed_port)
     return root, done
 
 
+def command(environment: dict[str, str], root: Path) -> list[str]:
+    """Return the verb and the options of the run whose results lie at ``root``."""
+    return ["run", *OPTIONS, "--data", environment[DATA], "--results", str(root)]
+
+
 def merbench(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
-    command = [str(Path(sys.executable).parent / "merbench"), *words]
-    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS)
+    program = str(Path(sys.executable).parent / "merbench")
+    return subprocess.run([program, *words], env=environment, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS)
 
 
 def leaderboard(environment: dict[str, str], root: Path) -> str:
@@ -104,10 +112,10 @@ def stop_at(folds: int, how: signal.Signals, environment: dict[str, str], root: 
 @contextlib.contextmanager
 def started(environment: dict[str, str], root: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
     """Start the run in a process group of its own, as a terminal does; nothing of it outlives the block."""
-    command = [sys.executable, "bench/run_all.py", *OPTIONS, "--results", str(root)]
+    words = [sys.executable, "bench/run_all.py", *command(environment, root)[1:]]
     printed = root.parent / "printed"
     with printed.open("wb") as log:
-        process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=log, stderr=log, process_group=0)
+        process = subprocess.Popen(words, env=environment, cwd=ROOT, stdout=log, stderr=log, process_group=0)
     try:
         yield process, printed
     finally:
@@ -152,7 +160,7 @@ def test_a_run_that_is_killed_twice_and_interrupted_ends_with_the_leaderboard_of
     assert f"Interrupted. {len(kept)} of {FOLDS} folds are kept; the same command goes on from there." in third.printed
     assert "Traceback" not in third.printed
 
-    done = merbench(environment, "run", *OPTIONS, "--results", str(root))
+    done = merbench(environment, *command(environment, root))
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(outcomes(root)) == FOLDS

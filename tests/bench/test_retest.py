@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from local_runs import LocalRuns
+from small_runs import WHOLE_TREE, write_flow_tree
 
 from mer_models.registry import MODELS
 from results.store import OutcomeStore, fold_file
@@ -91,10 +92,11 @@ def test_other_data_is_refused(merbench: LocalRuns, options: list[str], trained:
     assert "(another samples table, another feature flow_uvs_28). Give the same --data." in said.err
 
 
-def test_a_missing_dataset_is_refused(merbench: LocalRuns, trained: OutcomeStore) -> None:
-    said = merbench("test", "--results", trained.root, "ststnet")
+def test_a_missing_dataset_is_refused(merbench: LocalRuns, trained: OutcomeStore, tmp_path: Path) -> None:
+    other = write_flow_tree(tmp_path / "other", [clip for clip in WHOLE_TREE if clip[0] == "006"])
+    said = merbench("test", "--data", str(other), "--results", trained.root, "ststnet")
     assert said.status == 2
-    assert "dataset casme2 is not in the data given, which holds synth_a, synth_b. Give the --data" in said.err
+    assert "dataset casme2 is not in the data given, which holds samm. Give the --data" in said.err
 
 
 def test_a_store_without_weights_says_how_to_keep_them(merbench: LocalRuns, options: list[str]) -> None:

@@ -10,7 +10,11 @@ import pytest
 from local_runs import LocalRuns
 from throwaway_models import register_network, register_scripted
 
+from bench.config import RunConfig
 from bench.progress import RunProgress
+from bench.sources import read_datasets
+from preprocess.synth import default
+from preprocess.synth.databases import Options
 from results.outcome import Outcome
 from results.store import OutcomeStore, fold_file
 from results.study import StudyCard
@@ -168,12 +172,36 @@ def test_a_plan_tells_what_is_done_and_what_would_run(merbench: LocalRuns, optio
     ]
 
 
-def test_synthetic_data_is_called_synthetic(merbench: LocalRuns, results: str) -> None:
-    said = merbench("run", "--results", results, *QUICK, "--models", "majority", "--protocols", "cde")
-    assert said.status == 0
+def test_a_run_without_data_renders_faces_and_calls_them_synthetic(
+    merbench: LocalRuns, results: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    few = (Options("samm", subjects=2, clips=2.0), Options("smic", subjects=2, clips=2.0))
+    monkeypatch.setattr(default, "DEFAULT", few)
+    command = ["run", "--results", results, *QUICK, "--models", "majority", "--protocols", "cde"]
+    said = merbench(*command)
+    assert said.status == 0, said.err
     assert "No --data given: running on a small SYNTHETIC set" in said.out
-    assert "nothing about faces" in said.out
-    assert "cde · SYNTHETIC DATA" in said.out
+    assert "nothing about real faces" in said.out
+    assert "synth_samm+synth_smic · task megc3 · protocol cde · SYNTHETIC DATA" in said.out
+    assert len(list((tmp_path / "cache" / "merbench").glob("synthetic-*/*/synthetic.json"))) == 2
+    rows = json.loads(board(merbench, results))["rows"]
+    assert all(row["folds_done"] == row["folds_total"] == 4 for row in rows)
+    again = merbench(*command)
+    assert "4 done, 0 failed before, 0 trainings to do" in again.out
+    assert "2 shards made" not in again.out
+
+
+def test_on_a_cluster_the_default_lies_beside_the_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its nodes share the results folder, and not the driver's cache."""
+    monkeypatch.setattr(default, "DEFAULT", (Options("smic", subjects=1, clips=2.0),))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    (raw,) = read_datasets(RunConfig(results=str(tmp_path / "runs")))
+    assert raw.name == "synth_smic"
+    assert len(list((tmp_path / "runs").glob("synthetic-*/smic/synthetic.json"))) == 1
+    assert not (tmp_path / "cache").exists()
 
 
 def test_oracle_is_never_the_current_best(

@@ -26,7 +26,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark_report import RUN_ALL, machine_facts, median_of, print_table, run_plainly, timed
+from benchmark_report import ROOT, RUN_ALL, machine_facts, median_of, print_table, run_plainly, timed
+
+sys.path.insert(0, str(ROOT / "tests"))
+from drawn_flow import write_drawn_tree
 
 if TYPE_CHECKING:
     from bench.plan import Plan
@@ -72,8 +75,7 @@ def run_options(seeds: int, arguments: argparse.Namespace, results: Path) -> lis
     """Return the options of ``merbench run`` for ``seeds`` seeds."""
     options = ["--models", MODEL, "--protocols", ",".join(PROTOCOLS), "--seeds", ",".join(map(str, range(seeds)))]
     options += ["--results", str(results), "--tracking-uri", "off"]
-    if arguments.data:
-        options += ["--data", arguments.data]
+    options += ["--data", arguments.data]
     if arguments.workers:
         options += ["--workers", str(arguments.workers)]
     return options
@@ -90,8 +92,7 @@ def without_ray(seeds: int, arguments: argparse.Namespace, folder: Path) -> list
     from results.leaderboard import build_leaderboard
     from results.store import OutcomeStore
 
-    data = [arguments.data] if arguments.data else []
-    config = RunConfig(data=data, models=[MODEL], protocols=PROTOCOLS, seeds=list(range(seeds)))
+    config = RunConfig(data=[arguments.data], models=[MODEL], protocols=PROTOCOLS, seeds=list(range(seeds)))
     prepared = prepare_datasets(read_datasets(config), MODELS.get(MODEL).features, folder / "shards")
     # Not counted: the first fold of a process also pays for what torch imports.
     warm_up = make_plan(config.model_copy(update={"seeds": [0]}), prepared, None)
@@ -173,12 +174,13 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=2000, help="folds of the large run, at least (default 2000)")
     parser.add_argument("--repeats", type=int, default=3, help="pairs of runs, small and large in turn (default 3)")
     parser.add_argument("--workers", type=int, help="as in merbench run; default: one a core")
-    parser.add_argument("--data", help="as in merbench run; default: the synthetic set")
+    parser.add_argument("--data", help="as in merbench run; default: drawn flow of 18 people")
     parser.add_argument("--profile", type=int, metavar="LINES", help="also profile the driver; print so many lines")
     arguments = parser.parse_args()
     facts = machine_facts()
     with tempfile.TemporaryDirectory(prefix="harness-cost-") as name:
         folder = Path(name)
+        arguments.data = arguments.data or str(write_drawn_tree(folder / "drawn"))
         # Not counted: it fills the disk cache, and tells how many folds a seed has.
         per_seed = measured_run(1, arguments, folder).outcomes
         seeds = math.ceil(arguments.folds / per_seed)

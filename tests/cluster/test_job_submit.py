@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from drawn_flow import write_drawn_tree
 
 from cluster.head import Head, local_head
 
@@ -84,7 +85,8 @@ def test_a_job_from_a_checkout_that_is_not_installed_leaves_its_leaderboard(
 ) -> None:
     results = tmp_path / "runs"
     options = ["--results", str(results), "--preset", "smoke", "--models", "majority,ststnet,only_in_the_copy"]
-    options += ["--datasets", "synth_a", "--protocols", "loso", "--tracking-uri", "off"]
+    data = write_drawn_tree(tmp_path / "drawn")
+    options += ["--data", str(data), "--datasets", "casme2", "--protocols", "loso", "--tracking-uri", "off"]
 
     status, log = submit(client(head), checkout, "python", "bench/run_all.py", *options)
 
@@ -100,7 +102,7 @@ def test_a_job_from_a_checkout_that_is_not_installed_leaves_its_leaderboard(
     rows = {row["label"]: row for row in json.loads(shown.stdout)["rows"]}
     assert set(rows) == {"majority", "ststnet[epochs=2]", "only_in_the_copy"}
     for row in rows.values():
-        assert (row["dataset"], row["protocol"], row["part"]) == ("synth_a", "loso", "full")
+        assert (row["dataset"], row["protocol"], row["part"]) == ("casme2", "loso", "full")
         assert row["folds_done"] == row["folds_total"] == row["n_subjects"] == 10
         assert 0 <= row["uf1_low"] <= row["uf1"] <= row["uf1_high"] <= 1
     assert rows["only_in_the_copy"]["uf1"] == rows["majority"]["uf1"]
@@ -137,7 +139,8 @@ def test_a_client_without_the_token_is_refused(head: Head, tmp_path: Path, chang
 
 def test_a_run_without_the_token_says_what_is_needed(head: Head, tmp_path: Path) -> None:
     results = tmp_path / "runs"
-    options = ["--results", str(results), "--models", "majority", "--datasets", "synth_a", "--protocols", "loso"]
+    data = write_drawn_tree(tmp_path / "drawn")
+    options = ["--data", str(data), "--results", str(results), "--models", "majority", "--protocols", "loso"]
     command = [str(BIN / "merbench"), "run", *options, "--tracking-uri", "off", "--address", head.address]
 
     # Ray tries twenty times otherwise, a second each.

@@ -15,11 +15,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from drawn_flow import drawn_datasets
 from flow_trees import FlowTree
 
 from preprocess.base.errors import DataError, StoreError
 from preprocess.datasets import RawDataset, RawFeature, read_source
-from preprocess.datasets.synthetic import make_synthetic
 from preprocess.samples import COLUMNS
 from preprocess.shards import PreparedDataset, prepare
 
@@ -369,11 +369,12 @@ def test_a_root_that_cannot_be_written(tree: FlowTree, tmp_path: Path) -> None:
 FULL_DISK = """
 import resource, sys
 from preprocess.base.errors import StoreError
-from preprocess.datasets.synthetic import make_synthetic
+sys.path.insert(0, sys.argv[1])
+from drawn_flow import drawn_datasets
 from preprocess.shards import prepare
 resource.setrlimit(resource.RLIMIT_FSIZE, (8000, resource.RLIM_INFINITY))
 try:
-    prepare(make_synthetic()[0], sys.argv[1], ["flow_uvs_28"])
+    prepare(drawn_datasets()[0], sys.argv[2], ["flow_uvs_28"])
 except StoreError as error:
     print(error)
 """
@@ -381,11 +382,12 @@ except StoreError as error:
 
 def test_a_disk_that_is_full_in_the_middle(root: Path) -> None:
     """A limit on file size makes the kernel refuse part of a write, as a full disk does."""
-    done = subprocess.run([sys.executable, "-c", FULL_DISK, str(root)], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", FULL_DISK, str(Path(__file__).parents[1]), str(root)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert f"{root}/synth_a/flow_uvs_28/subject=" in done.stdout
     assert "cannot be written: File too large" in done.stdout
     assert not list(root.rglob("*.tmp"))
-    whole = prepare(make_synthetic()[0], root, [FEATURE])
+    whole = prepare(drawn_datasets()[0], root, [FEATURE])
     assert whole.repaired == 0
     assert whole.warnings == []
 
