@@ -18,8 +18,8 @@ NODE_VALUES = 16
     paper=(
         "front end and layers after S. Yin, S. Wu, T. Xu, S. Liu, S. Zhao, E. Chen: AU-aware Graph Convolutional "
         "Network for Macro- and Micro-expression Spotting, ICME 2023 (public code xjtupanda/AUW-GCN), which spots; in "
-        "the spirit of L. Lei, T. Chen, S. Li, J. Li: Micro-expression Recognition Based on Facial Graph Representation "
-        "Learning and Facial Action Unit Fusion, CVPR Workshops 2021, which has no public code"
+        "the spirit of L. Lei, T. Chen, S. Li, J. Li: Micro-expression Recognition Based on Facial Graph "
+        "Representation Learning and Facial Action Unit Fusion, CVPR Workshops 2021, which has no public code"
     ),
     recipe=Recipe(epochs=100, batch_size=32, lr=1e-3, optimizer="adam", input_range="raw"),
     resources=Resources(cpus=1, gpu=0.125, pack=8),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+import torch
 
 CORNERS = ((8, 8), (8, 20), (20, 8), (20, 20), (14, 14))
 
@@ -24,3 +25,12 @@ def easy_flow() -> Callable[..., tuple[np.ndarray, np.ndarray]]:
         return x.clip(0, 255).astype(np.float32), y
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Run torch on one thread, as the engine does: small networks are faster so where tests run side by side."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

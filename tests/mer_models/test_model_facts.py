@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mer_models.htnet import HTNet
+from mer_models._losses import focal_loss
+from mer_models._rcn import RecurrentBlock
 from mer_models.registry import MODELS
 
 
@@ -74,10 +75,6 @@ def test_htnet_size(dim: int) -> None:
     assert count(build("htnet", dim=dim)) == htnet_size(dim)
 
 
-def test_htnet_size_in_the_docstring() -> None:
-    assert f"{htnet_size(256):,}" in (HTNet.__doc__ or "")
-
-
 def test_the_streams_of_flow_networks_see_u_and_v_only() -> None:
     flow = torch.rand(4, 3, 28, 28)
     no_strain = flow.clone()
@@ -144,5 +141,137 @@ def test_htnet_attends_inside_a_face_area_unless_as_published(as_published: bool
     assert moved[:2, :2].sum() == touched
 
 
+@pytest.mark.parametrize("maps", [32, 64])
+def test_rcn_s_has_the_size_of_rcn_a(maps: int) -> None:
+    assert count(build("rcn_s", feature_maps=maps)) == count(build("rcn_a", feature_maps=maps))
+
+
+@pytest.mark.parametrize("maps", [32, 64])
+def test_rcn_w_size(maps: int) -> None:
+    streams = sum(convolution(3, width, 3) for width in (maps // 2, maps // 4, maps // 4))
+    block = convolution(maps, maps, 1) + convolution(maps, maps, 3)
+    assert count(build("rcn_w", feature_maps=maps)) == streams + block + 3 * 2 * maps + linear(25 * maps, 3)
+
+
+def test_rcn_s_recurs_three_times_on_the_sum_of_all_before() -> None:
+    block = RecurrentBlock(4, dropout=0.5, dense=True).eval()
+    maps = torch.rand(2, 4, 8, 8)
+    first = block.enter(maps)
+    second = block.recur(maps + first)
+    third = block.recur(maps + first + second)
+    torch.testing.assert_close(block(maps), block.leave(block.recur(maps + first + second + third)))
+
+
+def test_sssnet_size() -> None:
+    maps = convolution(3, 32, 5) + 2 * 32 + convolution(32, 64, 3) + 2 * 64
+    assert count(build("sssnet")) == maps + linear(9 * 9 * 64, 256) + linear(256, 3)
+
+
+def test_dual_atme_size() -> None:
+    def inception(channels: int, width: int) -> int:
+        return 4 * convolution(channels, width, 1) + convolution(width, width, 3) + convolution(width, width, 5)
+
+    attention = linear(48, 3) + linear(3, 48) + convolution(2, 1, 7)
+    branch = inception(3, 6) + inception(24, 12) + attention
+    assert count(build("dual_atme")) == 2 * branch + linear(4704, 1024) + 2 * 1024 + linear(1024, 3)
+
+
+def test_dual_atme_draws_its_branches_together() -> None:
+    network = build("dual_atme").eval()
+    flow, mosaic, labels = torch.rand(4, 3, 28, 28), torch.rand(4, 3, 28, 28), torch.tensor([0, 1, 2, 0])
+    likeness = torch.cosine_similarity(network.face(flow), network.regions(mosaic), dim=1).mean()
+    expected = focal_loss(network(flow, mosaic), labels) + 0.01 * (1 - likeness)
+    torch.testing.assert_close(network.loss(flow, mosaic, labels=labels, criterion=None), expected)
+
+
+def test_mmnet_size() -> None:
+    def plain(channels: int, width: int, size: int) -> int:
+        return channels * width * size**2 + 2 * width
+
+    def block(channels: int, width: int, shortcut: bool) -> int:
+        residual = plain(channels, width, 3) + plain(width, width, 1)
+        return residual + (plain(channels, width, 1) if shortcut else 0) + 2 + 2
+
+    stem = plain(3, 180, 3) + plain(180, 128, 3)
+    blocks = block(128, 128, False) + block(128, 128, True) + block(128, 256, True) + block(256, 512, True)
+    layer = 4 * 512 + linear(512, 3 * 512) + linear(512, 512) + linear(512, 1024) + linear(1024, 512)
+    position = linear(3, 512) + 196 * 512 + 3 * layer + 2 * 512
+    assert count(build("mmnet")) == stem + blocks + position + linear(512 * 14 * 14, 3)
+
+
+def test_mmnets_main_branch_sees_the_change_alone() -> None:
+    network = build("mmnet", image_size=32).eval()
+    frames = torch.rand(2, 2, 3, 32, 32)
+    brighter = frames + 0.25
+    main = [network.stem(pair[:, 1] - pair[:, 0]) for pair in (frames, brighter)]
+    torch.testing.assert_close(*main, rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(network(frames), network(brighter)), "the position branch sees the onset"
+
+
+def test_capsulenet_has_1152_capsules_of_8_values() -> None:
+    network = build("capsulenet_me")
+    assert network.predict.shape == (1152, 3, 16, 8)
+    resnet = 11_689_512 - 8_393_728 - linear(512, 1000)  # torchvision's ResNet-18 less its last stage and classifier
+    assert count(network) == resnet + 2 * convolution(256, 256, 9) + 1152 * 3 * 16 * 8
+
+
+def test_capsules_route_to_where_predictions_agree() -> None:
+    from mer_models.capsulenet_me import _route
+
+    agreeing = torch.tensor([1.0, 0.0]).expand(6, 2)
+    opposed = agreeing * torch.tensor([1.0, -1.0] * 3)[:, None]
+    predictions = torch.stack([agreeing, opposed], dim=1)[None]
+    lengths = _route(predictions).norm(dim=-1)[0]
+    assert lengths[0] > 6 * 0.5, "with equal weights, half of each capsule's vote would go to each class"
+    assert lengths[1] < 6 * 0.5
+
+
+def test_slstt_size() -> None:
+    layer = 2 * 2 * 768 + linear(768, 3 * 768) + linear(768, 768) + linear(768, 3072) + linear(3072, 768)
+    transformer = linear(3 * 256, 768) + 197 * 768 + 768 + 12 * layer + 2 * 768
+    memory = sum(4 * 512 * (width + 512 + 2) for width in (768, 512, 512))
+    assert count(build("slstt")) == transformer + memory + linear(512, 256) + linear(256, 3)
+
+
+def test_samer_reads_eyes_above_and_mouth_below() -> None:
+    network = build("samer", image_size=64).eval()
+    seen = torch.rand(1, 3, 64, 64, requires_grad=True)
+    for part in (0, 1):
+        values = network._values(seen).chunk(2, dim=1)[part]
+        grown = torch.autograd.grad(values.sum(), seen)[0].abs().chunk(2, dim=2)
+        assert grown[part].max() > 0
+        assert grown[1 - part].max() == 0, "the weighing sees both halves, but hands no gradient on"
+
+
+def test_au_gcn_links_regions_both_ways_alike() -> None:
+    network = build("au_gcn").eval()
+    torch.nn.init.normal_(network.links)
+    adjacency = network._adjacency()
+    assert torch.equal(adjacency, adjacency.T)
+    assert ((adjacency > 0) & (adjacency < 1)).all()
+
+
+def test_au_gcn_size() -> None:
+    time = linear(192, 64) + 2 * linear(3 * 64, 64)
+    assert count(build("au_gcn")) == 144 + linear(2, 16) + 2 * 16 + time + linear(64, 3)
+
+
+@pytest.mark.parametrize("name", [name for name, info in MODELS.items() if info.kind == "network"])
+def test_the_size_in_the_docstring_is_the_size(name: str) -> None:
+    assert f"{count(build(name)):,}" in (MODELS.get(name).build.__doc__ or "")
+
+
 def test_htnet_batches_keep_the_samples_order() -> None:
     assert not MODELS.get("htnet").recipe.shuffle
+
+
+def test_capsulenet_freezes_the_first_stages_of_trained_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    from torchvision.models import resnet18
+
+    monkeypatch.setattr("mer_models.capsulenet_me.fetched", lambda *_: resnet18())
+    network = build("capsulenet_me", pretrained="default", image_size=136, maps=8)
+    frozen = [name for name, parameter in network.named_parameters() if not parameter.requires_grad]
+    assert len(frozen) == 15
+    # The first convolution, its normalisation and the first stage.
+    assert {name.split(".")[1] for name in frozen} == {"0", "1", "3"}
+    assert all(parameter.requires_grad for parameter in build("capsulenet_me", image_size=136, maps=8).parameters())

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 from mer_models import registry
@@ -14,11 +18,13 @@ from mer_models.registry import MODELS, ModelInfo, PublishedScore, Recipe, regis
 from preprocess.base.errors import UsageError
 from preprocess.base.hashing import canonical_json, code_fingerprint
 from preprocess.base.registry import Registry
+from preprocess.recipes import FEATURES
 
 BENCHMARKS = (
     r"MEGC2019 cde (full|casme2|samm|smic)",
     r"(CASME II|SAMM|SMIC|MMEW) loso (\d+|objective) classes",
 )
+ROOT = Path(__file__).resolve().parents[2]
 RECIPE = Recipe(epochs=1, batch_size=1, lr=0.1)
 FLOW = ("flow_uvs_28",)
 
@@ -35,8 +41,10 @@ def empty_registry(monkeypatch: pytest.MonkeyPatch) -> Registry[ModelInfo]:
     return models
 
 
-def test_the_models_of_the_first_leaderboard_are_there() -> None:
+def test_the_baselines_are_there() -> None:
     expected = {"ststnet", "off_apexnet", "dual_inception", "rcn_a", "htnet", "majority", "flow_svm"}
+    expected |= {"sssnet", "rcn_s", "rcn_w", "dual_atme", "capsulenet_me", "mmnet", "slstt", "samer", "au_gcn"}
+    expected |= {"lbp_top_svm", "hoof_svm", "mdmo_svm", "biwoof_svm", "timm/resnet18", "video/r3d_18"}
     assert expected <= set(MODELS.names())
 
 
@@ -88,6 +96,88 @@ def test_the_uar_of_ststnet_is_recall_not_the_printed_precision() -> None:
     printed = {"full": 0.7605, "casme2": 0.8686, "samm": 0.6810, "smic": 0.7013}
     for part, precision in printed.items():
         assert published("ststnet", part).uar < precision
+
+
+def test_every_feature_of_a_model_has_a_recipe(info: ModelInfo) -> None:
+    assert [name for name in info.features if name not in FEATURES.names()] == []
+
+
+FAMILY_MEMBERS = {
+    "timm/resnet34": ("flow_uvs_28",),
+    "timm/vit_tiny_patch16_224": ("flow_uvs_28",),
+    "timm/resnet18@onset_apex_rgb_224": ("onset_apex_rgb_224",),
+    "timm/mobilenetv3_small_050@flow_uvs_64": ("flow_uvs_64",),
+}
+
+
+@pytest.mark.parametrize("name", FAMILY_MEMBERS)
+def test_a_family_makes_the_member_asked_for(name: str) -> None:
+    info = MODELS.get(name)
+    assert info.name == name
+    assert MODELS.get(name) is info
+    assert MODELS.select(["rcn_*", name]) == ["rcn_a", "rcn_s", "rcn_w", name]
+    assert name not in MODELS.names()
+    assert info.features == FAMILY_MEMBERS[name]
+    model_info_checks = (test_a_model_documents_itself, test_a_models_settings_can_name_a_run)
+    for check in model_info_checks:
+        check(info)
+    shape = FEATURES.get(info.features[0]).shape
+    network = info.build(n_classes=4, image_size=32).eval()
+    with torch.no_grad():
+        assert network(torch.rand(2, *shape)).shape == (2, 4)
+
+
+def test_patterns_pick_the_listed_members_of_a_family() -> None:
+    assert MODELS.select(["video/*"]) == ["video/mc3_18", "video/r2plus1d_18", "video/r3d_18"]
+    assert MODELS.select(["timm/*"]) == ["timm/resnet18"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("timm/", r"Model 'timm/': say which one of the family, as timm/NAME"),
+        ("timm/resnet1", r"timm has no architecture 'resnet1'\. Did you mean: resnet18"),
+        ("timm/resnet18@mdmo", r"cannot take feature 'mdmo'\. Expected images: flow_uvs_SIZE"),
+        ("timm/resnet18.a1_in1k", r"Use model timm/resnet18 with --set timm/resnet18\.pretrained=a1_in1k"),
+        ("video/r3d", r"No video network is called 'r3d'\. Did you mean: r3d_18"),
+        ("tim/resnet18", r"Unknown model 'tim/resnet18'\. Did you mean: timm/resnet18"),
+    ],
+)
+def test_a_member_that_is_not_there_is_named(name: str, message: str) -> None:
+    for ask in (MODELS.get, lambda name: MODELS.select([name])):
+        with pytest.raises(UsageError, match=message):
+            ask(name)
+
+
+PRETRAINED = [name for name, info in MODELS.items() if "pretrained" in info.params]
+
+
+@pytest.mark.parametrize("name", PRETRAINED)
+def test_trained_weights_out_of_reach_are_told(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_network(*arguments: Any, **options: Any) -> None:
+        raise OSError("Name or service not known")
+
+    monkeypatch.setattr("torch.hub.load_state_dict_from_url", no_network)
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", no_network)
+    monkeypatch.setattr("timm.models._builder.load_pretrained", no_network)
+    expected = rf"{name}\.pretrained is 'default', but these weights cannot be had from .*OSError: Name or service"
+    with pytest.raises(UsageError, match=expected):
+        MODELS.get(name).build(n_classes=3, pretrained="default")
+
+
+@pytest.mark.parametrize("name", [name for name in PRETRAINED if not name.startswith("timm/")])
+def test_other_trained_weights_than_the_default_are_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=rf"{name}\.pretrained is 'mine', but must be none or default"):
+        MODELS.get(name).build(n_classes=3, pretrained="mine")
+
+
+def test_listing_the_models_imports_no_heavy_library() -> None:
+    code = (
+        "import sys; from mer_models.registry import MODELS; MODELS.names(); "
+        "print([name for name in ('timm', 'torchvision', 'torch_geometric', 'sklearn') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
 
 
 def test_an_unknown_name_gives_the_near_ones() -> None:
@@ -166,6 +256,19 @@ def test_every_setting_of_a_network_is_listed_once(info: ModelInfo) -> None:
         ("rcn_a", {"dropout": 2.0}),
         ("rcn_a", {"feature_maps": 0}),
         ("htnet", {"dim": 2}),
+        ("rcn_s", {"feature_maps": 0}),
+        ("rcn_w", {"feature_maps": 30}),
+        ("sssnet", {"dropout": 1.0}),
+        ("dual_atme", {"dropout": 1.5}),
+        ("mmnet", {"image_size": 100}),
+        ("mmnet", {"drop_path": 1.0}),
+        ("capsulenet_me", {"image_size": 128}),
+        ("capsulenet_me", {"maps": 12}),
+        ("slstt", {"size": "huge"}),
+        ("slstt", {"image_size": 20}),
+        ("samer", {"image_size": 62}),
+        ("au_gcn", {"dropout": -1.0}),
+        ("timm/resnet18", {"image_size": -1}),
     ],
 )
 def test_a_network_refuses_settings_it_cannot_obey(name: str, params: dict[str, Any]) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import functools
+import itertools
 from typing import Any
 
 import pytest
 import torch
+from model_inputs import as_tensors, easy_arrays, random_arrays
 from torch.func import functional_call, grad, stack_module_state, vmap
 from torch.nn import functional
 
@@ -13,130 +17,200 @@ from mer_models.registry import MODELS, ModelInfo
 
 NETWORKS = [name for name, info in MODELS.items() if info.kind == "network"]
 # A model too large for quick tests is narrowed here; its full size is still built in test_full_size.
-NARROW: dict[str, dict[str, Any]] = {"htnet": {"dim": 24}}
-UNIT = {"raw": 1.0, "unit": 255.0, "standard": 64.0}
+NARROW: dict[str, dict[str, Any]] = {
+    "htnet": {"dim": 24},
+    "timm/resnet18": {"image_size": 64},
+    "mmnet": {"image_size": 32},
+    "capsulenet_me": {"image_size": 136, "maps": 16},
+    "slstt": {"size": "tiny", "image_size": 32},
+    "samer": {"image_size": 64},
+}
+# Whose full size would take seconds a sample is built in full and fed smaller images.
+SMALLER_FULL_SIZE: dict[str, dict[str, Any]] = {"slstt": {"image_size": 32}}
+# A step of these takes a large part of a second: no batched program, and nothing learned by heart.
+HEAVY = {"video/r3d_18", "capsulenet_me", "samer"}
+# These do learn sixteen samples by heart, in 65 and 32 steps, but a step takes a quarter of a second.
+SLOW_LEARNERS = {"mmnet", "slstt"}
+# These differ from video/r3d_18 in torchvision's layers alone: one pass forward and back is enough.
+ALIKE = {"video/mc3_18", "video/r2plus1d_18"}
+# torch.func cannot batch PyTorch's fused LSTM.
+NOT_STACKABLE = {"slstt"}
+
+Tensors = tuple[torch.Tensor, ...]
 
 
 @pytest.fixture(params=NETWORKS)
+def every(request: pytest.FixtureRequest) -> ModelInfo:
+    return MODELS.get(request.param)
+
+
+@pytest.fixture(params=[name for name in NETWORKS if name not in ALIKE])
 def info(request: pytest.FixtureRequest) -> ModelInfo:
     return MODELS.get(request.param)
 
 
+@pytest.fixture(params=[name for name in NETWORKS if name not in ALIKE | HEAVY])
+def light(request: pytest.FixtureRequest) -> ModelInfo:
+    return MODELS.get(request.param)
+
+
+@pytest.fixture(params=[name for name in NETWORKS if name not in ALIKE | HEAVY | NOT_STACKABLE])
+def stackable(request: pytest.FixtureRequest) -> ModelInfo:
+    return MODELS.get(request.param)
+
+
+@functools.cache
+def _first(name: str) -> torch.nn.Module:
+    torch.manual_seed(0)
+    return MODELS.get(name).build(n_classes=3, **NARROW.get(name, {}))
+
+
 def build(info: ModelInfo, n_classes: int = 3, seed: int = 0) -> torch.nn.Module:
+    if (n_classes, seed) == (3, 0):
+        return copy.deepcopy(_first(info.name))
     torch.manual_seed(seed)
     return info.build(n_classes=n_classes, **NARROW.get(info.name, {}))
 
 
-def inputs(info: ModelInfo, n: int, seed: int = 0) -> torch.Tensor:
-    """Return n flow images as the engine hands them over, in the recipe's input range."""
-    values = 255 * torch.rand(n, 3, 28, 28, generator=torch.Generator().manual_seed(seed))
-    return values / UNIT[info.recipe.input_range]
+def inputs(info: ModelInfo, n: int, seed: int = 0, small: bool = True) -> Tensors:
+    """Return the features of n samples as the engine hands them over, in the recipe's input range."""
+    return as_tensors(info, random_arrays(info, n, seed, small))
 
 
-def test_networks_take_the_flow_image(info: ModelInfo) -> None:
-    assert info.features == ("flow_uvs_28",), "these tests feed flow images; extend inputs() for other features"
+def test_full_size(every: ModelInfo) -> None:
+    network = every.build(n_classes=3, **SMALLER_FULL_SIZE.get(every.name, {})).eval()
+    with torch.no_grad():
+        assert network(*inputs(every, 1, small=False)).shape == (1, 3)
 
 
-def test_full_size(info: ModelInfo) -> None:
-    assert info.build(n_classes=3)(inputs(info, 2)).shape == (2, 3)
-
-
-@pytest.mark.parametrize("n_classes", [2, 3, 7])
-@pytest.mark.parametrize("n", [1, 5])
+@pytest.mark.parametrize(("n", "n_classes"), [(1, 2), (1, 7), (5, 3), (5, 12)])
 def test_logits_of_any_batch_size_and_class_count(info: ModelInfo, n: int, n_classes: int) -> None:
+    if info.name in HEAVY and n_classes != 12:
+        pytest.skip("one size is enough for a heavy network; test_full_size feeds one sample")
     network = build(info, n_classes)
     batch = inputs(info, n)
-    for mode in (True, False):
-        logits = network.train(mode)(batch)
-        assert logits.shape == (n, n_classes)
-        assert logits.dtype == torch.float32
-        assert logits.isfinite().all()
+    with torch.no_grad():
+        for mode in (True, False):
+            logits = network.train(mode)(*batch)
+            assert logits.shape == (n, n_classes)
+            assert logits.dtype == torch.float32
+            assert logits.isfinite().all()
 
 
-def test_a_blank_image_has_finite_logits_and_gradients(info: ModelInfo) -> None:
-    network = build(info)
-    network(torch.zeros(4, 3, 28, 28)).sum().backward()
+def test_a_blank_input_has_finite_logits_and_gradients(light: ModelInfo) -> None:
+    network = build(light)
+    network(*(torch.zeros_like(values) for values in inputs(light, 4))).sum().backward()
     assert all(parameter.grad.isfinite().all() for parameter in network.parameters())
 
 
-def test_logits_are_neither_probabilities_nor_their_logarithms(info: ModelInfo) -> None:
-    logits = build(info).eval()(inputs(info, 4))
+def test_logits_are_neither_probabilities_nor_their_logarithms(light: ModelInfo) -> None:
+    logits = build(light).eval()(*inputs(light, 4))
     for sums in (logits.sum(dim=1), logits.exp().sum(dim=1)):
         assert not torch.allclose(sums, torch.ones(4), atol=1e-3)
 
 
-def test_gradients_reach_every_parameter(info: ModelInfo) -> None:
-    # In eval mode, because training statistics take a bias before a batch normalisation out again.
-    network = build(info).eval()
-    functional.cross_entropy(network(inputs(info, 8)), torch.arange(8) % 3).backward()
-    idle = [name for name, p in network.named_parameters() if p.grad is None or p.grad.abs().max() == 0]
-    assert idle == []
+def test_gradients_reach_every_parameter(every: ModelInfo) -> None:
+    # A second step, because some blocks start as the identity (their last scale is 0); another draw of weights, because
+    # a bottleneck of three ReLUs may be dead under one.
+    batch, labels = inputs(every, 4), torch.arange(4) % 3
+    idle = {name for name, _ in build(every).named_parameters()}
+    for seed, step in itertools.product((0, 1), (0, 1)):
+        if step == 0:
+            # In eval mode, because training statistics take a bias before a batch normalisation out again.
+            network = build(every, seed=seed).eval()
+        functional.cross_entropy(network(*batch), labels).backward()
+        idle -= {name for name, p in network.named_parameters() if p.grad is not None and p.grad.abs().max() > 0}
+        if not idle:
+            return
+        torch.optim.SGD(network.parameters(), lr=0.01).step()
+        network.zero_grad()
+    pytest.fail(f"{every.name}: no gradient reaches {', '.join(sorted(idle))}")
 
 
 def test_the_seed_alone_decides_the_first_weights(info: ModelInfo) -> None:
-    first, again, other = (build(info, seed=seed).state_dict() for seed in (3, 3, 4))
-    assert all(torch.equal(first[name], again[name]) for name in first)
-    assert any(not torch.equal(first[name], other[name]) for name in first)
+    first, other = (build(info, seed=seed) for seed in (0, 4))
+    torch.manual_seed(0)
+    again = info.build(n_classes=3, **NARROW.get(info.name, {}))
+    state = first.state_dict()
+    assert all(torch.equal(state[name], value) for name, value in again.state_dict().items())
+    assert any(not torch.equal(state[name], value) for name, value in other.state_dict().items())
 
 
 def test_a_sample_does_not_see_its_neighbours(info: ModelInfo) -> None:
     network = build(info)
-    batch = inputs(info, 6)
-    network(batch)
-    network.eval()
-    together = network(batch)
-    alone = torch.cat([network(sample[None]) for sample in batch])
+    batch = inputs(info, 4)
+    with torch.no_grad():
+        network(*batch)
+        network.eval()
+        together = network(*batch)
+        alone = torch.cat([network(*(values[row : row + 1] for values in batch)) for row in range(4)])
+        order = torch.tensor([2, 0, 3, 1])
+        padded = network(*(torch.cat([values[order], torch.zeros_like(values[:2])]) for values in batch))
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(together[order], padded[:4], rtol=1e-4, atol=1e-4)
 
 
-def test_the_input_is_left_as_it_was(info: ModelInfo) -> None:
-    batch = inputs(info, 3)
-    before = batch.clone()
-    build(info)(batch)
-    assert torch.equal(batch, before)
+def test_the_input_is_left_as_it_was(light: ModelInfo) -> None:
+    batch = inputs(light, 3)
+    before = [values.clone() for values in batch]
+    with torch.no_grad():
+        build(light)(*batch)
+    assert all(torch.equal(values, was) for values, was in zip(batch, before, strict=True))
 
 
-def test_two_folds_run_as_one_batched_program(info: ModelInfo) -> None:
-    networks = [build(info, seed=seed).eval() for seed in (0, 1)]
-    batches = torch.stack([inputs(info, 4, seed=seed) for seed in (0, 1)])
+def test_every_feature_counts(info: ModelInfo) -> None:
+    network = build(info).eval()
+    batch = inputs(info, 2)
+    with torch.no_grad():
+        logits = network(*batch)
+        for place in range(len(batch)):
+            changed = [values.flip(0) if place == at else values for at, values in enumerate(batch)]
+            assert not torch.equal(network(*changed), logits), f"{info.features[place]} makes no difference"
+
+
+def test_two_folds_run_as_one_batched_program(stackable: ModelInfo) -> None:
+    networks = [build(stackable, seed=seed).eval() for seed in (0, 1)]
+    folds = [inputs(stackable, 2, seed=seed) for seed in (0, 1)]
+    batches = tuple(torch.stack(pair) for pair in zip(*folds, strict=True))
     stacked = stack_module_state(networks)
 
-    def forward(state: tuple[dict[str, torch.Tensor], ...], batch: torch.Tensor) -> torch.Tensor:
-        return functional_call(networks[0], state, (batch,))
+    def forward(state: tuple[dict[str, torch.Tensor], ...], batch: Tensors) -> torch.Tensor:
+        return functional_call(networks[0], state, batch)
 
-    side_by_side = vmap(forward)(stacked, batches)
-    for logits, network, batch in zip(side_by_side, networks, batches, strict=True):
-        torch.testing.assert_close(logits, network(batch), rtol=1e-4, atol=1e-4)
+    with torch.no_grad():
+        side_by_side = vmap(forward)(stacked, batches)
+        for logits, network, batch in zip(side_by_side, networks, folds, strict=True):
+            torch.testing.assert_close(logits, network(*batch), rtol=1e-4, atol=1e-4)
 
 
-def test_two_folds_train_as_one_batched_program(info: ModelInfo) -> None:
-    networks = [build(info, seed=seed).train() for seed in (0, 1)]
-    batches = torch.stack([inputs(info, 4, seed=seed) for seed in (0, 1)])
+def test_two_folds_train_as_one_batched_program(stackable: ModelInfo) -> None:
+    networks = [build(stackable, seed=seed).train() for seed in (0, 1)]
+    folds = [inputs(stackable, 2, seed=seed) for seed in (0, 1)]
+    batches = tuple(torch.stack(pair) for pair in zip(*folds, strict=True))
     parameters, buffers = stack_module_state(networks)
 
-    def loss(
-        parameters: dict[str, torch.Tensor], buffers: dict[str, torch.Tensor], batch: torch.Tensor
-    ) -> torch.Tensor:
-        return functional.cross_entropy(
-            functional_call(networks[0], (parameters, buffers), (batch,)), torch.arange(4) % 3
-        )
+    def loss(parameters: dict[str, torch.Tensor], buffers: dict[str, torch.Tensor], batch: Tensors) -> torch.Tensor:
+        return functional.cross_entropy(functional_call(networks[0], (parameters, buffers), batch), torch.arange(2))
 
     gradients = vmap(grad(loss), randomness="different")(parameters, buffers, batches)
     assert gradients.keys() == parameters.keys()
     assert all(gradient.isfinite().all() for gradient in gradients.values())
 
 
-def test_learns_sixteen_easy_samples_by_heart(info: ModelInfo, easy_flow: Any) -> None:
-    x, y = easy_flow(16)
-    batch, labels = torch.from_numpy(x) / UNIT[info.recipe.input_range], torch.from_numpy(y)
-    network = build(info)
+def test_learns_sixteen_easy_samples_by_heart(light: ModelInfo) -> None:
+    if light.name in SLOW_LEARNERS:
+        pytest.skip("takes more than ten seconds")
+    arrays, y = easy_arrays(light, 16)
+    batch, labels = as_tensors(light, arrays), torch.from_numpy(y)
+    network = build(light)
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
     for step in range(200):
         network.train()
         optimizer.zero_grad()
-        functional.cross_entropy(network(batch), labels).backward()
+        functional.cross_entropy(network(*batch), labels).backward()
         optimizer.step()
         network.eval()
-        if step % 10 == 9 and (network(batch).argmax(dim=1) == labels).all():
-            return
-    pytest.fail(f"{info.name} still confuses its 16 training samples after 200 steps")
+        with torch.no_grad():
+            if step % 5 == 4 and (network(*batch).argmax(dim=1) == labels).all():
+                return
+    pytest.fail(f"{light.name} still confuses its 16 training samples after 200 steps")

@@ -1,0 +1,121 @@
+"""The losses that networks are published with: known values, and gradients through every network that has one."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from model_inputs import as_tensors, random_arrays
+from torch.nn import functional
+
+from mer_models._losses import contrastive_loss, focal_loss, margin_loss
+from mer_models.registry import MODELS
+
+SMALL = {"capsulenet_me": {"image_size": 136, "maps": 16}, "samer": {"image_size": 64}}
+WITH_LOSS = [name for name, info in MODELS.items() if info.kind == "network" and hasattr(info.build, "loss")]
+
+
+def test_the_networks_with_a_loss_of_their_own() -> None:
+    assert {"dual_atme", "capsulenet_me", "samer"} <= set(WITH_LOSS)
+
+
+def test_focal_loss_without_focus_is_cross_entropy() -> None:
+    logits, labels = torch.randn(6, 3), torch.arange(6) % 3
+    torch.testing.assert_close(focal_loss(logits, labels, gamma=0.0), functional.cross_entropy(logits, labels))
+    shown = functional.one_hot(labels, 3)
+    expected = functional.binary_cross_entropy_with_logits(logits, shown.float())
+    torch.testing.assert_close(focal_loss(logits, shown, gamma=0.0), expected)
+
+
+def test_focal_loss_weighs_by_the_missing_probability() -> None:
+    # Two classes with logits ln 3 and 0: probabilities 3/4 and 1/4.
+    logits = torch.tensor([[3.0, 1.0]]).log()
+    probability = torch.tensor([0.75, 0.25])
+    for label in (0, 1):
+        expected = (1 - probability[label]) ** 2 * -probability[label].log()
+        torch.testing.assert_close(focal_loss(logits, torch.tensor([label])), expected)
+
+
+def test_margin_loss_by_hand() -> None:
+    presence = torch.tensor([[0.9, 0.3, 0.0]])
+    expected = torch.tensor((0.99 - 0.9) ** 2 + 0.5 * (0.3 - 0.01) ** 2)
+    torch.testing.assert_close(margin_loss(presence, torch.tensor([0]), 0.99, 0.01, 0.5), expected)
+    both = torch.tensor((0.99 - 0.9) ** 2 + (0.99 - 0.3) ** 2)
+    torch.testing.assert_close(margin_loss(presence, torch.tensor([[1, 1, 0]]), 0.99, 0.01, 0.5), both)
+
+
+def test_contrastive_loss_by_hand() -> None:
+    embeddings = functional.normalize(torch.randn(5, 4, generator=torch.Generator().manual_seed(0)), dim=1)
+    labels = torch.tensor([0, 0, 1, 0, 2])
+    terms = []
+    for anchor in (0, 1, 3):
+        others = [row for row in range(5) if row != anchor]
+        total = sum(torch.exp(embeddings[anchor] @ embeddings[row] / 0.1) for row in others)
+        alike = [row for row in others if labels[row] == labels[anchor]]
+        shares = [torch.exp(embeddings[anchor] @ embeddings[row] / 0.1) / total for row in alike]
+        terms.append(-torch.stack(shares).log().mean())
+    torch.testing.assert_close(contrastive_loss(embeddings, labels, 0.1), torch.stack(terms).mean())
+
+
+def test_contrastive_loss_weighs_shared_action_units() -> None:
+    embeddings = functional.normalize(torch.randn(3, 4, generator=torch.Generator().manual_seed(0)), dim=1)
+    exponentials = torch.exp(embeddings @ embeddings.T / 0.1)
+    log_share = {(a, b): (exponentials[a, b] / (exponentials[a].sum() - exponentials[a, a])).log() for a, b in PAIRS}
+    # Samples 0 and 1 share one of two units, 0 and 2 one of three, 1 and 2 none.
+    shown = torch.tensor([[1, 1, 0], [1, 0, 0], [0, 1, 1]])
+    first = -(log_share[0, 1] / 2 + log_share[0, 2] / 3) / (1 / 2 + 1 / 3)
+    expected = (first - log_share[1, 0] - log_share[2, 0]) / 3
+    torch.testing.assert_close(contrastive_loss(embeddings, shown, 0.1), expected, rtol=1e-4, atol=1e-4)
+
+
+PAIRS = [(a, b) for a in range(3) for b in range(3) if a != b]
+
+
+@pytest.mark.parametrize("labels", [[0], [0, 1, 2]], ids=["a single sample", "nobody alike"])
+def test_contrastive_loss_without_pairs_is_nothing(labels: list[int]) -> None:
+    values = torch.randn(len(labels), 4, requires_grad=True)
+    loss = contrastive_loss(functional.normalize(values, dim=1), torch.tensor(labels), 0.1)
+    loss.backward()
+    assert loss == 0
+    assert values.grad is not None
+    assert (values.grad == 0).all()
+
+
+@pytest.mark.parametrize("name", WITH_LOSS)
+def test_a_networks_own_loss_trains_it(name: str) -> None:
+    info = MODELS.get(name)
+    torch.manual_seed(0)
+    network = info.build(n_classes=3, **SMALL.get(name, {})).eval()
+    batch, labels = as_tensors(info, random_arrays(info, 4)), torch.arange(4) % 3
+    first = network.loss(*batch, labels=labels, criterion=functional.cross_entropy)
+    assert first.shape == ()
+    first.backward()
+    step = 0.01 / torch.cat([p.grad.flatten() for p in network.parameters()]).norm()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter -= step * parameter.grad
+        assert network.loss(*batch, labels=labels, criterion=functional.cross_entropy) < first
+        several = functional.one_hot(labels, 3)
+        binary = functional.binary_cross_entropy_with_logits
+        value = network.loss(*batch, labels=several, criterion=lambda logits, shown: binary(logits, shown.float()))
+        assert value.isfinite()
+
+
+def test_the_contrast_is_added_to_the_engines_loss() -> None:
+    info = MODELS.get("samer")
+    torch.manual_seed(0)
+    network = info.build(n_classes=3, **SMALL["samer"]).eval()
+    batch, labels = as_tensors(info, random_arrays(info, 4)), torch.tensor([0, 0, 1, 1])
+    with torch.no_grad():
+        contrast = network.loss(*batch, labels=labels, criterion=lambda logits, labels: torch.zeros(()))
+        whole = network.loss(*batch, labels=labels, criterion=functional.cross_entropy)
+        plain = functional.cross_entropy(network(*batch), labels)
+    assert contrast > 0
+    torch.testing.assert_close(whole, contrast + plain)
+
+
+def test_the_logit_of_a_capsule_is_the_log_odds_of_its_length() -> None:
+    from mer_models.capsulenet_me import _squash
+
+    vector = torch.tensor([[0.3, -0.4]])
+    length = _squash(vector).norm()
+    torch.testing.assert_close(torch.logit(length), torch.log(vector.square().sum()), atol=1e-4, rtol=1e-4)
