@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.waiting import telling
 from preprocess.base.errors import DataError
 
 if TYPE_CHECKING:
     from preprocess.datasets import RawDataset
 
 app = typer.Typer(help="Look at databases before a run: what is recognised, and what is in it.", no_args_is_help=True)
-
-# A slow disk may take minutes; a silent program looks dead much earlier.
-SILENCE_S = 5.0
 
 Adapter = Annotated[str | None, typer.Option(help="Look for this database only (`merbench list datasets`).")]
 Data = Annotated[
@@ -74,30 +67,9 @@ def report(
     """Print what databases hold: subjects, classes of every task, missing frames, repaired cells, notes."""
     from preprocess.report import report as lines_of
 
-    with telling(f"reading {source or ', '.join(data or ['the embedded default'])}"):
-        datasets = _read(source, data)
-    for dataset in datasets:
+    for dataset in _read(source, data):
         for line in lines_of(dataset.samples, dataset.features, dataset.clips, dataset.notes):
             typer.echo(line)
-
-
-@contextmanager
-def telling(what: str) -> Iterator[None]:
-    """Say on standard error every few seconds that something is still going on, and for how long."""
-    started = time.monotonic()
-    over = threading.Event()
-
-    def tell() -> None:
-        while not over.wait(SILENCE_S):
-            print(f"{what} ... {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
-
-    teller = threading.Thread(target=tell, daemon=True)
-    teller.start()
-    try:
-        yield
-    finally:
-        over.set()
-        teller.join()
 
 
 def _read(source: str | None, data: list[str] | None) -> list[RawDataset]:
@@ -106,4 +78,8 @@ def _read(source: str | None, data: list[str] | None) -> list[RawDataset]:
 
     if source is not None and not data:
         return read_data(source)
-    return read_datasets(RunConfig(data=data or [], datasets=[source or "*"]))
+    config = RunConfig(data=data or [], datasets=[source or "*"])
+    if data:
+        return read_datasets(config)
+    with telling("rendering the embedded default"):
+        return read_datasets(config)

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.config import RunConfig, results_root
+from bench.waiting import telling
 from preprocess.base.errors import DataError, UsageError, did_you_mean
 from preprocess.datasets import RawDataset, read_source
 from preprocess.making import Execute, in_this_process
 from preprocess.shards import PreparedDataset, Progress, prepare_all
 
-# A Windows path such as C:\\data=2 is none: neither name nor variant holds a slash, and the name has two letters.
+# A Windows path such as C:\data=2 is none: neither name nor variant holds a slash, and the name has two letters.
 _SOURCE = re.compile(r"(?P<adapter>[A-Za-z0-9][A-Za-z0-9_.-]+)(?::(?P<variant>[^/\\=]+))?=(?P<path>.+)")
 
 
@@ -69,7 +70,8 @@ def _shared_folder(config: RunConfig) -> Path | None:
 def read_data(source: str) -> list[RawDataset]:
     """Read every dataset of one ``--data`` source, ``[ADAPTER[:VARIANT]=]PATH``."""
     path, adapter, variant = parse_source(source)
-    return read_source(path, adapter, variant)
+    with telling(f"reading {path}"):
+        return read_source(path, adapter, variant)
 
 
 def parse_source(source: str) -> tuple[Path, str | None, str | None]:

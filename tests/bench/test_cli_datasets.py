@@ -12,9 +12,9 @@ import numpy as np
 import openpyxl
 import pytest
 
-from bench.cli_datasets import telling
 from bench.config import RunConfig
 from bench.sources import parse_source, read_datasets
+from bench.waiting import telling
 from preprocess.base.errors import DataError
 
 HEADER = ["Subject", "Filename", None, "OnsetFrame", "ApexFrame", "OffsetFrame", None, "Action Units"]
@@ -120,7 +120,7 @@ def test_report_of_a_path_and_of_a_name(data: Path) -> None:
 
 
 def test_a_slow_disk_is_not_silence(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.cli_datasets.SILENCE_S", 0.05)
+    monkeypatch.setattr("bench.waiting.SILENCE_S", 0.05)
     with telling("reading /slow"):
         deadline = time.monotonic() + 10
         said = ""
@@ -128,7 +128,7 @@ def test_a_slow_disk_is_not_silence(capsys: pytest.CaptureFixture[str], monkeypa
             time.sleep(0.02)
             said = capsys.readouterr().err
     assert said.startswith("reading /slow ... 0 s")
-    monkeypatch.setattr("bench.cli_datasets.SILENCE_S", 60.0)
+    monkeypatch.setattr("bench.waiting.SILENCE_S", 60.0)
     with telling("reading /fast"):
         pass
     assert capsys.readouterr().err == ""
