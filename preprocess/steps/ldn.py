@@ -14,16 +14,16 @@ from preprocess.steps.options import one_of
 
 # The eight neighbours of a pixel, anticlockwise from the east, as (row, column) in a 3x3 kernel.
 _RING = ((1, 2), (0, 2), (0, 1), (0, 0), (1, 0), (2, 0), (2, 1), (2, 2))
-LARGEST = {"codes": 32 * 2 + 1, "responses": 32 * 23 + 22}
+OVER = ("codes", "responses")
 
 
 @register_step("ldn", version=1)
 def ldn(work: Work) -> Work:
-    """Replace T grey frames by their maps of local directional numbers, uint8 in 0..63; the result is (T, H, W).
+    """Replace T grey frames by their maps of local directional numbers, uint8 in 0..63.
 
     The code of a pixel is 8 * (direction of the strongest) + (direction of the weakest) of its eight Kirsch responses,
     directions 0..7 anticlockwise from the east, the first of equal ones. Ramirez Rivera, Castillo, Chae: Local
-    Directional Number Pattern for Face Analysis, IEEE TIP 2013.
+    Directional Number Pattern for Face Analysis, IEEE TIP 2013. Sets frames, and tensor (T, H, W).
     """
     maps = _codes(kirsch(grey_clip(work, "ldn")))
     return replace(work, frames=maps[None, ..., None], tensor=maps)
@@ -33,16 +33,17 @@ def ldn(work: Work) -> Work:
 def stldn(work: Work, *, over: str = "codes", divisor: float | None = None) -> Work:
     """Replace T grey frames by T - 2 maps of spatio-temporal directional numbers, one a sliding triple of frames.
 
-    over : ``codes`` as the public code of the unified macro- and micro-expression framework does: 32 * (place of the
-        largest) + (place of the smallest) among the three LDN codes of the triple, 0..65. ``responses``: places among
-        all 24 Kirsch responses of the triple, frame after frame, 0..758. That the latter is what was meant is our
-        reading of the divisor 758 in the same code: it is the largest such number.
+    over : "codes" as the public code of the unified macro- and micro-expression framework does: 32 * (place of the
+    largest) + (place of the smallest) among the three LDN codes of the triple, 0..65. "responses": places among all 24
+    Kirsch responses of the triple, frame after frame, 0..758. That the latter is what was meant is our reading of the
+    divisor 758 in the same code: it is the largest such number.
     divisor : None leaves whole numbers (uint8 for codes, float32 for responses); a number divides by it (float32).
-        65 and 758 scale the two kinds to 0..1; the public code divides codes by 986, so that they end at 0.066.
+    65 and 758 scale the two kinds to 0..1; the public code divides codes by 986, so that they end at 0.066.
 
-    Numbers, landmarks and key frames become those of the middle frames; the result is (T - 2, H, W). Raises ClipError for fewer than three frames.
+    Numbers, landmarks and key frames become those of the middle frames. Sets frames, and tensor (T - 2, H, W).
+    Raises ClipError for fewer than three frames.
     """
-    one_of("stldn", "over", over, LARGEST)
+    one_of("stldn", "over", over, OVER)
     frames = grey_clip(work, "stldn")
     if len(frames) < 3:
         raise ClipError(f"{work.clip.sample_id}: step stldn needs at least 3 frames; {len(frames)} were selected.")

@@ -24,6 +24,7 @@ def patches(
     at : "each" cuts map t at the landmarks of frame t, "first" every map at those of the first frame (flow from the
     onset to each frame lives on the onset's coordinates).
     merge : one axis of maps and points, for networks that take all patches as channels.
+    dtype : "float32", or "uint8" for frames of whole numbers.
 
     Sets tensor (L, T, C, V, size, size), or (L, C, T * V, size, size) when merged, map after map; L and C are left
     out where they are 1. Landmarks are rounded to pixels; beyond the border the border is repeated.

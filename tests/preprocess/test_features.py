@@ -119,7 +119,7 @@ def test_descriptors_weigh_the_moving_half_of_the_face(clips: Clips) -> None:
     rho_raised, rho_smiled = clips.tensor("mdmo", "brows")[:36], clips.tensor("mdmo", "smile")[:36]
     forehead, mouth = slice(0, 6), slice(22, 28)
     assert rho_raised[forehead].mean() > 2 * rho_raised[mouth].mean()
-    assert rho_smiled[mouth].mean() > rho_smiled[forehead].mean()
+    assert rho_smiled[mouth].mean() > 1.3 * rho_smiled[forehead].mean()
 
 
 def test_landmarks_lie_on_the_same_picture_as_the_flow(clips: Clips) -> None:
