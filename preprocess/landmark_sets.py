@@ -73,7 +73,7 @@ LANDMARK_SETS: dict[str, tuple[int, ...]] = {
 
 def landmark_set(name: str) -> tuple[int, ...]:
     """Return the landmarks of a named set, ``PADDING`` where a slot is empty; UsageError for an unknown name."""
-    if name not in LANDMARK_SETS:
+    if not isinstance(name, str) or name not in LANDMARK_SETS:
         raise UsageError(f"Unknown landmark set {name!r}. {did_you_mean(str(name), LANDMARK_SETS)}")
     return LANDMARK_SETS[name]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -45,6 +47,23 @@ def inner_frames(work: Work, start: int, end: int) -> Work:
     landmarks = None if work.landmarks is None else work.landmarks[start:end]
     key = tuple((role, place - start) for role, place in work.key if start <= place < end)
     return replace(work, landmarks=landmarks, numbers=work.numbers[start:end], key=key)
+
+
+def number(step: str, option: str, value: float, low: float, high: float = math.inf) -> float:
+    """Return ``value``; UsageError unless it is a number of ``low`` to ``high``."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        expected = f"a number of {low:g} to {high:g}" if high < math.inf else f"a number of at least {low:g}"
+        raise UsageError(f"Step {step}: {option} is {value!r}; expected {expected}.")
+    return value
+
+
+def counts(step: str, option: str, value: Sequence[int], names: str) -> tuple[int, ...]:
+    """Return ``value`` as one whole number above 0 for each of the ``names``; UsageError for anything else."""
+    wanted = len(names.split(", "))
+    whole = isinstance(value, list | tuple) and all(isinstance(one, int) and one > 0 for one in value)
+    if not whole or len(value) != wanted:
+        raise UsageError(f"Step {step}: {option} is {value!r}; expected whole numbers above 0, [{names}].")
+    return tuple(value)
 
 
 def tiles(length: int, count: int, step: str) -> list[tuple[int, int]]:

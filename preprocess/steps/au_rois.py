@@ -9,8 +9,8 @@ import numpy as np
 from preprocess.base.errors import UsageError
 from preprocess.landmark_sets import AU_GRAPH_12
 from preprocess.steps import Work, register_step
-from preprocess.steps._parts import first_face, one_level
-from preprocess.steps.options import needed, one_of
+from preprocess.steps._parts import first_face, number, one_level
+from preprocess.steps.options import needed, one_of, positive
 from preprocess.steps.patches import gather_patches
 
 # Borders of right, down, left and up, in degrees clockwise from the right: in the regions up and down are wide, at the
@@ -34,8 +34,8 @@ def au_rois(work: Work, *, radius: int = 5, share: float = 0.6, at: str = "first
     micro-expression spotting, ICME 2023, and its public code.
     """
     one_of("au_rois", "at", at, ("first", "each"))
-    if not isinstance(radius, int) or radius < 0 or not 0 < share <= 1:
-        raise UsageError(f"Step au_rois: radius {radius!r}, share {share!r}; expected pixels, and a part of 0 to 1.")
+    number("au_rois", "share", share, 0, 1)
+    positive("au_rois", "radius", radius)
     flow = one_level(work, "au_rois", "flow")
     faces = needed(work, "au_rois", "landmarks", "landmarks")[: len(flow)]
     if at == "first":

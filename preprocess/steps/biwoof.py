@@ -9,8 +9,8 @@ import numpy as np
 
 from preprocess.base.errors import UsageError
 from preprocess.steps import Work, register_step
-from preprocess.steps._parts import one_level, tiles
-from preprocess.steps.options import one_of, positive, size_option
+from preprocess.steps._parts import counts, one_level, tiles
+from preprocess.steps.options import one_of, size_option
 
 BINS = 8
 
@@ -34,8 +34,7 @@ def biwoof(
     Raises UsageError where the flow has more than one pair.
     """
     one_of("biwoof", "norm", norm, ("l2", "none"))
-    if len(blocks) != 2:
-        raise UsageError(f"Step biwoof: blocks is {blocks!r}; expected [rows, columns].")
+    row_count, column_count = counts("biwoof", "blocks", blocks, "rows, columns")
     if not isinstance(reach, int) or reach < 0:
         raise UsageError(f"Step biwoof: reach is {reach!r}; expected a number of pixels, 0 or more.")
     flow, strain = one_level(work, "biwoof", "flow"), one_level(work, "biwoof", "strain")
@@ -45,8 +44,8 @@ def biwoof(
     bin_of = (np.floor((np.degrees(np.arctan2(v, u)) + 180) / (360 / BINS)).astype(np.int64)) % BINS
     magnitude = np.hypot(u, v)
     histograms = []
-    for rows in _spans(u.shape[0], blocks[0], reach):
-        for columns in _spans(u.shape[1], blocks[1], reach):
+    for rows in _spans(u.shape[0], row_count, reach):
+        for columns in _spans(u.shape[1], column_count, reach):
             part = (rows, columns)
             local = np.bincount(bin_of[part].ravel(), weights=magnitude[part].ravel(), minlength=BINS)
             share = local / local.sum() if local.sum() > 0 else local
@@ -59,7 +58,7 @@ def biwoof(
 
 
 def _spans(length: int, count: int, reach: int) -> list[slice]:
-    spans = tiles(length, positive("biwoof", "blocks", count), "biwoof")
+    spans = tiles(length, count, "biwoof")
     return [slice(max(0, start - reach), min(length, end + reach)) for start, end in spans]
 
 

@@ -7,9 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from preprocess.base.errors import UsageError
 from preprocess.steps import Work, register_step
-from preprocess.steps._parts import directions, one_level, tiles
+from preprocess.steps._parts import counts, directions, one_level, tiles
 from preprocess.steps.options import positive
 
 
@@ -21,8 +20,7 @@ def hoof(work: Work, *, blocks: Sequence[int] = (5, 5), bins: int = 8) -> Work:
     All pairs of frames count into the same histograms, each of sum 1 (of zeros where nothing moves).
     Sets tensor (rows * columns * bins,) float32. Chaudhry et al., CVPR 2009, without their merging of left and right.
     """
-    if len(blocks) != 2:
-        raise UsageError(f"Step hoof: blocks is {blocks!r}; expected [rows, columns].")
+    blocks = counts("hoof", "blocks", blocks, "rows, columns")
     flow = one_level(work, "hoof", "flow")
     bins = positive("hoof", "bins", bins)
     u, v = flow[..., 0], flow[..., 1]

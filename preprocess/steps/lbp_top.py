@@ -7,10 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from preprocess.base.errors import UsageError
 from preprocess.clips import ClipError
 from preprocess.steps import Work, register_step
-from preprocess.steps._parts import grey_clip, tiles
+from preprocess.steps._parts import counts, grey_clip, number, tiles
 from preprocess.steps.options import one_of, positive
 
 NEIGHBOURS = 8
@@ -40,8 +39,8 @@ def lbp_top(
     Raises ClipError for a clip too short.
     """
     one_of("lbp_top", "codes", codes, ("nri_uniform", "uniform_as_published"))
-    if len(blocks) != 3 or not 0 <= overlap < 1:
-        raise UsageError(f"Step lbp_top: blocks {blocks!r}, overlap {overlap!r}; expected 3 numbers and 0 <= part < 1.")
+    rows, columns, spans = counts("lbp_top", "blocks", blocks, "rows, columns, spans")
+    number("lbp_top", "overlap", overlap, 0, 0.95)
     clip = grey_clip(work, "lbp_top")
     edge = positive("lbp_top", "radius", radius)
     if len(clip) <= 2 * edge:
@@ -49,7 +48,6 @@ def lbp_top(
             f"{work.clip.sample_id}: lbp_top of radius {edge} needs {2 * edge + 1} frames, not {len(clip)}."
         )
     patterns = plane_patterns(clip, edge, codes.removesuffix("_as_published"))
-    rows, columns, spans = blocks
     count, height, width = patterns.shape[1:]
     histograms = [
         np.bincount(plane[start:end, top:bottom, left:right].ravel(), minlength=BINS)

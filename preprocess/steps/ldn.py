@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from preprocess.base.errors import UsageError
 from preprocess.clips import ClipError
 from preprocess.steps import Work, register_step
-from preprocess.steps._parts import grey_clip, inner_frames
+from preprocess.steps._parts import grey_clip, inner_frames, number
 from preprocess.steps.options import one_of
 
 # The eight neighbours of a pixel, anticlockwise from the east, as (row, column) in a 3x3 kernel.
@@ -47,8 +46,8 @@ def stldn(work: Work, *, over: str = "codes", divisor: float | None = None) -> W
     frames = grey_clip(work, "stldn")
     if len(frames) < 3:
         raise ClipError(f"{work.clip.sample_id}: step stldn needs at least 3 frames; {len(frames)} were selected.")
-    if divisor is not None and not divisor > 0:
-        raise UsageError(f"Step stldn: divisor is {divisor!r}; expected a positive number or null.")
+    if divisor is not None:
+        number("stldn", "divisor", divisor, 1)
     triples = _triples(kirsch(frames), over)
     maps = 32 * triples.argmax(axis=1) + triples.argmin(axis=1)
     if divisor is not None:

@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from preprocess.base.errors import UsageError
 from preprocess.steps import Work, register_step
-from preprocess.steps._parts import directions, first_face, one_level
+from preprocess.steps._parts import directions, first_face, number, one_level
 
 BINS = 8
 # The forehead's edge lies above the brows by this part of the picture's height: 20 pixels of 112.
@@ -56,8 +55,7 @@ def mdmo(work: Work, *, beta: float = 0.8, as_published: bool = False) -> Work:
     Sets tensor (72,) float32: beta * magnitude / (largest magnitude), then (1 - beta) * direction in -pi..pi, where
     0 is to the left (direction 0..2 pi clockwise from the right, less pi). Liu et al., IEEE TAC 2016.
     """
-    if not 0 <= beta <= 1:
-        raise UsageError(f"Step mdmo: beta is {beta!r}; expected a number of 0 to 1.")
+    number("mdmo", "beta", beta, 0, 1)
     flow = one_level(work, "mdmo", "flow")
     masks = region_masks(first_face(work, "mdmo"), *flow.shape[1:3])
     rho, theta = main_motions(flow, masks, plain_mean=as_published)

@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from preprocess.base.errors import UsageError
 from preprocess.steps import Work, register_step
-from preprocess.steps._parts import grey_clip, key_index, one_level
+from preprocess.steps._parts import grey_clip, key_index, number, one_level
 
 
 @register_step("motion_image", version=1)
@@ -20,8 +19,7 @@ def motion_image(work: Work, *, threshold: float = 1.5) -> Work:
     (public code: Justin900429/mimicking-annotation-micro-expression-recognition), whose network takes the upper half as
     the eyes and the lower half as the mouth.
     """
-    if threshold < 0:
-        raise UsageError(f"Step motion_image: threshold is {threshold!r}; expected 0 or more.")
+    number("motion_image", "threshold", threshold, 0)
     flow = one_level(work, "motion_image", "flow")
     apex = grey_clip(work, "motion_image")[key_index(work, "motion_image", "apex")]
     magnitude = np.hypot(flow[..., 0], flow[..., 1])

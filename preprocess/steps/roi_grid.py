@@ -7,9 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from preprocess.base.errors import UsageError
 from preprocess.steps import Work, register_step
-from preprocess.steps._parts import tiles
+from preprocess.steps._parts import counts, tiles
 from preprocess.steps.options import needed, one_of
 from preprocess.steps.patches import MAKERS
 
@@ -22,8 +21,7 @@ def roi_grid(work: Work, *, of: str = "strain", blocks: Sequence[int] = (5, 5)) 
     Sets tensor (L, T, C, rows, columns) float32; L and C are left out where they are 1.
     """
     one_of("roi_grid", "of", of, MAKERS)
-    if len(blocks) != 2:
-        raise UsageError(f"Step roi_grid: blocks is {blocks!r}; expected [rows, columns].")
+    blocks = counts("roi_grid", "blocks", blocks, "rows, columns")
     maps = needed(work, "roi_grid", of, MAKERS[of])
     maps = maps[..., None] if of == "strain" else maps
     rows, columns = (np.array(tiles(n, count, "roi_grid")) for n, count in zip(maps.shape[2:4], blocks, strict=True))

@@ -9,7 +9,7 @@ import numpy as np
 
 from preprocess.base.errors import UsageError
 from preprocess.steps import Work, register_step
-from preprocess.steps._parts import first_face
+from preprocess.steps._parts import first_face, number
 from preprocess.steps.options import needed, size_option
 
 # The landmarks that the four tiles show, in reading order.
@@ -32,8 +32,9 @@ def roi_mosaic(work: Work, *, size: int | Sequence[int] = 28, margin: float = 0.
     of its paper fix regions and order, which are chosen here.
     """
     width, height = size_option("roi_mosaic", size)
-    if width % 2 or height % 2 or margin < 0:
-        raise UsageError(f"Step roi_mosaic: size {size!r}, margin {margin!r}; expected even numbers, and 0 or more.")
+    number("roi_mosaic", "margin", margin, 0)
+    if width % 2 or height % 2:
+        raise UsageError(f"Step roi_mosaic: size is {size!r}; expected even numbers.")
     flow = needed(work, "roi_mosaic", "flow", "flow")
     strain = needed(work, "roi_mosaic", "strain", "strain")
     maps = np.concatenate([flow, strain[..., None]], axis=-1)

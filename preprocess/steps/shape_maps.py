@@ -9,7 +9,7 @@ import numpy as np
 from preprocess.base.errors import UsageError
 from preprocess.clips import ClipError
 from preprocess.steps import Work, register_step
-from preprocess.steps._parts import inner_frames
+from preprocess.steps._parts import inner_frames, number
 from preprocess.steps.options import needed
 
 
@@ -25,8 +25,8 @@ def shape_maps(work: Work, *, fine: float = 1.0, coarse: float = 8.0) -> Work:
     """
     import cv2
 
-    if not 0 < fine < coarse:
-        raise UsageError(f"Step shape_maps: fine {fine!r}, coarse {coarse!r}; expected 0 < fine < coarse.")
+    if number("shape_maps", "fine", fine, 0.1) >= number("shape_maps", "coarse", coarse, 0.1):
+        raise UsageError(f"Step shape_maps: fine is {fine!r}, coarse {coarse!r}; expected the first to be smaller.")
     frames = needed(work, "shape_maps", "frames", "load")
     if frames.shape[1] < 2:
         raise ClipError(f"{work.clip.sample_id}: step shape_maps needs at least 2 frames; 1 was selected.")

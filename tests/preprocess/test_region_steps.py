@@ -168,3 +168,45 @@ def test_strain_of_a_mosaic_has_no_seams() -> None:
     assert not result.strain.any()
     with pytest.raises(UsageError, match="needs strain"):
         run("roi_mosaic", work_of(flow=flow, landmarks=FACE))
+
+
+@pytest.mark.parametrize(
+    ("step", "option", "value"),
+    [
+        ("stldn", "divisor", "986"),
+        ("stldn", "over", "triples"),
+        ("lbp_top", "blocks", [8, 8]),
+        ("lbp_top", "overlap", 1),
+        ("lbp_top", "radius", 0),
+        ("hoof", "blocks", 5),
+        ("hoof", "bins", 0),
+        ("biwoof", "blocks", [5, "5"]),
+        ("biwoof", "reach", -1),
+        ("biwoof", "size", "100"),
+        ("mdmo", "beta", True),
+        ("au_rois", "share", None),
+        ("au_rois", "radius", 2.5),
+        ("roi_mosaic", "margin", -0.1),
+        ("roi_mosaic", "size", 27),
+        ("motion_image", "threshold", "high"),
+        ("shape_maps", "fine", 9),
+        ("roi_grid", "blocks", [0, 5]),
+        ("roi_grid", "of", "depth"),
+        ("face_areas", "reach", 15),
+        ("landmark_points", "frame", "middle"),
+        ("align_flow", "points", 19),
+    ],
+)
+def test_options_of_the_wrong_kind_are_refused_by_name(step: str, option: str, value: object) -> None:
+    work = work_of(
+        frames=np.zeros((1, 9, 56, 56, 1), np.uint8),
+        flow=constant_flow(1, 0),
+        strain=np.zeros((1, 1, 56, 56), np.float32),
+        landmarks=np.repeat(standard_face(56), 9, axis=0),
+        key=(("onset", 0), ("apex", 1)),
+    )
+    with pytest.raises(UsageError) as refused:
+        run(step, work, **{option: value})
+    assert str(value).strip("[]") in str(refused.value)
+    assert "expected" in str(refused.value) or "Known" in str(refused.value) or "Did you mean" in str(refused.value)
+    run(step, work, **({"over": "codes"} if step == "stldn" else {}))
