@@ -131,16 +131,8 @@ def run_role(role: str, database: Path, out: Path) -> tuple[Figures, dict[str, A
     """Run one of ``ROLES``, or the command, in a process of its own; return what was seen of it and what it tells."""
     command = [sys.executable, str(Path(__file__)), "--role", role, "--database", str(database), "--out", str(out)]
     if role == "command":
-        command = [
-            sys.executable,
-            "-m",
-            "bench.cli",
-            "prepare",
-            "--data",
-            str(database),
-            "--results",
-            str(out / "runs"),
-        ]
+        program = [sys.executable, "-c", "from bench.cli import main; main()"]
+        command = [*program, "prepare", "--data", str(database), "--results", str(out / "runs")]
     log = out / f"{role}.txt"
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     with log.open("w") as output:
