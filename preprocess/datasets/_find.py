@@ -32,8 +32,11 @@ def find(database: Database, path: Path) -> list[Found]:
         ]
     sheets: list[tuple[str, Path | None]] = list(_first_part(database, path))
     if database.sheets and not sheets:
+        if missing:
+            # Folders alone are no evidence: many a collection has a sub01 with something in it.
+            return []
         sheets = [("", None)]
-        missing = (*missing, _no_sheet(database, path))
+        missing = (_no_sheet(database, path),)
     elif not database.sheets:
         sheets = [("", None)]
     return [

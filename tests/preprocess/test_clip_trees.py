@@ -216,6 +216,14 @@ def test_clip_folders_without_any_frame_are_recognised_as_incomplete(root: Path)
         read_source(root)
 
 
+def test_folders_that_are_merely_called_alike_are_no_database(root: Path) -> None:
+    for name in ("sub01/anat", "sub01/func", "001/001_1_1", "P001/Anger", "disgust/S03-01-002"):
+        (root / "scans" / name).mkdir(parents=True)
+    assert detect(root) == []
+    casme2(root / "faces")
+    assert [dataset.name for dataset in read_source(root)] == ["casme2"]
+
+
 def test_subjects_of_one_number_are_one_person(root: Path) -> None:
     rows = [casme2_row(1, "EP01_01", (1, 2, 3), "4", "disgust"), casme2_row("01", "EP01_02", (1, 2, 3), "4", "fear")]
     casme2(root, rows)
