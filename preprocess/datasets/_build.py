@@ -115,11 +115,7 @@ class _Reading:
                 more, strays = find_clips(tree, self.found.root)
                 clips += more
                 for stray in strays:
-                    # A stray file harms nobody; a folder with an odd name may be a clip that gets lost.
-                    if not stray.suffix:
-                        self.notes.add(
-                            "{n} folders or files are not named like clips and are left out", self._under(stray)
-                        )
+                    self.notes.add("{n} folders are not named like clips and are left out", self._under(stray))
         return clips
 
     def _index(self, clips: Iterable[ClipPlace]) -> None:
@@ -201,7 +197,7 @@ class _Reading:
             known = [count for count in known if count.version in ("", self.found.version)]
             if not self.prefix and known and not any(_fits(count, here) for count in known):
                 published = " or ".join(
-                    f"{count.samples} of {count.subjects or 'any number of'} subjects ({count.source})"
+                    f"{count.samples}{f' of {count.subjects} subjects' if count.subjects else ''} ({count.source})"
                     for count in known
                 )
                 notes.append(f"{name}: {here[0]} annotated clips of {here[1]} subjects; published are {published}")

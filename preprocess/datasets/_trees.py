@@ -91,7 +91,7 @@ def recognised(tree: Tree, root: Path, frames: bool = True) -> bool:
 
 
 def find_clips(tree: Tree, root: Path) -> tuple[list[ClipPlace], list[Path]]:
-    """Return every clip of the tree, in the order of names, and what lies among its folders under an odd name.
+    """Return every clip of the tree, in the order of names, and the folders among them that have an odd name.
 
     Raises DataError for a folder that cannot be read, and for a link that leads out of the root.
     """
@@ -191,8 +191,9 @@ def _descend(
         match = pattern.fullmatch(entry.name)
         path = folder / entry.name
         if match is None:
-            # Beside a folder of one fixed name lies other data, such as depth beside colour.
-            if not pattern.pattern.isidentifier():
+            # A stray file harms nobody, but a folder with an odd name may be a clip that gets lost. Beside a folder of
+            # one fixed name lies other data, such as depth beside colour.
+            if not last and not pattern.pattern.isidentifier():
                 strays.append(path)
             continue
         if entry.is_symlink():

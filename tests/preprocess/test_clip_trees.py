@@ -69,8 +69,11 @@ def test_folders_with_odd_names_are_told(root: Path) -> None:
     raw = casme2(root) / "CASME2_RAW_selected"
     images(raw / "subject 27" / "EP02_01f", range(3), "img{}.jpg")
     images(raw / "sub01" / "EP02_01f copy", range(3), "img{}.jpg")
+    images(raw / "sub01" / "EP02_01f.old", range(3), "img{}.jpg")
     assert "subject 27" in notes(root)
     assert "sub01/EP02_01f copy" in notes(root)
+    assert "sub01/EP02_01f.old" in notes(root)
+    assert "3 folders are not named like clips" in notes(root)
 
 
 def test_a_frame_that_is_a_link_out_of_the_root_is_refused(root: Path) -> None:
