@@ -38,13 +38,16 @@ def _magnified(clip: np.ndarray, factors: Sequence[float], changes: TemporalFilt
     # float32 in gives complex64 throughout: far finer than a grey level, and twice as fast.
     spectrum = fft2(padded.astype(np.float32), axes=(1, 2))
     sums = [spectrum.copy() for _ in factors]
-    for kernel, blur in steerable_bands(*padded.shape[1:]):
-        bands = ifft2(spectrum * kernel, axes=(1, 2))
-        shift = _phase_change(bands, changes, blur)
+    for whole, blur in steerable_bands(*padded.shape[1:]):
+        # A band of low frequencies is held on a coarser grid, as in any pyramid.
+        rows, columns = (_block(np.asarray(whole.any(axis=axis))) for axis in (1, 0))
+        kernel = whole[rows[:, None], columns]
+        bands = ifft2(spectrum[:, rows[:, None], columns] * kernel, axes=(1, 2))
+        shift = _phase_change(bands, changes, blur * len(rows) / len(whole))
         for total, factor in zip(sums, factors, strict=True):
             moved = bands * np.exp(np.complex64(1j * (factor - 1)) * shift)
             # Half of the plane twice: the real part at the end is the picture.
-            total += 2 * fft2(moved - bands, axes=(1, 2)) * kernel
+            total[:, rows[:, None], columns] += 2 * fft2(moved - bands, axes=(1, 2)) * kernel
     inner = slice(edge, edge + height), slice(edge, edge + width)
     return [ifft2(total, axes=(1, 2)).real[:, inner[0], inner[1]].astype(np.float32) for total in sums]
 
@@ -68,6 +71,16 @@ def steerable_bands(height: int, width: int) -> Iterator[tuple[np.ndarray, float
             towards = np.cos(angle - np.pi * index / ORIENTATIONS)
             yield (ring * gain * np.maximum(towards, 0.0) ** power).astype(np.float32), blur
         centre, blur = centre - 1, 2 * blur
+
+
+def _block(used: np.ndarray) -> np.ndarray:
+    """Return the places of the lowest frequencies of an axis, in the order of ``fft2``, that hold all used ones."""
+    from scipy.fft import next_fast_len
+
+    count = len(used)
+    reach = int(np.abs(np.rint(np.fft.fftfreq(count) * count))[used].max())
+    size = min(count, next_fast_len(2 * reach + 1))
+    return np.r_[0 : (size + 1) // 2, count - size // 2 : count]
 
 
 def _phase_change(bands: np.ndarray, changes: TemporalFilter, blur: float) -> np.ndarray:
