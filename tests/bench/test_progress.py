@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from bench.progress import RunProgress
+from bench.progress import ClipProgress, RunProgress
 
 
 @pytest.fixture
@@ -94,3 +94,40 @@ def test_a_models_hyper_parameters_are_no_markup(clock: list[float], terminal: b
     with shown.shown():
         shown.update(40, 0)
     assert "ststnet[lr=0.5] UF1 0.650" in printed.getvalue()
+
+
+def clip_progress(terminal: bool = False) -> tuple[ClipProgress, io.StringIO]:
+    printed = io.StringIO()
+    return ClipProgress(Console(file=printed, force_terminal=terminal, width=160)), printed
+
+
+def test_clips_are_told_with_their_pace_and_the_time_left(clock: list[float]) -> None:
+    shown, printed = clip_progress()
+    shown(0, 100)
+    for _ in range(6):
+        clock[0] += 4
+        shown(min(100, int(clock[0] - 100) // 4 * 10), 100)
+    assert printed.getvalue().splitlines() == [
+        "preparing: 30/100 clips · 2.5 clips/s · about 28 s left",
+        "preparing: 60/100 clips · 2.5 clips/s · about 16 s left",
+    ]
+
+
+def test_quick_work_shows_no_progress(clock: list[float]) -> None:
+    shown, printed = clip_progress()
+    for done in range(0, 101, 10):
+        shown(done, 100)
+        clock[0] += 0.5
+    assert printed.getvalue() == ""
+
+
+def test_a_terminal_shows_a_bar_that_leaves_nothing_behind(clock: list[float]) -> None:
+    progress, printed = clip_progress(terminal=True)
+    with progress.shown() as shown:
+        shown(0, 100)
+        clock[0] += 10
+        shown(40, 100)
+        clock[0] += 10
+        shown(80, 100)
+    assert "80/100 clips · 4.0 clips/s · about 5 s left" in printed.getvalue()
+    assert printed.getvalue().endswith("\x1b[2K")
