@@ -63,13 +63,20 @@ def report(
         typer.Argument(help="[ADAPTER[:VARIANT]=]PATH; or a dataset's name, with --data. Default: all of --data."),
     ] = None,
     data: Data = None,
+    decode: Annotated[
+        bool, typer.Option("--decode", help="Decode every frame too, and tell which are damaged; takes minutes.")
+    ] = False,
 ) -> None:
     """Print what databases hold: subjects, classes of every task, missing frames, repaired cells, notes."""
+    from preprocess.report import decoded_frames
     from preprocess.report import report as lines_of
 
     for dataset in _read(source, data):
         for line in lines_of(dataset.samples, dataset.features, dataset.clips, dataset.notes):
             typer.echo(line)
+        if decode and dataset.clips:
+            for line in decoded_frames(dataset.clips):
+                typer.echo(line)
 
 
 def _read(source: str | None, data: list[str] | None) -> list[RawDataset]:

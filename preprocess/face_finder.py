@@ -115,11 +115,11 @@ class DlibFaceFinder:
                 yield "rectangle", onset, picture, [_inner_square(picture, inset)]
 
     def _face(self, picture: np.ndarray, boxes: list[Box], frame: int, way: str) -> Face | None:
-        """Return the largest of the boxes in which landmarks are plausible."""
-        for box in boxes:
+        """Return the largest of the boxes in which landmarks are plausible; larger ones were no faces."""
+        for rank, box in enumerate(boxes):
             fit = self._detectors.fit(picture, box)
             if fit.plausible(MAX_SPREAD[way]):
-                return Face(fit.landmarks, box, frame, way, faces=len(boxes))
+                return Face(fit.landmarks, box, frame, way, faces=len(boxes) - rank)
         return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -136,15 +136,8 @@ class FrameReader:
         return cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY if self.color == "grey" else cv2.COLOR_BGR2RGB)
 
 
-def iterate_frames(clip: Clip, color: str = "grey") -> Iterator[tuple[int, np.ndarray]]:
-    """Yield (number, frame) from onset to offset, one frame in memory; ClipError at the first damaged one."""
-    with FrameReader(clip, color) as reader:
-        for number in reader.numbers:
-            yield number, reader.read(number)
-
-
 def count_frames(clip: Clip) -> FrameCount:
-    """Decode every frame of a clip and tell which are missing and which damaged.
+    """Decode every frame of a clip, one in memory, and tell which are missing and which damaged.
 
     Raises ClipError for a video that does not open and for a clip without any frame.
     """

@@ -10,8 +10,9 @@ import portraits
 import pytest
 
 from preprocess.clips import Clip, ClipError
-from preprocess.frames import FrameReader, count_frames, iterate_frames
+from preprocess.frames import FrameReader, count_frames
 from preprocess.image_integrity import damage
+from preprocess.report import decoded_frames
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,8 @@ def test_colour_and_grey_files_of_any_kind_give_what_is_asked_for(
 ) -> None:
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     clip = portraits.clip_of(portraits.write_frames(tmp_path, [picture, grey], suffix=suffix))
-    frames = [frame for _, frame in iterate_frames(clip, color)]
+    with FrameReader(clip, color) as reader:
+        frames = [reader.read(number) for number in reader.numbers]
     wanted = [grey, grey] if color == "grey" else [picture, np.repeat(grey[..., None], 3, axis=2)]
     for frame, expected in zip(frames, wanted, strict=True):
         assert frame.dtype == np.uint8
@@ -77,8 +79,8 @@ def test_a_png_with_a_flipped_byte_is_damaged(tmp_path: Path, picture: np.ndarra
 def test_text_in_place_of_an_image_is_named(tmp_path: Path, picture: np.ndarray) -> None:
     files = portraits.write_frames(tmp_path, [picture])
     files[1].write_text("not a picture")
-    with pytest.raises(ClipError, match="not an image"):
-        list(iterate_frames(portraits.clip_of(files)))
+    with FrameReader(portraits.clip_of(files)) as reader, pytest.raises(ClipError, match="not an image"):
+        reader.read(1)
 
 
 def test_missing_and_damaged_frames_are_counted(tmp_path: Path, picture: np.ndarray) -> None:
@@ -127,3 +129,15 @@ def test_a_video_that_does_not_open_is_named(tmp_path: Path, content: bytes | No
         path.write_bytes(content)
     with pytest.raises(ClipError, match=r"afew/x/v: the video .*v\.avi (cannot be opened|is missing)"):
         count_frames(Clip("afew/x/v", video=path))
+
+
+def test_a_report_on_request_names_every_damaged_frame_and_unusable_clip(tmp_path: Path, picture: np.ndarray) -> None:
+    sound = portraits.clip_of(portraits.write_frames(tmp_path / "a", [picture] * 3))
+    files = portraits.write_frames(tmp_path / "b", [picture] * 4)
+    for number in (2, 4):
+        files[number].write_bytes(files[number].read_bytes()[:-20])
+    broken = Clip("afew/x/v", video=tmp_path / "absent.avi")
+    lines = decoded_frames({"x/a": sound, "x/b": portraits.clip_of(files), "x/v": broken})
+    assert lines[:2] == ["  decoded: 5 frames can be read, 2 are damaged", "    x/b: damaged 2, 4"]
+    assert lines[2].startswith("    afew/x/v: the video")
+    assert len(lines) == 3
