@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,19 +29,15 @@ COLUMNS = ("onset", "apex", "aligned, landmarks", "flow less head motion", "stra
 
 def choose_rows(samples: pd.DataFrame, count: int = ROWS) -> list[str]:
     """Return up to ``count`` sample ids, spread over emotions and people: always the same ones of the same samples."""
-    groups: dict[str, list[str]] = {}
     order = samples.sort_values(["subject", "sample_id"])
+    groups: dict[str, list[str]] = {}
     for emotion, sample_id in zip(order["emotion"].fillna("?"), order["sample_id"], strict=True):
         groups.setdefault(emotion, []).append(sample_id)
-    chosen: list[str] = []
-    share = -(-count // max(1, len(groups)))
-    for _, ids in sorted(groups.items()):
-        # Evenly through the people, who stand in order.
-        step = max(1, len(ids) // share)
-        chosen += ids[step // 2 :: step][:share]
-    while len(chosen) > count:
-        del chosen[len(chosen) // 2]
-    return chosen
+    share = -(-count // len(groups))
+    # Of each emotion, evenly through the people, who stand in order; then one of each emotion in turn.
+    spread = [[ids[len(ids) * (2 * n + 1) // (2 * share)] for n in range(share)] for ids in groups.values()]
+    chosen = set(list(dict.fromkeys(itertools.chain.from_iterable(zip(*spread, strict=True))))[:count])
+    return [sample_id for _, ids in sorted(groups.items()) for sample_id in ids if sample_id in chosen]
 
 
 def write_contact_sheet(

@@ -49,7 +49,8 @@ def test_rows_are_spread_over_emotions_and_people() -> None:
     emotion = dict(zip(table["sample_id"], table["emotion"].fillna("?"), strict=True))  # type: ignore[index]
     assert set(Counter(emotion[sample_id] for sample_id in chosen).values()) <= {2, 3}
     assert len({sample_id.split("/")[1] for sample_id in chosen}) >= 4
-    assert choose_rows(samples(people=2, clips=2)) == [  # type: ignore[arg-type]
+    assert len({emotion[sample_id] for sample_id in choose_rows(table, count=5)}) == 5  # type: ignore[arg-type]
+    assert sorted(choose_rows(samples(people=2, clips=2))) == [  # type: ignore[arg-type]
         "d/p00/c0",
         "d/p00/c1",
         "d/p01/c0",
