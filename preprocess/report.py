@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from preprocess.base.errors import DataError
 from preprocess.clips import ClipError
 from preprocess.frames import count_frames
-from preprocess.tasks import TASKS, Task, labels, missing_clips
+from preprocess.tasks import TASKS, Task, labels
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,7 +95,7 @@ def _tasks(samples: pd.DataFrame) -> list[str]:
             refused[name] = str(error)
             continue
         if (index >= 0).any():
-            lines.append(f"  task {name}: {_class_counts(task, index)}{_lacking(missing_clips(task, samples))}")
+            lines.append(f"  task {name}: {_class_counts(task, index)}")
         else:
             empty.append(name)
     if empty:
@@ -114,13 +114,6 @@ def _class_counts(task: Task, index: np.ndarray) -> str:
         counts = [f"{name} {(index == number).sum()}" for number, name in enumerate(task.classes)]
         left_out = int((index < 0).sum())
     return ", ".join(counts) + (f"; {left_out} samples without a class" if left_out else "")
-
-
-def _lacking(clips: Sequence[str]) -> str:
-    if not clips:
-        return ""
-    more = f" and {len(clips) - SHOWN} more" if len(clips) > SHOWN else ""
-    return f"; {len(clips)} clips of the published list are not there: {', '.join(clips[:SHOWN])}{more}"
 
 
 def _missing_frames(samples: pd.DataFrame) -> str:

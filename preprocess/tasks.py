@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,15 +10,10 @@ from preprocess.action_units import SHARED_UNITS, multi_hot
 from preprocess.base.errors import DataError
 from preprocess.base.registry import Registry
 from preprocess.emotions import WORDS, table
-from preprocess.megc2019 import megc2019_clips
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
-
-
-def _every_clip(dataset: str) -> None:
-    return None
 
 
 @dataclass(frozen=True)
@@ -33,8 +28,7 @@ class Task:
     multilabel : a sample may show any number of the classes. The classes are action units, and the mapping's keys
         are their FACS numbers ("12" -> "AU12"); other units are left out.
     column : which column of the samples table holds the words; a multi-label task reads the action units.
-    clips : called with a dataset's name, gives the sample ids that the published list of the task holds, None where
-        it takes every clip that has a class.
+    left_out : sample ids that the task's published list does not hold although their emotion has a class.
     """
 
     name: str
@@ -43,7 +37,7 @@ class Task:
     source: str
     multilabel: bool = False
     column: str = "emotion"
-    clips: Callable[[str], Collection[str] | None] = _every_clip
+    left_out: frozenset[str] = frozenset()
 
 
 TASKS: Registry[Task] = Registry("task")
@@ -54,7 +48,7 @@ def labels(task: Task, samples: pd.DataFrame) -> np.ndarray:
 
     samples : a samples table of n rows. Returns (n,) int64 class indices in the order of its rows; -1 where the sample
     has no class in the task (its emotion is left out, it has no annotation, it shows emotions of two classes, the
-    published clip list does not hold it), so that it takes no part in the study.
+    task's published list leaves it out), so that it takes no part in the study.
     A multi-label task of k classes gives (n, k) int64 of 0 and 1, and a row of -1 where the clip has no annotation of
     action units; a clip that was annotated and shows none of the k is a row of 0, and takes part.
     Raises DataError for a word that the dataset's mapping does not know; it names the samples and what is known; and
@@ -82,22 +76,8 @@ def labels(task: Task, samples: pd.DataFrame) -> np.ndarray:
             result[row] = index[mapped]
     if unknown:
         raise DataError(_unknown_words(task, mappings, unknown))
-    result[~_listed(task, samples)] = -1
+    result[samples["sample_id"].isin(task.left_out).to_numpy(dtype=bool)] = -1
     return result
-
-
-def missing_clips(task: Task, samples: pd.DataFrame) -> list[str]:
-    """Return the sample ids of the task's published clip list that these datasets should have and have not, sorted.
-
-    samples : a samples table of whole datasets. A dataset none of whose clips is called as in the list is a copy with
-    names of its own, and lacks nothing that could be told.
-    """
-    here = set(samples["sample_id"])
-    missing: list[str] = []
-    for dataset in samples["dataset"].unique():
-        listed = {clip for clip in task.clips(dataset) or () if clip.startswith(f"{dataset}/")}
-        missing += listed - here if listed & here else ()
-    return sorted(missing)
 
 
 def _class_of(word: str, mapping: Mapping[str, str | None]) -> str | None:
@@ -107,24 +87,6 @@ def _class_of(word: str, mapping: Mapping[str, str | None]) -> str | None:
         return mapping[name]
     classes = {mapping[part.strip()] for part in name.split("+")}
     return classes.pop() if len(classes) == 1 else None
-
-
-def _listed(task: Task, samples: pd.DataFrame) -> np.ndarray:
-    """Return (n,) bool: which samples the task's published clip list holds, True for all where it has none.
-
-    A copy that is annotated with the task's own class names was made from the list, and may name its clips otherwise.
-    """
-    import numpy as np
-
-    result = np.ones(len(samples), dtype=bool)
-    datasets = samples["dataset"].to_numpy(dtype=str)
-    for dataset in np.unique(datasets):
-        rows = np.flatnonzero(datasets == dataset)
-        listed = task.clips(str(dataset))
-        words = {word.strip().lower() for word in samples[task.column].iloc[rows].dropna()}
-        if listed is not None and not words <= set(task.classes):
-            result[rows] = samples["sample_id"].iloc[rows].isin(listed).to_numpy(dtype=bool)
-    return result
 
 
 def _unit_labels(task: Task, samples: pd.DataFrame) -> np.ndarray:
@@ -193,9 +155,12 @@ def _megc3(dataset: str) -> dict[str, str | None]:
     return {**_OWN, **table(dataset, _MEGC3.get(name, _OWN))}
 
 
-def _megc2019(dataset: str) -> Collection[str] | None:
-    # A rendered tree copies the layout of a database, not its clips.
-    return megc2019_clips() if dataset in _PARTS else None
+# The organisers gave the composite as a list of clips: all of CASME II, SAMM and SMIC-HS that have a class, but for two
+# clips of CASME II's sheet of 2014, and three that its sheet of 2019 calls surprise and the older one sadness.
+_NOT_IN_MEGC2019 = frozenset(
+    f"casme2/{clip}"
+    for clip in ("sub04/EP12_01f", "sub05/EP09_05f", "sub24/EP07_01", "sub24/EP07_04f", "sub24/EP10_03")
+)
 
 
 def _objective(dataset: str) -> dict[str, str | None]:
@@ -212,7 +177,7 @@ _CASME2 = "Yan et al., CASME II: An Improved Spontaneous Micro-Expression Databa
 _SAMM = "Davison et al., SAMM: A Spontaneous Micro-Facial Movement Dataset, IEEE TAFFC 2018"
 _CASME3 = "Li et al., CAS(ME)^3: A Third Generation Facial Spontaneous Micro-Expression Database, IEEE TPAMI 2022"
 
-TASKS.add("megc3", Task("megc3", tuple(_VALENCE), _megc3, _MEGC2019, clips=_megc2019), origin=__name__)
+TASKS.add("megc3", Task("megc3", tuple(_VALENCE), _megc3, _MEGC2019, left_out=_NOT_IN_MEGC2019), origin=__name__)
 
 # CASME II alone has been scored on several sets of three classes. The names give the clips of the 2014 sheet.
 _add(

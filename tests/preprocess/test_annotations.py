@@ -17,18 +17,15 @@ from trees import (
     casme,
     casme2,
     casme2_row,
-    flow_tree,
     mmew,
     samm,
     samm_row,
-    smic,
     smic_long,
 )
 
 from preprocess.base.errors import DataError
 from preprocess.datasets import RawDataset, detect, read_source
 from preprocess.datasets._records import subject_id, to_frame
-from preprocess.megc2019 import megc2019_clips
 
 
 @pytest.fixture
@@ -305,34 +302,6 @@ def test_lost_clips_do_not_change_the_count_of_the_annotation(root: Path) -> Non
     shutil.rmtree(raw / "sub26")
     (note,) = read(root).notes
     assert note.startswith("9 rows have no clip folder and are left out: sub26/EP01_01 (CASME2-coding-20140508.xlsx")
-
-
-def test_clips_of_the_composite_are_named_as_the_adapters_name_them(root: Path) -> None:
-    clips = megc2019_clips()
-    datasets = [clip.split("/")[0] for clip in clips]
-    assert {name: datasets.count(name) for name in set(datasets)} == {"casme2": 145, "samm": 133, "smic": 164}
-    assert len({clip.rpartition("/")[0] for clip in clips}) == 68
-    found = {
-        sample_id
-        for dataset in (
-            *read_source(casme2(root / "casme2")),
-            *read_source(samm(root / "samm")),
-            *read_source(smic(root / "smic", clips=["s1_ne_01", "s3_po_01"])),
-        )
-        for sample_id in dataset.clips
-    }
-    assert found & clips == {
-        "casme2/sub01/EP02_01f",
-        "casme2/sub01/EP19_05f",
-        "casme2/sub26/EP18_44",
-        "samm/006/006_1_2",
-        "samm/006/006_3_5",
-        "samm/011/011_4_2",
-        "smic/s01/s01_ne_01",
-        "smic/s03/s03_po_01",
-    }
-    flow = {name for dataset in read_source(flow_tree(root / "flow")) for name in dataset.samples["sample_id"]}
-    assert flow <= clips
 
 
 def test_samm_rows_keep_the_coders_words(root: Path) -> None:
