@@ -111,8 +111,9 @@ class NetworkWithLoss(Protocol):
     def loss(self, *features: Tensor, labels: Tensor, criterion: Criterion) -> Tensor:
         """Return the training loss of a batch, a scalar; it runs the network itself, once.
 
-        labels : (n,) int64 class indices. criterion : the engine's own loss with the recipe's class weights, for a
-        network that only adds to it; a network that replaces it takes no notice of class weights.
+        labels : (n,) int64 class indices, or (n, n_classes) of 0 and 1 in a multi-label task. criterion : the engine's
+        own loss with the recipe's class weights, for a network that only adds to it; a network that replaces it takes
+        no notice of class weights.
         """
 
 
