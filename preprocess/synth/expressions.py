@@ -33,7 +33,7 @@ STRENGTHS = {"micro": (0.8, 2.6), "macro": (4.0, 12.0)}
 class Unit:
     """One action unit of one clip. au, side : as ``action_units.bumps``. peak : in pixels of a face 280 wide.
 
-    left, right : factors of the two halves. bend : exponent of its rise and fall. coded : a coder saw it.
+    left, right : factors of the two halves. pace : how suddenly it comes and goes (1: evenly). coded : in the sheet.
     """
 
     au: int
@@ -41,7 +41,7 @@ class Unit:
     peak: float
     left: float
     right: float
-    bend: float
+    pace: float
     coded: bool
 
 
@@ -68,11 +68,17 @@ class Expression:
         import numpy as np
 
         time = np.asarray(time, dtype=np.float64)
-        up = 0.5 - 0.5 * np.cos(np.pi * (time / self.rise).clip(0.0, 1.0))
-        down = 0.5 + 0.5 * np.cos(np.pi * ((time - self.rise) / self.fall).clip(0.0, 1.0))
+        up = _course(time / self.rise, unit.pace)
+        down = 1.0 - _course((time - self.rise) / self.fall, unit.pace)
         # After the offset the rest of the movement dies away slowly, as long again as the fall took.
         rest = self.rest * (2.0 - (time - self.rise) / self.fall).clip(0.0, 1.0)
-        return np.where(time <= self.rise, up, np.maximum(down + (1.0 - down) * rest, 0.0)) ** unit.bend
+        return np.where(time <= self.rise, up, down + (1.0 - down) * rest)
+
+
+def _course(time: np.ndarray, power: float) -> np.ndarray:
+    """Return a smooth way from 0 at time 0 to 1 at time 1; the greater the power, the more suddenly in between."""
+    there, left = time.clip(0.0, 1.0) ** power, (1.0 - time).clip(0.0, 1.0) ** power
+    return there / (there + left)
 
 
 @dataclass(frozen=True)
@@ -119,4 +125,4 @@ def draw_expression(
 
 def _unit(rng: np.random.Generator, au: int, side: str, peak: float, habits: Habits, coded: bool) -> Unit:
     left, right = habits.factors[au]
-    return Unit(au, side, float(peak), left, right, float(rng.uniform(0.8, 1.5)), coded)
+    return Unit(au, side, float(peak), left, right, float(rng.uniform(1.3, 2.8)), coded)

@@ -69,7 +69,7 @@ class Film:
         self._blink_at = float(rng.uniform(-0.1, 1.1) * length) if blinks else None
         self._blink_depth = float(rng.uniform(0.3, 0.8))
         # x, y in shares of the face's width, angle, logarithm of scale: two slow waves each.
-        self._sway = rng.normal(0.0, 1.0, (2, 4)) * np.array([0.004, 0.003, 0.004, 0.003])
+        self._sway = rng.normal(0.0, 1.0, (2, 4)) * np.array([0.0022, 0.0018, 0.0025, 0.0018])
         self._period = rng.uniform(0.8, 3.0, (2, 4)) * length
         self._phase = rng.uniform(0.0, 2.0 * np.pi, (2, 4))
         self._flicker = (rng.uniform(0.0, 2.0 * np.pi), rng.uniform(0.05, 0.4))

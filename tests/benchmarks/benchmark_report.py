@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-# The benchmarks are run as plain scripts, also from a checkout that is not installed.
-sys.path.insert(0, str(ROOT))
+# The benchmarks are run as plain scripts, also from a checkout that is not installed, with the tests' own helpers.
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 RUN_ALL = [sys.executable, str(ROOT / "bench" / "run_all.py")]
 """The front door, as a command."""

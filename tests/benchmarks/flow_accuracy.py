@@ -31,7 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--subjects", type=int, default=6, help="people of each strength (default 6)")
     parser.add_argument("--clips", type=float, default=5.0, help="clips of each person, on average (default 5)")
-    parser.add_argument("--like", default="casme2", help="casme2 (default) or samm: databases with annotated apexes")
+    parser.add_argument("--like", default="casme2", help="casme2 (default), samm or smic")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     facts = machine_facts()
@@ -44,12 +44,12 @@ def main() -> None:
             seconds: dict[str, float] = defaultdict(float)
             finder = DlibFaceFinder()
             count = 0
-            for clip, film, _ in rendered_clips(options, Path(folder) / strength):
+            for clip, film, truth in rendered_clips(options, Path(folder) / strength):
                 finder.find(clip)
                 count += 1
                 for method in METHODS:
                     start = time.perf_counter()
-                    measured, true = measured_and_true_flow(clip, film, finder, method)
+                    measured, true = measured_and_true_flow(clip, film, finder, method, truth.apex)
                     seconds[method] += time.perf_counter() - start
                     note(errors[method], strong[method], measured, true)
                 note(errors["no flow"], strong["no flow"], np.zeros_like(true), true)

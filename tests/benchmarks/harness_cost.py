@@ -26,9 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark_report import ROOT, RUN_ALL, machine_facts, median_of, print_table, run_plainly, timed
-
-sys.path.insert(0, str(ROOT / "tests"))
+from benchmark_report import RUN_ALL, machine_facts, median_of, print_table, run_plainly, timed
 from drawn_flow import write_drawn_tree
 
 if TYPE_CHECKING:

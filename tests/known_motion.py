@@ -1,4 +1,4 @@
-"""What the benchmarks and tests of motion share: rendered clips read from disk, beside their true motion."""
+"""What tests and benchmarks of motion share: rendered clips read from disk, beside their true motion."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def rendered_clips(options: Options, root: Path) -> Iterator[tuple[Clip, Film, C
 
 
 def measured_and_true_flow(
-    clip: Clip, film: Film, finder: FaceFinder, method: str, frames: str = "onset_apex"
+    clip: Clip, film: Film, finder: FaceFinder, method: str, apex: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the flow of the aligned face, onset to apex, as the step ``flow`` measures it and as it is.
 
@@ -39,10 +39,10 @@ def measured_and_true_flow(
     """
     import cv2
 
-    work = Work(clip=clip, finder=finder)
+    work = Work(clip=dataclasses.replace(clip, apex=apex), finder=finder)
     for name, options in (
         ("face", {"size": [128, 128]}),
-        ("select", {"frames": frames}),
+        ("select", {"frames": "onset_apex"}),
         ("load", {"color": "grey"}),
         ("flow", {"method": method}),
     ):
@@ -50,8 +50,7 @@ def measured_and_true_flow(
     assert work.flow is not None
     assert work.transform is not None
     assert clip.onset is not None
-    onset, apex = (work.numbers[dict(work.key)[role]] for role in ("onset", "apex"))
-    true = film.true_flow(apex - clip.onset, onset - clip.onset)
+    true = film.true_flow(apex - clip.onset)
     inside = cv2.warpAffine(true, work.transform, (128, 128), flags=cv2.INTER_LINEAR)
     return work.flow[0, 0], (inside @ work.transform[:, :2].T).astype(np.float32)
 
