@@ -375,8 +375,8 @@ def _notes(rows: list[Row], hidden: int) -> list[str]:
         notes.append(f"Superseded studies not shown: {hidden}. Later runs with other data or code replaced them.")
     if any(row.multilabel for row in rows):
         notes.append(
-            'Multi-label tasks: F1 and recall are means over the classes of those of "present" (F1 stands under UF1, '
-            "recall under UAR where one table holds both kinds); acc is the share of right answers over all classes."
+            "Multi-label tasks: F1 (in a table of both kinds under UF1) is the mean over the classes of the F1 of "
+            '"present", recall (under UAR) likewise; acc is the share of right answers over all classes.'
         )
     if any(row.part == AVERAGE for row in rows):
         notes.append("Part average: the mean of the tested datasets' scores; full: the score of their pooled samples.")

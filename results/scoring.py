@@ -107,8 +107,15 @@ class PartScore:
 
     def notes(self) -> list[str]:
         """Return what lowers the scores, in words."""
+        if not self.absent:
+            return []
         where = " in one of the datasets" if self.part == AVERAGE else ""
-        return [f"no sample of class {name!r}{where}: it counts as F1 = 0 and recall = 0" for name in self.absent]
+        names = ", ".join(map(repr, self.absent))
+        one = len(self.absent) == 1
+        return [
+            f"no sample of {'class' if one else 'the classes'} {names}{where}: "
+            f"{'it counts' if one else 'they count'} as F1 = 0 and recall = 0"
+        ]
 
 
 def part_names(card: StudyCard) -> tuple[str, ...]:

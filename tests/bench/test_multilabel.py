@@ -273,7 +273,7 @@ def test_a_study_goes_through_to_leaderboard_and_report(
     board = reading.leaderboard(store.root, "table", False, 140)
     assert "synth_a+synth_b · task au12 · protocol lodo" in board
     assert "average: " in board
-    assert "no sample of class 'AU5'" in board
+    assert "no sample of the classes 'AU5', 'AU9'" in board
     text = reading.report(store.root, f"{tiny} lodo")
     assert "AU12" in text
     again = plan_of(coded, store, models=[tiny, "majority", "flow_svm"], tasks=["au12"], protocols=["loso", "lodo"])

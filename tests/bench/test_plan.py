@@ -193,7 +193,7 @@ def test_an_official_division_is_followed_where_there_is_one(synthetic: list[Pre
 
 
 def test_an_official_division_asked_for_alone_where_there_is_none_is_an_error(synthetic: list[PreparedDataset]) -> None:
-    with pytest.raises(DataError, match="official left out for synth_a, .*: synth_a has no division of its own"):
+    with pytest.raises(DataError, match=r"official left out for synth_a, .*: synth_a has no division of its own"):
         plan_of(synthetic[:1], protocols=["official"])
     assert [card.protocol for card in plan_of(synthetic[:1], protocols=["official", "loso"]).cards] == ["loso"]
 
@@ -210,7 +210,7 @@ def test_pairs_that_show_the_same_people_are_left_out(synthetic: list[PreparedDa
 
 
 def test_kfold_of_too_few_people_is_an_error(synthetic: list[PreparedDataset]) -> None:
-    with pytest.raises(DataError, match="synth_a has 5 subjects .*; protocol kfold-subject takes at least 10"):
+    with pytest.raises(DataError, match=r"synth_a has 5 subjects .*; protocol kfold-subject takes at least 10"):
         plan_of(synthetic, protocols=["kfold-subject"])
 
 

@@ -48,9 +48,13 @@ class InMemory:
     samples: Any
     tensors: dict[str, np.ndarray] = field(repr=False)
 
-    def load(self, feature: str) -> np.ndarray:
-        """Return the feature's tensors, (n, ...)."""
-        return self.tensors[feature]
+    def usable(self, features: Sequence[str]) -> np.ndarray:
+        """Return (n,) bool: a tree of flow images has the features of all its samples."""
+        return np.ones(len(self.samples), dtype=bool)
+
+    def load(self, feature: str, keep: np.ndarray) -> np.ndarray:
+        """Return the feature's tensors of the rows wanted, (number of them, ...)."""
+        return self.tensors[feature][keep]
 
 
 def read_data(path: Path, info: ModelInfo) -> StudyData:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from results.pictures import confusion_picture, curves_picture
+from results.pictures import classes_picture, confusion_picture, curves_picture
 
 NAMES = ("negative", "positive", "surprise", "disgust", "repression", "fear", "others")
 
@@ -78,6 +78,40 @@ def test_dollar_signs_are_no_formula() -> None:
 def test_a_matrix_of_another_shape_is_refused() -> None:
     with pytest.raises(ValueError, match=r"3 classes has shape \(3, 3\), not \(2, 2\)"):
         confusion_picture(np.eye(2), NAMES[:3], "title", "below")
+
+
+def bars(counts: np.ndarray, names: tuple[str, ...]) -> list[int]:
+    """Return the length of each class's bar, in pixels."""
+    image = pixels(classes_picture(counts, names, "title", "below"))
+    filled = np.abs(image - [0x1F, 0x6F, 0xB4]).sum(axis=2) <= 2
+    # The legend's patch is short, and above the axes; a bar is at its longest in its middle rows.
+    lengths = filled.sum(axis=1)
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], lengths > 60, [0]])))
+    return [int(lengths[start:end].max()) for start, end in edges.reshape(-1, 2)]
+
+
+def test_a_bar_is_as_long_as_its_class_f1() -> None:
+    perfect = [[10, 0], [0, 10]]
+    half = [[10, 10], [10, 10]]
+    nothing = [[20, 0], [0, 0]]
+    lengths = bars(np.array([perfect, half, nothing, perfect]), ("AU1", "AU2", "AU5", "AU12"))
+    assert len(lengths) == 3, "a class that is neither shown nor predicted has no bar"
+    assert lengths[0] == lengths[2] > 400
+    # Marks stand on the bars and cover a few pixels.
+    assert lengths[1] == pytest.approx(lengths[0] / 2, abs=15)
+
+
+@pytest.mark.parametrize("n_classes", [1, 3, 7])
+def test_no_text_of_a_multi_label_picture_runs_over_the_edge(n_classes: int) -> None:
+    names = ("a rather long class name", *NAMES)[:n_classes]
+    counts = np.full((n_classes, 2, 2), 1234)
+    image = pixels(classes_picture(counts, names, "ststnet[" + "width=128," * 30 + "]", "task au12\n" + "n " * 90))
+    assert (np.concatenate([image[:2].reshape(-1), image[-2:].reshape(-1), image[:, :2].reshape(-1)]) == 255).all()
+
+
+def test_counts_of_another_shape_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"3 classes have counts of shape \(3, 2, 2\), not \(3, 3\)"):
+        classes_picture(np.eye(3), NAMES[:3], "title", "below")
 
 
 def test_curves_of_diverged_short_and_missing_folds_are_drawn_without_a_warning() -> None:

@@ -292,6 +292,22 @@ class TestStudyRun:
         for name in ("curves.png", *(f"confusion/{part}.png" for part in ("full", "casme2", "samm", "smic"))):
             assert artifact(uri, run, name, got).startswith(b"\x89PNG")
 
+    def test_a_multi_label_study_shows_its_classes_and_the_average(self, store: OutcomeStore, tmp_path: Path) -> None:
+        put(store, example_study(datasets=COMPOSITE, multilabel=True, averaged=True))
+        assert counts(synced(store)) == (1, 0, 0, 0)
+        uri, got = local_uri(store), tmp_path / "got"
+        run = only_run(uri)
+        rows = {row.part: row for row in build_leaderboard(store, rng=np.random.default_rng(0)).rows}
+        assert run.data.metrics["uf1"] == rows["full"].uf1
+        assert run.data.metrics["average/uf1"] == rows["average"].uf1
+        assert run.data.metrics["micro_f1"] == rows["full"].other_metrics["micro_f1"]
+        note = run.data.tags["mlflow.note.content"]
+        assert "| mean F1 | 95 % | mean recall |" in note
+        assert "UF1" not in note
+        assert artifact(uri, run, "classes/full.png", got).startswith(b"\x89PNG")
+        predictions = table(artifact(uri, run, "predictions.csv", got))
+        assert {"true_AU1", "predicted_AU4", "score_AU2"} <= predictions[0].keys()
+
     def test_artifacts_of_a_database_lie_beside_it(self, store: OutcomeStore) -> None:
         put(store, example_study())
         synced(store)
