@@ -1,0 +1,142 @@
+"""Networks over landmarks and time: graph layers, attention over both, and an autoencoder that finds the links.
+
+Nodes are (n, c, t, v) float32: c values of v landmarks in t frames. Links are (n, v, v), or (1, v, v) for all samples
+alike; the link from landmark i to j stands in row i, column j.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+HOPS = 3
+"""Groups of values that a graph layer passes on over distances 0, 1 and 2."""
+REDUCTION = 4
+SHORTEST = 1e-6
+"""A code of less than this length is not scaled to 1, so that a blank clip has finite gradients."""
+
+Blocks = tuple[tuple[int, int, int], ...]
+"""Each block's channels, stride over time, and number of convolutions over time."""
+
+
+class FacialGraph(nn.Module):
+    """Blocks one after the other; (n, c, t, v) to (n, width of the last block, t over the strides, v)."""
+
+    def __init__(self, channels: int, blocks: Blocks, as_published: bool) -> None:
+        super().__init__()
+        widths = (channels, *(width for width, _, _ in blocks))
+        self.blocks = nn.ModuleList(
+            _Block(before, width, stride, depth, as_published)
+            for before, (width, stride, depth) in zip(widths, blocks, strict=False)
+        )
+
+    def forward(self, nodes: torch.Tensor, links: torch.Tensor) -> torch.Tensor:
+        for block in self.blocks:
+            nodes = block(nodes, links)
+        return nodes
+
+
+class GraphAutoencoder(nn.Module):
+    """Finds links: a facial graph with all landmarks linked alike, then inner products of what it makes of them.
+
+    What it makes of a landmark is taken less the landmarks' mean, since at first it hardly differs among them, and
+    scaled to length 1. Its inner product with another's is multiplied by a learned number of the pair, 1 at the start;
+    a landmark's link to itself is 1. Gives (n, v, v).
+    as_published : neither mean nor length is taken out, inner products are summed over the batch, and the learned
+    numbers start at 0; gives (1, v, v), which is the identity as long as nothing trains those numbers.
+    """
+
+    identity: torch.Tensor
+
+    def __init__(self, channels: int, blocks: Blocks, landmarks: int, as_published: bool) -> None:
+        super().__init__()
+        self.encoder = FacialGraph(channels, blocks, as_published)
+        start = torch.zeros if as_published else torch.ones
+        self.pairs = nn.Parameter(start(landmarks, landmarks))
+        self.register_buffer("identity", torch.eye(landmarks), persistent=False)
+        self.as_published = as_published
+
+    def forward(self, nodes: torch.Tensor) -> torch.Tensor:
+        codes = self.encoder(nodes, torch.ones_like(self.identity)[None]).flatten(1, 2)
+        if not self.as_published:
+            codes = functional.normalize(codes - codes.mean(dim=2, keepdim=True), dim=1, eps=SHORTEST)
+        alike = codes.transpose(1, 2) @ codes
+        alike = alike.sum(dim=0, keepdim=True) if self.as_published else alike
+        return alike * self.pairs * (1 - self.identity) + self.identity
+
+
+class _Block(nn.Module):
+    """A graph layer, convolutions over time, attention; the published attention gives its map instead of the nodes."""
+
+    def __init__(self, channels: int, width: int, stride: int, depth: int, as_published: bool) -> None:
+        super().__init__()
+        self.graph = _GraphLayer(channels, width, as_published)
+        self.time = nn.Sequential(*(_TimeLayer(width, stride if first == 0 else 1) for first in range(depth)))
+        self.attend = _Attention(width)
+        self.as_published = as_published
+
+    def forward(self, nodes: torch.Tensor, links: torch.Tensor) -> torch.Tensor:
+        nodes = self.time(self.graph(nodes, links))
+        attention = self.attend(nodes)
+        return attention if self.as_published else nodes * attention
+
+
+class _GraphLayer(nn.Module):
+    """Three groups of values a landmark, passed on along the links no, one and two times, and added.
+
+    What reaches a landmark is a weighted mean: links to it are divided by the sum of their sizes.
+    as_published : only a landmark's link to itself is read, so that nothing is passed on.
+    """
+
+    def __init__(self, channels: int, width: int, as_published: bool) -> None:
+        super().__init__()
+        self.spread = nn.Conv2d(channels, HOPS * width, 1, bias=False)
+        self.norm = nn.BatchNorm2d(width)
+        self.keep = nn.Sequential(nn.Conv2d(channels, width, 1, bias=False), nn.BatchNorm2d(width))
+        self.as_published = as_published
+
+    def forward(self, nodes: torch.Tensor, links: torch.Tensor) -> torch.Tensor:
+        groups = self.spread(nodes).unflatten(1, (HOPS, -1))
+        if self.as_published:
+            mixed = groups.sum(dim=1) * links.diagonal(dim1=1, dim2=2)[:, None, None]
+        else:
+            means = (links / links.abs().sum(dim=1, keepdim=True))[:, None]
+            mixed = groups[:, 0] + (groups[:, 1] + groups[:, 2] @ means) @ means
+        return functional.relu(self.norm(mixed) + self.keep(nodes))
+
+
+class _TimeLayer(nn.Module):
+    """A residual convolution over three frames."""
+
+    def __init__(self, width: int, stride: int) -> None:
+        super().__init__()
+        steps = (stride, 1)
+        self.change = nn.Sequential(
+            nn.Conv2d(width, width, (3, 1), stride=steps, padding=(1, 0), bias=False), nn.BatchNorm2d(width)
+        )
+        self.keep = (
+            nn.Identity()
+            if stride == 1
+            else nn.Sequential(nn.Conv2d(width, width, 1, stride=steps, bias=False), nn.BatchNorm2d(width))
+        )
+
+    def forward(self, nodes: torch.Tensor) -> torch.Tensor:
+        return functional.relu(self.change(nodes) + self.keep(nodes))
+
+
+class _Attention(nn.Module):
+    """A map (n, c, t, v) in 0..1: how much each frame counts, times how much each landmark does, channel by channel."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        narrow = width // REDUCTION
+        self.look = nn.Sequential(nn.Conv1d(width, narrow, 1, bias=False), nn.BatchNorm1d(narrow), nn.Hardswish())
+        self.frames = nn.Conv1d(narrow, width, 1)
+        self.landmarks = nn.Conv1d(narrow, width, 1)
+
+    def forward(self, nodes: torch.Tensor) -> torch.Tensor:
+        sizes = nodes.shape[2:]
+        seen = self.look(torch.cat([nodes.mean(dim=3), nodes.mean(dim=2)], dim=2))
+        frames, landmarks = seen.split(sizes, dim=2)
+        return torch.sigmoid(self.frames(frames))[..., None] * torch.sigmoid(self.landmarks(landmarks))[:, :, None]
