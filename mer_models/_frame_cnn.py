@@ -1,0 +1,46 @@
+"""What the four networks on nine grey frames share: their source, their two forms, how frames enter."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from mer_models._checks import require
+
+FEATURE = "frames_9_128"
+FRAMES = 9
+FULL_SIZE = 128
+SMALLEST_SIZE = 32
+PAPER = "public code ShreyanshJoshi/Facial-Microexpression-Recognition (Keras), without a paper"
+FORMS = ("auto", "binary", "multiclass")
+
+
+def is_binary(model: str, form: str, n_classes: int) -> bool:
+    """Return whether the layers of the two-class form are wanted; UsageError for a ``form`` that is none."""
+    require(form in FORMS, f"{model}.form", form, "one of: " + ", ".join(FORMS))
+    return n_classes == 2 if form == "auto" else form == "binary"
+
+
+class FrameInput(nn.Module):
+    """Frames (n, 9, 1, h, w) in 0..1 to (n, 9, 1, image_size, image_size), as_published to 0..255."""
+
+    def __init__(self, model: str, image_size: int, as_published: bool) -> None:
+        super().__init__()
+        expected = f"a number of pixels from {SMALLEST_SIZE}"
+        require(image_size >= SMALLEST_SIZE, f"{model}.image_size", image_size, expected)
+        self.size = (image_size, image_size)
+        self.scale = 255.0 if as_published else 1.0
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        if frames.shape[-2:] != self.size:
+            flat = functional.interpolate(
+                frames.flatten(0, 1), size=self.size, mode="bilinear", align_corners=False, antialias=True
+            )
+            frames = flat.unflatten(0, frames.shape[:2])
+        return frames * self.scale
+
+
+def pooled(side: int, kernel: int = 3) -> int:
+    """Return the side of maps after an unpadded convolution and a pooling by two."""
+    return (side - kernel + 1) // 2

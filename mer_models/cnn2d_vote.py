@@ -1,0 +1,109 @@
+"""2DCNN with a vote: each of nine grey frames is classified for itself, and a clip is what its frames are."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from mer_models._frame_cnn import FEATURE, FRAMES, FULL_SIZE, PAPER, FrameInput, is_binary, pooled
+from mer_models.registry import Criterion, Recipe, Resources, register_model
+from preprocess.base.errors import UsageError
+
+# The public code trains with 128 frames a batch; a batch here is of clips, of nine frames each.
+BATCH_CLIPS = 128 // FRAMES
+
+
+@register_model(
+    "cnn2d_vote",
+    features=(FEATURE,),
+    paper=PAPER,
+    recipe=Recipe(epochs=25, batch_size=BATCH_CLIPS, lr=3.5e-3, optimizer="adam", input_range="unit"),
+    resources=Resources(cpus=1, gpu=0.5, pack=2),
+    shares=("_frame_cnn.py",),
+)
+class CNN2DVote(nn.Module):
+    """A frame's logits through a plain convolutional network; a clip's logits are the mean of its frames'.
+
+    Input : frames_9_128, (n, 9, 1, 128, 128) float32 in 0..1: onset, three, apex, three, offset. Output : logits
+    (n, n_classes). Their softmax is that of the mean of the frames' log-probabilities.
+    Convolutions are 3x3, unpadded, each with ReLU, a pooling by two and batch normalisation. Binary form : 32 and 64
+    maps, a dense layer of 64, dropout 0.3, batch normalisation. Multiclass form : 64, 128 and 256 maps, dense layers of
+    384 (dropout 0.42) and 96 (dropout 0.25).
+
+    form : ``binary``, ``multiclass``, or ``auto``: binary where there are two classes.
+    image_size : side that frames are resized to, at least 32; a smaller one is faster.
+    as_published : reproduces what the public code does:
+
+    ==========  =========================  ==================================================================
+    part        default                    as_published
+    ==========  =========================  ==================================================================
+    clip        mean of frames' logits     outside training, the number of frames whose likeliest class it
+                                           is, less half of the frames: above 0 with five of nine. One class
+                                           a sample
+    pixels      0..1                       0..255 (the recipe's 0..1 times 255)
+    ==========  =========================  ==================================================================
+
+    The public code takes a clip without five equal votes for an error; here its most frequent class is taken, the
+    first of equal ones, which differs with more than two classes only.
+
+    ``loss`` is the published one: the engine's loss over single frames, each with its clip's label. An engine that does
+    not call it trains with the loss of the clip's logits instead.
+    With three classes it has 19,675,779 parameters, with two 3,705,730. The public code adds turned, shifted and noisy
+    copies of clips to the training ones, and halves the learning rate (to 0.0001 at least) when the validation loss has
+    not fallen for three epochs; neither is done here.
+    """
+
+    def __init__(
+        self, n_classes: int, form: str = "auto", image_size: int = FULL_SIZE, as_published: bool = False
+    ) -> None:
+        super().__init__()
+        self.enter = FrameInput("cnn2d_vote", image_size, as_published)
+        build = _binary if is_binary("cnn2d_vote", form, n_classes) else _multiclass
+        self.frame = build(image_size, n_classes)
+        self.as_published = as_published
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        """Return the logits (n, n_classes) of frames (n, 9, 1, h, w)."""
+        logits = self._frames_logits(frames)
+        if self.as_published and not self.training:
+            votes = functional.one_hot(logits.argmax(dim=2), logits.shape[2])
+            return votes.sum(dim=1).float() - logits.shape[1] / 2
+        return logits.mean(dim=1)
+
+    def loss(self, *features: torch.Tensor, labels: torch.Tensor, criterion: Criterion) -> torch.Tensor:
+        """Return the engine's loss over the frames of a batch; UsageError for votes on several classes a sample."""
+        if self.as_published and labels.dim() == 2:
+            raise UsageError(
+                "cnn2d_vote.as_published votes for one class a sample, but the task has several. "
+                "Leave as_published out."
+            )
+        logits = self._frames_logits(*features)
+        return criterion(logits.flatten(0, 1), labels.repeat_interleave(logits.shape[1], dim=0))
+
+    def _frames_logits(self, frames: torch.Tensor) -> torch.Tensor:
+        """Return (n, 9, n_classes)."""
+        return self.frame(self.enter(frames).flatten(0, 1)).unflatten(0, frames.shape[:2])
+
+
+def _binary(image_size: int, n_classes: int) -> nn.Sequential:
+    side = pooled(pooled(image_size))
+    return nn.Sequential(
+        *(*_stage(1, 32), *_stage(32, 64), nn.Flatten()),
+        *(nn.Linear(64 * side**2, 64), nn.ReLU(), nn.Dropout(0.3), nn.BatchNorm1d(64)),
+        nn.Linear(64, n_classes),
+    )
+
+
+def _multiclass(image_size: int, n_classes: int) -> nn.Sequential:
+    side = pooled(pooled(pooled(image_size)))
+    return nn.Sequential(
+        *(*_stage(1, 64), *_stage(64, 128), *_stage(128, 256), nn.Flatten()),
+        *(nn.Linear(256 * side**2, 384), nn.ReLU(), nn.Dropout(0.42)),
+        *(nn.Linear(384, 96), nn.ReLU(), nn.Dropout(0.25)),
+        nn.Linear(96, n_classes),
+    )
+
+
+def _stage(channels: int, width: int) -> tuple[nn.Module, ...]:
+    return nn.Conv2d(channels, width, 3), nn.ReLU(), nn.MaxPool2d(2), nn.BatchNorm2d(width)

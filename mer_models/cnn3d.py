@@ -1,0 +1,73 @@
+"""3DCNN: two convolutions over space and time, and two dense layers, on nine grey frames."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from mer_models._frame_cnn import FEATURE, FRAMES, FULL_SIZE, PAPER, FrameInput, is_binary, pooled
+from mer_models.registry import Recipe, Resources, register_model
+
+
+@register_model(
+    "cnn3d",
+    features=(FEATURE,),
+    paper=PAPER,
+    recipe=Recipe(epochs=25, batch_size=16, lr=3e-3, optimizer="adam", input_range="unit"),
+    resources=Resources(cpus=1, gpu=0.5, pack=2),
+    shares=("_frame_cnn.py",),
+)
+class CNN3D(nn.Module):
+    """Two convolutions, each with ReLU and a pooling by two in space, and two dense layers.
+
+    Input : frames_9_128, (n, 9, 1, 128, 128) float32 in 0..1: onset, three, apex, three, offset. Output : logits
+    (n, n_classes).
+    Binary form : 64 and 96 maps, a dense layer of 24, dropout 0.35. Multiclass form : 32 and 64 maps with batch
+    normalisation after each pooling, a dense layer of 32, dropout 0.27. Convolutions are unpadded.
+
+    form : ``binary``, ``multiclass``, or ``auto``: binary where there are two classes.
+    image_size : side that frames are resized to, at least 32; a smaller one is faster.
+    as_published : reproduces what the public code does:
+
+    ===========  ===============================  ===================================================
+    part         default                          as_published
+    ===========  ===============================  ===================================================
+    kernel       (3, 3, 3): nine frames become    (1, 3, 3): each frame for itself; only the dense
+                 seven, then five                 layers see more than one
+    pixels       0..1                             0..255 (the recipe's 0..1 times 255)
+    ===========  ===============================  ===================================================
+
+    With three classes it has 9,272,579 parameters (as published 16,607,939), with two 10,535,850 (18,718,506). The
+    public code adds turned, shifted and noisy copies of clips to the training ones, and halves the learning rate (to
+    0.0001 at least) when the validation loss has not fallen for three epochs; neither is done here.
+    """
+
+    def __init__(
+        self, n_classes: int, form: str = "auto", image_size: int = FULL_SIZE, as_published: bool = False
+    ) -> None:
+        super().__init__()
+        binary = is_binary("cnn3d", form, n_classes)
+        widths, dense, dropout = ((64, 96), 24, 0.35) if binary else ((32, 64), 32, 0.27)
+        reach = 1 if as_published else 3
+        self.enter = FrameInput("cnn3d", image_size, as_published)
+        self.maps = nn.Sequential(
+            *_stage(1, widths[0], reach, normalise=not binary), *_stage(*widths, reach, normalise=not binary)
+        )
+        frames, side = FRAMES - 2 * (reach - 1), pooled(pooled(image_size))
+        self.classifier = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(widths[1] * frames * side**2, dense),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(dense, n_classes),
+        )
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        """Return the logits (n, n_classes) of frames (n, 9, 1, h, w)."""
+        return self.classifier(self.maps(self.enter(frames).transpose(1, 2)))
+
+
+def _stage(channels: int, width: int, reach: int, normalise: bool) -> tuple[nn.Module, ...]:
+    """Return a convolution over ``reach`` frames and a pooling, and batch normalisation where it is wanted."""
+    layers = (nn.Conv3d(channels, width, (reach, 3, 3)), nn.ReLU(), nn.MaxPool3d((1, 2, 2)))
+    return (*layers, nn.BatchNorm3d(width)) if normalise else layers

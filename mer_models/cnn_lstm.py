@@ -1,0 +1,87 @@
+"""CNN+LSTM: two convolutions on each of nine grey frames, a recurrent layer over the frames."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from mer_models._frame_cnn import FEATURE, FULL_SIZE, PAPER, FrameInput, is_binary, pooled
+from mer_models.registry import Recipe, Resources, register_model
+
+WIDTHS = (32, 64)
+STATE, DENSE = 32, 24
+FLAT_DROPOUT, MEMORY_DROPOUT = 0.3, 0.4
+
+
+@register_model(
+    "cnn_lstm",
+    features=(FEATURE,),
+    paper=PAPER,
+    recipe=Recipe(epochs=25, batch_size=16, lr=3e-3, optimizer="adam", input_range="unit"),
+    resources=Resources(cpus=1, gpu=0.25, pack=2),
+    shares=("_frame_cnn.py",),
+)
+class CNNLSTM(nn.Module):
+    """Each frame through two convolutions, the frames through an LSTM of 32, its last state through 24.
+
+    Input : frames_9_128, (n, 9, 1, 128, 128) float32 in 0..1: onset, three, apex, three, offset. Output : logits
+    (n, n_classes).
+    A frame passes convolutions of 32 and 64 maps (3x3, unpadded), each with ReLU and a pooling by two; all its values
+    go to the LSTM, 0.3 of them dropped, and 0.4 of the rest for the whole clip alike. The LSTM has ReLU in place of
+    tanh. Dense layer of 24, dropout 0.35 in the binary form and 0.3 in the multiclass one, which differ in nothing
+    else.
+
+    form : ``binary``, ``multiclass``, or ``auto``: binary where there are two classes.
+    image_size : side that frames are resized to, at least 32; a smaller one is faster.
+    as_published : pixels of 0..255, as the public code has them (the recipe's 0..1 times 255), in place of 0..1.
+
+    With three classes it has 7,396,707 parameters. The public code adds turned, shifted and noisy copies of clips to
+    the training ones, and halves the learning rate (to 0.0001 at least) when the validation loss has not fallen for
+    three epochs; neither is done here.
+    """
+
+    def __init__(
+        self, n_classes: int, form: str = "auto", image_size: int = FULL_SIZE, as_published: bool = False
+    ) -> None:
+        super().__init__()
+        dropout = 0.35 if is_binary("cnn_lstm", form, n_classes) else 0.3
+        self.enter = FrameInput("cnn_lstm", image_size, as_published)
+        self.frame = nn.Sequential(*_stage(1, WIDTHS[0]), *_stage(*WIDTHS), nn.Flatten(), nn.Dropout(FLAT_DROPOUT))
+        self.time = _ReLULSTM(WIDTHS[1] * pooled(pooled(image_size)) ** 2)
+        self.classifier = nn.Sequential(
+            nn.Linear(STATE, DENSE), nn.ReLU(), nn.Dropout(dropout), nn.Linear(DENSE, n_classes)
+        )
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        """Return the logits (n, n_classes) of frames (n, 9, 1, h, w)."""
+        values = self.frame(self.enter(frames).flatten(0, 1)).unflatten(0, frames.shape[:2])
+        return self.classifier(self.time(values))
+
+
+class _ReLULSTM(nn.Module):
+    """The last state (n, 32) of an LSTM over values (n, t, d), with ReLU for candidates and output.
+
+    PyTorch's own has tanh alone. The forget gate's bias starts at 1, so that the first frames are remembered.
+    """
+
+    def __init__(self, values: int) -> None:
+        super().__init__()
+        self.drop = nn.Dropout1d(MEMORY_DROPOUT)
+        self.enter = nn.Linear(values, 4 * STATE)
+        self.recur = nn.Linear(STATE, 4 * STATE, bias=False)
+        nn.init.ones_(self.enter.bias.data[STATE : 2 * STATE])
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        # One draw for all frames of a clip.
+        entering = self.enter(self.drop(values.transpose(1, 2)).transpose(1, 2))
+        state = memory = torch.zeros_like(entering[:, 0, :STATE])
+        for step in entering.unbind(dim=1):
+            add, forget, show, candidate = (step + self.recur(state)).chunk(4, dim=1)
+            memory = torch.sigmoid(forget) * memory + torch.sigmoid(add) * functional.relu(candidate)
+            state = torch.sigmoid(show) * functional.relu(memory)
+        return state
+
+
+def _stage(channels: int, width: int) -> tuple[nn.Module, ...]:
+    return nn.Conv2d(channels, width, 3), nn.ReLU(), nn.MaxPool2d(2)

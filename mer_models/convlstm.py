@@ -1,0 +1,86 @@
+"""ConvLSTM2D: one recurrent layer whose states are maps, on nine grey frames."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from mer_models._frame_cnn import FEATURE, FRAMES, FULL_SIZE, PAPER, FrameInput, is_binary, pooled
+from mer_models.registry import Recipe, Resources, register_model
+
+WIDTH = 32
+DROPOUT = 0.3
+
+
+@register_model(
+    "convlstm",
+    features=(FEATURE,),
+    paper=PAPER + "; layer of X. Shi et al.: Convolutional LSTM Network, NeurIPS 2015",
+    recipe=Recipe(epochs=25, batch_size=16, lr=3e-3, optimizer="adam", input_range="unit"),
+    resources=Resources(cpus=1, gpu=0.5, pack=1),
+    shares=("_frame_cnn.py",),
+)
+class ConvLSTM(nn.Module):
+    """A convolutional LSTM of 32 maps, all nine of its states pooled, a dense layer.
+
+    Input : frames_9_128, (n, 9, 1, 128, 128) float32 in 0..1: onset, three, apex, three, offset. Output : logits
+    (n, n_classes).
+    The nine states of 126x126 are pooled by two, and all their values pass a dense layer with ReLU and dropout 0.3,
+    which holds nearly all parameters: of 48 in the binary form, of 64 in the multiclass one.
+
+    form : ``binary``, ``multiclass``, or ``auto``: binary where there are two classes.
+    image_size : side that frames are resized to, at least 32; a smaller one is faster and has fewer parameters.
+    as_published : pixels of 0..255, as the public code has them (the recipe's 0..1 times 255), in place of 0..1.
+
+    With three classes it has 73,195,011 parameters, with two 54,905,746. The public code adds turned, shifted and noisy
+    copies of clips to the training ones, and halves the learning rate (to 0.0001 at least) when the validation loss has
+    not fallen for three epochs; neither is done here.
+    """
+
+    def __init__(
+        self, n_classes: int, form: str = "auto", image_size: int = FULL_SIZE, as_published: bool = False
+    ) -> None:
+        super().__init__()
+        dense = 48 if is_binary("convlstm", form, n_classes) else 64
+        self.enter = FrameInput("convlstm", image_size, as_published)
+        self.time = _ConvLSTM(1, WIDTH)
+        self.classifier = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(FRAMES * WIDTH * pooled(image_size) ** 2, dense),
+            nn.ReLU(),
+            nn.Dropout(DROPOUT),
+            nn.Linear(dense, n_classes),
+        )
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        """Return the logits (n, n_classes) of frames (n, 9, 1, h, w)."""
+        states = self.time(self.enter(frames))
+        return self.classifier(torch.stack([functional.max_pool2d(state, 2) for state in states], dim=1))
+
+
+class _ConvLSTM(nn.Module):
+    """The states of a convolutional LSTM on frames (n, t, c, h, w): t maps (n, width, h - 2, w - 2).
+
+    Frames enter through an unpadded 3x3 convolution, the previous state through a padded one; no peepholes. The forget
+    gate's bias starts at 1, so that the first frames are remembered.
+    """
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.enter = nn.Conv2d(channels, 4 * width, 3)
+        self.recur = nn.Conv2d(width, 4 * width, 3, padding=1, bias=False)
+        nn.init.ones_(self.enter.get_parameter("bias").data[width : 2 * width])
+
+    def forward(self, frames: torch.Tensor) -> list[torch.Tensor]:
+        states: list[torch.Tensor] = []
+        memory = None
+        for frame in frames.unbind(dim=1):
+            gates = self.enter(frame)
+            if states:
+                gates = gates + self.recur(states[-1])
+            add, forget, show, candidate = gates.chunk(4, dim=1)
+            new = torch.sigmoid(add) * torch.tanh(candidate)
+            memory = new if memory is None else torch.sigmoid(forget) * memory + new
+            states.append(torch.sigmoid(show) * torch.tanh(memory))
+        return states
