@@ -153,7 +153,9 @@ def inspect(
 
 @app.command("list")
 def list_command(
-    kind: Annotated[str, typer.Argument(help="models, datasets, features, steps, tasks, protocols, selections or metrics")] = "models",
+    kind: Annotated[
+        str, typer.Argument(help="models, datasets, features, steps, tasks, protocols, selections or metrics")
+    ] = "models",
 ) -> None:
     """List what is registered."""
     from bench.listing import listing
@@ -198,11 +200,15 @@ def rescore(
     study: Annotated[
         list[str] | None, typer.Argument(help="Studies to score again; default: all with weights.")
     ] = None,
+    recipes: Recipes = None,
     results: StoreDir = "runs",
 ) -> None:
     """Score studies again from their stored weights (--keep-weights) and compare with the stored predictions."""
     from bench.retest import retest
+    from preprocess.recipes import load_recipes
 
+    for file in recipes or []:
+        load_recipes(file)
     raise typer.Exit(retest(data or [], " ".join(study or []), results, typer.echo))
 
 

@@ -144,3 +144,9 @@ def test_a_study_of_a_gpu_needs_a_gpu(merbench: LocalRuns, options: list[str], t
     said = merbench("test", *options, "ststnet")
     assert said.status == 2
     assert "was trained on NVIDIA H200, and there is no GPU here" in said.err
+
+
+def test_recipes_of_a_file_are_read_first(merbench: LocalRuns, tmp_path: Path) -> None:
+    said = merbench("test", "--recipes", str(tmp_path / "absent.yaml"), "--results", str(tmp_path))
+    assert said.status == 2
+    assert "absent.yaml cannot be read" in said.err
