@@ -17,6 +17,7 @@ from bench.folds import Fold, fold_seed
 from bench.plan import Plan, PlannedStudy, make_plan
 from bench.training import make_folds, run_pack
 from mer_models.registry import MODELS
+from preprocess.recipes import FEATURES
 from preprocess.shards import PreparedDataset
 from results.outcome_file import result_digest
 from results.store import OutcomeStore
@@ -45,6 +46,18 @@ def study_data(subjects: int = 4, clips: int = 6, datasets: Sequence[str] = ("on
     dataset_of = np.array([sample_id.partition("/")[0] for sample_id in ids])
     splits = np.full(len(ids), "")
     return StudyData(np.array(ids), subject_of, dataset_of, splits, labels, {FEATURE: flow}, CLASSES)
+
+
+def with_features_of(model: str, data: StudyData, seed: int = 5) -> StudyData:
+    """Return the data with drawn values for what the model takes besides flow images."""
+    rng = np.random.default_rng(seed)
+    features = dict(data.features)
+    for name in MODELS.get(model).features:
+        if name not in features:
+            feature = FEATURES.get(name)
+            drawn = rng.integers(0, 256, (len(data), *feature.shape), dtype=np.uint8)
+            features[name] = drawn if feature.dtype == "uint8" else (drawn / 128 - 1).astype(np.float32)
+    return dataclasses.replace(data, features=features)
 
 
 def multi_label(data: StudyData) -> StudyData:
