@@ -23,6 +23,8 @@ class StudyData:
     splits : (n,) like them, the database's own division of its samples; empty text where it has none.
     labels : (n,) int64 class indices; of a multi-label task (n, n_classes) int64, 1 where the sample shows the class.
     features : name -> (n, ...) C-contiguous array as stored (8-bit or float32).
+    action_units : (n, 12) int8, whether a sample shows each of ``SHARED_UNITS``; a row of -1 where that is not known.
+        None where no model of the study asks for them.
     """
 
     sample_ids: np.ndarray
@@ -32,6 +34,7 @@ class StudyData:
     labels: np.ndarray
     features: dict[str, np.ndarray]
     classes: tuple[str, ...]
+    action_units: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.sample_ids)
@@ -49,11 +52,14 @@ def labelled(task: Task, dataset: PreparedDataset) -> np.ndarray:
     return _has_label(labels_of(task, dataset.samples))
 
 
-def assemble(prepared: Sequence[PreparedDataset], task: Task, features: Sequence[str]) -> StudyData:
+def assemble(
+    prepared: Sequence[PreparedDataset], task: Task, features: Sequence[str], action_units: bool = False
+) -> StudyData:
     """Join datasets into one study's data, without samples that have no class in the task or lack a feature.
 
     Raises DataError when a sample id occurs in two datasets, and Unfit when no sample has a class.
     """
+    from preprocess.action_units import SHARED_UNITS, multi_hot
     from preprocess.tasks import labels as labels_of
 
     ids: list[np.ndarray] = []
@@ -61,6 +67,7 @@ def assemble(prepared: Sequence[PreparedDataset], task: Task, features: Sequence
     datasets: list[np.ndarray] = []
     splits: list[np.ndarray] = []
     labels: list[np.ndarray] = []
+    units: list[np.ndarray] = []
     blocks: dict[str, list[np.ndarray]] = {name: [] for name in features}
     for dataset in prepared:
         label = labels_of(task, dataset.samples)
@@ -69,6 +76,8 @@ def assemble(prepared: Sequence[PreparedDataset], task: Task, features: Sequence
         for column, target in (("sample_id", ids), ("subject", subjects), ("dataset", datasets)):
             target.append(dataset.samples[column].to_numpy(dtype=str)[keep])
         splits.append(dataset.samples["split"].fillna("").to_numpy(dtype=str)[keep])
+        if action_units:
+            units.append(multi_hot(dataset.samples[keep], SHARED_UNITS).astype(np.int8))
         for name in features:
             blocks[name].append(dataset.load(name, keep))
     all_ids = np.concatenate(ids)
@@ -89,6 +98,7 @@ def assemble(prepared: Sequence[PreparedDataset], task: Task, features: Sequence
         labels=np.concatenate(labels)[order].astype(np.int64),
         features={name: np.ascontiguousarray(np.concatenate(parts)[order]) for name, parts in blocks.items()},
         classes=tuple(task.classes),
+        action_units=np.concatenate(units)[order] if action_units else None,
     )
 
 

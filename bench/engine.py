@@ -18,7 +18,8 @@ import torch
 
 from bench.data import StudyData
 from bench.folds import Fold
-from bench.networks import build_network, evaluate, input_tensors, train_network
+from bench.inputs import make_inputs
+from bench.networks import build_network, evaluate, train_network
 from bench.selection import SELECTIONS, Selection
 from mer_models.registry import ModelInfo, Recipe
 
@@ -99,7 +100,7 @@ def score_again(
         recipe = recipe_of(info, hyperparameters)
         model = build_network(info, _model_params(info, hyperparameters), len(data.classes), fold.seed, device)
         model.load_state_dict({name: torch.from_numpy(value.copy()).to(device) for name, value in weights.items()})
-        inputs = input_tensors(info, recipe, data, fold.train, device)
+        inputs = make_inputs(info, recipe, data, fold.train, device)
         return evaluate(model, inputs, fold.test)
 
 
@@ -123,8 +124,8 @@ def _fit_network(
     fold, recipe = job.fold, recipe_of(info, hyperparameters)
     rules: list[Selection] = [SELECTIONS.get(name) for name in job.selections]
     model = build_network(info, _model_params(info, hyperparameters), len(data.classes), fold.seed, device)
-    inputs = input_tensors(info, recipe, data, fold.train, device)
-    trained = train_network(model, recipe, inputs, data.labels, len(data.classes), fold, rules)
+    inputs = make_inputs(info, recipe, data, fold.train, device)
+    trained = train_network(model, recipe, inputs, data, fold, rules)
     seconds = time.perf_counter() - start
     for name, kept in trained.items():
         model.load_state_dict(kept.state)

@@ -27,7 +27,7 @@ from results.study import FoldCard, StudyCard, fold_key
 
 _ROOM = Path(__file__).parent
 ENGINE_SOURCES = (
-    *(_ROOM / name for name in ("engine.py", "networks.py", "selection.py", "folds.py")),
+    *(_ROOM / name for name in ("engine.py", "networks.py", "inputs.py", "objective.py", "selection.py", "folds.py")),
     # UF1 chooses the epoch of ``validation``.
     *(_ROOM.parent / "results" / name for name in ("metrics.py", "multilabel.py")),
 )
@@ -249,9 +249,10 @@ class _Builder:
 
     def _data(self, setting: _Setting) -> tuple[str, StudyData]:
         group, task, features = setting.group, setting.task, setting.info.features
-        key = "|".join(["+".join(d.name for d in group), task.name, *features])
+        units = setting.info.uses_action_units
+        key = "|".join(["+".join(d.name for d in group), task.name, *features, *(["action units"] if units else [])])
         if key not in self.plan.data:
-            data = self.plan.data[key] = assemble(group, task, features)
+            data = self.plan.data[key] = assemble(group, task, features, units)
             self._labels[key] = digest(list(zip(data.sample_ids.tolist(), data.labels.tolist(), strict=True)))
         return key, self.plan.data[key]
 
@@ -289,6 +290,11 @@ class _Builder:
             "selection": selection,
             "seed": seed,
         }
+        if data.action_units is not None:
+            ingredients["action_units"] = digest(data.action_units.tolist())
+            if (data.action_units < 0).all():
+                names = "+".join(dataset.name for dataset in group)
+                self._note(f"{names}: no sample has action units, so {info.name} learns nothing from them.")
         study_key = digest(ingredients)
         tested = np.sort(np.concatenate([fold.test for fold in folds]))
         parts = sorted(set(data.datasets[tested].tolist())) if protocol.by_dataset else []

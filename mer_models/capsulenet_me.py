@@ -57,7 +57,7 @@ class CapsuleNetME(nn.Module):
     image_size : side that frames are resized to, a multiple of 8 of at least 136 (one capsule a map); 224 in the paper.
     maps : filters of both capsule convolutions, a multiple of 8; 256 in the paper.
 
-    ``loss`` is the published margin loss of y. An engine that does not call it trains with cross-entropy instead.
+    ``loss`` is the published margin loss of y.
     With three classes it has 13,842,496 parameters. The publication adds frames near the apex to its training set,
     five times as many for surprise, and rotates, flips and jitters colours; both are left out here.
     """

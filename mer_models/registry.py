@@ -114,6 +114,15 @@ class NetworkWithLoss(Protocol):
         labels : (n,) int64 class indices, or (n, n_classes) of 0 and 1 in a multi-label task. criterion : the engine's
         own loss with the recipe's class weights, for a network that only adds to it; a network that replaces it takes
         no notice of class weights.
+
+        A network that learns action units (AUs) declares one more keyword, ``action_units``: (n, 12) float32, 1 where
+        the sample shows each of ``preprocess.action_units.SHARED_UNITS``, 0 where not, and a row of -1 where nobody
+        annotated it, which must weigh nothing. It is not passed to a network that does not declare it.
+
+        A network that fits something before it is trained, such as how often AUs occur together, also defines
+        ``prepare_training(self, labels, action_units)``. It is called once a fold with the training samples alone,
+        labels as above and action units as int8, and keeps what it finds in registered buffers, so that stored
+        weights hold it.
         """
 
 
@@ -139,6 +148,14 @@ class ModelInfo:
     published: tuple[PublishedScore, ...] = ()
     multilabel: bool = True
     sources: tuple[Path, ...] = field(default=(), repr=False)
+
+    @property
+    def uses_action_units(self) -> bool:
+        """Whether the network is trained with action units: its ``loss`` takes them, or it has ``prepare_training``."""
+        if callable(getattr(self.build, "prepare_training", None)):
+            return True
+        loss = getattr(self.build, "loss", None)
+        return callable(loss) and "action_units" in inspect.signature(loss).parameters
 
     def hyperparameters(self) -> dict[str, Any]:
         """Return every settable name with its default: the builder's params and the recipe's fields."""

@@ -59,7 +59,7 @@ class SAMER(nn.Module):
 
     ``loss`` adds 0.3 times the supervised contrastive loss of the weighted values (temperature 0.1) to the engine's.
     The publication weighs pairs by how alike their action units are; so it is here where labels are action units, else
-    samples of a class are alike. An engine that does not call it trains with cross-entropy alone.
+    samples of a class are alike.
     With three classes it has 24,303,686 parameters. The cosine schedule with restarts and the label smoothing of 0.1
     are left out here.
     """

@@ -15,7 +15,7 @@ from torch import nn
 from bench.data import StudyData
 from bench.engine import FoldJob, FoldResult, score_again, train_pack
 from bench.folds import Fold
-from bench.networks import input_tensors
+from bench.inputs import make_inputs
 from mer_models.registry import MODELS, Recipe
 from preprocess.base.errors import HonestyError
 
@@ -194,7 +194,7 @@ def plain_loop(data: StudyData, fold: Fold, values: dict[str, Any]) -> tuple[nn.
 
 def inputs_of(input_range: str, data: StudyData = DATA, train: np.ndarray = FOLDS[0].train) -> np.ndarray:
     recipe = Recipe(epochs=1, batch_size=1, lr=1.0, input_range=input_range)  # type: ignore[arg-type]
-    (values,) = input_tensors(MODELS.get("ststnet"), recipe, data, train, "cpu")
+    (values,) = make_inputs(MODELS.get("ststnet"), recipe, data, train, "cpu").batch(torch.arange(len(data)))
     assert values.dtype == torch.float32
     return values.numpy()
 
@@ -241,13 +241,13 @@ def run_all(model: str, folds: list[Fold], **changes: Any) -> tuple[list[str], d
     return results, errors, [job.fold.name for job in packed]
 
 
-def test_a_loss_that_is_no_number_ends_the_fold_and_names_the_epoch(registries: None) -> None:
-    register_network(ExplodingNet, "exploding", batch_size=256)
-    results, errors, finished = run_all("exploding", FOLDS[:2], explodes_at=2)
+def test_a_loss_that_is_no_number_ends_the_fold_and_names_epoch_and_batch(registries: None) -> None:
+    register_network(ExplodingNet, "exploding", batch_size=6)
+    results, errors, finished = run_all("exploding", FOLDS[:2], explodes_at=5)
     assert results == []
     assert finished == [fold.name for fold in FOLDS[:2]]
     for error in errors.values():
-        assert str(error).startswith("The loss of epoch 2 is nan (mean of 1 batches). Lower the learning rate")
+        assert str(error).startswith("The loss of epoch 2, batch 2 of 3, is nan. Lower the learning rate")
 
 
 def test_a_fold_that_raises_does_not_stop_the_others(registries: None) -> None:

@@ -10,6 +10,7 @@ import torch
 from small_runs import hand_fold, study_data
 from torch import nn
 
+from bench.inputs import Inputs
 from bench.networks import Kept, evaluate, train_network
 from bench.selection import SELECTIONS
 from mer_models.registry import Recipe
@@ -39,9 +40,9 @@ class Replay(nn.Module):
 def kept(by_epoch: list[list[int]], *names: str) -> dict[str, Kept]:
     """Train a Replay of one batch an epoch and return what each selection keeps."""
     recipe = Recipe(epochs=len(by_epoch), batch_size=3, lr=1.0, optimizer="sgd")
-    inputs = (torch.zeros(len(DATA), 1),)
+    inputs = Inputs((torch.zeros(len(DATA), 1),), (lambda rows: rows,), evaluation_batch=512)
     rules = [SELECTIONS.get(name) for name in names]
-    return train_network(Replay(by_epoch), recipe, inputs, DATA.labels, 3, FOLD, rules)
+    return train_network(Replay(by_epoch), recipe, inputs, DATA, FOLD, rules)
 
 
 def test_last_takes_the_last_epoch_and_watches_nothing() -> None:
@@ -87,7 +88,7 @@ def test_accuracy_and_uf1_pick_different_epochs() -> None:
 def test_each_rule_sees_its_own_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[int]] = []
 
-    def spy(model: nn.Module, inputs: tuple[torch.Tensor, ...], rows: np.ndarray) -> np.ndarray:
+    def spy(model: nn.Module, inputs: Inputs, rows: np.ndarray) -> np.ndarray:
         seen.append(rows.tolist())
         return evaluate(model, inputs, rows)
 

@@ -1,0 +1,93 @@
+"""Inputs: batches made from what is stored have the bits of tensors that were converted as a whole."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from small_runs import FEATURE, folds_of, study_data
+
+from bench.data import StudyData
+from bench.inputs import EVALUATION_BYTES, LARGEST_EVALUATION, make_inputs
+from bench.networks import build_network, evaluate
+from mer_models.registry import MODELS, Recipe
+
+DATA = study_data(subjects=3)
+FOLD = folds_of(DATA)[1]
+RANGES = ("raw", "unit", "standard")
+
+
+def recipe(**changes: Any) -> Recipe:
+    return Recipe(**{"epochs": 1, "batch_size": 4, "lr": 1.0, **changes})
+
+
+def whole(values: np.ndarray, input_range: str, train: np.ndarray) -> torch.Tensor:
+    """All samples at once as float32, in their range and layout."""
+    tensor = torch.from_numpy(values.astype(np.float32))
+    if input_range == "unit":
+        tensor = tensor / 255.0
+    elif input_range == "standard":
+        fitted = tensor[torch.from_numpy(train)]
+        axes = [axis for axis in range(tensor.dim()) if axis != 1]
+        deviation = fitted.std(dim=axes, keepdim=True).clamp_min(1e-6)
+        tensor = (tensor - fitted.mean(dim=axes, keepdim=True)) / deviation
+    return tensor.contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor
+
+
+def of_kind(kind: str) -> StudyData:
+    stored = DATA.features[FEATURE]
+    values = {
+        "8-bit images": stored,
+        "8-bit clips": stored.reshape(-1, 3, 4, 14, 14),
+        "numbers": stored.reshape(len(stored), 3, -1).astype(np.float32) / 7 - 9,
+    }[kind]
+    return dataclasses.replace(DATA, features={FEATURE: values})
+
+
+@pytest.mark.parametrize("kind", ["8-bit images", "8-bit clips", "numbers"])
+@pytest.mark.parametrize("input_range", RANGES)
+def test_a_batch_has_the_bits_and_layout_of_the_whole_tensors_rows(input_range: str, kind: str) -> None:
+    data = of_kind(kind)
+    made = make_inputs(MODELS.get("ststnet"), recipe(input_range=input_range), data, FOLD.train, "cpu")
+    rows = torch.tensor([5, 0, 17, 2])
+    (batch,) = made.batch(rows)
+    expected = whole(data.features[FEATURE], input_range, FOLD.train)[rows]
+    assert torch.equal(batch, expected)
+    assert batch.stride() == expected.stride(), "another layout may mean another kernel"
+    assert made.stored[0].dtype == torch.from_numpy(data.features[FEATURE]).dtype
+
+
+def test_arrays_that_cannot_be_written_are_taken_without_a_copy_or_a_warning(recwarn: pytest.WarningsRecorder) -> None:
+    data = of_kind("8-bit clips")
+    data.features[FEATURE].flags.writeable = False
+    made = make_inputs(MODELS.get("ststnet"), recipe(), data, FOLD.train, "cpu")
+    assert made.stored[0].data_ptr() == data.features[FEATURE].ctypes.data
+    assert not list(recwarn)
+
+
+def test_large_samples_are_evaluated_few_at_a_time() -> None:
+    """... but never fewer than a training batch, which needs more memory."""
+
+    def batch(shape: tuple[int, ...], size: int) -> int:
+        data = dataclasses.replace(DATA, features={FEATURE: np.zeros((1, *shape), np.uint8)})
+        return make_inputs(MODELS.get("ststnet"), recipe(batch_size=size), data, np.array([0]), "cpu").evaluation_batch
+
+    assert batch((3, 28, 28), 4) == LARGEST_EVALUATION
+    assert batch((11, 3, 224, 224), 4) == EVALUATION_BYTES // (11 * 3 * 224 * 224 * 4) == 10
+    assert batch((11, 3, 224, 224), 32) == 32
+    assert batch((3, 28, 28), 9999) == LARGEST_EVALUATION
+
+
+def test_an_evaluation_feeds_no_more_than_its_batch() -> None:
+    info = MODELS.get("ststnet")
+    made = dataclasses.replace(make_inputs(info, recipe(), DATA, FOLD.train, "cpu"), evaluation_batch=4)
+    sizes: list[int] = []
+    with torch.random.fork_rng():
+        model = build_network(info, info.params, 3, 0, "cpu")
+    model.register_forward_pre_hook(lambda module, features: sizes.append(len(features[0])))
+    scores = evaluate(model, made, np.arange(10))
+    assert sizes == [4, 4, 2]
+    assert scores.shape == (10, 3)
