@@ -14,6 +14,9 @@ SMALL_SIDE = 36
 SMALL_CLIP = 4
 FEEDS_ON_ANY_SIZE = ("timm/", "video/", "mmnet", "capsulenet_me", "slstt", "samer")
 
+# Landmarks lie in an image of this side, and say nothing of the class.
+POINTS_IN = {"landmarks_28": 28}
+
 
 def feature_shape(info: ModelInfo, feature: str, small: bool) -> tuple[int, ...]:
     """Return the shape of one sample's feature as its recipe promises it, or with fewer pixels and frames."""
@@ -29,13 +32,19 @@ def feature_shape(info: ModelInfo, feature: str, small: bool) -> tuple[int, ...]
 
 
 def random_arrays(info: ModelInfo, n: int, seed: int = 0, small: bool = True) -> list[np.ndarray]:
-    """Return the model's features of n samples, float32: 0..255 where they are stored as bytes, else around 0."""
+    """Return the model's features of n samples, float32: 0..255 where they are stored as bytes, else around 0.
+
+    Landmarks lie anywhere in their image.
+    """
     rng = np.random.default_rng(seed)
     arrays = []
     for feature in info.features:
         shape = (n, *feature_shape(info, feature, small))
         stored_as_bytes = FEATURES.get(feature).dtype == "uint8"
-        values = rng.uniform(0, 255, shape) if stored_as_bytes else rng.standard_normal(shape)
+        if feature in POINTS_IN:
+            values = rng.uniform(0, POINTS_IN[feature] - 1, shape)
+        else:
+            values = rng.uniform(0, 255, shape) if stored_as_bytes else rng.standard_normal(shape)
         arrays.append(values.astype(np.float32))
     return arrays
 
@@ -49,6 +58,10 @@ def easy_arrays(
     arrays = []
     for feature in info.features:
         shape = feature_shape(info, feature, small=True)
+        if feature in POINTS_IN:
+            face = rng.uniform(0, POINTS_IN[feature] - 1, shape)
+            arrays.append((face + 0.5 * rng.standard_normal((n, *shape))).astype(np.float32))
+            continue
         values = 120 + noise * rng.standard_normal((n, *shape))
         rows = np.moveaxis(values, -2 if len(shape) > 1 else -1, 1)
         band = rows.shape[1] // n_classes

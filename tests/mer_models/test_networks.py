@@ -24,6 +24,7 @@ NARROW: dict[str, dict[str, Any]] = {
     "capsulenet_me": {"image_size": 136, "maps": 16},
     "slstt": {"size": "tiny", "image_size": 32},
     "samer": {"image_size": 64},
+    "mhssa_gcn": {"dim": 32},
 }
 # Whose full size would take seconds a sample is built in full and fed smaller images.
 SMALLER_FULL_SIZE: dict[str, dict[str, Any]] = {"slstt": {"image_size": 32}}
