@@ -17,7 +17,7 @@ from bench.prepared_text import describe
 from bench.progress import ClipProgress, RunProgress
 from bench.ray_session import RaySession
 from bench.sources import prepare_datasets, read_datasets, shards_folder
-from bench.tracking_writer import TrackingWriter
+from bench.tracking_writer import TrackingWriter, check_address
 from mer_models.registry import MODELS
 from preprocess.base.errors import HonestyError, MerError
 from preprocess.datasets import RawDataset
@@ -93,10 +93,11 @@ class _Best:
 
 
 def _read(config: RunConfig, console: Console) -> list[RawDataset]:
-    """Check every name of the configuration and read the sources; so far, nothing but the default is written."""
+    """Check every name and address of the configuration and read the sources; only the default is written so far."""
     for file in config.recipes:
         load_recipes(file)
     check_names(config)
+    check_address(config.tracking_uri, results_root(config.results))
     if not config.data:
         _say(
             console,

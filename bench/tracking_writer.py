@@ -15,6 +15,16 @@ from results.study import StudyCard
 OFF = "off"
 
 
+def check_address(tracking_uri: str | None, results_root: str) -> str | None:
+    """Return the address that a run would track at, None for no tracking; nothing is opened or made.
+
+    Raises UsageError for an address that MLflow does not take.
+    """
+    from results.tracking import resolve_tracking_uri
+
+    return None if tracking_uri == OFF else resolve_tracking_uri(tracking_uri, results_root)
+
+
 class TrackingWriter:
     """The driver's only writer to MLflow.
 
@@ -25,10 +35,10 @@ class TrackingWriter:
     """
 
     def __init__(self, store: OutcomeStore, tracking_uri: str | None, say: Callable[[str], None]) -> None:
-        from results.tracking import TRACKING_OFF, resolve_tracking_uri
+        from results.tracking import TRACKING_OFF
 
         self._store, self._say = store, say
-        self.where = None if tracking_uri == OFF else resolve_tracking_uri(tracking_uri, store.root)
+        self.where = check_address(tracking_uri, store.root)
         if self.where is None and tracking_uri is None:
             say(TRACKING_OFF)
         self._waiting: queue.SimpleQueue[list[StudyCard] | None] = queue.SimpleQueue()

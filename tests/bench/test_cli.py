@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from drawn_flow import write_drawn_tree
 from local_runs import LocalRuns
 from small_runs import WHOLE_TREE, write_flow_tree
 
@@ -328,7 +329,8 @@ def test_a_damaged_store_file(merbench: LocalRuns, tmp_path: Path) -> None:
 
 
 def test_an_option_repeated_or_separated_by_commas_is_the_same(merbench: LocalRuns, tmp_path: Path) -> None:
-    common = ["plan", "--results", str(tmp_path / "runs"), "--protocols", "cde"]
+    data = write_drawn_tree(tmp_path / "drawn")
+    common = ["plan", "--data", str(data), "--results", str(tmp_path / "runs"), "--protocols", "cde"]
     first = merbench(*common, "--models", "majority,flow_svm", "--seeds", "0, 1")
     second = merbench(*common, "--models", "majority", "--models", "flow_svm", "--seeds", "0", "--seeds", "1")
     table = [said.out[said.out.index("model ") :] for said in (first, second)]
