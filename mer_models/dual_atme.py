@@ -38,8 +38,8 @@ class DualATME(nn.Module):
     branches' 2 x 2352 values pass a layer of 1024 with batch normalisation, ReLU and dropout.
     dropout : share of the 1024 values dropped in training, 0 <= dropout < 1.
 
-    ``loss`` is the published one: focal loss (gamma 2) plus 0.01 (1 - cosine between the two branches' values). A training batch of a single sample is normalised
-    with the running statistics, since it has no variance of its own.
+    ``loss`` is the published one: focal loss (gamma 2) plus 0.01 (1 - cosine between the two branches' values). A
+    training batch of a single sample is normalised with the running statistics, since it has no variance of its own.
 
     With three classes it has 4,838,823 parameters.
     """
