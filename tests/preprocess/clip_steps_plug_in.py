@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from preprocess.frames import iterate_frames
+from preprocess.frames import FrameReader
 from preprocess.steps import Work, register_step
 
 
@@ -34,7 +34,8 @@ def mean_of_frames(work: Work, *, add: int = 0) -> Work:
         raise ZeroDivisionError("a bug of the step")
     if (folder / "slow").exists():
         time.sleep(0.2)
-    frames = [frame for _, frame in iterate_frames(work.clip)]
+    with FrameReader(work.clip) as reader:
+        frames = [reader.read(number) for number in reader.numbers]
     tensor = np.mean(frames, axis=0, dtype=np.float64).astype(np.float32) + np.float32(add)
     if (folder / f"nan-{name}").exists():
         tensor[0, 0] = np.nan

@@ -25,7 +25,7 @@ from preprocess.base.errors import DataError, UsageError
 from preprocess.datasets import read_source
 from preprocess.face import Face
 from preprocess.features import choose, feature_of, offered
-from preprocess.frames import iterate_frames
+from preprocess.frames import FrameReader
 from preprocess.recipes import FEATURES
 from preprocess.shards import PreparedDataset, prepare, prepare_all
 from preprocess.steps import STEPS, Step, Work
@@ -111,7 +111,8 @@ def test_every_sample_gets_the_tensor_of_its_own_frames(notes: Path, films: Path
     assert counts(prepared) == (6, 0, 0)
     assert prepared.clips_made == 6
     for row, sample_id in enumerate(prepared.samples["sample_id"]):
-        frames = [frame for _, frame in iterate_frames(raw.clips[sample_id])]
+        with FrameReader(raw.clips[sample_id]) as reader:
+            frames = [reader.read(number) for number in reader.numbers]
         np.testing.assert_array_equal(prepared.load("mean")[row], np.mean(frames, axis=0).astype(np.float32))
     np.testing.assert_allclose(prepared.load("mean_more"), prepared.load("mean") + 1000)
 
