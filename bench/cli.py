@@ -154,7 +154,10 @@ def inspect(
 @app.command("list")
 def list_command(
     kind: Annotated[
-        str, typer.Argument(help="models, datasets, features, steps, tasks, protocols, selections or metrics")
+        str,
+        typer.Argument(
+            help="models, datasets, features, steps, tasks, protocols, selections, metrics or augmentations"
+        ),
     ] = "models",
 ) -> None:
     """List what is registered."""

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from bench.augmentation import make_augmenter
 from bench.data import StudyData
 from bench.folds import Fold
 from bench.inputs import make_inputs
@@ -125,7 +126,7 @@ def _fit_network(
     rules: list[Selection] = [SELECTIONS.get(name) for name in job.selections]
     model = build_network(info, _model_params(info, hyperparameters), len(data.classes), fold.seed, device)
     inputs = make_inputs(info, recipe, data, fold.train, device)
-    trained = train_network(model, recipe, inputs, data, fold, rules)
+    trained = train_network(model, recipe, inputs, data, fold, rules, make_augmenter(recipe.augment, info.features))
     seconds = time.perf_counter() - start
     for name, kept in trained.items():
         model.load_state_dict(kept.state)

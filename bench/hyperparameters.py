@@ -7,6 +7,7 @@ import math
 import typing
 from typing import Any
 
+from bench.augmentation import make_augmenter
 from bench.config import PRESET_EPOCHS, RunConfig
 from mer_models.registry import MODELS, RECIPE_FIELDS, ModelInfo, Recipe
 from preprocess.base.errors import UsageError, did_you_mean
@@ -27,6 +28,8 @@ def resolve(config: RunConfig, models: list[str]) -> dict[str, dict[str, Any]]:
         if key not in known:
             raise UsageError(f"--set {setting}: {model} has no hyper-parameter {key!r}. {did_you_mean(key, known)}")
         known[key] = _checked(setting, value, MODELS.get(model), key)
+    for name, values in resolved.items():
+        _check_recipe(MODELS.get(name), values)
     return resolved
 
 
@@ -65,6 +68,22 @@ def _checked(setting: str, value: Any, info: ModelInfo, key: str) -> Any:
     if key in ("momentum", "weight_decay", "lr_step") and value < 0:
         raise UsageError(f"--set {setting}={value}: expected 0 or more.")
     return value
+
+
+def _check_recipe(info: ModelInfo, values: dict[str, Any]) -> None:
+    """Raise UsageError, naming the model, where its recipe contradicts itself, the network or its features."""
+    if not info.recipe:
+        return
+    try:
+        recipe = Recipe(**{name: values[name] for name in RECIPE_FIELDS})
+        make_augmenter(recipe.augment, info.features)
+    except UsageError as error:
+        raise UsageError(f"Model {info.name}: {error}") from None
+    if recipe.mixup and callable(getattr(info.build, "loss", None)):
+        raise UsageError(
+            f"Model {info.name}: mixup is {recipe.mixup:g}, but the network has a loss of its own, whose labels cannot "
+            "be mixed. Leave mixup at 0."
+        )
 
 
 def _converted(value: Any, wanted: type) -> Any:

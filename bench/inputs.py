@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.augmentation import Augmenter
 from bench.data import StudyData
 from mer_models.registry import ModelInfo, Recipe
 
@@ -40,6 +41,11 @@ class Inputs:
     def batch(self, rows: Tensor) -> tuple[Tensor, ...]:
         """Return the features of the given rows as float32, in the recipe's range. rows : int64, on the device."""
         return tuple(scale(values) for scale, values in zip(self.ranges, self.unscaled(rows), strict=True))
+
+    def augmented(self, rows: Tensor, augment: Augmenter, rng: np.random.Generator) -> tuple[Tensor, ...]:
+        """Return a batch whose samples are changed at random before they are brought into the recipe's range."""
+        changed = augment(self.unscaled(rows), rng)
+        return tuple(scale(values) for scale, values in zip(self.ranges, changed, strict=True))
 
     def unscaled(self, rows: Tensor) -> tuple[Tensor, ...]:
         """Return the features of the given rows as float32, with the values that are stored."""

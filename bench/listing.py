@@ -75,6 +75,12 @@ def _selections() -> tuple[list[str], list[list[str]]]:
     return ["selection", "scores"], [[name, rule.summary] for name, rule in SELECTIONS.items()]
 
 
+def _augmentations() -> tuple[list[str], list[list[str]]]:
+    from bench.augmentation import AUGMENTATIONS
+
+    return ["augmentation", "does"], [[name, one.summary] for name, one in AUGMENTATIONS.items()]
+
+
 def _metrics() -> tuple[list[str], list[list[str]]]:
     from results.metrics import METRICS
     from results.multilabel import LABEL_METRICS
@@ -96,4 +102,5 @@ _LISTS: dict[str, Callable[[], tuple[list[str], list[list[str]]]]] = {
     "protocols": _protocols,
     "selections": _selections,
     "metrics": _metrics,
+    "augmentations": _augmentations,
 }

@@ -11,7 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bench.augmentation import Augmenter
 from bench.data import StudyData
+from bench.epochs import Epochs, Schedule
 from bench.folds import Fold
 from bench.inputs import Inputs, laid_out
 from bench.objective import Objective, make_objective, prepare_training
@@ -49,6 +51,7 @@ def train_network(
     data: StudyData,
     fold: Fold,
     rules: Sequence[Selection],
+    augment: Augmenter | None = None,
 ) -> dict[str, Kept]:
     """Train on ``fold.train`` for the recipe's epochs and return what each selection keeps, by its name.
 
@@ -61,17 +64,14 @@ def train_network(
     objective = make_objective(model, recipe, data, fold.train, device)
     labels = data.labels
     optimizer = _optimizer(recipe, model)
-    schedule = torch.optim.lr_scheduler.StepLR(optimizer, recipe.lr_step, recipe.lr_gamma) if recipe.lr_step else None
-    order = torch.Generator().manual_seed(fold.seed)
-    train = torch.from_numpy(fold.train)
+    schedule = Schedule(recipe, optimizer)
+    epochs = Epochs(recipe, inputs, fold.train, labels, augment, fold.seed)
     losses: list[float] = []
     watched: dict[str, list[float]] = {rule.name: [] for rule in rules if rule.watches}
     kept: dict[str, Kept] = {}
     for epoch in range(1, recipe.epochs + 1):
-        rows = train[torch.randperm(len(train), generator=order)] if recipe.shuffle else train
-        losses.append(_train_epoch(model, optimizer, objective, inputs, rows.to(device), recipe, epoch))
-        if schedule:
-            schedule.step()
+        losses.append(_train_epoch(model, optimizer, objective, epochs, epoch))
+        schedule.step(losses[-1])
         for rule in rules:
             if rule.watches:
                 _watch(rule, model, inputs, labels, fold, epoch, watched[rule.name], kept)
@@ -99,18 +99,17 @@ def _train_epoch(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     objective: Objective,
-    inputs: Inputs,
-    rows: Tensor,
-    recipe: Recipe,
+    epochs: Epochs,
     epoch: int,
 ) -> float:
-    """Take one pass over ``rows`` and return the mean loss of its samples."""
+    """Take one pass over the training samples and return the mean loss of those shown."""
     model.train()
+    rows = epochs.rows()
     total = torch.zeros((), dtype=torch.float64, device=rows.device)
     losses: list[Tensor] = []
-    for part in rows.split(recipe.batch_size):
+    for features, part, mixed in epochs.batches(rows):
         optimizer.zero_grad(set_to_none=True)
-        loss = objective.loss(model, inputs.batch(part), part)
+        loss = objective.loss(model, features, part, mixed)
         loss.backward()
         optimizer.step()
         losses.append(loss.detach())

@@ -28,12 +28,21 @@ class Objective:
     criterion: nn.Module
     action_units: Tensor | None
 
-    def loss(self, model: nn.Module, features: tuple[Tensor, ...], rows: Tensor) -> Tensor:
-        """Return the mean loss of the samples ``rows``, whose features are given."""
+    def loss(
+        self, model: nn.Module, features: tuple[Tensor, ...], rows: Tensor, mixed: tuple[Tensor, float] | None = None
+    ) -> Tensor:
+        """Return the mean loss of the samples ``rows``, whose features are given.
+
+        mixed : other rows whose features are mixed into these, and the share that is left to ``rows``.
+        """
         labels = self.targets[rows]
         own = own_loss(type(model))
         if own is None:
-            return self.criterion(model(*features), labels)
+            logits = model(*features)
+            if mixed is None:
+                return self.criterion(logits, labels)
+            others, share = mixed
+            return share * self.criterion(logits, labels) + (1 - share) * self.criterion(logits, self.targets[others])
         extra = {} if self.action_units is None else {"action_units": self.action_units[rows]}
         return own(model, *features, labels=labels, criterion=self.criterion, **extra)
 
@@ -47,10 +56,23 @@ def make_objective(model: nn.Module, recipe: Recipe, data: StudyData, train: np.
     if data.multilabel:
         targets = torch.from_numpy(data.labels.astype(np.float32)).to(device)
         weights = _presence_weights(recipe, data.labels[train], device)
-        return Objective(targets, nn.BCEWithLogitsLoss(pos_weight=weights), units)
+        return Objective(targets, _Binary(weights, recipe.label_smoothing), units)
     weights = _class_weights(recipe, data.labels[train], len(data.classes), device)
     targets = torch.from_numpy(data.labels).to(device)
-    return Objective(targets, nn.CrossEntropyLoss(weight=weights), units)
+    return Objective(targets, nn.CrossEntropyLoss(weight=weights, label_smoothing=recipe.label_smoothing), units)
+
+
+class _Binary(nn.BCEWithLogitsLoss):
+    """Binary cross-entropy on logits, whose yes and no are each given a share of the other."""
+
+    def __init__(self, weights: Tensor | None, smoothing: float) -> None:
+        super().__init__(pos_weight=weights)
+        self.smoothing = smoothing
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        if self.smoothing:
+            target = target * (1 - self.smoothing) + self.smoothing / 2
+        return super().forward(input, target)
 
 
 def prepare_training(model: nn.Module, data: StudyData, train: np.ndarray, device: str) -> None:

@@ -26,8 +26,14 @@ from results.store import OutcomeStore
 from results.study import FoldCard, StudyCard, fold_key
 
 _ROOM = Path(__file__).parent
+_ENGINE = (
+    *("engine.py", "networks.py", "inputs.py", "objective.py", "epochs.py", "augmentation.py", "feature_layouts.py"),
+    *("selection.py", "folds.py"),
+)
 ENGINE_SOURCES = (
-    *(_ROOM / name for name in ("engine.py", "networks.py", "inputs.py", "objective.py", "selection.py", "folds.py")),
+    *(_ROOM / name for name in _ENGINE),
+    # Which landmark is which in a mirrored picture.
+    _ROOM.parent / "preprocess" / "landmark_sets.py",
     # UF1 chooses the epoch of ``validation``.
     *(_ROOM.parent / "results" / name for name in ("metrics.py", "multilabel.py")),
 )
@@ -133,8 +139,12 @@ def check_names(config: RunConfig) -> None:
     resolved = hyperparameters.resolve(config, models)
     SELECTIONS.select(config.selection)
     select_protocols(config.protocols)
-    for model, task in itertools.product(models, TASKS.select(config.tasks)):
-        _check_settings(MODELS.get(model), resolved[model], len(TASKS.get(task).classes))
+    for model, task in itertools.product(models, [TASKS.get(name) for name in TASKS.select(config.tasks)]):
+        _check_settings(MODELS.get(model), resolved[model], len(task.classes))
+        if task.multilabel and resolved[model].get("balance"):
+            raise UsageError(
+                f"Model {model}: balance repeats samples by their one class; in {task.name} they have several."
+            )
 
 
 def _check_settings(info: ModelInfo, values: dict[str, Any], n_classes: int) -> None:

@@ -23,11 +23,23 @@ if TYPE_CHECKING:
 class Recipe:
     """How a network is trained. Every field can be set from the command line as ``--set model.field=value``.
 
-    lr : learning rate at the first epoch; multiplied by ``lr_gamma`` every ``lr_step`` epochs (0: constant).
+    lr : learning rate at the first epoch.
+    lr_schedule : ``step`` multiplies it by ``lr_gamma`` every ``lr_step`` epochs (0: constant; 1: exponential decay);
+        ``cosine`` lowers it to 0 along half a cosine within ``lr_step`` epochs (0: all epochs), then starts again at
+        ``lr``; ``plateau`` multiplies it by ``lr_gamma`` when the training loss has not fallen for more than
+        ``lr_step`` epochs.
     input_range : ``raw`` leaves 8-bit features at 0..255, ``unit`` divides them by 255, ``standard`` subtracts the
         mean and divides by the standard deviation of each channel, both fitted on the fold's training samples.
     shuffle : draw a new order of the training samples each epoch, from the fold's own seed.
     class_weights : weigh the loss by the inverse class frequency of the fold's training samples.
+    balance : show rarer classes more often: each epoch repeats training samples, drawn at random, until every class is
+        seen as often as the most frequent one. Of use for one class a sample only.
+    label_smoothing : share of the truth that the engine's loss spreads evenly over all classes.
+    mixup : alpha of mixup (Zhang et al., ICLR 2018): a batch is mixed with itself in another order, by a share drawn
+        from Beta(alpha, alpha) each batch, and so is its loss; 0 for none. Not for networks with a loss of their own.
+    augment : names of augmentations of training samples (``merbench list augmentations``), separated by commas.
+
+    Raises UsageError for values that contradict one another.
     """
 
     epochs: int
@@ -41,6 +53,22 @@ class Recipe:
     input_range: Literal["raw", "unit", "standard"] = "raw"
     shuffle: bool = True
     class_weights: bool = False
+    lr_schedule: Literal["step", "cosine", "plateau"] = "step"
+    balance: bool = False
+    label_smoothing: float = 0.0
+    mixup: float = 0.0
+    augment: str = ""
+
+    def __post_init__(self) -> None:
+        if self.lr_schedule == "plateau" and not (self.lr_step >= 1 and 0 < self.lr_gamma < 1):
+            raise UsageError(
+                f"lr_schedule plateau with lr_step {self.lr_step} and lr_gamma {self.lr_gamma:g}: expected lr_step, "
+                "the epochs to wait, of 1 or more and lr_gamma, the factor, between 0 and 1."
+            )
+        if not 0 <= self.label_smoothing < 1:
+            raise UsageError(f"label_smoothing is {self.label_smoothing:g}: expected a number from 0 to below 1.")
+        if self.mixup < 0:
+            raise UsageError(f"mixup is {self.mixup:g}: expected 0 (none) or a number above.")
 
 
 @dataclass(frozen=True)

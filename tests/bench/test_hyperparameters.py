@@ -120,7 +120,7 @@ def test_a_value_of_another_type_or_range_is_refused(setting: str, given: Any, e
 
 def test_an_unknown_key_names_near_ones() -> None:
     assert complaint({"ststnet.learning_rate": 1}).startswith("--set ststnet.learning_rate: ststnet has no hyper-param")
-    assert "Did you mean: batch_size?" in complaint({"ststnet.batchsize": 1})
+    assert "Did you mean: batch_size" in complaint({"ststnet.batchsize": 1})
 
 
 def test_a_network_setting_of_an_estimator_is_unknown() -> None:

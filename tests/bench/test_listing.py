@@ -6,6 +6,7 @@ import pytest
 from local_runs import LocalRuns
 from throwaway_models import register_network
 
+from bench.augmentation import AUGMENTATIONS
 from bench.listing import listing
 from bench.protocols import PROTOCOLS
 from bench.selection import SELECTIONS
@@ -28,6 +29,7 @@ KINDS: dict[str, list[Registry]] = {
     "protocols": [PROTOCOLS],
     "selections": [SELECTIONS],
     "metrics": [METRICS, LABEL_METRICS],
+    "augmentations": [AUGMENTATIONS],
 }
 
 

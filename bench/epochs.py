@@ -1,0 +1,92 @@
+"""How a recipe walks through the training samples: which rows an epoch shows, its batches, its learning rate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.augmentation import Augmenter
+from bench.inputs import Inputs
+from mer_models.registry import Recipe
+from preprocess.base.errors import UsageError
+
+Mixed = tuple[Tensor, float]
+
+
+class Epochs:
+    """The batches of a fold's epochs. All that is drawn comes from the fold's seed.
+
+    labels : of all samples, (n,) class indices; anything where the recipe does not balance.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        inputs: Inputs,
+        train: np.ndarray,
+        labels: np.ndarray,
+        augment: Augmenter | None,
+        seed: int,
+    ) -> None:
+        self._recipe, self._inputs, self._train, self._labels = recipe, inputs, train, labels
+        self._augment = augment
+        if recipe.balance and labels.ndim == 2:
+            raise UsageError("balance repeats samples by their one class; in a multi-label task they have several.")
+        self._order = torch.Generator().manual_seed(seed)
+        # Draws of their own, so that a recipe without any of these options is drawn as if they did not exist.
+        self._rng = np.random.default_rng([seed, 3])
+
+    def rows(self) -> Tensor:
+        """Return the rows of one epoch, in the order in which they are shown."""
+        shown = torch.from_numpy(self._balanced() if self._recipe.balance else self._train)
+        if self._recipe.shuffle:
+            shown = shown[torch.randperm(len(shown), generator=self._order)]
+        return shown.to(self._inputs.device)
+
+    def batches(self, rows: Tensor) -> Iterator[tuple[tuple[Tensor, ...], Tensor, Mixed | None]]:
+        """Yield (features, rows, what is mixed into them) of each batch."""
+        for part in rows.split(self._recipe.batch_size):
+            if self._augment:
+                features = self._inputs.augmented(part, self._augment, self._rng)
+            else:
+                features = self._inputs.batch(part)
+            if not self._recipe.mixup:
+                yield features, part, None
+                continue
+            share = float(self._rng.beta(self._recipe.mixup, self._recipe.mixup))
+            other = torch.from_numpy(self._rng.permutation(len(part))).to(part.device)
+            yield tuple(share * x + (1 - share) * x[other] for x in features), part, (part[other], share)
+
+    def _balanced(self) -> np.ndarray:
+        own = self._labels[self._train]
+        counts = np.bincount(own)
+        parts = [self._train]
+        for label in np.flatnonzero(counts):
+            parts.append(self._rng.choice(self._train[own == label], counts.max() - counts[label]))
+        return np.concatenate(parts)
+
+
+class Schedule:
+    """The learning rate from epoch to epoch."""
+
+    def __init__(self, recipe: Recipe, optimizer: torch.optim.Optimizer) -> None:
+        self._plateau: torch.optim.lr_scheduler.ReduceLROnPlateau | None = None
+        self._other: Any = None
+        rates = torch.optim.lr_scheduler
+        if recipe.lr_schedule == "plateau":
+            self._plateau = rates.ReduceLROnPlateau(optimizer, factor=recipe.lr_gamma, patience=recipe.lr_step)
+        elif recipe.lr_schedule == "cosine":
+            self._other = rates.CosineAnnealingWarmRestarts(optimizer, recipe.lr_step or recipe.epochs)
+        elif recipe.lr_step:
+            self._other = rates.StepLR(optimizer, recipe.lr_step, recipe.lr_gamma)
+
+    def step(self, loss: float) -> None:
+        """End an epoch. loss : its mean training loss."""
+        if self._plateau:
+            self._plateau.step(loss)
+        elif self._other:
+            self._other.step()

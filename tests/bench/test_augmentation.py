@@ -1,0 +1,237 @@
+"""Augmentation: a mirrored feature is the feature of the mirrored face; draws come from the fold's seed."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from small_runs import FEATURE, assert_equal_results, config, folds_of, repainted, resolved, study_data, trained
+from throwaway_models import TinyNet, register_network
+
+from bench.augmentation import AUGMENTATIONS, make_augmenter, mirror
+from bench.engine import score_again
+from bench.feature_layouts import layout_of
+from bench.hyperparameters import resolve
+from mer_models.registry import MODELS
+from preprocess.base.errors import UsageError
+from preprocess.landmark_sets import MIRROR_68
+from preprocess.recipes import FEATURES, FeatureRecipe
+from preprocess.steps import STEPS, Work
+
+DATA = study_data(subjects=3)
+FOLD = folds_of(DATA, validate=True)[0]
+NAME = (FOLD.name, "last")
+SIDE = 56
+
+
+def a_face(levels: int = 1, pairs: int = 3, seed: int = 3) -> Work:
+    """What steps hold of a clip: flow with a blank pair, landmarks on whole pixels."""
+    rng = np.random.default_rng(seed)
+    flow = rng.normal(0.3, 1, (levels, pairs, SIDE, SIDE, 2)).astype(np.float32)
+    landmarks = rng.integers(10, SIDE - 10, (pairs, 68, 2)).astype(np.float32)
+    frames = rng.random((levels, pairs, SIDE, SIDE, 1)).astype(np.float32) * 255
+    strain = rng.random((levels, pairs, SIDE, SIDE)).astype(np.float32)
+    parts: dict[str, Any] = {"flow": flow, "strain": strain, "frames": frames, "landmarks": landmarks}
+    return Work(clip=None, finder=None, **parts)  # type: ignore[arg-type]
+
+
+def mirrored_face(work: Work) -> Work:
+    """The same clip in a mirror."""
+    assert work.flow is not None
+    assert work.strain is not None
+    assert work.frames is not None
+    assert work.landmarks is not None
+    landmarks = work.landmarks[:, list(MIRROR_68)].copy()
+    landmarks[..., 0] = SIDE - 1 - landmarks[..., 0]
+    return dataclasses.replace(
+        work,
+        flow=work.flow[:, :, :, ::-1] * np.array([-1, 1], np.float32),
+        strain=work.strain[:, :, :, ::-1],
+        frames=work.frames[:, :, :, ::-1],
+        landmarks=landmarks,
+    )
+
+
+def feature(step: str, **options: Any) -> tuple[FeatureRecipe, Any]:
+    """Return a recipe that ends with a step, and what makes its tensor from a face."""
+
+    def make(work: Work) -> np.ndarray:
+        tensor = STEPS.get(step).run(work, **STEPS.get(step).options(options, "test")).tensor
+        assert tensor is not None
+        return tensor
+
+    made = make(a_face(levels=options.pop("levels", 1), pairs=options.pop("pairs", 3)))
+    recipe = FeatureRecipe(
+        "made", 1, "", made.shape, str(made.dtype), (("face", {"size": [SIDE, SIDE]}), (step, options))
+    )
+    return recipe, make
+
+
+UVS = ("u", "v", "strain")
+
+
+@pytest.mark.parametrize(
+    ("step", "options", "levels", "pairs", "off"),
+    [
+        ("flow_tensor", {"channels": UVS, "normalise": "8bit"}, 1, 1, 1.0),
+        ("flow_tensor", {"channels": UVS, "normalise": "8bit", "range_of": "pair"}, 1, 3, 1.0),
+        ("flow_tensor", {"channels": ("u", "magnitude"), "normalise": "minmax", "layout": "cthw"}, 1, 3, 1e-5),
+        ("flow_tensor", {"channels": ("v", "u"), "normalise": "raw"}, 2, 3, 1e-5),
+        ("flow_tensor", {"channels": UVS, "normalise": "clip"}, 1, 3, 1e-5),
+        ("flow_tensor", {"channels": ("v", "strain"), "normalise": "8bit"}, 1, 1, 1.0),
+        ("frames_tensor", {"normalise": "8bit"}, 1, 3, 0.0),
+        ("frames_tensor", {"normalise": "unit", "layout": "cthw"}, 1, 3, 0.0),
+        ("patches", {"of": "flow", "points": "brows_mouth_30"}, 2, 3, 0.0),
+        ("patches", {"of": "frames", "points": "inner_51"}, 1, 3, 0.0),
+        ("landmark_points", {"points": "all_68", "frame": "all"}, 1, 3, 1e-4),
+    ],
+    ids=str,
+)
+def test_a_mirrored_feature_is_the_feature_of_the_mirrored_face(
+    step: str, options: dict[str, Any], levels: int, pairs: int, off: float
+) -> None:
+    face = a_face(levels, pairs)
+    _, make = feature(step, **options)
+    tensor, expected = make(face), make(mirrored_face(face))
+    recipe = dataclasses.replace(feature(step, **options)[0], shape=tensor.shape)
+    found = mirror(torch.from_numpy(tensor.astype(np.float32))[None], layout_of(recipe))[0].numpy()
+    np.testing.assert_allclose(found, expected.astype(np.float32), atol=off)
+    assert np.abs(found - tensor.astype(np.float32)).max() > off, "the mirrored face must not look like the face"
+
+
+def test_flow_of_one_value_is_shown_as_nought_in_the_mirror_too() -> None:
+    layout = layout_of(FEATURES.get(FEATURE))
+    assert not mirror(torch.zeros(2, 3, 28, 28), layout).any()
+
+
+DESCRIPTORS = ("biwoof", "hoof", "lbp_top", "mdmo", "stldn_maps", "strain_grid")
+PICTURES = [name for name in FEATURES.names() if not name.startswith(DESCRIPTORS)]
+
+
+@pytest.mark.parametrize("name", [name for name in FEATURES.names() if name.startswith(DESCRIPTORS)])
+def test_a_descriptor_has_no_layout(name: str) -> None:
+    with pytest.raises(UsageError, match=f"Feature {name} cannot be augmented: it ends with"):
+        layout_of(FEATURES.get(name))
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_mirroring_twice_changes_nothing(name: str) -> None:
+    recipe = FEATURES.get(name)
+    layout = layout_of(recipe)
+    values = torch.from_numpy(np.random.default_rng(0).integers(1, 99, (2, *recipe.shape)).astype(np.float32))
+    once = mirror(values, layout)
+    assert not torch.equal(once, values)
+    torch.testing.assert_close(mirror(once, layout), values)
+
+
+def test_regions_change_sides_and_horizontal_motion_its_sign() -> None:
+    vectors = torch.arange(10 * 12 * 2, dtype=torch.float32).reshape(1, 10, 12, 2)
+    found = mirror(vectors, layout_of(FEATURES.get("au_rois_flow")))
+    # The first region is the outer left brow; its counterpart is the sixth, the outer right one.
+    torch.testing.assert_close(found[:, :, 0], vectors[:, :, 5] * torch.tensor([-1.0, 1.0]))
+
+
+def augmented(names: str, values: torch.Tensor, seed: int = 0) -> torch.Tensor:
+    augmenter = make_augmenter(names, [FEATURE])
+    assert augmenter
+    return augmenter([values], np.random.default_rng(seed))[0]
+
+
+def test_about_half_of_the_samples_are_flipped_each_as_a_whole() -> None:
+    values = torch.from_numpy(DATA.features[FEATURE][:1].astype(np.float32)).repeat(200, 1, 1, 1)
+    found = augmented("flip", values)
+    flipped = mirror(values, layout_of(FEATURES.get(FEATURE)))
+    same = (found == values).flatten(1).all(dim=1)
+    assert ((found == flipped).flatten(1).all(dim=1) != same).all()
+    assert 70 < int(same.sum()) < 130
+
+
+def test_all_features_of_a_sample_are_flipped_together() -> None:
+    augmenter = make_augmenter("flip", [FEATURE, "landmarks_28"])
+    assert augmenter
+    picture, points = torch.rand(50, 3, 28, 28), torch.rand(50, 68, 2) * 27
+    first, second = augmenter([picture, points], np.random.default_rng(1))
+    assert torch.equal((first != picture).flatten(1).any(1), (second != points).flatten(1).any(1))
+
+
+def blob(row: int, column: int) -> torch.Tensor:
+    values = torch.zeros(1, 3, 28, 28)
+    values[..., row - 1 : row + 2, column - 1 : column + 2] = 100
+    return values
+
+
+def centre(values: torch.Tensor) -> tuple[float, float]:
+    weights = values[0, 0].double()
+    grid = torch.arange(28, dtype=torch.float64)
+    total = weights.sum()
+    return float((weights.sum(1) * grid).sum() / total), float((weights.sum(0) * grid).sum() / total)
+
+
+def test_a_shift_moves_a_picture_by_at_most_a_fourteenth() -> None:
+    moves = [np.subtract(centre(augmented("shift", blob(14, 14), seed)), (14, 14)) for seed in range(40)]
+    assert 1.2 < np.abs(moves).max() < 2.05
+    assert np.abs(np.mean(moves)) < 0.6
+    assert np.ptp([move[0] - move[1] for move in moves]) > 1, "rows and columns move on their own"
+
+
+def test_a_turn_keeps_the_distance_from_the_middle() -> None:
+    places = np.array([centre(augmented("rotate", blob(14, 23), seed)) for seed in range(40)]) - 13.5
+    np.testing.assert_allclose(np.hypot(*places.T), np.hypot(0.5, 9.5), atol=0.2)
+    angles = np.rad2deg(np.arctan2(places[:, 0], places[:, 1]) - np.arctan2(0.5, 9.5))
+    assert 6 < np.abs(angles).max() < 10.5
+    assert angles.min() < -3 < 3 < angles.max()
+
+
+def test_noise_is_a_twentieth_of_a_samples_own_deviation() -> None:
+    values = torch.randn(2, 3, 28, 28) * torch.tensor([1.0, 50.0]).view(2, 1, 1, 1)
+    added = (augmented("noise", values) - values).flatten(1).std(dim=1)
+    torch.testing.assert_close(added / values.flatten(1).std(dim=1), torch.full((2,), 0.05), rtol=0.1, atol=0)
+
+
+@pytest.mark.parametrize("names", [*AUGMENTATIONS.names(), "flip,rotate, shift,noise"])
+def test_7_an_augmented_fold_depends_on_its_seed_alone(tiny: str, names: str) -> None:
+    folds = folds_of(DATA)
+    together = trained(tiny, DATA, folds, augment=names)
+    plain = trained(tiny, DATA, folds[-1:])
+    for fold in folds[::-1]:
+        assert_equal_results(together[fold.name, "last"], trained(tiny, DATA, [fold], augment=names)[fold.name, "last"])
+    last = folds[-1].name, "last"
+    assert together[last].curves["train_loss"] != plain[last].curves["train_loss"]
+
+
+def test_2_what_validation_and_test_rows_hold_does_not_reach_an_augmented_training(tiny: str) -> None:
+    other = repainted(DATA, np.concatenate([FOLD.validation, FOLD.test]))
+    options: dict[str, Any] = {"augment": "flip,noise", "mixup": 0.4, "balance": True}
+    first, again = (trained(tiny, data, [FOLD], **options)[NAME] for data in (DATA, other))
+    assert first.curves == again.curves
+    assert all(first.weights[name].tobytes() == again.weights[name].tobytes() for name in first.weights)
+
+
+def test_evaluation_is_not_augmented(tiny: str) -> None:
+    """The scores of the trained weights are those that a recipe without augmentation gives them."""
+    result = trained(tiny, DATA, [FOLD], augment="flip,shift,noise")[NAME]
+    plain = score_again(MODELS.get(tiny), resolved(tiny), DATA, FOLD, result.weights)
+    assert plain.tobytes() == result.scores.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("model", "names", "message"),
+    [
+        ("ststnet", "flop", "Model ststnet: Unknown augmentation 'flop'. Did you mean: flip?"),
+        ("dual_atme", "flip", "Model dual_atme: Augmentation flip cannot change feature roi_mosaic_28: it is a mosaic"),
+        ("au_gcn", "shift", "Model au_gcn: Augmentation shift cannot change feature au_rois_flow: it moves whole pic"),
+    ],
+)
+def test_what_cannot_be_augmented_is_said_before_anything_runs(model: str, names: str, message: str) -> None:
+    with pytest.raises(UsageError) as error:
+        resolve(config(models=[model], set={f"{model}.augment": names}), [model])
+    assert str(error.value).startswith(message)
+
+
+def test_augmentation_can_be_set(registries: None) -> None:
+    register_network(TinyNet, "plain")
+    values = resolve(config(models=["plain"], set={"plain.augment": "flip,noise", "plain.mixup": 1}), ["plain"])
+    assert (values["plain"]["augment"], values["plain"]["mixup"]) == ("flip,noise", 1.0)
