@@ -12,7 +12,7 @@ UNIT = {"raw": 1.0, "unit": 255.0, "standard": 64.0}
 # Networks that resize images, or average over space at the end, are fed small ones: (height, width), frames of a clip.
 SMALL_SIDE = 36
 SMALL_CLIP = 4
-FEEDS_ON_ANY_SIZE = ("timm/", "video/", "mmnet", "capsulenet_me", "slstt", "samer")
+FEEDS_ON_ANY_SIZE = ("timm/", "video/", "mmnet", "capsulenet_me", "slstt", "samer", "au_fusion")
 
 # Landmarks lie in an image of this side, and say nothing of the class.
 POINTS_IN = {"landmarks_28": 28}

@@ -25,6 +25,7 @@ NARROW: dict[str, dict[str, Any]] = {
     "slstt": {"size": "tiny", "image_size": 32},
     "samer": {"image_size": 64},
     "mhssa_gcn": {"dim": 32},
+    "au_fusion": {"au_depth": 17, "au_width": 4},
 }
 # Whose full size would take seconds a sample is built in full and fed smaller images.
 SMALLER_FULL_SIZE: dict[str, dict[str, Any]] = {"slstt": {"image_size": 32}}

@@ -1,0 +1,126 @@
+"""Layered relations of landmarks in magnified frames, met frame by frame by a graph of action units."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mer_models._action_units import co_occurrence
+from mer_models._au_tokens import (
+    BROW_LANDMARKS,
+    LANDMARKS,
+    PATCH_VALUES,
+    REGION_VALUES,
+    SLOPE,
+    UNITS,
+    TokenEncoder,
+    perceptron,
+)
+from mer_models.registry import Recipe, Resources, register_model
+
+FRAMES = 12
+DEPTH = 6
+NODE_WIDTHS = (40, 80, REGION_VALUES)
+
+
+@register_model(
+    "au_layered",
+    features=("shape_patches_30",),
+    paper=(
+        "Micro-expression recognition with layered relations and more input frames, ICIP 2023, public code "
+        "ini17/Micro-expression-recognition-with-layered-relations-and-more-input-frames; its paper was not read"
+    ),
+    recipe=Recipe(epochs=25, batch_size=32, lr=1e-4, optimizer="adam", input_range="raw"),
+    resources=Resources(cpus=1, gpu=0.25, pack=4),
+    shares=("_action_units.py", "_au_tokens.py"),
+)
+class AULayered(nn.Module):
+    """Brows and mouth alone, then together: 160 values a frame, multiplied with 160 values of nine action units.
+
+    Input : shape_patches_30, (n, 12, 30, 7, 7) float32, patches of twelve maps around 30 landmarks.
+    Output : logits (n, n_classes).
+    Frames : a convolution for each landmark (3x3 pixels, normalisation, ReLU) gives 30 tokens of 49 values. Ten of the
+    brows and twenty of the mouth pass six transformer layers of their own (8 heads, dense part of 128), then all pass
+    one together, and layers of 980, 320 and 160. All frames share these.
+    Units : AU 1, 2, 4, 10, 12, 14, 15, 17, 25; each frame has values (40) of its own for them, which pass two graph
+    layers of its own (80, 160). Inner products with the frame's values, normalised for each frame and for all
+    together, are classified.
+
+    as_published : reproduces what the public code does instead of what it means to:
+
+    =============  ==============================================  ================================================
+    part           default                                         as_published
+    =============  ==============================================  ================================================
+    links          how often units occur together, each with       a matrix for each frame that is never filled nor
+                   itself, rows of sum 1, from the training        trained; what memory held is here a draw from
+                   samples handed to ``prepare_training``; plus    -1/3..1/3, which the code describes, but does
+                   what each frame learns                          not do
+    =============  ==============================================  ================================================
+
+    A unit without annotations, as AU 25, which is not among the shared units, is linked to itself alone at first. Two
+    things differ from the public code in both forms: it ends in a logarithm of probabilities, which its cross-entropy
+    takes again without effect; and it stops at a training accuracy of 1, where here all epochs are run.
+
+    With three classes it has 2,499,973 parameters; 972 fewer as published, whose links are not trained.
+    """
+
+    co_occurrence: Tensor
+    fixed: Tensor
+
+    def __init__(self, n_classes: int, as_published: bool = False) -> None:
+        super().__init__()
+        self.as_published = as_published
+        units, (before, between, after) = len(UNITS), NODE_WIDTHS
+        convolution = nn.Conv2d(LANDMARKS, LANDMARKS, kernel_size=3, padding=1, groups=LANDMARKS)
+        self.enter = nn.Sequential(convolution, nn.BatchNorm2d(LANDMARKS), nn.ReLU())
+        self.brows = TokenEncoder(PATCH_VALUES, 128, DEPTH)
+        self.mouth = TokenEncoder(PATCH_VALUES, 128, DEPTH)
+        self.face = nn.Sequential(
+            TokenEncoder(PATCH_VALUES, 128, 1), perceptron(LANDMARKS * PATCH_VALUES, 980, 320, REGION_VALUES)
+        )
+        self.nodes = nn.Parameter(torch.randn(FRAMES, units, before))
+        self.first = _weights(before, between)
+        self.second = _weights(between, after)
+        if as_published:
+            self.register_buffer("fixed", torch.empty(FRAMES, units, units).uniform_(-1 / 3, 1 / 3))
+        else:
+            self.links = nn.Parameter(torch.zeros(FRAMES, units, units))
+            self.register_buffer("co_occurrence", torch.eye(units))
+        self.scale = nn.Parameter(torch.ones(FRAMES, units))
+        self.shift = nn.Parameter(torch.zeros(FRAMES, units))
+        self.classifier = nn.Sequential(nn.LayerNorm(FRAMES * units), nn.Linear(FRAMES * units, n_classes))
+
+    def prepare_training(self, labels: Tensor, action_units: Tensor) -> None:
+        """Count how often units occur together; both arguments hold the training samples alone.
+
+        action_units : (n, 12) of 0 and 1, rows of -1 unknown; columns as in ``SHARED_UNITS``. As published, nothing
+        comes of it.
+        """
+        if not self.as_published:
+            shares = co_occurrence(action_units, [(unit,) for unit in UNITS], own=False)
+            shares = shares + torch.eye(len(UNITS), device=shares.device)
+            self.co_occurrence.copy_(shares / shares.sum(dim=1, keepdim=True))
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """Return the logits (n, n_classes) of patches (n, 12, 30, 7, 7)."""
+        tokens = self.enter(patches.flatten(0, 1)).flatten(2)
+        parts = [self.brows(tokens[:, :BROW_LANDMARKS]), self.mouth(tokens[:, BROW_LANDMARKS:])]
+        frames = self.face(torch.cat(parts, dim=1)).unflatten(0, (len(patches), FRAMES))
+        met = (self._units() @ frames[..., None])[..., 0]
+        scaled = functional.layer_norm(met, (len(UNITS),)) * self.scale + self.shift
+        return self.classifier(scaled.flatten(1))
+
+    def _units(self) -> Tensor:
+        """Return the units' values (12, 9, 160) of each frame."""
+        links = self.fixed if self.as_published else self.co_occurrence + self.links
+        nodes: Tensor = self.nodes
+        for weights in (self.first, self.second):
+            nodes = functional.leaky_relu(links @ nodes @ weights, SLOPE)
+        return nodes
+
+
+def _weights(width: int, width_out: int) -> nn.Parameter:
+    """Return a matrix (12, width, width_out) of each frame, drawn as the public code draws it."""
+    reach = width_out**-0.5
+    return nn.Parameter(torch.empty(FRAMES, width, width_out).uniform_(-reach, reach))
