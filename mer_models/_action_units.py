@@ -30,11 +30,9 @@ def co_occurrence(action_units: Tensor, groups: Sequence[Sequence[int]], own: bo
     groups : the units of each of k groups; a sample shows a group if it shows one of its units.
     own : rows hold the group itself and are divided by their sum; a row without any sample is uniform. Otherwise the
     diagonal is 0 and nothing is divided, a row without any sample is 0.
-    Samples without annotation count nowhere.
+    A sample without annotation shows nothing, so that it counts nowhere.
     """
-    known = (action_units >= 0).all(dim=1).float()
     shown = torch.stack([(of_units(action_units, units) > 0).any(dim=1) for units in groups], dim=1).float()
-    shown = shown * known[:, None]
     together = shown.T @ shown
     times = together.diagonal()[:, None]
     shares = together / times.clamp_min(1)

@@ -360,7 +360,7 @@ def test_8_the_corrected_form_is_the_default() -> None:
 
 def test_8_the_published_form_is_another_study_under_another_name(synthetic: list[PreparedDataset]) -> None:
     for name, info in MODELS.items():
-        if "as_published" not in info.params:
+        if "as_published" not in info.params or not set(info.features) <= set(synthetic[0].features):
             continue
         (corrected,) = plan_of(synthetic[:1], models=[name]).cards
         (published,) = plan_of(synthetic[:1], models=[name], set={f"{name}.as_published": True}).cards
@@ -369,15 +369,13 @@ def test_8_the_published_form_is_another_study_under_another_name(synthetic: lis
         assert "as_published" not in corrected.label
 
 
-def test_8_the_published_form_does_something_else() -> None:
-    for name, info in MODELS.items():
-        if "as_published" not in info.params:
-            continue
-        results = [
-            trained(name, DATA, [FOLD], epochs=2, as_published=switch)[FOLD.name, "last"].scores.tobytes()
-            for switch in (False, True)
-        ]
-        assert results[0] != results[1]
+@pytest.mark.parametrize("model", [name for name in NETWORKS if "as_published" in MODELS.get(name).params])
+def test_8_the_published_form_does_something_else(model: str) -> None:
+    own = with_features_of(model, DATA)
+    corrected, published = (
+        trained(model, own, [FOLD], epochs=2, as_published=switch)[FOLD.name, "last"].scores for switch in (False, True)
+    )
+    assert not np.array_equal(corrected, published)
 
 
 # What the tests above stand on.
