@@ -21,6 +21,9 @@ PATCHES = MAPS * LANDMARKS
 EDGE_BLOCKS: Blocks = ((32, 1, 2), (256, 1, 2), (512, 2, 3))
 GRAPH_BLOCKS: Blocks = ((32, 1, 2), (512, 2, 3))
 DROPOUT = 0.25
+# Values before a normalisation vary by a hundredth: with PyTorch's 0.1 the running variance, which starts at 1, is
+# still far above that after the few steps of a small database, and the graph is silent outside training.
+MOMENTUM = 0.3
 STREAM, STATE, LAYERS = 128, 64, 3
 STREAMS = ("both", "graph", "visual")
 LARGEST_CODE = 65
@@ -72,6 +75,7 @@ class UnifiedFGSVS(nn.Module):
     output         logits                                          probabilities, so that the cross-entropy takes
                                                                    the softmax of a softmax; one class a sample
     codes          divided by 65                                   divided by 986, for the transformer by 255 too
+    batch norm     running statistics with momentum 0.3            0.1, so that they take some 100 steps to settle
     =============  ==============================================  ================================================
 
     With three classes it has 12,998,294 parameters (the graph alone 7,030,932); with ``vit_large_patch16_224`` and
@@ -123,6 +127,10 @@ class _GraphStream(nn.Module):
         self.autoencoder = GraphAutoencoder(PIXELS, EDGE_BLOCKS, LANDMARKS, as_published)
         self.network = FacialGraph(PIXELS, GRAPH_BLOCKS, as_published)
         self.embed = nn.Sequential(nn.Dropout(DROPOUT), nn.Linear(GRAPH_BLOCKS[-1][0], STREAM))
+        if not as_published:
+            for module in self.modules():
+                if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+                    module.momentum = MOMENTUM
 
     def forward(self, patches: torch.Tensor) -> torch.Tensor:
         pixels = self.front(patches * self.scale).flatten(2)

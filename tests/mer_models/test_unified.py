@@ -162,6 +162,17 @@ def test_attention_weighs_the_values_or_as_published_replaces_them(as_published:
         assert network(nodes, links).shape == (2, 512, 5, LANDMARKS)
 
 
+def test_the_running_statistics_settle_within_twenty_steps() -> None:
+    network = build(stream="graph").train()
+    network.graph.embed[0].p = 0.0
+    patches, maps = clips(3)
+    with torch.no_grad():
+        for _ in range(20):
+            trained = network(patches / 5 + 0.4, maps)
+        spread = network.eval()(patches / 5 + 0.4, maps).std(dim=0).mean() / trained.std(dim=0).mean()
+    assert spread > 0.5, f"outside training, logits differ {spread:.2f} times as much as in training"
+
+
 @pytest.mark.parametrize("as_published", [False, True])
 def test_a_sample_does_not_see_its_neighbours(as_published: bool) -> None:
     network = build(as_published=as_published)
