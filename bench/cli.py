@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from bench import cli_datasets
-from preprocess.base.errors import MerError
+from preprocess.base.errors import MerError, UsageError
 
 app = typer.Typer(
     name="merbench",
@@ -159,11 +159,21 @@ def list_command(
             help="models, datasets, features, steps, tasks, protocols, selections, metrics or augmentations"
         ),
     ] = "models",
+    names: Annotated[list[str] | None, typer.Argument(help="Models of which everything is told.")] = None,
+    long: Annotated[bool, typer.Option("--long", help="Tell everything of every model: size, cost, scores.")] = False,
 ) -> None:
     """List what is registered."""
     from bench.listing import listing
 
-    typer.echo(listing(kind))
+    if not long and not names:
+        typer.echo(listing(kind))
+        return
+    if kind != "models":
+        raise UsageError(f"list {kind} takes neither names nor --long; only `merbench list models` does.")
+    from bench.model_facts import long_listing
+
+    for paragraph in long_listing(_split(names) or ["*"]):
+        typer.echo(f"{paragraph}\n")
 
 
 @app.command()

@@ -8,6 +8,7 @@ from throwaway_models import register_network
 
 from bench.augmentation import AUGMENTATIONS
 from bench.listing import listing
+from bench.model_facts import long_listing, size_and_cost
 from bench.protocols import PROTOCOLS
 from bench.selection import SELECTIONS
 from mer_models.registry import MODELS
@@ -57,3 +58,35 @@ def test_an_unknown_kind_names_near_ones(merbench: LocalRuns) -> None:
     said = merbench("list", "protocol")
     assert said.status == 2
     assert said.err == "error: Unknown kind 'protocol'. Did you mean: protocols?\n"
+
+
+def test_everything_of_a_model(merbench: LocalRuns) -> None:
+    out = merbench("list", "models", "ststnet,flow_svm").out
+    lines = [line.split() for line in out.splitlines()]
+    assert ["ststnet"] in lines
+    assert ["inputs", "flow_uvs_28", "(uint8", "3x28x28)"] in lines
+    assert ["parameters", "1,683", "with", "3", "classes"] in lines
+    assert "recipe      epochs=800, batch_size=256, lr=5e-05, optimizer=adam, input_range=raw\n" in out
+    assert "settings    dropout=0.5" in out
+    score = MODELS.get("ststnet").published[0]
+    words = " ".join(out.split())
+    assert f"{score.benchmark}: UF1 {score.uf1:.4f}, UAR {score.uar:.4f}; selection {score.selection}" in words
+    assert " ".join(score.source.split()) in words
+    estimator = out[out.index("flow_svm\n") :]
+    assert "parameters" not in estimator
+    assert "settings    C=" in estimator
+
+
+def test_what_a_network_costs(registries: None) -> None:
+    """Its one layer, 48 x 3, is a product of 144 multiplications and additions."""
+    register_network(name="my_network", lr_step=4)
+    parameters, gflops = size_and_cost(MODELS.get("my_network"))
+    assert parameters == 6 + 48 * 3 + 3
+    assert gflops == pytest.approx(2 * 48 * 3 / 1e9)
+    assert "lr_step=4" in "".join(long_listing(["my_network"]))
+
+
+def test_only_models_have_more_to_tell(merbench: LocalRuns) -> None:
+    found = merbench("list", "tasks", "--long")
+    assert found.status == 2
+    assert "list tasks takes neither names nor --long" in found.err
