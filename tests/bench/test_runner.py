@@ -177,7 +177,7 @@ def test_a_run_without_data_renders_faces_and_calls_them_synthetic(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    few = (Options("samm", subjects=2, clips=2.0), Options("smic", subjects=2, clips=2.0))
+    few = (Options("samm", subjects=2, clips=3.0), Options("smic", subjects=2, clips=3.0))
     monkeypatch.setattr(default, "DEFAULT", few)
     command = ["run", "--results", results, *QUICK, "--models", "majority", "--protocols", "cde"]
     said = merbench(*command)
