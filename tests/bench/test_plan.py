@@ -20,7 +20,8 @@ import bench.plan
 from bench.plan import ENGINE_SOURCES, Plan, check_names
 from mer_models.registry import MODELS
 from preprocess.base.errors import DataError, UsageError
-from preprocess.datasets import read_source
+from preprocess.base.hashing import digest
+from preprocess.datasets import RawDataset, RawFeature, read_source
 from preprocess.shards import PreparedDataset, prepare
 from preprocess.tasks import TASKS
 from results.outcome import Failure
@@ -125,7 +126,12 @@ def renamed(dataset: PreparedDataset, name: str, split: list[str] | None = None)
         people = sorted(samples["subject"].unique())
         parts = {person: split[place % len(split)] for place, person in enumerate(people)}
         samples["split"] = samples["subject"].map(parts).astype("string")
-    return dataclasses.replace(dataset, name=name, samples=samples)
+    info = dataset.features[FEATURE]
+    tensors = dict(zip(samples["sample_id"], dataset.load(FEATURE), strict=True))
+    feature = RawFeature(dict(info.recipe), info.shape, info.dtype, digest, tensors.__getitem__)
+    raw = RawDataset(name, samples, synthetic=True, features={FEATURE: feature})
+    shards = next(iter(dataset.checksums[FEATURE])).parents[3]
+    return prepare(raw, shards / "renamed", [FEATURE])
 
 
 def studies(plan: Plan) -> list[tuple[str, str, tuple[str, ...], dict[str, int], list[str]]]:

@@ -138,7 +138,8 @@ def test_a_loss_that_is_no_number_names_the_epoch_and_the_run_goes_on(
     )
     assert run_here(plan, store) == (5, 5)
     exploding, majority = plan.cards
-    assert all(f.error.startswith("TrainingError: The loss of epoch 3, batch 1 of 1, is nan") for f in store.failures(exploding))
+    told = "TrainingError: The loss of epoch 3, batch 1 of 1, is nan"
+    assert all(failure.error.startswith(told) for failure in store.failures(exploding))
     assert len(store.state(majority).done) == 5
 
 

@@ -10,7 +10,12 @@ from torch.nn import functional
 from mer_models._losses import contrastive_loss, focal_loss, margin_loss
 from mer_models.registry import MODELS
 
-SMALL = {"capsulenet_me": {"image_size": 136, "maps": 16}, "samer": {"image_size": 64}}
+SMALL = {
+    "capsulenet_me": {"image_size": 136, "maps": 16},
+    "samer": {"image_size": 64},
+    "au_fusion": {"au_depth": 17, "au_width": 4},
+    "cnn2d_vote": {"image_size": 32},
+}
 WITH_LOSS = [name for name, info in MODELS.items() if info.kind == "network" and hasattr(info.build, "loss")]
 
 

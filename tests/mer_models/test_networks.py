@@ -26,11 +26,12 @@ NARROW: dict[str, dict[str, Any]] = {
     "samer": {"image_size": 64},
     "mhssa_gcn": {"dim": 32},
     "au_fusion": {"au_depth": 17, "au_width": 4},
+    **{name: {"image_size": 32} for name in ("unified_fgs_vs", "cnn3d", "cnn_lstm", "convlstm", "cnn2d_vote")},
 }
 # Whose full size would take seconds a sample is built in full and fed smaller images.
 SMALLER_FULL_SIZE: dict[str, dict[str, Any]] = {"slstt": {"image_size": 32}}
 # A step of these takes a large part of a second: no batched program, and nothing learned by heart.
-HEAVY = {"video/r3d_18", "capsulenet_me", "samer"}
+HEAVY = {"video/r3d_18", "capsulenet_me", "samer", "unified_fgs_vs"}
 # These do learn sixteen samples by heart, in 65 and 32 steps, but a step takes a quarter of a second.
 SLOW_LEARNERS = {"mmnet", "slstt"}
 # These differ from video/r3d_18 in torchvision's layers alone: one pass forward and back is enough.
