@@ -59,7 +59,9 @@ def _grouped(pairs: Iterable[tuple[str, str]]) -> list[str]:
     for group in sorted(groups.values(), key=len, reverse=True):
         ids = ", ".join(sample_id for sample_id, _ in group[:EXAMPLES])
         more = ", ..." if len(group) > EXAMPLES else ""
-        lines.append(f"    {len(group)} x {group[0][1]} ({ids}{more})")
+        example = group[0][1]
+        said = example if all(text == example for _, text in group) else f"such as: {example}"
+        lines.append(f"    {len(group)} x {said} ({ids}{more})")
     return lines
 
 
