@@ -47,8 +47,7 @@ class CNN2DVote(nn.Module):
     The public code takes a clip without five equal votes for an error; here its most frequent class is taken, the
     first of equal ones, which differs with more than two classes only.
 
-    ``loss`` is the published one: the engine's loss over single frames, each with its clip's label. An engine that does
-    not call it trains with the loss of the clip's logits instead.
+    ``loss`` is the published one: the engine's loss over single frames, each with its clip's label.
     With three classes it has 19,675,779 parameters, with two 3,705,730. The public code adds turned, shifted and noisy
     copies of clips to the training ones, and halves the learning rate (to 0.0001 at least) when the validation loss has
     not fallen for three epochs; neither is done here.

@@ -60,8 +60,8 @@ class SAMER(nn.Module):
     ``loss`` adds 0.3 times the supervised contrastive loss of the weighted values (temperature 0.1) to the engine's.
     The publication weighs pairs by how alike their action units are; so it is here where labels are action units, else
     samples of a class are alike.
-    With three classes it has 24,303,686 parameters. The cosine schedule with restarts and the label smoothing of 0.1
-    are left out here.
+    With three classes it has 24,303,686 parameters. The published cosine schedule with restarts and label smoothing
+    of 0.1 are not in the recipe; ``lr_schedule=cosine`` and ``label_smoothing=0.1`` set them.
     """
 
     def __init__(self, n_classes: int, image_size: int = 224, dropout: float = 0.2, pretrained: str = NONE) -> None:
