@@ -21,7 +21,8 @@ class Feature:
     """One feature of one dataset, ready to be made.
 
     recipe : how it is made, as JSON values. shape, dtype : of one sample's tensor. source : clip -> sha256 of what the
-    tensor is made from. compute : makes the tensor of a clip; raises ClipError for one that cannot be used.
+    tensor is made from. compute : makes the tensor of a clip, from what other features of it have made where it can;
+    raises ClipError for one that cannot be used.
     portable : whether it may be made in another process: a recipe, and not what an adapter holds in memory.
     """
 
@@ -30,7 +31,7 @@ class Feature:
     shape: tuple[int, ...]
     dtype: str
     source: Callable[[Clip], str]
-    compute: Callable[[Clip, FaceFinder], Work]
+    compute: Callable[[Clip, FaceFinder, dict[str, Work]], Work]
     portable: bool
 
     @property
@@ -102,7 +103,7 @@ def _ready_made(name: str, feature: RawFeature) -> Feature:
     def source(clip: Clip) -> str:
         return feature.source_fingerprint(clip.sample_id)
 
-    def compute(clip: Clip, finder: FaceFinder) -> Work:
+    def compute(clip: Clip, finder: FaceFinder, made: dict[str, Work]) -> Work:
         return Work(clip=clip, finder=finder, tensor=feature.compute(clip.sample_id))
 
     return Feature(name, feature.recipe, feature.shape, feature.dtype, source, compute, portable=False)

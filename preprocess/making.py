@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from preprocess.face import FaceFinder
+    from preprocess.steps import Work
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,9 @@ def make(task: Task) -> Result:
     with _one_thread() if task.portable else _as_it_is():
         finder: Any = face_finder() if task.portable else None
         for clip in task.clips:
+            made: dict[str, Work] = {}
             for maker in makers:
-                maker.add(clip, finder)
+                maker.add(clip, finder, made)
     shards = tuple(maker.shard() for maker in makers if not maker.broken)
     broken = tuple(broken for maker in makers for broken in maker.broken)
     return Result(task, shards, broken, time.monotonic() - start)
@@ -120,12 +122,12 @@ class _ShardMaker:
         self._tensors: dict[str, np.ndarray] = {}
         self._remarks = Remarks()
 
-    def add(self, clip: Clip, finder: FaceFinder) -> None:
+    def add(self, clip: Clip, finder: FaceFinder, made: dict[str, Work]) -> None:
         if self.broken:
             return
         name = clip.sample_id
         try:
-            work = self._feature.compute(clip, finder)
+            work = self._feature.compute(clip, finder, made)
             self._tensors[name] = self._checked(name, work.tensor)
         except ClipError as error:
             self._remarks.skipped[name] = str(error)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from preprocess.base.errors import DataError, UsageError
-from preprocess.base.hashing import digest_bytes
+from preprocess.base.hashing import canonical_json, digest_bytes
 from preprocess.base.registry import Registry
 from preprocess.steps import STEPS, Work
 
@@ -55,15 +55,23 @@ class FeatureRecipe:
             "steps": [[step.name, step.version, step.options(options, place)] for step, options in chain],
         }
 
-    def compute(self, clip: Clip, finder: FaceFinder) -> Work:
+    def compute(self, clip: Clip, finder: FaceFinder, made: dict[str, Work] | None = None) -> Work:
         """Run the chain on one clip; the result's ``tensor`` has ``shape`` and ``dtype``.
 
+        made : what chains of steps gave for this very clip, shared by its features and added to here, so that the
+        steps with which several recipes begin (finding the face, reading, flow) run once; None remembers nothing.
         Raises ClipError for a clip that cannot be used, DataError for a chain that does not give what it promises.
         """
-        work = Work(clip=clip, finder=finder)
-        for name, options in self.steps:
+        made = {} if made is None else made
+        work, chain = Work(clip=clip, finder=finder), []
+        for name, given in self.steps:
             step = STEPS.get(name)
-            work = step.run(work, **step.options(options, f"feature {self.name}"))
+            options = step.options(given, f"feature {self.name}")
+            chain.append([name, options])
+            key = canonical_json(chain)
+            if key not in made:
+                made[key] = step.run(work, **options)
+            work = made[key]
         _check(self, work.tensor, clip)
         return work
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ from preprocess.clips import Clip
 from preprocess.face_finder import DlibFaceFinder
 from preprocess.landmark_sets import AU_GRAPH_12, BROWS_MOUTH_30
 from preprocess.recipes import FEATURES
+from preprocess.steps import STEPS, Work
 from preprocess.synth.expressions import Expression, Unit
 from preprocess.synth.film import Camera, Film
 from preprocess.synth.people import make_person
@@ -144,3 +148,25 @@ def test_the_published_divisor_squeezes_the_same_patches(clips: Clips) -> None:
     assert 0.9 < sane.max() <= 1
     assert published.max() < 0.067
     assert clips.tensor("stldn_maps").max() <= 65
+
+
+def test_steps_that_features_begin_with_run_once_and_give_the_same_bytes(
+    clips: Clips, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("flow_uvs_28", "flow_uvs_60", "strain_grid_5", "biwoof_as_published")
+    alone = [clips.tensor(name, "smile").tobytes() for name in names]
+    flow = STEPS.get("flow")
+    runs: list[dict[str, Any]] = []
+
+    @functools.wraps(flow.run)
+    def counted(work: Work, **options: Any) -> Work:
+        runs.append(options)
+        return flow.run(work, **options)
+
+    monkeypatch.setitem(STEPS._entries, "flow", dataclasses.replace(flow, run=counted))
+    made: dict[str, Work] = {}
+    works = [FEATURES.get(name).compute(clips.smile, clips.finder, made) for name in names]
+    assert [work.tensor.tobytes() for work in works if work.tensor is not None] == alone
+    assert len(runs) == 1
+    FEATURES.get("flow_uv_100").compute(clips.smile, clips.finder, made)
+    assert [options["head_motion"] for options in runs] == ["keep", "remove"], "other options are another flow"
