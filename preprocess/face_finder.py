@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from preprocess.base.errors import UsageError, did_you_mean
 from preprocess.clips import Clip, ClipError
 from preprocess.face import Face
-from preprocess.face_cache import FaceCache
 from preprocess.face_detection import Box, Detectors
 from preprocess.frames import FrameReader
 
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 DETECTORS = ("hog", "cnn")
-# Raised by hand whenever another face could come out, so that remembered ones are found anew.
-VERSION = 1
 # HOG wants faces of 80 pixels: at this length of the longer side it sees those that fill an eighth of it.
 HOG_SIDE = 640
 CNN_SIDE = 480
@@ -40,15 +37,15 @@ class NoFaceError(ClipError):
 class DlibFaceFinder:
     """The FaceFinder that uses dlib.
 
-    cache : a folder in which found faces (and clips without one) are remembered, shared by any number of processes;
-        None remembers in memory only. models : the folder of dlib's model files, None for the installed ones.
+    models : the folder of dlib's model files, None for the installed ones. Found faces, and clips without one, are
+    remembered as long as the finder lives.
     Order of trials: HOG on the onset; HOG on frames near it; HOG on the onset with a border; the CNN detector on the
     onset and one other frame; for pictures shaped like a crop, landmarks fitted to the picture itself. Whatever a
     detector says, the landmarks must agree among themselves and form an upright face.
     """
 
-    def __init__(self, cache: Path | str | None = None, models: Path | str | None = None) -> None:
-        self._cache = FaceCache(cache)
+    def __init__(self, models: Path | str | None = None) -> None:
+        self._known: dict[tuple[str, str, str], Face | str] = {}
         self._detectors = Detectors(models)
 
     def find(self, clip: Clip, detector: str = "hog") -> Face:
@@ -58,14 +55,14 @@ class DlibFaceFinder:
         """
         if detector not in DETECTORS:
             raise UsageError(f"Unknown face detector {detector!r}. {did_you_mean(detector, DETECTORS)}")
-        key = [clip.sample_id, clip.fingerprint(), detector, VERSION]
-        known = self._cache.get(key)
+        key = (clip.sample_id, clip.fingerprint(), detector)
+        known = self._known.get(key)
         if known is None:
             try:
                 known = self._search(clip, detector)
             except NoFaceError as error:
                 known = str(error)
-            self._cache.put(key, known)
+            self._known[key] = known
         if isinstance(known, str):
             raise NoFaceError(known)
         return known
