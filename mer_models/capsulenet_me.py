@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from mer_models._checks import require
+from mer_models._images import resized
 from mer_models._losses import margin_loss
 from mer_models._pretrained import DEFAULT, NONE, fetched
 from mer_models._published import megc2019_cde
@@ -40,7 +40,7 @@ TINY = 1e-8
             "code (davidnvq/me_recognition) picks the best epoch by UF1 on the test subject"
         ),
     ),
-    shares=("_losses.py", "_pretrained.py"),
+    shares=("_images.py", "_losses.py", "_pretrained.py"),
 )
 class CapsuleNetME(nn.Module):
     """ResNet-18 without its max-pooling and last stage, one convolution, primary capsules, one capsule a class.
@@ -79,9 +79,7 @@ class CapsuleNetME(nn.Module):
 
     def forward(self, apex: torch.Tensor) -> torch.Tensor:
         """Return the logits (n, n_classes) of apex frames (n, 3, h, w)."""
-        if apex.shape[-2:] != self.size:
-            apex = functional.interpolate(apex, size=self.size, mode="bilinear", align_corners=False)
-        values = self.primary(self.convolution(self.trunk(apex)))
+        values = self.primary(self.convolution(self.trunk(resized(apex, self.size))))
         capsules = values.unflatten(1, (-1, CAPSULE_WIDTH)).movedim(2, -1).flatten(1, 3)
         predictions = torch.einsum("kcoi,nki->nkco", self.predict, _squash(capsules))
         return torch.log(_route(predictions).square().sum(dim=-1) + TINY)

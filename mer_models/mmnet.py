@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from mer_models._checks import require
+from mer_models._images import resized
 from mer_models._published import accuracy_and_f1
 from mer_models.registry import Recipe, Resources, register_model
 
@@ -41,6 +42,7 @@ DEPTH, HEADS, MLP_RATIO = 3, 4, 2.0
             "and the best accuracy and the best F1 from different ones (muse1998/MMNet, issue 9)"
         ),
     ),
+    shares=("_images.py",),
 )
 class MMNet(nn.Module):
     """A main branch on the difference of apex and onset, a position branch on the onset; their maps are added.
@@ -78,16 +80,11 @@ class MMNet(nn.Module):
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         """Return the logits (n, n_classes) of onset and apex frames (n, 2, 3, h, w)."""
-        onset, apex = (self._resized(frames[:, index]) for index in (0, 1))
+        onset, apex = (resized(frames[:, index], self.size) for index in (0, 1))
         maps, attention = self.stem(apex - onset), None
         for block in self.blocks:
             maps, attention = block(maps, attention)
         return self.classifier((maps + self.position(onset)).flatten(1))
-
-    def _resized(self, frame: torch.Tensor) -> torch.Tensor:
-        if frame.shape[-2:] == self.size:
-            return frame
-        return functional.interpolate(frame, size=self.size, mode="bilinear", align_corners=False)
 
 
 class _Block(nn.Module):
@@ -132,7 +129,7 @@ class _Position(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, onset: torch.Tensor) -> torch.Tensor:
-        pixels = functional.interpolate(onset, size=(self.side, self.side), mode="bilinear", align_corners=False)
+        pixels = resized(onset, (self.side, self.side))
         tokens = self.layers(self.embed(pixels.flatten(2).transpose(1, 2)) + self.place)
         return self.norm(tokens).transpose(1, 2).unflatten(2, (self.side, self.side))
 

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from mer_models._checks import require
+from mer_models._images import resized
 from mer_models._losses import contrastive_loss
 from mer_models._pretrained import DEFAULT, NONE, fetched
 from mer_models._published import accuracy_and_f1
@@ -41,7 +42,7 @@ CONTRAST_WEIGHT = 0.3
             "the best epoch on the test subject"
         ),
     ),
-    shares=("_losses.py", "_pretrained.py"),
+    shares=("_images.py", "_losses.py", "_pretrained.py"),
 )
 class SAMER(nn.Module):
     """The early stages of a ResNet-18 for both halves of the face, the late ones and a classifier for each half.
@@ -96,9 +97,7 @@ class SAMER(nn.Module):
 
     def _values(self, images: torch.Tensor) -> torch.Tensor:
         """Return the weighted values (n, 1024), those of the eyes first."""
-        if images.shape[-2:] != self.size:
-            images = functional.interpolate(images, size=self.size, mode="bilinear", align_corners=False)
-        upper, lower = images.chunk(2, dim=2)
+        upper, lower = resized(images, self.size).chunk(2, dim=2)
         values = torch.cat([self.eyes(self.early(upper)), self.mouth(self.early(lower))], dim=1)
         return values * self.weigh(values.detach())
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from mer_models._checks import require
+from mer_models._images import resized
 from mer_models._pretrained import DEFAULT, NONE, fetched
 from mer_models._published import accuracy_and_f1
 from mer_models.registry import Recipe, Resources, register_model
@@ -42,7 +42,7 @@ STATE, LAYERS, DENSE = 512, 3, 256
         selection="unknown",
         source="comparison table of pakchoi-php/SRMCL (README)",
     ),
-    shares=("_pretrained.py",),
+    shares=("_images.py", "_pretrained.py"),
 )
 class SLSTT(nn.Module):
     """ViT-B/16 reads each flow image, three LSTM layers read the eleven results, two dense layers classify.
@@ -76,9 +76,7 @@ class SLSTT(nn.Module):
     def forward(self, flow: torch.Tensor) -> torch.Tensor:
         """Return the logits (n, n_classes) of flow images (n, t, 3, h, w)."""
         n, t = flow.shape[:2]
-        images = flow.flatten(0, 1)
-        if images.shape[-2:] != self.size:
-            images = functional.interpolate(images, size=self.size, mode="bilinear", align_corners=False)
+        images = resized(flow.flatten(0, 1), self.size)
         states, _ = self.time(self.image(images).unflatten(0, (n, t)))
         return self.classifier(states[:, -1])
 

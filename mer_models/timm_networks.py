@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from mer_models._checks import require
+from mer_models._images import resized
 from mer_models._pretrained import DEFAULT, NONE, fetched
 from mer_models.registry import MODELS, ModelInfo, PublishedScore, Recipe, Resources, describe_model
 from preprocess.base.errors import UsageError, did_you_mean
@@ -70,10 +70,7 @@ class TimmNetwork(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the logits (n, n_classes) of images (n, 3, h, w), or of onset and apex frames (n, 2, 3, h, w)."""
-        images = images.flatten(1, -3)
-        if images.shape[-2:] != (self.side, self.side):
-            images = functional.interpolate(images, size=(self.side, self.side), mode="bilinear", align_corners=False)
-        return self.network(images)
+        return self.network(resized(images.flatten(1, -3), (self.side, self.side)))
 
 
 def member_name(architecture: str, feature: str) -> str:
@@ -107,7 +104,7 @@ def describe(member: str) -> ModelInfo:
         recipe=Recipe(epochs=50, batch_size=32, lr=1e-4, optimizer="adamw", weight_decay=0.05, input_range="standard"),
         resources=Resources(cpus=1, gpu=0.5, pack=1),
         published=PUBLISHED.get(member, ()),
-        shares=("_pretrained.py",),
+        shares=("_images.py", "_pretrained.py"),
     )
 
 

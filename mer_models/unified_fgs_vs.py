@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from mer_models._checks import require
 from mer_models._facial_graph import Blocks, FacialGraph, GraphAutoencoder
+from mer_models._images import resized
 from mer_models._pretrained import DEFAULT, NONE, fetched
 from mer_models.registry import Recipe, Resources, register_model
 from preprocess.base.errors import UsageError, did_you_mean
@@ -40,7 +40,7 @@ VIT = re.compile(r"vit_[a-z]+_patch(\d+)_\d+")
     ),
     recipe=Recipe(epochs=15, batch_size=32, lr=1e-4, optimizer="adam", input_range="raw"),
     resources=Resources(cpus=1, gpu=1.0, pack=1),
-    shares=("_facial_graph.py", "_pretrained.py"),
+    shares=("_images.py", "_facial_graph.py", "_pretrained.py"),
 )
 class UnifiedFGSVS(nn.Module):
     """A facial graph whose links it finds itself, a vision transformer with memory, and weights for the two streams.
@@ -158,9 +158,7 @@ class _VisualStream(nn.Module):
         self.embed = nn.Linear(MAPS * 2 * STATE, STREAM)
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
-        if maps.shape[-2:] != self.size:
-            maps = functional.interpolate(maps, size=self.size, mode="bilinear", align_corners=False)
-        images = maps.flatten(0, 1)[:, None] / self.divisor
+        images = resized(maps, self.size).flatten(0, 1)[:, None] / self.divisor
         tokens = self.narrow(self.image((images - self.mean) / self.deviation))
         states, _ = self.time(tokens.unflatten(0, maps.shape[:2]))
         return self.embed(states.flatten(1))
