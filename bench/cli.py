@@ -43,7 +43,9 @@ Epochs = Annotated[int | None, typer.Option(help="Epochs of every network, inste
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="MODEL.KEY=VALUE", help="One hyper-parameter; repeat for more.")
 ]
-PresetName = Annotated[str | None, typer.Option("--preset", help="smoke (2 epochs), quick (100 at most) or full.")]
+PresetName = Annotated[
+    str | None, typer.Option("--preset", help="smoke (2 epochs), quick (at most 100, smaller networks) or full.")
+]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file of the same keys; the command line wins.")]
 Results = Annotated[str | None, typer.Option(help="Results folder or URI (s3://...). Default: runs")]
 TrackingUri = Annotated[

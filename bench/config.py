@@ -15,7 +15,7 @@ Preset = Literal["smoke", "quick", "full"]
 Overwrite = Literal["missing", "failed", "all"]
 
 PRESET_EPOCHS: dict[str, int | None] = {"smoke": 2, "quick": 100, "full": None}
-"""Most epochs a preset trains; None leaves every model's recipe as its paper has it."""
+"""Most epochs a preset trains, with the models' ``quick`` values; None leaves every recipe as its paper has it."""
 
 DEFAULT_MODELS = ["majority", "flow_svm", "ststnet", "off_apexnet"]
 """The models of a run that names none: two estimators and the two fastest networks."""

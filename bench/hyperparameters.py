@@ -41,12 +41,14 @@ def changed(info: ModelInfo, values: dict[str, Any]) -> dict[str, Any]:
 
 def _defaults(info: ModelInfo, config: RunConfig) -> dict[str, Any]:
     values = info.hyperparameters()
+    limit = PRESET_EPOCHS[config.resolved_preset()]
+    if limit is not None:
+        values |= info.quick
     if info.recipe:
-        limit = PRESET_EPOCHS[config.resolved_preset()]
         if config.epochs is not None:
             values["epochs"] = config.epochs
         elif limit is not None:
-            values["epochs"] = min(info.recipe.epochs, limit)
+            values["epochs"] = min(values["epochs"], limit)
     return values
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -163,6 +163,8 @@ class ModelInfo:
     features : names of the features that ``forward`` or ``fit`` takes, in order.
     params : the builder's keyword arguments with their defaults (``as_published`` among them where it has one).
     multilabel : it also serves multi-label tasks, in which each logit or score answers a yes-or-no question.
+    quick : hyper-parameters that the presets ``quick`` and ``smoke`` put in the defaults' place, so that a laptop can
+        train it: a smaller network, smaller images, fewer epochs. They stand in the model's name like any that differ.
     """
 
     name: str
@@ -176,6 +178,7 @@ class ModelInfo:
     published: tuple[PublishedScore, ...] = ()
     multilabel: bool = True
     sources: tuple[Path, ...] = field(default=(), repr=False)
+    quick: dict[str, Any] = field(default_factory=dict)
 
     @property
     def uses_action_units(self) -> bool:
@@ -249,18 +252,22 @@ def register_model(
     published: tuple[PublishedScore, ...] = (),
     shares: tuple[str, ...] = (),
     multilabel: bool = True,
+    quick: Mapping[str, Any] | None = None,
 ) -> Callable[[type], type]:
     """Return a decorator that registers a network (it has a recipe) or an estimator (it has none).
 
     shares : file names in the model's folder whose code the model uses too; they count in its code fingerprint.
     multilabel : whether it serves multi-label tasks as well, as any network does whose logits may answer yes-or-no
         questions.
+    quick : hyper-parameters, the builder's or the recipe's, with which a laptop trains it in seconds a fold; the
+        presets ``quick`` and ``smoke`` take them.
     The keyword arguments of the class's ``__init__`` other than ``n_classes`` become its hyper-parameters.
 
     The decorator raises TypeError, naming the class, where the model could not be run or told apart later: a
-    hyper-parameter without a default or with the name of a recipe's field, no ``n_classes``, no features, no paper, a
-    recipe without ``forward``, or no recipe and not all of an Estimator's methods. FileNotFoundError where a shared
-    file is missing; UsageError, naming both origins, where the name is taken.
+    hyper-parameter without a default or with the name of a recipe's field, a quick one that is unknown or of another
+    type than its default, no ``n_classes``, no features, no paper, a recipe without ``forward``, or no recipe and not
+    all of an Estimator's methods. FileNotFoundError where a shared file is missing; UsageError, naming both origins,
+    where the name is taken.
     """
 
     def decorate(cls: type) -> type:
@@ -274,6 +281,7 @@ def register_model(
             published=published,
             shares=shares,
             multilabel=multilabel,
+            quick=quick,
         )
         MODELS.add(name, info, origin=f"{cls.__module__}.{cls.__qualname__}")
         return cls
@@ -292,13 +300,14 @@ def describe_model(
     published: tuple[PublishedScore, ...] = (),
     shares: tuple[str, ...] = (),
     multilabel: bool = True,
+    quick: Mapping[str, Any] | None = None,
 ) -> ModelInfo:
     """Return a model's entry without registering it: what a family makes of its members.
 
     Arguments and errors as of ``register_model``.
     """
     _check_interface(cls, features, paper, recipe)
-    return ModelInfo(
+    info = ModelInfo(
         name=name,
         kind="network" if recipe else "estimator",
         build=cls,
@@ -310,7 +319,19 @@ def describe_model(
         published=published,
         multilabel=multilabel,
         sources=_sources(cls, shares),
+        quick=dict(quick or {}),
     )
+    _check_quick(info)
+    return info
+
+
+def _check_quick(info: ModelInfo) -> None:
+    known = info.hyperparameters()
+    for key, value in info.quick.items():
+        if key not in known:
+            raise TypeError(f"{info.name}: quick names {key!r}, which is no hyper-parameter: {', '.join(known)}")
+        if type(value) is not type(known[key]):
+            raise TypeError(f"{info.name}: quick gives {key}={value!r}, but the default is {known[key]!r}")
 
 
 def _check_interface(cls: type, features: tuple[str, ...], paper: str, recipe: Recipe | None) -> None:

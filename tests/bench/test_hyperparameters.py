@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,21 @@ def test_a_preset_limits_the_epochs_only(preset: str) -> None:
 
 def test_a_preset_never_adds_epochs() -> None:
     assert resolved("dual_inception", preset="quick")["epochs"] == 40
+
+
+@pytest.mark.parametrize("preset", ["quick", "smoke"])
+def test_small_presets_take_a_models_quick_values(preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    info = MODELS.get("htnet")
+    small = dataclasses.replace(info, quick={"epochs": 3, "batch_size": 5})
+    monkeypatch.setattr(MODELS, "get", lambda name: small)
+    assert resolved("htnet", preset=preset) == {
+        **info.hyperparameters(),
+        "batch_size": 5,
+        "epochs": min(3, PRESET_EPOCHS[preset] or 3),
+    }
+    assert resolved("htnet", preset="full") == info.hyperparameters()
+    run = config(preset=preset, epochs=9, set={"htnet.batch_size": 7})
+    assert {"epochs": 9, "batch_size": 7}.items() <= resolve(run, ["htnet"])["htnet"].items()
 
 
 def test_epochs_beats_the_preset_and_set_beats_epochs() -> None:

@@ -225,6 +225,12 @@ class Unfinished:
         (network(lambda self, n_classes: None), {"features": ()}, "must be a tuple of feature names"),
         (network(lambda self, n_classes: None), {"paper": " "}, "paper is empty"),
         (network(lambda self, n_classes: None), {"recipe": None}, "an estimator .* missing: fit, scores, state"),
+        (network(lambda self, n_classes: None), {"quick": {"depth": 3}}, "broken: quick names 'depth', which is no"),
+        (
+            network(lambda self, n_classes: None),
+            {"quick": {"lr": 1}},
+            "broken: quick gives lr=1, but the default is 0.1",
+        ),
         (Unfinished, {"recipe": None}, "Unfinished: an estimator .* missing: state, load_state"),
         (Unfinished, {}, "Unfinished: a network .* missing: forward"),
     ],
