@@ -76,17 +76,23 @@ class Schedule:
     def __init__(self, recipe: Recipe, optimizer: torch.optim.Optimizer) -> None:
         self._plateau: torch.optim.lr_scheduler.ReduceLROnPlateau | None = None
         self._other: Any = None
+        self._hold = recipe.lr_hold
         rates = torch.optim.lr_scheduler
         if recipe.lr_schedule == "plateau":
-            self._plateau = rates.ReduceLROnPlateau(optimizer, factor=recipe.lr_gamma, patience=recipe.lr_step)
+            self._plateau = rates.ReduceLROnPlateau(
+                optimizer, factor=recipe.lr_gamma, patience=recipe.lr_step, min_lr=recipe.lr_min
+            )
         elif recipe.lr_schedule == "cosine":
-            self._other = rates.CosineAnnealingWarmRestarts(optimizer, recipe.lr_step or recipe.epochs)
+            first = recipe.lr_step or max(1, recipe.epochs - recipe.lr_hold)
+            self._other = rates.CosineAnnealingWarmRestarts(optimizer, first, recipe.lr_stretch, recipe.lr_min)
         elif recipe.lr_step:
             self._other = rates.StepLR(optimizer, recipe.lr_step, recipe.lr_gamma)
 
     def step(self, loss: float) -> None:
         """End an epoch. loss : its mean training loss."""
-        if self._plateau:
+        if self._hold:
+            self._hold -= 1
+        elif self._plateau:
             self._plateau.step(loss)
         elif self._other:
             self._other.step()

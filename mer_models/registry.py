@@ -25,9 +25,12 @@ class Recipe:
 
     lr : learning rate at the first epoch.
     lr_schedule : ``step`` multiplies it by ``lr_gamma`` every ``lr_step`` epochs (0: constant; 1: exponential decay);
-        ``cosine`` lowers it to 0 along half a cosine within ``lr_step`` epochs (0: all epochs), then starts again at
-        ``lr``; ``plateau`` multiplies it by ``lr_gamma`` when the training loss has not fallen for more than
+        ``cosine`` lowers it to ``lr_min`` along half a cosine within ``lr_step`` epochs (0: all epochs), then starts
+        again at ``lr``; ``plateau`` multiplies it by ``lr_gamma`` when the training loss has not fallen for more than
         ``lr_step`` epochs.
+    lr_hold : epochs at ``lr`` before a schedule sets in.
+    lr_stretch : of ``cosine``, how many times as long as the one before each further fall takes.
+    lr_min : learning rate below which ``cosine`` and ``plateau`` do not go.
     input_range : ``raw`` leaves 8-bit features at 0..255, ``unit`` divides them by 255, ``standard`` subtracts the
         mean and divides by the standard deviation of each channel, both fitted on the fold's training samples.
     shuffle : draw a new order of the training samples each epoch, from the fold's own seed.
@@ -37,7 +40,8 @@ class Recipe:
     label_smoothing : share of the truth that the engine's loss spreads evenly over all classes.
     mixup : alpha of mixup (Zhang et al., ICLR 2018): a batch is mixed with itself in another order, by a share drawn
         from Beta(alpha, alpha) each batch, and so is its loss; 0 for none. Not for networks with a loss of their own.
-    augment : names of augmentations of training samples (``merbench list augmentations``), separated by commas.
+    augment : augmentations of training samples (``merbench list augmentations``), separated by commas, each with an
+        amount where its own does not suit: ``flip,rotate:4``.
 
     Raises UsageError for values that contradict one another.
     """
@@ -58,6 +62,9 @@ class Recipe:
     label_smoothing: float = 0.0
     mixup: float = 0.0
     augment: str = ""
+    lr_hold: int = 0
+    lr_stretch: int = 1
+    lr_min: float = 0.0
 
     def __post_init__(self) -> None:
         if self.lr_schedule == "plateau" and not (self.lr_step >= 1 and 0 < self.lr_gamma < 1):
@@ -65,6 +72,17 @@ class Recipe:
                 f"lr_schedule plateau with lr_step {self.lr_step} and lr_gamma {self.lr_gamma:g}: expected lr_step, "
                 "the epochs to wait, of 1 or more and lr_gamma, the factor, between 0 and 1."
             )
+        if self.lr_hold < 0 or self.lr_stretch < 1:
+            raise UsageError(
+                f"lr_hold is {self.lr_hold} and lr_stretch {self.lr_stretch}: expected 0 epochs or more to wait, and "
+                "periods 1 or more times as long as the one before."
+            )
+        if not 0 <= self.lr_min <= self.lr:
+            raise UsageError(f"lr_min is {self.lr_min:g}: expected a number from 0 to lr, {self.lr:g}.")
+        if self.lr_min and self.lr_schedule == "step":
+            raise UsageError(f"lr_min is {self.lr_min:g}, but lr_schedule step has none: use cosine or plateau.")
+        if self.lr_stretch > 1 and self.lr_schedule != "cosine":
+            raise UsageError(f"lr_stretch is {self.lr_stretch}, but lr_schedule {self.lr_schedule} has no periods.")
         if not 0 <= self.label_smoothing < 1:
             raise UsageError(f"label_smoothing is {self.label_smoothing:g}: expected a number from 0 to below 1.")
         if self.mixup < 0:

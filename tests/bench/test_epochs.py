@@ -56,6 +56,15 @@ def test_learning_rates() -> None:
     assert rates([2.0] * 6, **plateau) == pytest.approx([1, 1, 1, 0.1, 0.1, 0.01])
 
 
+def test_learning_rates_wait_stretch_and_stop() -> None:
+    assert rates(FALLING, lr_step=1, lr_gamma=0.5, lr_hold=2) == [1, 1, 1, 0.5, 0.25, 0.125]
+    plateau = {"lr_schedule": "plateau", "lr_step": 1, "lr_gamma": 0.1}
+    assert rates([2.0] * 6, **plateau, lr_min=0.05) == pytest.approx([1, 1, 1, 0.1, 0.1, 0.05])
+    stretched = rates(FALLING, lr_schedule="cosine", lr_step=2, lr_stretch=2, lr_min=0.2)
+    fall = [0.2 + 0.8 * (1 + np.cos(np.pi * part / 4)) / 2 for part in range(4)]
+    assert stretched == pytest.approx([1, 0.6, *fall])
+
+
 def epochs(options: Recipe, labels: np.ndarray = DATA.labels, train: np.ndarray = FOLD.train, seed: int = 4) -> Epochs:
     inputs = make_inputs(MODELS.get("ststnet"), options, DATA, train, "cpu")
     return Epochs(options, inputs, train, labels, None, seed)
@@ -150,6 +159,10 @@ def test_contradictions_are_said_before_anything_runs(registries: None) -> None:
     assert complaint("plain", lr_schedule="plateau").startswith("Model plain: lr_schedule plateau with lr_step 0 and")
     assert "expected a number from 0 to below 1" in complaint("plain", label_smoothing=1)
     assert "mixup is -1: expected 0 (none) or a number above" in complaint("plain", mixup=-1)
+    assert "lr_min is 2: expected a number from 0 to lr" in complaint("plain", lr_min=2)
+    assert "lr_schedule step has none" in complaint("plain", lr_min=1e-9)
+    assert "lr_schedule step has no periods" in complaint("plain", lr_stretch=2)
+    assert "lr_hold is -1" in complaint("plain", lr_hold=-1)
     assert "one of step, cosine, plateau" in complaint("plain", lr_schedule="linear")
     assert complaint("samer", mixup=0.2).startswith("Model samer: mixup is 0.2, but the network has a loss of its own")
     assert complaint("plain", ["au12"], balance=True).startswith("Model plain: balance repeats samples by their one")
