@@ -13,12 +13,13 @@ import numpy as np
 from bench import hyperparameters
 from bench.config import RunConfig
 from bench.data import StudyData, assemble, labelled
-from bench.folds import Fold, classes_shown
+from bench.folds import Fold
+from bench.plan_checks import lacking_classes, unknown_units
 from bench.protocols import Protocol, select_protocols
 from bench.selection import SELECTIONS
 from bench.training import Training, ids_digest, make_folds
 from mer_models.registry import MODELS, ModelInfo
-from preprocess.base.errors import DataError, MerError, Unfit, UsageError, did_you_mean
+from preprocess.base.errors import Unfit, UsageError, did_you_mean
 from preprocess.base.hashing import code_fingerprint, digest
 from preprocess.shards import PreparedDataset
 from preprocess.tasks import TASKS, Task
@@ -133,34 +134,6 @@ def make_plan(
     return builder.finished()
 
 
-def check_names(config: RunConfig) -> None:
-    """Raise UsageError for an unknown model, selection, protocol or task, or a bad setting, before data is touched."""
-    models = MODELS.select(config.models)
-    resolved = hyperparameters.resolve(config, models)
-    SELECTIONS.select(config.selection)
-    select_protocols(config.protocols)
-    for model, task in itertools.product(models, [TASKS.get(name) for name in TASKS.select(config.tasks)]):
-        _check_settings(MODELS.get(model), resolved[model], len(task.classes))
-        if task.multilabel and resolved[model].get("balance"):
-            raise UsageError(
-                f"Model {model}: balance repeats samples by their one class; in {task.name} they have several."
-            )
-
-
-def _check_settings(info: ModelInfo, values: dict[str, Any], n_classes: int) -> None:
-    """Raise UsageError where the model refuses a value that was set: in the workers, every fold would fail for it."""
-    params = {name: values[name] for name in info.params}
-    if params == info.params:
-        return
-    try:
-        info.build(n_classes=n_classes, **params)
-    except MerError:
-        raise
-    except Exception:
-        # A bug of the model: its folds will record it with the traceback, and the other studies go on.
-        return
-
-
 def _check_datasets(protocols: list[Protocol], known: list[str]) -> None:
     for protocol in protocols:
         for name in protocol.datasets:
@@ -201,7 +174,7 @@ class _Builder:
         self._config = config
         self._store = store
         self._stored = store.cards() if store else []
-        self._ids: dict[tuple[Any, ...], list[str]] = {}
+        self._folds: dict[tuple[Any, ...], tuple[list[str], list[str]]] = {}
         self._labels: dict[str, str] = {}
         self._labelled: dict[tuple[str, str], bool] = {}
         self._engine_code = code_fingerprint(ENGINE_SOURCES)
@@ -251,8 +224,8 @@ class _Builder:
             chosen = [name for name in selections if (SELECTIONS.get(name).watches == "validation") == validate]
             if not chosen:
                 continue
-            folds, ids = self._make_folds(key, setting, validate, data)
-            cards = tuple(self._card(setting, selection, key, data, folds, ids) for selection in chosen)
+            folds, ids, notes = self._make_folds(key, setting, validate, data)
+            cards = tuple(self._card(setting, selection, key, data, folds, ids, notes) for selection in chosen)
             studies = [self._compare(card) for card in cards]
             training = Training(cards, key, self._config.keep_weights)
             self.plan.trainings.append(PlannedTraining(training, studies, self._todo(studies)))
@@ -268,21 +241,35 @@ class _Builder:
 
     def _make_folds(
         self, data_key: str, setting: _Setting, validate: bool, data: StudyData
-    ) -> tuple[list[Fold], list[str]]:
+    ) -> tuple[list[Fold], list[str], list[str]]:
+        """Return the folds, the digests of their sample ids, and what is to be noted of the study."""
         protocol, model, seed = setting.protocol, setting.info.name, setting.seed
         # Without a validation split the rows depend on neither model nor seed, so their digests are shared.
         folds = make_folds(protocol.name, model, validate, seed, data)
         shared = (data_key, protocol.name) if not validate else (data_key, protocol.name, model, seed)
-        if shared not in self._ids:
+        if shared not in self._folds:
             for fold in folds:
                 fold.check(data.subjects)
-            for note in _check_classes(protocol, folds, data):
-                self._note(note)
-            self._ids[shared] = [ids_digest(fold, data) for fold in folds]
-        return folds, self._ids[shared]
+            notes = lacking_classes(protocol.name, folds, data)
+            self._folds[shared] = [ids_digest(fold, data) for fold in folds], notes
+        ids, notes = self._folds[shared]
+        where = "+".join(dataset.name for dataset in setting.group)
+        for note in notes:
+            self._note(f"{where}, task {setting.task.name}, protocol {protocol.name}: {note}.")
+        unknown = unknown_units(setting.info.name, data)
+        for note in unknown:
+            self._note(f"{note}.")
+        return folds, ids, notes + unknown
 
     def _card(
-        self, setting: _Setting, selection: str, data_key: str, data: StudyData, folds: list[Fold], ids: list[str]
+        self,
+        setting: _Setting,
+        selection: str,
+        data_key: str,
+        data: StudyData,
+        folds: list[Fold],
+        ids: list[str],
+        notes: list[str],
     ) -> StudyCard:
         info, values, task, protocol = setting.info, setting.values, setting.task, setting.protocol
         group, seed = setting.group, setting.seed
@@ -302,9 +289,6 @@ class _Builder:
         }
         if data.action_units is not None:
             ingredients["action_units"] = digest(data.action_units.tolist())
-            if (data.action_units < 0).all():
-                names = "+".join(dataset.name for dataset in group)
-                self._note(f"{names}: no sample has action units, so {info.name} learns nothing from them.")
         study_key = digest(ingredients)
         tested = np.sort(np.concatenate([fold.test for fold in folds]))
         parts = sorted(set(data.datasets[tested].tolist())) if protocol.by_dataset else []
@@ -327,6 +311,7 @@ class _Builder:
                 for fold, ids_of in zip(folds, ids, strict=True)
             ),
             synthetic=any(dataset.synthetic for dataset in group),
+            notes=notes,
             multilabel=task.multilabel,
             averaged=protocol.averaged,
         )
@@ -378,31 +363,6 @@ def _class_counts(data: StudyData, rows: np.ndarray) -> list[int]:
     if data.multilabel:
         return data.labels[rows].sum(axis=0).tolist()
     return np.bincount(data.labels[rows], minlength=len(data.classes)).tolist()
-
-
-def _check_classes(protocol: Protocol, folds: list[Fold], data: StudyData) -> list[str]:
-    """Raise DataError where a fold trains on no sample of a class.
-
-    Of a multi-label task return a note a class instead: its answer there is "absent", which is one that can be learnt.
-    """
-    where = "+".join(sorted(set(data.datasets.tolist())))
-    lacking: dict[str, list[str]] = {}
-    for fold in folds:
-        present = classes_shown(data.labels[fold.train])
-        missing = [name for index, name in enumerate(data.classes) if index not in present]
-        if missing and not data.multilabel:
-            raise DataError(
-                f"{where}, protocol {protocol.name}: without {fold.name!r}, no training sample shows class "
-                f"{missing[0]!r} ({len(fold.train)} training samples). A model cannot learn a class it never sees: use "
-                "another task or protocol, or leave this dataset out with --datasets."
-            )
-        for name in missing:
-            lacking.setdefault(name, []).append(fold.name)
-    return [
-        f"{where}, protocol {protocol.name}: no training sample shows {name} in {len(found)} of {len(folds)} folds "
-        f"(such as the one without {found[0]!r})."
-        for name, found in lacking.items()
-    ]
 
 
 def _why_new(card: StudyCard, stored: list[StudyCard]) -> str:

@@ -12,7 +12,8 @@ from rich.console import Console
 
 from bench.clip_fan_out import here_or_on_ray
 from bench.config import RunConfig, results_root
-from bench.plan import Plan, PlannedStudy, check_names, make_plan
+from bench.plan import Plan, PlannedStudy, make_plan
+from bench.plan_checks import check_names
 from bench.prepared_text import describe
 from bench.progress import ClipProgress, RunProgress
 from bench.ray_session import RaySession

@@ -131,10 +131,11 @@ class _Study:
         return self.done == len(self.card.folds)
 
     def notes(self) -> list[str]:
-        """Return what keeps the study from a score, in words."""
+        """Return what its training lacked and what keeps it from a score, in words."""
+        notes = [*self.card.notes, *self.damage]
         if not self.failed:
-            return self.damage
-        return [*self.damage, f"failed folds: {self.failed}; `merbench report {self.card.key[:16]}` tells why"]
+            return notes
+        return [*notes, f"failed folds: {self.failed}; `merbench report {self.card.key[:16]}` tells why"]
 
 
 def build_leaderboard(
@@ -239,7 +240,7 @@ def _rows(group: list[_Study], root_seed: int, resamples: int, superseded: bool)
 def _bare_row(group: list[_Study], part: str, superseded: bool) -> Row:
     """Return the row without its score. What concerns all parts is noted on ``full`` only."""
     card = group[0].card
-    notes = [note for study in group for note in study.notes()] if part == FULL else []
+    notes = list(dict.fromkeys(note for study in group for note in study.notes())) if part == FULL else []
     counted = FULL if part == AVERAGE else part
     return Row(
         model=card.model,

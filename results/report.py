@@ -81,7 +81,8 @@ def _facts(card: StudyCard) -> list[str]:
     if card.selection == ORACLE:
         facts.append(f"oracle = {ORACLE_STAMP}")
     settings = ", ".join(f"{name}={value}" for name, value in sorted(card.hyperparameters.items()))
-    return [", ".join(facts), *paragraph(f"hyper-parameters: {settings or 'none'}", _WIDTH)]
+    notes = [line for note in card.notes for line in paragraph(f"! {note}", _WIDTH)]
+    return [", ".join(facts), *paragraph(f"hyper-parameters: {settings or 'none'}", _WIDTH), *notes]
 
 
 def _part_lines(rows: list[Row]) -> list[str]:

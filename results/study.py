@@ -32,6 +32,7 @@ class StudyCard:
     n_samples, n_subjects : part (``full`` included) -> number. All of them count the samples that are tested.
     ingredients : what the study's key is the hash of (no path, host, order or world size).
     synthetic : True where the data was drawn by this program, not recorded from people.
+    notes : what the training lacked, in words (a class that some folds never see, action units).
     multilabel : True where a sample may show any number of the classes; class_counts then count the samples that show
     each. averaged : True where the mean of the parts' scores is a score of its own (``hde``, ``lodo``).
     """
@@ -52,6 +53,7 @@ class StudyCard:
     ingredients: dict[str, Any]
     folds: tuple[FoldCard, ...]
     synthetic: bool = False
+    notes: list[str] = dataclasses.field(default_factory=list)
     multilabel: bool = False
     averaged: bool = False
 

@@ -17,7 +17,7 @@ from bench.epochs import Epochs, Schedule
 from bench.hyperparameters import resolve
 from bench.inputs import make_inputs
 from bench.objective import make_objective
-from bench.plan import check_names
+from bench.plan_checks import check_names
 from mer_models.registry import MODELS, Recipe
 from preprocess.base.errors import UsageError
 

@@ -105,9 +105,11 @@ def test_a_card_counts_the_samples_that_show_each_class(coded: list[PreparedData
 
 def test_a_class_that_no_training_sample_shows_is_noted_and_trained_without(coded: list[PreparedDataset]) -> None:
     plan = plan_of(coded[:1], tasks=["au12"])
-    (note,) = (note for note in plan.notes if "AU5 " in note)
-    assert note.startswith("synth_a, protocol loso: no training sample shows AU5 in 5 of 5 folds (such as the one")
-    assert not any("AU4 " in note for note in plan.notes)
+    (note,) = plan.notes
+    assert note.startswith("synth_a, task au12, protocol loso: no training sample shows ")
+    assert " AU5 in 5 of 5 folds (synth_a/p01, ...)" in note
+    assert "AU4 " not in note
+    assert only(plan).notes == [note.removeprefix("synth_a, task au12, protocol loso: ").removesuffix(".")]
 
 
 def test_a_dataset_without_action_units_is_left_out(
@@ -319,8 +321,8 @@ def test_3_another_task_is_another_study(coded: list[PreparedDataset]) -> None:
     assert len({card.key for card in plan.cards}) == 2
 
 
-def test_a_single_label_study_with_a_class_nobody_trains_on_stays_an_error(coded: list[PreparedDataset]) -> None:
+def test_a_single_label_study_that_trains_on_one_class_is_an_error(coded: list[PreparedDataset]) -> None:
     samples = coded[0].samples.copy()
-    samples.loc[(samples["emotion"] == "surprise") & (samples["subject"] != "synth_a/p01"), "emotion"] = "negative"
-    with pytest.raises(DataError, match="no training sample shows class 'surprise'"):
+    samples.loc[samples["subject"] != "synth_a/p01", "emotion"] = "negative"
+    with pytest.raises(DataError, match="training samples show class 'negative'"):
         plan_of([dataclasses.replace(coded[0], samples=samples)])

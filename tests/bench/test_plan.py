@@ -17,14 +17,17 @@ from small_runs import WHOLE_TREE, config, plan_of, run_here, write_flow_tree
 from throwaway_models import register_network, register_scripted
 
 import bench.plan
-from bench.plan import ENGINE_SOURCES, Plan, check_names
+from bench.plan import ENGINE_SOURCES, Plan
+from bench.plan_checks import check_names
 from mer_models.registry import MODELS
 from preprocess.base.errors import DataError, UsageError
 from preprocess.base.hashing import digest
 from preprocess.datasets import RawDataset, RawFeature, read_source
 from preprocess.shards import PreparedDataset, prepare
 from preprocess.tasks import TASKS
+from results.leaderboard import build_leaderboard
 from results.outcome import Failure
+from results.report import study_report
 from results.store import OutcomeStore, fold_file
 from results.study import StudyCard
 
@@ -498,14 +501,54 @@ def test_folds_without_weights_are_missing_where_weights_are_to_be_kept(
 # What cannot be run honestly.
 
 
-def test_a_class_that_no_training_subject_shows_names_study_fold_and_class(tmp_path: Path) -> None:
-    """Surprise is shown by sub01 alone, so a model tested on sub01 can never have seen it."""
-    clips = [clip for clip in WHOLE_TREE if clip[0].startswith("sub") and (clip[1] != 2 or clip[0] == "sub01")]
+# Surprise is shown by sub01 alone, so a model tested on sub01 can never have seen it.
+LONELY_CLASS = [clip for clip in WHOLE_TREE if clip[0].startswith("sub") and (clip[1] != 2 or clip[0] == "sub01")]
+LONELY_NOTE = (
+    "no training sample shows surprise in 1 of 3 folds (casme2/sub01); the test samples that do so there (2) count all "
+    "the same"
+)
+
+
+def test_a_class_that_a_fold_never_trains_on_is_noted_once_and_kept_on_the_card(tmp_path: Path) -> None:
+    prepared = from_tree(write_flow_tree(tmp_path / "tree", LONELY_CLASS), tmp_path / "shards")
+    plan = plan_of(prepared, models=["majority", "ststnet"], selection=["last", "validation"], seeds=[0, 1])
+    assert plan.notes == [f"casme2, task megc3, protocol loso: {LONELY_NOTE}."]
+    assert all(card.notes == [LONELY_NOTE] for card in plan.cards)
+    whole = from_tree(write_flow_tree(tmp_path / "whole", WHOLE_TREE), tmp_path / "shards")
+    assert all(card.notes == [] for card in plan_of(whole).cards)
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"set": {"ststnet.class_weights": True}}, {"set": {"ststnet.balance": True}}], ids=str
+)
+def test_a_class_that_a_fold_never_trains_on_is_never_predicted_there(
+    tmp_path: Path, store: OutcomeStore, changes: dict[str, Any]
+) -> None:
+    """Neither weights nor balance divide by its count; who was tested on it is scored, and wrong."""
+    prepared = from_tree(write_flow_tree(tmp_path / "tree", LONELY_CLASS), tmp_path / "shards")
+    settings: dict[str, Any] = {"ststnet.lr": 0.01, "ststnet.dropout": 0.0, **changes.get("set", {})}
+    plan = plan_of(prepared, store, models=["ststnet", "flow_svm", "majority"], epochs=20, set=settings)
+    assert run_here(plan, store) == (9, 0)
+    for card in plan.cards:
+        outcomes = {outcome.fold: outcome for outcome in store.read_outcomes(card)[0]}
+        alone = outcomes["casme2/sub01"]
+        assert alone.y_true.tolist().count(2) == 2
+        assert 2 not in alone.y_pred.tolist()
+        assert all(np.isfinite(outcome.scores).all() for outcome in outcomes.values())
+    board = build_leaderboard(store, rng=np.random.default_rng(0))
+    assert all(row.notes == [LONELY_NOTE] and row.f1_per_class["surprise"] == 0 for row in board.rows)
+    assert LONELY_NOTE in " ".join(
+        study_report(plan.cards[0], store.read_outcomes(plan.cards[0])[0], [], np.random.default_rng(0)).split()
+    )
+
+
+def test_a_fold_that_trains_on_one_class_alone_is_an_error(tmp_path: Path) -> None:
+    clips = [clip for clip in WHOLE_TREE if clip[0].startswith("sub") and (clip[1] == 0 or clip[0] == "sub01")]
     prepared = from_tree(write_flow_tree(tmp_path / "tree", clips), tmp_path / "shards")
     with pytest.raises(DataError) as caught:
         plan_of(prepared)
     message = str(caught.value)
-    assert "casme2, protocol loso: without 'casme2/sub01', no training sample shows class 'surprise'" in message
+    assert "casme2, protocol loso: without 'casme2/sub01', all 4 training samples show class 'negative'" in message
     assert "--datasets" in message
 
 

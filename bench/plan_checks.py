@@ -1,0 +1,88 @@
+"""What is checked before anything is trained: names and settings, and what the training data lacks."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from bench import hyperparameters
+from bench.config import RunConfig
+from bench.data import StudyData
+from bench.folds import Fold, classes_shown
+from bench.protocols import select_protocols
+from bench.selection import SELECTIONS
+from mer_models.registry import MODELS, ModelInfo
+from preprocess.base.errors import DataError, MerError, UsageError
+from preprocess.tasks import TASKS
+
+
+def check_names(config: RunConfig) -> None:
+    """Raise UsageError for an unknown model, selection, protocol or task, or a bad setting, before data is touched."""
+    models = MODELS.select(config.models)
+    resolved = hyperparameters.resolve(config, models)
+    SELECTIONS.select(config.selection)
+    select_protocols(config.protocols)
+    for model, task in itertools.product(models, [TASKS.get(name) for name in TASKS.select(config.tasks)]):
+        _check_settings(MODELS.get(model), resolved[model], len(task.classes))
+        if task.multilabel and resolved[model].get("balance"):
+            raise UsageError(
+                f"Model {model}: balance repeats samples by their one class; in {task.name} they have several."
+            )
+
+
+def _check_settings(info: ModelInfo, values: dict[str, Any], n_classes: int) -> None:
+    """Raise UsageError where the model refuses a value that was set: in the workers, every fold would fail for it."""
+    params = {name: values[name] for name in info.params}
+    if params == info.params:
+        return
+    try:
+        info.build(n_classes=n_classes, **params)
+    except MerError:
+        raise
+    except Exception:
+        # A bug of the model: its folds will record it with the traceback, and the other studies go on.
+        return
+
+
+def lacking_classes(protocol: str, folds: Sequence[Fold], data: StudyData) -> list[str]:
+    """Return a note, if any, of the classes that some folds never see in training; their samples there still count.
+
+    Raises DataError for a fold, not of a multi-label task, whose training samples are all of one class.
+    """
+    lacking: dict[int, list[str]] = {}
+    unlearned = 0
+    for fold in folds:
+        present = classes_shown(data.labels[fold.train])
+        if len(present) < 2 and not data.multilabel:
+            raise DataError(
+                f"{'+'.join(sorted(set(data.datasets.tolist())))}, protocol {protocol}: without {fold.name!r}, all "
+                f"{len(fold.train)} training samples show class {data.classes[min(present)]!r}. Nobody learns from one "
+                "class to tell several: use another task or protocol, or leave this dataset out with --datasets."
+            )
+        absent = sorted(set(range(len(data.classes))) - present)
+        for index in absent:
+            lacking.setdefault(index, []).append(fold.name)
+        tested = data.labels[fold.test]
+        unlearned += int((tested[:, absent].any(axis=1) if data.multilabel else np.isin(tested, absent)).sum())
+    if not lacking:
+        return []
+    found = ", ".join(
+        f"{data.classes[index]} in {len(names)} of {len(folds)} folds ({names[0]}{', ...' if names[1:] else ''})"
+        for index, names in sorted(lacking.items())
+    )
+    return [f"no training sample shows {found}; the test samples that do so there ({unlearned}) count all the same"]
+
+
+def unknown_units(model: str, data: StudyData) -> list[str]:
+    """Return a note for each dataset without action units, where ``model`` learns them."""
+    if data.action_units is None:
+        return []
+    unknown = (data.action_units < 0).all(axis=1)
+    return [
+        f"{name}: no sample has action units, so {model} learns nothing from them"
+        for name in sorted(set(data.datasets.tolist()))
+        if unknown[data.datasets == name].all()
+    ]
