@@ -1,10 +1,12 @@
 """Augmentation: training batches changed at random, each feature as its axes and values ask for.
 
-What is drawn comes from the fold's own generator on the CPU, so that it is the same on any device.
+What is drawn comes from the fold's own generator on the CPU, so that it is the same on any device. Labels and action
+units stay as they are: the shared units have no side, so that a mirrored face shows the same ones.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,24 +21,29 @@ from preprocess.recipes import FEATURES
 if TYPE_CHECKING:
     from torch import Tensor
 
-DEGREES = 10.0
-SHIFT = 1 / 14
-NOISE = 0.05
+NO_AMOUNT = 0.0
+ALONG = {"t": "times", "l": "magnification levels"}
+"""What augmentations along one axis look for, by its letter in ``Layout.axes``."""
 
 
 @dataclass(frozen=True)
 class Augmentation:
     """One way to change samples.
 
-    draw(rng, n) : what is drawn for n samples, the same for all features of a sample.
+    draw(rng, n, amount) : what is drawn for n samples, the same for all features of a sample.
     apply(values, layout, drawn) : the float32 (n, ...) batch of one feature, changed; its values are as stored.
-    refuses(layout) : why it cannot change such a feature, "" where it can.
+    refuses(layout, amount) : why it cannot change such a feature, "" where it can.
+    amount : how much it changes where a recipe does not say, up to ``most``; 0 where there is nothing to say.
+    axis : letter of the axis that it works along. Features without it are left as they are, but one must have it.
     """
 
     summary: str
-    draw: Callable[[np.random.Generator, int], Any]
+    draw: Callable[[np.random.Generator, int, float], Any]
     apply: Callable[[Tensor, Layout, Any], Tensor]
-    refuses: Callable[[Layout], str]
+    refuses: Callable[[Layout, float], str] = lambda layout, amount: ""
+    amount: float = NO_AMOUNT
+    most: float = NO_AMOUNT
+    axis: str = ""
 
 
 AUGMENTATIONS: Registry[Augmentation] = Registry("augmentation")
@@ -44,35 +51,63 @@ AUGMENTATIONS: Registry[Augmentation] = Registry("augmentation")
 
 @dataclass(frozen=True)
 class Augmenter:
-    """The augmentations of a recipe for a model's features; applied in the order they are named in."""
+    """The augmentations of a recipe, each with its amount, for a model's features; applied in the order of naming."""
 
-    steps: tuple[Augmentation, ...]
+    steps: tuple[tuple[Augmentation, float], ...]
     layouts: tuple[Layout, ...]
 
     def __call__(self, features: Sequence[Tensor], rng: np.random.Generator) -> tuple[Tensor, ...]:
         """Return a batch, as stored but in float32, changed at random."""
         changed = tuple(features)
-        for step in self.steps:
-            drawn = step.draw(rng, len(changed[0]))
-            changed = tuple(step.apply(x, layout, drawn) for x, layout in zip(changed, self.layouts, strict=True))
+        for step, amount in self.steps:
+            drawn = step.draw(rng, len(changed[0]), amount)
+            changed = tuple(
+                step.apply(x, layout, drawn) if step.axis in layout.axes else x
+                for x, layout in zip(changed, self.layouts, strict=True)
+            )
         return changed
 
 
 def make_augmenter(augment: str, features: Sequence[str]) -> Augmenter | None:
-    """Return what ``augment`` (names of AUGMENTATIONS, separated by commas) means for the features; None for "".
+    """Return what ``augment`` means for the features: names of AUGMENTATIONS separated by commas; None for "".
 
-    Raises UsageError for an unknown name, and for an augmentation that cannot change one of the features.
+    A name may be followed by an amount: ``rotate:4``. Raises UsageError for an unknown name, an amount that is none,
+    and an augmentation that cannot change one of the features or finds nothing to change in any.
     """
-    names = [name.strip() for name in augment.split(",") if name.strip()]
-    if not names:
+    named = [item.strip() for item in augment.split(",") if item.strip()]
+    if not named:
         return None
-    steps = tuple(AUGMENTATIONS.get(name) for name in names)
+    steps = [(item, *_step(item)) for item in named]
     layouts = tuple(layout_of(FEATURES.get(feature)) for feature in features)
-    for name, step in zip(names, steps, strict=True):
-        for feature, layout in zip(features, layouts, strict=True):
-            if reason := step.refuses(layout):
-                raise UsageError(f"Augmentation {name} cannot change feature {feature}: {reason}.")
-    return Augmenter(steps, layouts)
+    for name, step, amount in steps:
+        _check(name, step, amount, dict(zip(features, layouts, strict=True)))
+    return Augmenter(tuple((step, amount) for _, step, amount in steps), layouts)
+
+
+def _step(item: str) -> tuple[Augmentation, float]:
+    """Return what ``NAME`` or ``NAME:AMOUNT`` asks for."""
+    name, colon, text = (part.strip() for part in item.partition(":"))
+    step = AUGMENTATIONS.get(name)
+    if not colon:
+        return step, step.amount
+    if not step.most:
+        raise UsageError(f"Augmentation {item}: {name} takes no amount.")
+    try:
+        amount = float(text)
+    except ValueError:
+        amount = math.nan
+    if not 0 < amount <= step.most:
+        raise UsageError(f"Augmentation {item}: expected an amount above 0 and up to {step.most:g}, as {name}:0.1.")
+    return step, amount
+
+
+def _check(name: str, step: Augmentation, amount: float, layouts: dict[str, Layout]) -> None:
+    concerned = {feature: layout for feature, layout in layouts.items() if step.axis in layout.axes}
+    if not concerned:
+        raise UsageError(f"Augmentation {name} finds no {ALONG[step.axis]} in {', '.join(layouts)}.")
+    for feature, layout in concerned.items():
+        if reason := step.refuses(layout, amount):
+            raise UsageError(f"Augmentation {name} cannot change feature {feature}: {reason}.")
 
 
 def mirror(values: Tensor, layout: Layout) -> Tensor:
@@ -136,47 +171,103 @@ def _shift(values: Tensor, layout: Layout, drawn: np.ndarray) -> Tensor:
     return _moved(values, np.concatenate([np.tile(np.eye(2), (len(drawn), 1, 1)), 2 * drawn[:, :, None]], axis=2))
 
 
-def _noise(values: Tensor, layout: Layout, drawn: np.random.Generator) -> Tensor:
+def _noise(values: Tensor, layout: Layout, drawn: tuple[np.random.Generator, float]) -> Tensor:
     import torch
 
-    noise = torch.from_numpy(drawn.standard_normal(tuple(values.shape), dtype=np.float32)).to(values.device)
+    rng, amount = drawn
+    noise = torch.from_numpy(rng.standard_normal(tuple(values.shape), dtype=np.float32)).to(values.device)
     deviation = values.flatten(1).std(dim=1, correction=0).view(-1, *[1] * (values.dim() - 1))
-    return values + NOISE * deviation * noise
+    return values + amount * deviation * noise
 
 
-def _only_whole_faces(layout: Layout) -> str:
+def _jitter(values: Tensor, layout: Layout, drawn: np.ndarray) -> Tensor:
+    """Return the steps nearest to equal times between two drawn ends, (n, 2) in shares of the clip."""
+    import torch
+
+    place = layout.axes.index("t") + 1
+    last = values.shape[place] - 1
+    times = np.linspace(drawn[:, 0], 1 + drawn[:, 1], last + 1, axis=1)
+    chosen = torch.from_numpy(np.rint(times * last).clip(0, last).astype(np.int64)).to(values.device)
+    index = chosen.view(len(values), *[-1 if axis == place else 1 for axis in range(1, values.dim())])
+    return values.gather(place, index.expand(values.shape))
+
+
+def _too_few_times(layout: Layout, amount: float) -> str:
+    times = layout.shape[layout.axes.index("t")]
+    # An end that moves by less than half a step is rounded back to where it was.
+    if amount * (times - 1) > 0.5:
+        return ""
+    return f"its {times} times are too few to be moved by {amount:g} of the clip"
+
+
+def _amplify(values: Tensor, layout: Layout, drawn: np.ndarray) -> Tensor:
+    """Return each sample at one drawn level, which stands in the place of all its levels. drawn : (n,) in 0..1."""
+    import torch
+
+    place = layout.axes.index("l") + 1
+    levels = values.shape[place]
+    chosen = torch.from_numpy((drawn * levels).astype(np.int64)).to(values.device)
+    index = chosen.view(-1, *[1] * (values.dim() - 1))
+    one = values.take_along_dim(index, dim=place)
+    return one.expand(values.shape)
+
+
+def _only_whole_faces(layout: Layout, amount: float) -> str:
     return "" if layout.whole else "it moves whole pictures of faces only"
 
 
-def _add(name: str, summary: str, draw: Any, apply: Any, refuses: Callable[[Layout], str]) -> None:
-    AUGMENTATIONS.add(name, Augmentation(summary, draw, apply, refuses), origin=__name__)
+def _add(name: str, summary: str, draw: Any, apply: Any, **options: Any) -> None:
+    AUGMENTATIONS.add(name, Augmentation(summary, draw, apply, **options), origin=__name__)
 
 
 _add(
     "flip",
     "mirrors every second sample: pictures, landmarks left for right, horizontal flow with its sign changed",
-    lambda rng, n: rng.random(n) < 0.5,
+    lambda rng, n, amount: rng.random(n) < 0.5,
     _flip,
-    lambda layout: layout.no_mirror,
+    refuses=lambda layout, amount: layout.no_mirror,
 )
 _add(
     "rotate",
-    f"turns pictures by up to {DEGREES:g} degrees either way; the directions of flow vectors are left as they are",
-    lambda rng, n: np.deg2rad(rng.uniform(-DEGREES, DEGREES, n)),
+    "turns pictures by up to so many degrees either way; the directions of flow vectors are left as they are",
+    lambda rng, n, amount: np.deg2rad(rng.uniform(-amount, amount, n)),
     _rotate,
-    _only_whole_faces,
+    refuses=_only_whole_faces,
+    amount=10.0,
+    most=180.0,
 )
 _add(
     "shift",
-    "moves pictures by up to a fourteenth of their width and height; borders are repeated",
-    lambda rng, n: rng.uniform(-SHIFT, SHIFT, (n, 2)),
+    "moves pictures by up to such a share of their width and height; borders are repeated",
+    lambda rng, n, amount: rng.uniform(-amount, amount, (n, 2)),
     _shift,
-    _only_whole_faces,
+    refuses=_only_whole_faces,
+    amount=1 / 14,
+    most=1.0,
 )
 _add(
     "noise",
-    f"adds normal noise of {100 * NOISE:g} % of a sample's own standard deviation",
-    lambda rng, n: rng,
+    "adds normal noise of such a share of a sample's own standard deviation",
+    lambda rng, n, amount: (rng, amount),
     _noise,
-    lambda layout: "",
+    amount=0.05,
+    most=10.0,
+)
+_add(
+    "jitter",
+    "moves the first and the last moment, each by up to such a share of the clip, and takes the nearest steps between; "
+    "beyond the clip its ends are repeated",
+    lambda rng, n, amount: rng.uniform(-amount, amount, (n, 2)),
+    _jitter,
+    refuses=_too_few_times,
+    amount=0.1,
+    most=0.5,
+    axis="t",
+)
+_add(
+    "amplification",
+    "shows a sample at one of its magnification levels, drawn anew each time, wherever the network looks for a level",
+    lambda rng, n, amount: rng.random(n),
+    _amplify,
+    axis="l",
 )

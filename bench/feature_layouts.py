@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,7 @@ class Layout:
     magnification level for itself) or of the "pair".
     points : what the order of the landmarks becomes when the face is mirrored. width : of the picture that coordinates
     are measured in. no_mirror : why values of the mirrored face cannot be told from these ("" where they can).
+    shape : the lengths of the axes.
     """
 
     axes: str
@@ -33,6 +35,7 @@ class Layout:
     points: tuple[int, ...] = ()
     width: float = 0.0
     no_mirror: str = ""
+    shape: tuple[int, ...] = ()
 
 
 def layout_of(recipe: FeatureRecipe) -> Layout:
@@ -46,7 +49,7 @@ def layout_of(recipe: FeatureRecipe) -> Layout:
     layout = _LAYOUTS[last](recipe, dict(steps), options)
     if len(layout.axes) != len(recipe.shape):
         raise UsageError(f"Feature {recipe.name} cannot be augmented: its axes {recipe.shape} are no {layout.axes}.")
-    return layout
+    return dataclasses.replace(layout, shape=recipe.shape)
 
 
 def _flow(recipe: FeatureRecipe, steps: dict[str, Any], options: dict[str, Any]) -> Layout:

@@ -24,8 +24,8 @@ from mer_models._checks import require
 from mer_models._p3d import P3D, P3D_BLOCKS
 from mer_models.registry import Criterion, Recipe, Resources, register_model
 
-LEVELS, STEPS = 10, 9
-TEST_LEVEL = 4
+STEPS = 9
+LEVEL = 4
 """Place of factor 2.0 among the magnification levels 1.2, 1.4, .. 3.0."""
 DEPTH = 6
 AU_WEIGHT = 1.0
@@ -40,7 +40,17 @@ GRAPH_WIDTHS = (1, 40, 80, REGION_VALUES)
         "5595-5599, public code ini17/Micro-expression-recognition-by-fusing-Action-Unit-detection-and-spatio-temporal"
         "-features; of its scores only the abstract's claim was read"
     ),
-    recipe=Recipe(epochs=100, batch_size=16, lr=1e-4, optimizer="adam", lr_step=40, lr_gamma=0.68, input_range="raw"),
+    recipe=Recipe(
+        epochs=100,
+        batch_size=16,
+        lr=1e-4,
+        optimizer="adam",
+        lr_hold=40,
+        lr_step=1,
+        lr_gamma=0.987,
+        augment="amplification",
+        input_range="raw",
+    ),
     resources=Resources(cpus=1, gpu=1.0, pack=1),
     shares=("_action_units.py", "_au_tokens.py", "_p3d.py"),
 )
@@ -49,8 +59,8 @@ class AUFusion(nn.Module):
 
     Input : flow_patches_30, (n, 10, 9, 2, 30, 7, 7) float32: u and v in pixels around 30 landmarks in nine steps, at
     ten magnification levels; and frames_au_16, (n, 3, 16, 144, 144) float32 in 0..255. Output : logits (n, n_classes).
-    A training batch takes a level of each sample at random, from the generator that the fold's seed has set; in
-    evaluation it is factor 2.0.
+    It looks at factor 2.0; the recipe's augmentation ``amplification`` puts another level there, drawn anew for each
+    sample of a training batch.
     Flow : a convolution for each landmark over u and v, shared by the steps, and one over all steps (3x3 pixels,
     normalisation, ReLU), give 30 tokens of 49 values. Ten of the brows and twenty of the mouth pass six transformer
     layers of their own (8 heads, dense part of 128) and layers of 320 and 160.
@@ -73,10 +83,9 @@ class AUFusion(nn.Module):
                    shared units, weigh nothing
     =============  ==============================================  ================================================
 
-    Four things differ from the public code in both forms. It cuts patches with x and y exchanged; they are cut before
-    they come here, in the right place. Its rate falls by 0.987 an epoch after the 40th; the recipe's steps have about
-    the same mean. Statistics of the steps' convolution are those of all nine steps at once. And it keeps the epoch of
-    the best training accuracy, which is a matter of the selection here.
+    Three things differ from the public code in both forms. It cuts patches with x and y exchanged; they are cut before
+    they come here, in the right place. Statistics of the steps' convolution are those of all nine steps at once. And it
+    keeps the epoch of the best training accuracy, which is a matter of the selection here.
 
     With three classes it has 26,026,251 parameters.
     """
@@ -117,21 +126,13 @@ class AUFusion(nn.Module):
 
     def _run(self, patches: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Return the logits of the classes (n, n_classes) and of the units (n, 9)."""
-        tokens = self._tokens(self._level(patches))
+        tokens = self._tokens(patches[:, LEVEL])
         answers = self.detect(frames)
         nodes = self._nodes(answers)
         brows, mouth = self.brows(tokens[:, :BROW_LANDMARKS]), self.mouth(tokens[:, BROW_LANDMARKS:])
         first = len(BROW_UNITS)
         met = torch.cat([nodes[:, :first] @ brows[..., None], nodes[:, first:] @ mouth[..., None]], dim=1)
         return self.classifier(met[..., 0]), answers
-
-    def _level(self, patches: Tensor) -> Tensor:
-        """Return the patches (n, 9, 2, 30, 7, 7) at one level."""
-        if not self.training:
-            return patches[:, TEST_LEVEL]
-        n = len(patches)
-        levels = torch.randint(LEVELS, (n,), device=patches.device)
-        return patches[torch.arange(n, device=patches.device), levels]
 
     def _tokens(self, flow: Tensor) -> Tensor:
         """Return tokens (n, 30, 49) of one level's patches."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -16,6 +16,7 @@ from bench.engine import score_again
 from bench.feature_layouts import layout_of
 from bench.hyperparameters import resolve
 from mer_models.registry import MODELS
+from preprocess.action_units import SHARED_UNITS, parse
 from preprocess.base.errors import UsageError
 from preprocess.landmark_sets import MIRROR_68
 from preprocess.recipes import FEATURES, FeatureRecipe
@@ -191,7 +192,11 @@ def test_noise_is_a_twentieth_of_a_samples_own_deviation() -> None:
     torch.testing.assert_close(added / values.flatten(1).std(dim=1), torch.full((2,), 0.05), rtol=0.1, atol=0)
 
 
-@pytest.mark.parametrize("names", [*AUGMENTATIONS.names(), "flip,rotate, shift,noise"])
+ALONG_AN_AXIS = ("amplification", "jitter")
+OF_PICTURES = [name for name in AUGMENTATIONS.names() if name not in ALONG_AN_AXIS]
+
+
+@pytest.mark.parametrize("names", [*OF_PICTURES, "flip,rotate:4, shift:0.1,noise:0.5"])
 def test_7_an_augmented_fold_depends_on_its_seed_alone(tiny: str, names: str) -> None:
     folds = folds_of(DATA)
     together = trained(tiny, DATA, folds, augment=names)
@@ -217,9 +222,105 @@ def test_evaluation_is_not_augmented(tiny: str) -> None:
     assert plain.tobytes() == result.scores.tobytes()
 
 
+def test_an_amount_says_how_much_a_sample_is_changed() -> None:
+    values = torch.randn(1, 3, 28, 28)
+    noise = augmented("noise", values) - values
+    torch.testing.assert_close(augmented("noise:0.2", values) - values, 4 * noise, rtol=1e-4, atol=1e-5)
+    places = np.array([centre(augmented("rotate:40", blob(14, 23), seed)) for seed in range(20)]) - 13.5
+    angles = np.rad2deg(np.arctan2(places[:, 0], places[:, 1]) - np.arctan2(0.5, 9.5))
+    assert 25 < np.abs(angles).max() < 40.5
+    moves = [np.subtract(centre(augmented("shift:0.2", blob(14, 14), seed)), (14, 14)) for seed in range(20)]
+    assert 3 < np.abs(moves).max() < 5.7
+
+
+CLIP = "flow_clip_16_112"
+"""A feature with an axis of times, which is not the first."""
+
+
+def clip_of_steps(n: int) -> torch.Tensor:
+    """Return clips each step of which shows its number."""
+    return torch.arange(16.0).view(1, 1, 16, 1, 1).expand(n, 3, 16, 2, 2).contiguous()
+
+
+def test_jitter_moves_the_ends_of_a_clip_and_keeps_the_order_of_its_steps() -> None:
+    augmenter = make_augmenter("jitter", [CLIP])
+    assert augmenter
+    found = augmenter([clip_of_steps(300)], np.random.default_rng(0))[0]
+    steps = found[:, 0, :, 0, 0]
+    assert torch.equal(found, steps[:, None, :, None, None].expand_as(found)), "a step is shown as a whole"
+    moved = steps.diff(dim=1)
+    assert (moved >= 0).all()
+    assert moved.max() <= 2
+    assert set(steps[:, 0].tolist()) == {0.0, 1.0}, "a tenth of the clip is 1.5 steps"
+    assert set(steps[:, -1].tolist()) == {15.0, 14.0}
+    assert len({(first, last) for first, last in steps[:, [0, -1]].tolist()}) == 4, "both ends move on their own"
+
+
+def test_features_of_a_sample_are_jittered_together() -> None:
+    """Flow at magnification levels and the frames it was made of tell the same times."""
+    augmenter = make_augmenter("jitter:0.3", ["flow_patches_30", "frames_au_16"])
+    assert augmenter
+    flow = (torch.arange(9.0) / 8).view(1, 1, 9, 1, 1, 1, 1).expand(60, 10, 9, 2, 3, 1, 1)
+    frames = (torch.arange(16.0) / 15).view(1, 1, 16, 1, 1).expand(60, 3, 16, 2, 2)
+    first, second = augmenter([flow, frames], np.random.default_rng(0))
+    ends = torch.stack([first[:, 0, -1, 0, 0, 0, 0], second[:, 0, -1, 0, 0]])
+    assert (ends[0] - ends[1]).abs().max() < 1 / 8
+    assert torch.corrcoef(ends)[0, 1] > 0.9
+
+
+def test_amplification_shows_one_drawn_level_in_the_place_of_all() -> None:
+    augmenter = make_augmenter("amplification", ["flow_patches_30", "frames_au_16"])
+    assert augmenter
+    levels = torch.arange(10.0).view(1, 10, 1, 1, 1, 1, 1).expand(400, 10, 9, 2, 1, 1, 1)
+    frames = torch.rand(400, 3, 16, 2, 2)
+    found, same = augmenter([levels, frames], np.random.default_rng(1))
+    assert same is frames
+    assert found.shape == levels.shape
+    assert torch.equal(found, found[:, :1].expand_as(found))
+    shown = found[:, 0, 0, 0, 0, 0, 0].int().bincount()
+    assert len(shown) == 10
+    assert shown.min() > 20
+
+
+class SeesUnits(TinyNet):
+    """A TinyNet that notes the pictures and action units that it is trained with."""
+
+    seen: ClassVar[list[tuple[torch.Tensor, torch.Tensor]]] = []
+
+    def loss(
+        self, *features: torch.Tensor, labels: torch.Tensor, criterion: Any, action_units: torch.Tensor
+    ) -> torch.Tensor:
+        self.seen.append((features[0].clone(), action_units))
+        return criterion(self(*features), labels)
+
+
+def test_a_mirrored_sample_keeps_its_action_units(registries: None) -> None:
+    """The shared units have no side: AU 12 of the left and of the right lip corner are one."""
+    assert tuple(unit.number for unit in parse("+".join(f"L{unit}" for unit in SHARED_UNITS))) == SHARED_UNITS
+    assert {unit.number for unit in parse("L12+R12")} == {12}
+    name = register_network(SeesUnits, "sees_units", input_range="raw", epochs=2)
+    units = np.random.default_rng(0).integers(0, 2, (len(DATA), len(SHARED_UNITS))).astype(np.int8)
+    trained(name, dataclasses.replace(DATA, action_units=units), [FOLD], augment="flip")
+    stored = torch.from_numpy(DATA.features[FEATURE].astype(np.float32))
+    both = torch.stack([stored, mirror(stored, layout_of(FEATURES.get(FEATURE)))])
+    mirrored = 0
+    for pictures, given in SeesUnits.seen:
+        for picture, row in zip(pictures, given, strict=True):
+            ((form, sample),) = (both == picture).flatten(2).all(dim=2).nonzero().tolist()
+            assert row.tolist() == units[sample].tolist()
+            mirrored += form
+    assert 0 < mirrored < sum(len(given) for _, given in SeesUnits.seen)
+
+
 @pytest.mark.parametrize(
     ("model", "names", "message"),
     [
+        ("ststnet", "rotate:", "Model ststnet: Augmentation rotate:: expected an amount above 0 and up to 180"),
+        ("ststnet", "shift:2", "Model ststnet: Augmentation shift:2: expected an amount above 0 and up to 1"),
+        ("ststnet", "flip:0.5", "Model ststnet: Augmentation flip:0.5: flip takes no amount."),
+        ("ststnet", "jitter", "Model ststnet: Augmentation jitter finds no times in flow_uvs_28."),
+        ("cnn3d", "amplification", "Model cnn3d: Augmentation amplification finds no magnification levels in frames_9"),
+        ("mmnet", "jitter", "Model mmnet: Augmentation jitter cannot change feature onset_apex_rgb_224: its 2 times a"),
         ("ststnet", "flop", "Model ststnet: Unknown augmentation 'flop'. Did you mean: flip?"),
         ("dual_atme", "flip", "Model dual_atme: Augmentation flip cannot change feature roi_mosaic_28: it is a mosaic"),
         ("au_gcn", "shift", "Model au_gcn: Augmentation shift cannot change feature au_rois_flow: it moves whole pic"),

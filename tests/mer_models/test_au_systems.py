@@ -11,8 +11,9 @@ from torch.nn import functional
 from mer_models._action_units import au_loss, of_units
 from mer_models._au_tokens import UNITS
 from mer_models._p3d import P3D
-from mer_models.au_fusion import LEVELS, TEST_LEVEL, AUFusion
+from mer_models.au_fusion import LEVEL, AUFusion
 from mer_models.au_layered import AULayered
+from mer_models.registry import MODELS
 from preprocess.action_units import SHARED_UNITS
 from preprocess.base.errors import UsageError
 from preprocess.landmark_sets import BROWS_MOUTH_30
@@ -134,19 +135,23 @@ def test_brows_meet_the_units_of_the_brows_and_the_mouth_those_of_the_mouth() ->
     assert same.tolist() == [True] * 3 + [False] * 6
 
 
-def test_a_level_is_drawn_in_training_and_fixed_in_evaluation() -> None:
-    network = fusion()
-    levels = torch.arange(float(LEVELS)).reshape(1, LEVELS, 1, 1, 1, 1, 1)
-    patches = levels.expand(400, LEVELS, 9, 2, 1, 1, 1)
-    assert (network._level(patches) == TEST_LEVEL).all()
-    steps = dict(FEATURES.get("flow_patches_30").steps)
-    assert steps["magnify"]["factors"][TEST_LEVEL] == 2.0
-    network.train()
-    torch.manual_seed(5)
-    first = network._level(patches)[:, 0, 0, 0, 0, 0]
-    torch.manual_seed(5)
-    assert torch.equal(network._level(patches)[:, 0, 0, 0, 0, 0], first)
-    assert set(first.tolist()) == set(range(LEVELS))
+@pytest.mark.parametrize("training", [True, False])
+def test_the_network_looks_at_magnification_by_two(training: bool) -> None:
+    assert dict(FEATURES.get("flow_patches_30").steps)["magnify"]["factors"][LEVEL] == 2.0
+    network, (patches, frames) = fusion().train(training), batch()
+    for module in network.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    other = patches.clone()
+    other[:, torch.arange(patches.shape[1]) != LEVEL] = 0
+    torch.testing.assert_close(network(patches, frames), network(other, frames))
+    assert not torch.allclose(network(patches, frames), network(patches.roll(1, dims=1), frames))
+
+
+def test_training_shows_every_level_in_its_place() -> None:
+    recipe = MODELS.get("au_fusion").recipe
+    assert recipe
+    assert recipe.augment == "amplification"
 
 
 def test_unknown_units_leave_the_criterion_alone() -> None:
