@@ -33,7 +33,7 @@ def detect(
     """
     from preprocess.datasets import DATASETS, describe
     from preprocess.datasets import detect as find
-    from preprocess.datasets._build import is_synthetic
+    from preprocess.datasets._build import mark_of
     from results.text import Header, table
 
     if not path.is_dir():
@@ -46,7 +46,7 @@ def detect(
         raise DataError(f"No database was recognised under {path}. `merbench list datasets` tells what can be read.")
     headers: list[Header] = [(name, "left") for name in ("database", "folder", "sheet")]
     rows = [
-        [("synth_" if is_synthetic(one.root) else "") + describe(one), str(one.root), str(one.sheet or "none")]
+        [("synth_" if mark_of(one.root) else "") + describe(one), str(one.root), str(one.sheet or "none")]
         for one in found
     ]
     typer.echo("\n".join(table(headers, rows)))

@@ -25,6 +25,7 @@ class StudyData:
     features : name -> (n, ...) C-contiguous array as stored (8-bit or float32).
     action_units : (n, 12) int8, whether a sample shows each of ``SHARED_UNITS``; a row of -1 where that is not known.
         None where no model of the study asks for them.
+    macro : which of the datasets hold macro-expressions; the others hold micro-expressions.
     """
 
     sample_ids: np.ndarray
@@ -35,6 +36,7 @@ class StudyData:
     features: dict[str, np.ndarray]
     classes: tuple[str, ...]
     action_units: np.ndarray | None = None
+    macro: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.sample_ids)
@@ -99,6 +101,7 @@ def assemble(
         features={name: np.ascontiguousarray(np.concatenate(parts)[order]) for name, parts in blocks.items()},
         classes=tuple(task.classes),
         action_units=np.concatenate(units)[order] if action_units else None,
+        macro=frozenset(dataset.name for dataset in prepared if dataset.macro),
     )
 
 

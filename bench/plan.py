@@ -15,7 +15,7 @@ from bench.config import RunConfig
 from bench.data import StudyData, assemble, labelled
 from bench.folds import Fold
 from bench.plan_checks import lacking_classes, unknown_units
-from bench.protocols import Protocol, select_protocols
+from bench.protocols import MACRO, MICRO, Protocol, select_protocols
 from bench.selection import SELECTIONS
 from bench.training import Training, ids_digest, make_folds
 from mer_models.registry import MODELS, ModelInfo
@@ -287,24 +287,28 @@ class _Builder:
             "selection": selection,
             "seed": seed,
         }
+        if protocol.by_strength:
+            ingredients["macro"] = sorted(data.macro)
         if data.action_units is not None:
             ingredients["action_units"] = digest(data.action_units.tolist())
         study_key = digest(ingredients)
         tested = np.sort(np.concatenate([fold.test for fold in folds]))
         parts = sorted(set(data.datasets[tested].tolist())) if protocol.by_dataset else []
         parts = parts if len(parts) > 1 else []
+        unions = _strengths(parts, data) if protocol.by_strength else {}
+        rows = _rows_of_parts(data, tested, {**unions, **{part: (part,) for part in parts}})
         return StudyCard(
             model=info.name,
             params=hyperparameters.changed(info, values),
             hyperparameters=values,
             dataset="+".join(sorted(dataset.name for dataset in group)),
-            parts=tuple(parts),
+            parts=(*unions, *parts),
             task=task.name,
             classes=tuple(task.classes),
             protocol=protocol.name,
             selection=selection,
             seed=seed,
-            **_counts(data, tested, parts),
+            **_counts(data, rows),
             ingredients=ingredients,
             folds=tuple(
                 FoldCard(fold_key(study_key, ids_of), fold.name, len(fold.test))
@@ -314,6 +318,7 @@ class _Builder:
             notes=notes,
             multilabel=task.multilabel,
             averaged=protocol.averaged,
+            unions=unions,
         )
 
     def _compare(self, card: StudyCard) -> PlannedStudy:
@@ -349,9 +354,19 @@ def _feature_ingredient(name: str, group: list[PreparedDataset]) -> dict[str, An
     return {dataset: {"recipe": info.recipe_hash, "content": info.fingerprint} for dataset, info in infos.items()}
 
 
-def _counts(data: StudyData, tested: np.ndarray, parts: list[str]) -> dict[str, Any]:
-    """Return the counts of a card over the rows ``tested``: what a study trains on only is in no score."""
-    rows = {"full": tested, **{part: tested[data.datasets[tested] == part] for part in parts}}
+def _strengths(datasets: list[str], data: StudyData) -> dict[str, tuple[str, ...]]:
+    """Return the datasets of macro- and of micro-expressions."""
+    macro = tuple(dataset for dataset in datasets if dataset in data.macro)
+    return {MACRO: macro, MICRO: tuple(dataset for dataset in datasets if dataset not in macro)}
+
+
+def _rows_of_parts(data: StudyData, tested: np.ndarray, parts: dict[str, tuple[str, ...]]) -> dict[str, np.ndarray]:
+    """Return part (``full`` first) -> its rows among those ``tested``: what a study trains on only is in no score."""
+    return {"full": tested, **{part: tested[np.isin(data.datasets[tested], names)] for part, names in parts.items()}}
+
+
+def _counts(data: StudyData, rows: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Return the counts of a card. rows : of each part."""
     return {
         "n_samples": {part: len(own) for part, own in rows.items()},
         "n_subjects": {part: len(set(data.subjects[own].tolist())) for part, own in rows.items()},

@@ -16,7 +16,8 @@ def describe(dataset: PreparedDataset) -> list[str]:
     """Return what came of preparing a dataset, one line a fact; the first line names it."""
     subjects = dataset.samples["subject"].nunique()
     shards = f"{dataset.made} shards made, {dataset.reused} kept, {dataset.repaired} repaired"
-    lines = [f"{dataset.name}: {len(dataset.samples)} samples, {subjects} subjects ({shards})"]
+    what = "samples of macro-expressions" if dataset.macro else "samples"
+    lines = [f"{dataset.name}: {len(dataset.samples)} {what}, {subjects} subjects ({shards})"]
     if dataset.clips_made and dataset.seconds >= 1:
         kept = len(dataset.samples) - dataset.clips_made
         pace = dataset.clips_made / dataset.seconds

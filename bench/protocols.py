@@ -20,6 +20,7 @@ FOLDS = 10
 """Folds of ``kfold-subject``."""
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
+MACRO, MICRO = "macro", "micro"
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Protocol:
     over : which datasets make a study: ``each`` by itself, all ``merged``, all ``pairs``, or the ``named`` ones, in
         which case ``datasets`` names them. by_dataset : scored on each tested dataset as well, from the same run.
     averaged : the mean of the tested datasets' scores is a score of its own, besides the pooled one.
+    by_strength : scored on the macro- and on the micro-expressions, too.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Protocol:
     source: str
     averaged: bool = False
     datasets: tuple[str, ...] = ()
+    by_strength: bool = False
 
     @property
     def by_dataset(self) -> bool:
@@ -68,13 +71,19 @@ PROTOCOLS: Registry[Protocol] = Registry("protocol")
 
 
 def register_protocol(
-    name: str, *, over: Literal["each", "merged", "pairs"], source: str, averaged: bool = False
+    name: str,
+    *,
+    over: Literal["each", "merged", "pairs"],
+    source: str,
+    averaged: bool = False,
+    by_strength: bool = False,
 ) -> Callable[[Splitter], Splitter]:
     """Return a decorator that registers a splitting function; its docstring's first line is the summary."""
 
     def decorate(split: Splitter) -> Splitter:
         origin = f"{split.__module__}.{split.__qualname__}"
-        PROTOCOLS.add(name, Protocol(name, split, over, _summary(split), source, averaged), origin=origin)
+        protocol = Protocol(name, split, over, _summary(split), source, averaged, by_strength=by_strength)
+        PROTOCOLS.add(name, protocol, origin=origin)
         return split
 
     return decorate
@@ -161,6 +170,33 @@ def lodo(data: StudyData) -> list[Split]:
     return _by_dataset(data)
 
 
+@register_protocol(
+    "macro-micro",
+    over="merged",
+    by_strength=True,
+    source="public code of the unified framework shayhan-ameen/Unified_MaE_and_ME_Recognition, its leave-one-subject-"
+    "out mode over merged databases",
+)
+def macro_micro(data: StudyData) -> list[Split]:
+    """Leave one subject out of macro- and micro-expressions merged; scored on the whole, on both and on each dataset.
+
+    A person of two datasets (CAS(ME)^2 has both kinds) is left out of both. A dataset that has a test or validation
+    part of its own keeps it: the rest of it is trained on only. So AFEW, which does not name its people, is tested on
+    its validation set as one subject, and its training set is always trained on.
+    """
+    strengths = np.isin(data.datasets, sorted(data.macro))
+    if strengths.all() or not strengths.any():
+        raise Unfit(
+            f"it takes macro- and micro-expressions, and {_datasets_of(data)} has {MACRO if strengths.any() else MICRO}"
+            f"-expressions only. Add --data with {MICRO if strengths.any() else MACRO}-expressions, or use "
+            "--protocols cde or loso."
+        )
+    tested = ~_trained_only(data)
+    people = sorted(set(data.subjects[tested].tolist()))
+    everyone = np.ones(len(data), dtype=bool)
+    return [_tested_on(data, person, (data.subjects == person) & tested, everyone) for person in people]
+
+
 @register_protocol("kfold-subject", over="each", source="10 subject-independent folds of DFME: Zhao et al., 2023")
 def kfold_subject(data: StudyData) -> list[Split]:
     """Ten folds of whole subjects, of about equal size, the same whatever the seed."""
@@ -239,6 +275,17 @@ PROTOCOLS.add(
 
 def _by_dataset(data: StudyData) -> list[Split]:
     return [_tested_on(data, name, data.datasets == name, data.datasets != name) for name in _several(data)]
+
+
+def _trained_only(data: StudyData) -> np.ndarray:
+    """Return (n,) bool: the rows outside the held-out part of a dataset that divides itself into parts."""
+    result = np.zeros(len(data), dtype=bool)
+    for dataset in sorted(set(data.datasets.tolist())):
+        own = data.datasets == dataset
+        held_out = next((part for part in (TEST, VALIDATION) if (data.splits[own] == part).any()), None)
+        if held_out and (data.splits[own] == TRAIN).any():
+            result |= own & (data.splits != held_out)
+    return result
 
 
 def _tested_on(data: StudyData, name: str, test: np.ndarray, train: np.ndarray) -> Split:

@@ -57,6 +57,7 @@ class PreparedDataset:
     were found damaged and made again. warnings : what was changed, damaged or removed, one line each.
     clips_made : of how many clips anything was made. seconds : what that took, summed over the processes that did it.
     checksums : feature -> shard file -> sha256 of its bytes, which ``load`` holds the files to.
+    macro : its clips are macro-expressions; micro-expressions otherwise.
     """
 
     name: str
@@ -71,6 +72,7 @@ class PreparedDataset:
     checksums: dict[str, dict[Path, str]] = field(repr=False)
     clips_made: int = 0
     seconds: float = 0.0
+    macro: bool = False
 
     @property
     def skipped(self) -> dict[str, dict[str, str]]:
@@ -238,6 +240,7 @@ class _Book:
             },
             clips_made=len(self._made),
             seconds=self._seconds,
+            macro=self.raw.macro,
         )
 
 

@@ -232,7 +232,9 @@ _add(
 )
 _SMIC = ("smic_vis", "smic_nir", "smic_long", "smic_vis_long", "smic_nir_long")
 _FAMILY = ("casme3", "casme3_macro", "casme3_c", "casme_sq", "casme_sq_macro", "casme")
-_add("emotion3", _VALENCE, (*_FAMILY, "4dme", *_SMIC), f"{_CASME3}; the databases' own classes elsewhere")
+# What all databases can be asked for, so that micro- and macro-expressions can be merged. CASME II's repression and its
+# others are no class here, so that it has fewer negative clips than in ``megc3``.
+_add("emotion3", _VALENCE, tuple(WORDS), f"{_CASME3}; the same in all databases, or their own classes")
 _add(
     "emotion4",
     {**_VALENCE, "others": ("others", "repression", "tense")},

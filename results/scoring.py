@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -24,6 +24,7 @@ class Pooled:
 
     sample_ids, subjects, datasets : n strings each. y_true, y_pred : (n,) int64 indices into ``classes``; of a
     multi-label task (n, n_classes) int64 of 0 and 1. scores : (n, n_classes) float32.
+    unions : part -> its datasets, for parts that are no dataset's name.
     """
 
     classes: tuple[str, ...]
@@ -33,6 +34,7 @@ class Pooled:
     y_true: np.ndarray
     y_pred: np.ndarray
     scores: np.ndarray
+    unions: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def multilabel(self) -> bool:
@@ -45,10 +47,14 @@ class Pooled:
         return MULTI_LABEL if self.multilabel else SINGLE_LABEL
 
     def part(self, name: str) -> Pooled:
-        """Return the predictions of one part: ``full`` (or the average), or a dataset's; HonestyError without any."""
+        """Return the predictions of one part: ``full`` (or the average), a union's or a dataset's.
+
+        Raises HonestyError where it has none.
+        """
         if name in (FULL, AVERAGE):
             return self
-        rows = [row for row, dataset in enumerate(self.datasets) if dataset == name]
+        datasets = self.unions.get(name, (name,))
+        rows = [row for row, dataset in enumerate(self.datasets) if dataset in datasets]
         if not rows:
             raise HonestyError(f"No prediction belongs to {name!r}; there are some of {sorted(set(self.datasets))}.")
         return self._rows(np.array(rows))
@@ -83,6 +89,7 @@ class Pooled:
             y_true=self.y_true[rows],
             y_pred=self.y_pred[rows],
             scores=self.scores[rows],
+            unions=self.unions,
         )
 
 
@@ -119,13 +126,13 @@ class PartScore:
 
 
 def part_names(card: StudyCard) -> tuple[str, ...]:
-    """Return what the study is scored on: ``full``, each dataset of a composite, and the average over these."""
+    """Return what the study is scored on: ``full``, the parts of a composite, and the average over its datasets."""
     return (FULL, *card.parts, *((AVERAGE,) if card.averaged else ()))
 
 
 def averaged_datasets(card: StudyCard, part: str) -> tuple[str, ...]:
     """Return the datasets over whose scores a part's score is the mean; none for a part that is scored as a whole."""
-    return card.parts if part == AVERAGE else ()
+    return tuple(one for one in card.parts if one not in card.unions) if part == AVERAGE else ()
 
 
 def pool(card: StudyCard, outcomes: Sequence[Outcome]) -> Pooled:
@@ -153,6 +160,7 @@ def pool(card: StudyCard, outcomes: Sequence[Outcome]) -> Pooled:
         y_true=y_true[order],
         y_pred=y_pred[order],
         scores=scores[order],
+        unions=card.unions,
     )
     _check_labels(card, pooled)
     return pooled

@@ -25,7 +25,7 @@ class StudyCard:
     """model x dataset x task x protocol x selection x seed, as written to ``study.json``.
 
     dataset : one dataset, or a composite's datasets joined by ``+`` (``casme2+samm+smic``).
-    parts : the datasets a composite is scored on besides ``full``; empty for a single dataset.
+    parts : what a composite is scored on besides ``full``: its datasets and ``unions``; empty for a single dataset.
     classes : the task's ordered class names; a label is an index into them.
     params : hyper-parameters that differ from the model's defaults, by name.
     hyperparameters : all of them, resolved. class_counts : part (``full`` included) -> samples per class.
@@ -34,7 +34,8 @@ class StudyCard:
     synthetic : True where the data was drawn by this program, not recorded from people.
     notes : what the training lacked, in words (a class that some folds never see, action units).
     multilabel : True where a sample may show any number of the classes; class_counts then count the samples that show
-    each. averaged : True where the mean of the parts' scores is a score of its own (``hde``, ``lodo``).
+    each. averaged : True where the mean of the datasets' scores is a score of its own (``hde``, ``lodo``).
+    unions : part -> its datasets, for the parts that are no dataset's name (``macro`` and ``micro``).
     """
 
     model: str
@@ -56,6 +57,7 @@ class StudyCard:
     notes: list[str] = dataclasses.field(default_factory=list)
     multilabel: bool = False
     averaged: bool = False
+    unions: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     @cached_property
     def key(self) -> str:
@@ -81,9 +83,9 @@ class StudyCard:
     def from_json(cls, value: dict[str, Any]) -> StudyCard:
         """Rebuild a card from ``to_json``'s value; KeyError or TypeError where fields are missing or unknown."""
         folds = tuple(FoldCard(**fold) for fold in value["folds"])
-        return cls(
-            **{**value, "folds": folds, "parts": tuple(value["parts"]), "classes": tuple(value["classes"])},
-        )
+        tuples = {name: tuple(value[name]) for name in ("parts", "classes")}
+        unions = {name: tuple(datasets) for name, datasets in value.get("unions", {}).items()}
+        return cls(**{**value, **tuples, "folds": folds, "unions": unions})
 
 
 def fold_ids_digest(train: Iterable[str], validation: Iterable[str], test: Iterable[str]) -> str:

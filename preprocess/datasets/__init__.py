@@ -49,6 +49,7 @@ class RawDataset:
     clips : sample id -> where its frames are, for every sample of a database of recordings; recipes start from these.
     notes : what a person should know: counts that differ from the published ones, rows and clips left out, each with
         its reason.
+    macro : its clips are macro-expressions, as the adapter declares it; micro-expressions otherwise.
     """
 
     name: str
@@ -57,6 +58,7 @@ class RawDataset:
     features: dict[str, RawFeature] = field(default_factory=dict)
     clips: dict[str, Clip] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    macro: bool = False
 
 
 @dataclass(frozen=True)

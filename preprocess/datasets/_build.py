@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -73,7 +74,8 @@ class _Reading:
         self.database = database
         self.found = found
         self.notes = _Notes()
-        self.prefix = "synth_" if is_synthetic(found.root) else ""
+        self.mark = mark_of(found.root)
+        self.prefix = "synth_" if self.mark else ""
         self.places: dict[tuple[str, str], ClipPlace] = {}
         self.frames: dict[Path, Frames] = {}
         self.used: set[Path] = set()
@@ -106,6 +108,7 @@ class _Reading:
             synthetic=bool(self.prefix),
             clips={clip.sample_id: clip for _, clip in rows},
             notes=notes,
+            macro=name.removeprefix(self.prefix) in self.database.macro or rendered_macro(self.mark),
         )
 
     def _clips(self) -> list[ClipPlace]:
@@ -338,6 +341,17 @@ def has_between(frames: Frames, onset: int | None, offset: int | None) -> bool:
     return any(onset <= number <= offset for number in frames)
 
 
-def is_synthetic(root: Path) -> bool:
-    """Say whether a tree was rendered by this program: its mark lies in the root or a few levels above."""
-    return any((folder / MARK).is_file() for folder in (root, *root.absolute().parents[:MARK_LEVELS]))
+def mark_of(root: Path) -> Path | None:
+    """Return the mark of a tree that was rendered by this program: it lies in the root or a few levels above."""
+    marks = (folder / MARK for folder in (root, *root.absolute().parents[:MARK_LEVELS]))
+    return next((mark for mark in marks if mark.is_file()), None)
+
+
+def rendered_macro(mark: Path | None) -> bool:
+    """Say whether a mark is that of macro-expressions in the layout of a database of micro-expressions."""
+    if mark is None:
+        return False
+    try:
+        return json.loads(mark.read_text(encoding="utf-8")).get("options", {}).get("strength") == "macro"
+    except (OSError, ValueError, AttributeError) as error:
+        raise DataError(f"{mark} cannot be read ({error}). Render the database again with `merbench synth`.") from error

@@ -115,6 +115,7 @@ class Database:
     subject, clip : format of the id from the tree's groups, e.g. ``"sub{subject:0>2}"``: a number counts as the same
         subject however it is padded, in folder and sheet; every group of digits comes without leading zeros.
     people : the dataset whose people are shown, where it is another one.
+    macro : which of its datasets hold macro-expressions; the others hold micro-expressions.
     several : a clip holds several expressions, so the onset is part of every sample id; where it is not said, only
         clips that have several rows get it.
     label : gives the fields (emotion, split, onset, ...) of a clip of a database without a sheet, from its folder and
@@ -131,6 +132,7 @@ class Database:
     clip: str = "{clip}"
     fps: float | None = None
     people: str = ""
+    macro: tuple[str, ...] = ()
     several: bool = False
     repairs: tuple[Repair, ...] = ()
     counts: tuple[Count, ...] = ()

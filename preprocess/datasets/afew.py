@@ -29,6 +29,7 @@ register(
             Tree("raw", FOLDERS, videos=r"(?P<clip>.+)\.(?:avi|mp4)"),
             Tree("aligned", (*FOLDERS, r"[^.]+"), r"(?:.*\D)?(?P<n>\d+)\.(?:jpg|jpeg|png|bmp)"),
         ),
+        macro=("afew",),
         label=split,
         counts=(
             Count(773 + 383, 2, "EmotiW 2016"),

@@ -46,6 +46,7 @@ register(
         ),
         subject="spNO.{subject}",
         fps=30.0,
+        macro=("casme3_macro",),
         several=True,
         repairs=tuple(Repair("", cell, wrong, right, OUT, MEB, row, "v2") for row, cell, wrong, right in MISTAKES),
         counts=(

@@ -51,6 +51,7 @@ register(
         ),
         subject="s{subject:0>2}",
         fps=30.0,
+        macro=("casme_sq_macro",),
         counts=(Count(57, None, PAPER), Count(300, None, PAPER, dataset="casme_sq_macro")),
     ),
     __name__,

@@ -40,6 +40,7 @@ register(
         layout="cohn-kanade-images/S005/001/S005_001_00000001.png and Emotion/S005/001/*_emotion.txt beside it",
         trees=(Tree("raw", (r"S(?P<subject>\d+)", r"\d+"), FRAMES, root="cohn-kanade-images"),),
         subject="S{subject:0>3}",
+        macro=("ckplus",),
         label=coded,
         counts=(Count(327, None, "Lucey et al. 2010"),),
     ),

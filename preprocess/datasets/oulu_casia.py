@@ -29,6 +29,7 @@ register(
         ),
         subject="P{subject:0>3}",
         fps=25.0,
+        macro=("oulu_casia",),
         label=peak,
         counts=(Count(480, 80, "Zhao et al. 2011"),),
     ),

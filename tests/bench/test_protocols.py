@@ -36,7 +36,12 @@ def split(name: str, data: StudyData) -> list[Split]:
     return find_protocol(name).split(data)
 
 
-TWO = study_data(subjects=12, clips=3, datasets=("one", "two"))
+def with_macro(data: StudyData, *datasets: str) -> StudyData:
+    """Return the data with these datasets declared macro-expressions."""
+    return dataclasses.replace(data, macro=frozenset(datasets))
+
+
+TWO = with_macro(study_data(subjects=12, clips=3, datasets=("one", "two")), "two")
 DIVIDED = with_split(TWO, {f"{d}/p{n:02d}": "test" for d in ("one", "two") for n in range(4)}, default="train")
 NAMES = [name if name != "transfer" else "transfer:one:two" for name in PROTOCOLS.names()]
 
@@ -51,7 +56,7 @@ def test_no_sample_is_tested_twice(protocol: Protocol) -> None:
     assert len(set(rows.tolist())) == len(rows) > 0
 
 
-@pytest.mark.parametrize("name", ["loso", "cde", "hde", "lodo", "kfold-subject"])
+@pytest.mark.parametrize("name", ["loso", "cde", "hde", "lodo", "kfold-subject", "macro-micro"])
 def test_every_sample_is_tested(name: str) -> None:
     rows = np.concatenate([part.test for part in split(name, TWO)])
     assert sorted(rows.tolist()) == list(range(len(TWO)))
@@ -196,6 +201,54 @@ def test_transfer_wants_both_sides(name: str) -> None:
 def test_transfer_refuses_a_dataset_on_both_sides() -> None:
     with pytest.raises(UsageError, match="b is to be trained and tested on"):
         select_protocols(["transfer:a+b:b"])
+
+
+# macro-micro
+
+
+def test_a_person_of_micro_and_macro_clips_is_left_out_of_both() -> None:
+    data = sharing(TWO, "two/p05")
+    folds = {fold.name: fold for fold in make_folds("macro-micro", "tiny", False, 0, data)}
+    assert len(folds) == 23
+    assert Counter(data.datasets[folds["one/p05"].test].tolist()) == {"one": 3, "two": 3}
+    for fold in folds.values():
+        assert set(data.subjects[fold.test].tolist()) == {fold.name}
+        assert len(fold.train) + len(fold.test) == len(data), "it trains on everybody else, macro and micro"
+
+
+@pytest.mark.parametrize(
+    ("parts", "tested", "trained_only"),
+    [
+        ({"two/p00": "train", "two/p01": "validation"}, "two/p01", "two/p00"),
+        ({"two/p00": "validation", "two/p01": "test", "two/p02": "train"}, "two/p01", "two/p02"),
+    ],
+)
+def test_a_dataset_that_divides_itself_keeps_its_division(
+    parts: dict[str, str], tested: str, trained_only: str
+) -> None:
+    """AFEW names nobody: its two sets stand for a subject each, and its training set must not be tested."""
+    few = with_macro(study_data(subjects=len(parts), clips=3, datasets=("one", "two")), "two")
+    data = with_split(few, parts)
+    folds = make_folds("macro-micro", "tiny", False, 0, data)
+    assert [fold.name for fold in folds] == sorted([*(f"one/p{n:02d}" for n in range(len(parts))), tested])
+    for fold in folds:
+        assert trained_only in data.subjects[fold.train]
+
+
+def test_a_division_that_leaves_nothing_to_train_on_is_none() -> None:
+    """DFME's test sets have no labels: its labelled people are all of its training part, and are left out in turn."""
+    for part in ("train", "test", "f1"):
+        data = with_split(TWO, {f"two/p{n:02d}": part for n in range(12)})
+        assert len(split("macro-micro", data)) == 24
+
+
+@pytest.mark.parametrize(
+    ("macro", "has", "lacks"), [(("one", "two"), "macro", "micro"), ((), "micro", "macro"), (("x",), "micro", "macro")]
+)
+def test_macro_and_micro_expressions_are_wanted(macro: tuple[str, ...], has: str, lacks: str) -> None:
+    message = rf"takes macro- and micro-expressions, and one\+two has {has}-expressions only\. Add --data with {lacks}-"
+    with pytest.raises(Unfit, match=message):
+        split("macro-micro", with_macro(TWO, *macro))
 
 
 # kfold-subject

@@ -180,7 +180,8 @@ def test_without_its_frames_it_says_what_is_missing(name: str, root: Path) -> No
 def test_all_databases_below_one_folder_are_read_together(root: Path) -> None:
     for name in RECORDINGS:
         TREES[name](root / f"disk of {name}" / name)
-    together = {dataset.name: samples_fingerprint(dataset.samples) for dataset in read_source(root)}
+    datasets = read_source(root)
+    together = {dataset.name: samples_fingerprint(dataset.samples) for dataset in datasets}
     alone = {
         dataset.name: samples_fingerprint(dataset.samples)
         for name in RECORDINGS
@@ -188,3 +189,5 @@ def test_all_databases_below_one_folder_are_read_together(root: Path) -> None:
     }
     assert together == alone
     assert {"casme2", "samm", "smic", "smic_vis", "casme3", "casme_sq_macro", "ckplus"} <= set(together)
+    macro = {dataset.name for dataset in datasets if dataset.macro}
+    assert macro == {"afew", "ckplus", "oulu_casia", "casme_sq_macro", "casme3_macro"} & set(together)

@@ -393,3 +393,4 @@ def test_a_rendered_tree_gives_a_rendered_dataset(tmp_path: Path) -> None:
     assert all(dataset.synthetic for dataset in datasets.values())
     assert rows(datasets["synth_casme_sq_macro"], "subject")[0] == ("synth_casme_sq/s15",)
     assert labels(TASKS.get("emotion3"), datasets["synth_casme_sq"].samples).tolist() == [0, 1]
+    assert {name for name, dataset in datasets.items() if dataset.macro} == {"synth_casme_sq_macro"}
