@@ -27,7 +27,16 @@ TINY = 1e-8
     "capsulenet_me",
     features=("apex_rgb_224",),
     paper="N. Van Quang, J. Chun, T. Tokuyama: CapsuleNet for Micro-Expression Recognition, FG 2019",
-    recipe=Recipe(epochs=30, batch_size=32, lr=1e-4, optimizer="adam", lr_step=1, lr_gamma=0.9, input_range="standard"),
+    recipe=Recipe(
+        epochs=30,
+        batch_size=32,
+        lr=1e-4,
+        optimizer="adam",
+        lr_step=1,
+        lr_gamma=0.9,
+        augment="flip,rotate:8,shift:0.03",
+        input_range="standard",
+    ),
     resources=Resources(cpus=1, gpu=1.0, pack=1),
     published=megc2019_cde(
         full=(0.6520, 0.6506),
@@ -58,8 +67,10 @@ class CapsuleNetME(nn.Module):
     maps : filters of both capsule convolutions, a multiple of 8; 256 in the paper.
 
     ``loss`` is the published margin loss of y.
-    With three classes it has 13,842,496 parameters. The publication adds frames near the apex to its training set,
-    five times as many for surprise, and rotates, flips and jitters colours; both are left out here.
+    With three classes it has 13,842,496 parameters. The recipe flips, rotates and shifts (a crop of 224 out of 234x240)
+    as the public code does, which also jitters colours. It adds frames near the apex to its training set until classes
+    are equally frequent; the feature holds the apex alone, and ``balance=true``, off by default since it takes one
+    class a sample, repeats that instead.
     """
 
     def __init__(self, n_classes: int, pretrained: str = NONE, image_size: int = 224, maps: int = 256) -> None:

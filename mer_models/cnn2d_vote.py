@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import nn
 from torch.nn import functional
 
-from mer_models._frame_cnn import FEATURE, FRAMES, FULL_SIZE, PAPER, FrameInput, is_binary, pooled
-from mer_models.registry import Criterion, Recipe, Resources, register_model
+from mer_models._frame_cnn import FEATURE, FRAMES, FULL_SIZE, PAPER, RECIPE, FrameInput, is_binary, pooled
+from mer_models.registry import Criterion, Resources, register_model
 from preprocess.base.errors import UsageError
 
 # The public code trains with 128 frames a batch; a batch here is of clips, of nine frames each.
@@ -18,7 +20,7 @@ BATCH_CLIPS = 128 // FRAMES
     "cnn2d_vote",
     features=(FEATURE,),
     paper=PAPER,
-    recipe=Recipe(epochs=25, batch_size=BATCH_CLIPS, lr=3.5e-3, optimizer="adam", input_range="unit"),
+    recipe=replace(RECIPE, batch_size=BATCH_CLIPS, lr=3.5e-3),
     resources=Resources(cpus=1, gpu=0.5, pack=2),
     shares=("_frame_cnn.py",),
 )
@@ -48,9 +50,10 @@ class CNN2DVote(nn.Module):
     first of equal ones, which differs with more than two classes only.
 
     ``loss`` is the published one: the engine's loss over single frames, each with its clip's label.
-    With three classes it has 19,675,779 parameters, with two 3,705,730. The public code adds turned, shifted and noisy
-    copies of clips to the training ones, and halves the learning rate (to 0.0001 at least) when the validation loss has
-    not fallen for three epochs; neither is done here.
+    With three classes it has 19,675,779 parameters, with two 3,705,730.
+    The recipe changes every clip anew each epoch and weighs rare classes more, where the public code adds changed
+    copies of rare classes' clips to its data before it splits them; and its learning rate follows the training loss,
+    there the validation loss.
     """
 
     def __init__(

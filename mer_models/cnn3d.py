@@ -5,15 +5,15 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from mer_models._frame_cnn import FEATURE, FRAMES, FULL_SIZE, PAPER, FrameInput, is_binary, pooled
-from mer_models.registry import Recipe, Resources, register_model
+from mer_models._frame_cnn import FEATURE, FRAMES, FULL_SIZE, PAPER, RECIPE, FrameInput, is_binary, pooled
+from mer_models.registry import Resources, register_model
 
 
 @register_model(
     "cnn3d",
     features=(FEATURE,),
     paper=PAPER,
-    recipe=Recipe(epochs=25, batch_size=16, lr=3e-3, optimizer="adam", input_range="unit"),
+    recipe=RECIPE,
     resources=Resources(cpus=1, gpu=0.5, pack=2),
     shares=("_frame_cnn.py",),
 )
@@ -37,9 +37,10 @@ class CNN3D(nn.Module):
     pixels       0..1                             0..255 (the recipe's 0..1 times 255)
     ===========  ===============================  ===================================================
 
-    With three classes it has 9,272,579 parameters (as published 16,607,939), with two 10,535,850 (18,718,506). The
-    public code adds turned, shifted and noisy copies of clips to the training ones, and halves the learning rate (to
-    0.0001 at least) when the validation loss has not fallen for three epochs; neither is done here.
+    With three classes it has 9,272,579 parameters (as published 16,607,939), with two 10,535,850 (18,718,506).
+    The recipe changes every clip anew each epoch and weighs rare classes more, where the public code adds changed
+    copies of rare classes' clips to its data before it splits them; and its learning rate follows the training loss,
+    there the validation loss.
     """
 
     def __init__(

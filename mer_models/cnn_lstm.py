@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mer_models._frame_cnn import FEATURE, FULL_SIZE, PAPER, FrameInput, is_binary, pooled
-from mer_models.registry import Recipe, Resources, register_model
+from mer_models._frame_cnn import FEATURE, FULL_SIZE, PAPER, RECIPE, FrameInput, is_binary, pooled
+from mer_models.registry import Resources, register_model
 
 WIDTHS = (32, 64)
 STATE, DENSE = 32, 24
@@ -18,7 +18,7 @@ FLAT_DROPOUT, MEMORY_DROPOUT = 0.3, 0.4
     "cnn_lstm",
     features=(FEATURE,),
     paper=PAPER,
-    recipe=Recipe(epochs=25, batch_size=16, lr=3e-3, optimizer="adam", input_range="unit"),
+    recipe=RECIPE,
     resources=Resources(cpus=1, gpu=0.25, pack=2),
     shares=("_frame_cnn.py",),
 )
@@ -36,9 +36,10 @@ class CNNLSTM(nn.Module):
     image_size : side that frames are resized to, at least 32; a smaller one is faster.
     as_published : pixels of 0..255, as the public code has them (the recipe's 0..1 times 255), in place of 0..1.
 
-    With three classes it has 7,396,707 parameters. The public code adds turned, shifted and noisy copies of clips to
-    the training ones, and halves the learning rate (to 0.0001 at least) when the validation loss has not fallen for
-    three epochs; neither is done here.
+    With three classes it has 7,396,707 parameters.
+    The recipe changes every clip anew each epoch and weighs rare classes more, where the public code adds changed
+    copies of rare classes' clips to its data before it splits them; and its learning rate follows the training loss,
+    there the validation loss.
     """
 
     def __init__(

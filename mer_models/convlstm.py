@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mer_models._frame_cnn import FEATURE, FRAMES, FULL_SIZE, PAPER, FrameInput, is_binary, pooled
-from mer_models.registry import Recipe, Resources, register_model
+from mer_models._frame_cnn import FEATURE, FRAMES, FULL_SIZE, PAPER, RECIPE, FrameInput, is_binary, pooled
+from mer_models.registry import Resources, register_model
 
 WIDTH = 32
 DROPOUT = 0.3
@@ -17,7 +17,7 @@ DROPOUT = 0.3
     "convlstm",
     features=(FEATURE,),
     paper=PAPER + "; layer of X. Shi et al.: Convolutional LSTM Network, NeurIPS 2015",
-    recipe=Recipe(epochs=25, batch_size=16, lr=3e-3, optimizer="adam", input_range="unit"),
+    recipe=RECIPE,
     resources=Resources(cpus=1, gpu=0.5, pack=1),
     shares=("_frame_cnn.py",),
 )
@@ -33,9 +33,10 @@ class ConvLSTM(nn.Module):
     image_size : side that frames are resized to, at least 32; a smaller one is faster and has fewer parameters.
     as_published : pixels of 0..255, as the public code has them (the recipe's 0..1 times 255), in place of 0..1.
 
-    With three classes it has 73,195,011 parameters, with two 54,905,746. The public code adds turned, shifted and noisy
-    copies of clips to the training ones, and halves the learning rate (to 0.0001 at least) when the validation loss has
-    not fallen for three epochs; neither is done here.
+    With three classes it has 73,195,011 parameters, with two 54,905,746.
+    The recipe changes every clip anew each epoch and weighs rare classes more, where the public code adds changed
+    copies of rare classes' clips to its data before it splits them; and its learning rate follows the training loss,
+    there the validation loss.
     """
 
     def __init__(

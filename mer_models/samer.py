@@ -27,7 +27,20 @@ CONTRAST_WEIGHT = 0.3
         "B.-K. Ruan, L. Lo, H.-H. Shuai, W.-H. Cheng: Mimicking the Annotation Process for Recognizing the Micro "
         "Expressions, ACM Multimedia 2022"
     ),
-    recipe=Recipe(epochs=100, batch_size=128, lr=1e-4, optimizer="adamw", weight_decay=0.05, input_range="standard"),
+    recipe=Recipe(
+        epochs=100,
+        batch_size=128,
+        lr=3e-3,
+        optimizer="adamw",
+        weight_decay=1e-5,
+        lr_schedule="cosine",
+        lr_step=10,
+        lr_stretch=2,
+        class_weights=True,
+        label_smoothing=0.1,
+        augment="flip",
+        input_range="standard",
+    ),
     resources=Resources(cpus=1, gpu=1.0, pack=1),
     published=accuracy_and_f1(
         {
@@ -61,8 +74,9 @@ class SAMER(nn.Module):
     ``loss`` adds 0.3 times the supervised contrastive loss of the weighted values (temperature 0.1) to the engine's.
     The publication weighs pairs by how alike their action units are; so it is here where labels are action units, else
     samples of a class are alike.
-    With three classes it has 24,303,686 parameters. The published cosine schedule with restarts and label smoothing
-    of 0.1 are not in the recipe; ``lr_schedule=cosine`` and ``label_smoothing=0.1`` set them.
+    With three classes it has 24,303,686 parameters. The recipe is the public code's, which also erases rectangles of
+    the image and gives half of the samples the mouth of another one of their class. There each half's logits have a
+    cross-entropy of their own; here their sum has.
     """
 
     def __init__(self, n_classes: int, image_size: int = 224, dropout: float = 0.2, pretrained: str = NONE) -> None:

@@ -30,6 +30,8 @@ STATE, LAYERS, DENSE = 512, 3, 256
         optimizer="sgd",
         momentum=0.9,
         weight_decay=1e-4,
+        lr_schedule="cosine",
+        lr_step=4,
         input_range="standard",
     ),
     resources=Resources(cpus=1, gpu=1.0, pack=1),
@@ -59,7 +61,7 @@ class SLSTT(nn.Module):
 
     With three classes it has 92,758,787 parameters (``tiny``: 11,304,899). The paper starts from ImageNet weights, and
     its public code (Vision-Intelligence-and-Robots-Group/SLSTT) runs the transformer without gradients, so that it
-    stays as it was; here it is trained. Its learning rate falls along a cosine and restarts; here it is constant.
+    stays as it was; here it is trained.
     """
 
     def __init__(self, n_classes: int, size: str = "base", image_size: int = 224, pretrained: str = NONE) -> None:
