@@ -201,16 +201,20 @@ class _Builder:
 
     def add(self, setting: _Setting, selections: list[str]) -> None:
         """Plan the studies of one setting, or note why it does not apply to its datasets."""
+        names, features = "+".join(dataset.name for dataset in setting.group), setting.info.features
         if setting.task.multilabel and not setting.info.multilabel:
             self._note(
                 f"Model {setting.info.name} left out of task {setting.task.name}: it takes one class a sample, and "
                 "this task has several."
             )
             return
+        lacking = [dataset.lacking[name] for dataset in setting.group for name in dataset.lacking if name in features]
+        if lacking:
+            self._note(f"Model {setting.info.name} left out for {names}: {' '.join(lacking)}")
+            return
         try:
             self._add(setting, selections)
         except Unfit as reason:
-            names = "+".join(dataset.name for dataset in setting.group)
             self._note(f"Protocol {setting.protocol.name} left out for {names}, task {setting.task.name}: {reason}")
 
     def _note(self, note: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fnmatch
 import os
 import re
@@ -12,6 +13,7 @@ from bench.config import RunConfig, results_root
 from bench.waiting import telling
 from preprocess.base.errors import DataError, UsageError, did_you_mean
 from preprocess.datasets import RawDataset, read_source
+from preprocess.features import feature_of
 from preprocess.making import Execute, in_this_process
 from preprocess.shards import PreparedDataset, Progress, prepare_all
 
@@ -48,8 +50,22 @@ def prepare_datasets(
     progress: Progress | None = None,
     execute: Execute = in_this_process,
 ) -> list[PreparedDataset]:
-    """Return the datasets with the shards of ``features`` complete under ``shards``."""
-    return prepare_all(raw, shards, {dataset.name: features for dataset in raw}, progress, execute)
+    """Return the datasets with the shards of ``features`` complete under ``shards``, and what each of them lacks."""
+    lacking = {dataset.name: _lacking(dataset, features) for dataset in raw}
+    wanted = {name: [feature for feature in features if feature not in lacking[name]] for name in lacking}
+    prepared = prepare_all(raw, shards, wanted, progress, execute)
+    return [dataclasses.replace(dataset, lacking=lacking[dataset.name]) for dataset in prepared]
+
+
+def _lacking(raw: RawDataset, features: Sequence[str]) -> dict[str, str]:
+    """Return the features that a dataset cannot have -> what would bring them."""
+    reasons = {}
+    for name in features:
+        try:
+            feature_of(raw, name)
+        except DataError as reason:
+            reasons[name] = str(reason)
+    return reasons
 
 
 def shards_folder(results_root: str) -> Path:

@@ -55,6 +55,7 @@ class PreparedDataset:
     samples : the samples table, sorted by sample id. fingerprint : sha256 of its content.
     made, reused, repaired : how many shards were written for the first time or after a change, were found whole, and
     were found damaged and made again. warnings : what was changed, damaged or removed, one line each.
+    lacking : features that were asked for and that the dataset cannot have, with what would bring them.
     clips_made : of how many clips anything was made. seconds : what that took, summed over the processes that did it.
     checksums : feature -> shard file -> sha256 of its bytes, which ``load`` holds the files to.
     macro : its clips are macro-expressions; micro-expressions otherwise.
@@ -70,6 +71,7 @@ class PreparedDataset:
     repaired: int
     warnings: list[str]
     checksums: dict[str, dict[Path, str]] = field(repr=False)
+    lacking: Mapping[str, str] = field(default_factory=dict)
     clips_made: int = 0
     seconds: float = 0.0
     macro: bool = False

@@ -260,3 +260,18 @@ def test_the_configuration_may_come_from_a_file(merbench: LocalRuns, tree: Path,
     (card,) = store.cards()
     assert (card.dataset, card.seed) == ("samm", 3)
     assert Path(results, fold_file(card, card.folds[0].key, "outcome")).is_file()
+
+
+def test_a_model_whose_feature_the_data_lacks_is_left_out_and_the_others_go_on(
+    merbench: LocalRuns, options: list[str], results: str
+) -> None:
+    said = merbench("run", *options, "--models", "cnn3d,majority", "--protocols", "loso")
+    assert said.status == 0, said.err
+    (note,) = (line for line in said.out.splitlines() if line.startswith("Model cnn3d left out for casme2: "))
+    assert "has no feature 'frames_9_128'; it has: flow_uvs_28" in note
+    assert "`merbench prepare --data PATH --features frames_9_128` makes it" in note
+    assert {row["model"] for row in json.loads(board(merbench, results))["rows"]} == {"majority"}
+    alone = merbench("run", *options, "--models", "cnn3d", "--protocols", "loso")
+    assert alone.status == 2
+    assert alone.err.startswith("error: Model cnn3d left out for casme2: ")
+    assert "--features frames_9_128` makes it" in alone.err
