@@ -23,6 +23,7 @@ from bench.inputs import make_inputs
 from bench.networks import build_network, evaluate, train_network
 from bench.selection import SELECTIONS, Selection
 from mer_models.registry import ModelInfo, Recipe
+from preprocess.base.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -92,14 +93,16 @@ def score_again(
     device: str = "cpu",
     threads: int = 1,
 ) -> np.ndarray:
-    """Return the (n_test, n_classes) scores of a fold from its stored weights, as ``train_pack`` computed them."""
+    """Return the (n_test, n_classes) scores of a fold from its stored weights, as ``train_pack`` computed them.
+
+    Raises DataError for weights that are not this model's.
+    """
     with _deterministic(threads):
         if info.kind == "estimator":
-            estimator = info.build(n_classes=len(data.classes), **_model_params(info, hyperparameters))
-            estimator.load_state(weights)
-            return estimator.scores(*_rows(info, data, fold.test))
+            return _score_estimator(info, hyperparameters, data, fold, weights)
         recipe = recipe_of(info, hyperparameters)
         model = build_network(info, _model_params(info, hyperparameters), len(data.classes), fold.seed, device)
+        _check_weights(info.name, model, weights)
         model.load_state_dict({name: torch.from_numpy(value.copy()).to(device) for name, value in weights.items()})
         inputs = make_inputs(info, recipe, data, fold.train, device)
         return evaluate(model, inputs, fold.test)
@@ -108,6 +111,31 @@ def score_again(
 def recipe_of(info: ModelInfo, hyperparameters: dict[str, Any]) -> Recipe:
     """Return the training recipe among resolved hyper-parameters."""
     return Recipe(**{item.name: hyperparameters[item.name] for item in fields(Recipe)})
+
+
+def _score_estimator(
+    info: ModelInfo, hyperparameters: dict[str, Any], data: StudyData, fold: Fold, weights: dict[str, np.ndarray]
+) -> np.ndarray:
+    estimator = info.build(n_classes=len(data.classes), **_model_params(info, hyperparameters))
+    try:
+        estimator.load_state(weights)
+        return estimator.scores(*_rows(info, data, fold.test))
+    except (ValueError, IndexError, TypeError) as error:
+        # Arrays of the right names and other shapes: numpy finds out where they meet.
+        shapes = ", ".join(f"{name} {value.shape}" for name, value in sorted(weights.items()))
+        raise DataError(f"the weights ({shapes}) are not those of {info.name}: {error}") from error
+
+
+def _check_weights(name: str, model: torch.nn.Module, weights: dict[str, np.ndarray]) -> None:
+    """Raise DataError, naming the first difference, unless the weights have the names and shapes of the network's."""
+    expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    given = {key: value.shape for key, value in weights.items()}
+    for key in sorted(expected.keys() | given.keys()):
+        if given.get(key) != expected.get(key):
+            raise DataError(
+                f"the weights are not those of {name}: {key} is {given.get(key, 'missing')} in the file and "
+                f"{expected.get(key, 'unknown')} in the network"
+            )
 
 
 def _model_params(info: ModelInfo, hyperparameters: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from preprocess.shards import PreparedDataset
 from preprocess.tasks import TASKS
 from results.outcome import Outcome
 from results.report import find_study
-from results.store import OutcomeStore
+from results.store import OutcomeStore, fold_file
 from results.study import StudyCard
 
 
@@ -79,6 +79,8 @@ def _data_of(card: StudyCard, raw: dict[str, RawDataset], store: OutcomeStore) -
     info = MODELS.get(card.model)
     prepared = prepare_datasets([raw[name] for name in names], info.features, shards_folder(store.root))
     for dataset in prepared:
+        if dataset.lacking:
+            raise DataError(f"{card.title}: {' '.join(dataset.lacking.values())}")
         _check_same(card, dataset)
     return assemble(prepared, TASKS.get(card.task), info.features)
 
@@ -109,7 +111,11 @@ def _differing_folds(store: OutcomeStore, card: StudyCard, numbers: list[int], d
         outcome = store.read_outcome(card, key)
         weights = store.read_weights(card, key)
         device = _device_of(card, outcome)
-        scores = score_again(info, card.hyperparameters, data, fold, weights, device, info.resources.cpus)
+        try:
+            scores = score_again(info, card.hyperparameters, data, fold, weights, device, info.resources.cpus)
+        except DataError as error:
+            file = f"{store.root}/{fold_file(card, key, 'weights')}"
+            raise StoreError(f"{file}: {error}. Remove the file. {_REMEDY}") from error
         stored = dict(zip(outcome.sample_ids, outcome.scores, strict=True))
         same = all(
             np.array_equal(stored[sample_id], row)

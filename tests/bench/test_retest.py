@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from local_runs import LocalRuns
@@ -79,6 +80,28 @@ def test_a_damaged_weights_file_is_named_with_the_remedy(
     assert said.err.startswith(f"error: {path} is no whole safetensors file")
     assert "Remove the file and run the same command again" in said.err
     assert "Traceback" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("model", "array", "told"),
+    [
+        ("ststnet", "classifier.bias", "are not those of ststnet: classifier.bias is (5,) in the file and (3,) in the"),
+        ("flow_svm", "pair_coefficients", "are not those of flow_svm: operands could not be broadcast together"),
+    ],
+)
+def test_weights_of_another_shape_are_named_with_file_and_remedy(
+    merbench: LocalRuns, options: list[str], trained: OutcomeStore, model: str, array: str, told: str
+) -> None:
+    card = card_of(trained, model)
+    weights = trained.read_weights(card, card.folds[1].key)
+    wider = {**weights, array: np.zeros((5, *weights[array].shape[1:]), weights[array].dtype)}
+    wider |= {"pair_coefficients": weights[array][:, :-1]} if model == "flow_svm" else {}
+    trained.write_weights(card, card.folds[1].key, wider)
+    said = merbench("test", *options, model)
+    assert said.status == 2
+    assert said.err.startswith(f"error: {weights_file(trained, model, 1)}: the weights ")
+    assert told in said.err
+    assert said.err.endswith("Remove the file. Run the same command with --keep-weights.\n")
 
 
 def test_other_data_is_refused(merbench: LocalRuns, options: list[str], trained: OutcomeStore, tree: Path) -> None:
