@@ -30,7 +30,7 @@ class Recipe:
         ``lr_step`` epochs.
     lr_hold : epochs at ``lr`` before a schedule sets in.
     lr_stretch : of ``cosine``, how many times as long as the one before each further fall takes.
-    lr_min : learning rate below which ``cosine`` and ``plateau`` do not go.
+    lr_min : learning rate below which ``cosine`` and ``plateau`` do not go; ``step`` takes no notice of it.
     input_range : ``raw`` leaves 8-bit features at 0..255, ``unit`` divides them by 255, ``standard`` subtracts the
         mean and divides by the standard deviation of each channel, both fitted on the fold's training samples.
     shuffle : draw a new order of the training samples each epoch, from the fold's own seed.
@@ -79,10 +79,6 @@ class Recipe:
             )
         if not 0 <= self.lr_min <= self.lr:
             raise UsageError(f"lr_min is {self.lr_min:g}: expected a number from 0 to lr, {self.lr:g}.")
-        if self.lr_min and self.lr_schedule == "step":
-            raise UsageError(f"lr_min is {self.lr_min:g}, but lr_schedule step has none: use cosine or plateau.")
-        if self.lr_stretch > 1 and self.lr_schedule != "cosine":
-            raise UsageError(f"lr_stretch is {self.lr_stretch}, but lr_schedule {self.lr_schedule} has no periods.")
         if not 0 <= self.label_smoothing < 1:
             raise UsageError(f"label_smoothing is {self.label_smoothing:g}: expected a number from 0 to below 1.")
         if self.mixup < 0:
