@@ -59,11 +59,13 @@ def assemble(
 ) -> StudyData:
     """Join datasets into one study's data, without samples that have no class in the task or lack a feature.
 
-    Raises DataError when a sample id occurs in two datasets, and Unfit when no sample has a class.
+    Raises DataError when a sample id occurs in two datasets, and Unfit when no sample has a class or when a feature
+    is of another shape in another dataset.
     """
     from preprocess.action_units import SHARED_UNITS, multi_hot
     from preprocess.tasks import labels as labels_of
 
+    _check_shapes(prepared, features)
     ids: list[np.ndarray] = []
     subjects: list[np.ndarray] = []
     datasets: list[np.ndarray] = []
@@ -103,6 +105,14 @@ def assemble(
         action_units=np.concatenate(units)[order] if action_units else None,
         macro=frozenset(dataset.name for dataset in prepared if dataset.macro),
     )
+
+
+def _check_shapes(prepared: Sequence[PreparedDataset], features: Sequence[str]) -> None:
+    for name in features:
+        shapes = {dataset.name: dataset.features[name].shape for dataset in prepared if name in dataset.features}
+        if len(set(shapes.values())) > 1:
+            found = ", ".join(f"{shape} in {dataset}" for dataset, shape in shapes.items())
+            raise Unfit(f"{name} is {found}. Make it by one recipe everywhere, or use --protocols loso.")
 
 
 def _has_label(labels: np.ndarray) -> np.ndarray:

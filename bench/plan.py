@@ -14,13 +14,14 @@ from bench import hyperparameters
 from bench.config import RunConfig
 from bench.data import StudyData, assemble, labelled
 from bench.folds import Fold
-from bench.plan_checks import lacking_classes, unknown_units
+from bench.plan_checks import check_inputs, lacking_classes, unknown_units
 from bench.protocols import MACRO, MICRO, Protocol, select_protocols
 from bench.selection import SELECTIONS
 from bench.training import Training, ids_digest, make_folds
 from mer_models.registry import MODELS, ModelInfo
 from preprocess.base.errors import Unfit, UsageError, did_you_mean
 from preprocess.base.hashing import code_fingerprint, digest
+from preprocess.recipes import FEATURES
 from preprocess.shards import PreparedDataset
 from preprocess.tasks import TASKS, Task
 from results.store import OutcomeStore
@@ -175,6 +176,7 @@ class _Builder:
         self._store = store
         self._stored = store.cards() if store else []
         self._folds: dict[tuple[Any, ...], tuple[list[str], list[str]]] = {}
+        self._fed: set[str] = set()
         self._labels: dict[str, str] = {}
         self._labelled: dict[tuple[str, str], bool] = {}
         self._engine_code = code_fingerprint(ENGINE_SOURCES)
@@ -224,6 +226,7 @@ class _Builder:
     def _add(self, setting: _Setting, selections: list[str]) -> None:
         """Plan ``last`` and ``oracle`` as one training, ``validation`` as another."""
         key, data = self._data(setting)
+        self._check_shapes(setting, data)
         for validate in (False, True):
             chosen = [name for name in selections if (SELECTIONS.get(name).watches == "validation") == validate]
             if not chosen:
@@ -242,6 +245,18 @@ class _Builder:
             data = self.plan.data[key] = assemble(group, task, features, units)
             self._labels[key] = digest(list(zip(data.sample_ids.tolist(), data.labels.tolist(), strict=True)))
         return key, self.plan.data[key]
+
+    def _check_shapes(self, setting: _Setting, data: StudyData) -> None:
+        """Raise UsageError where a network cannot take features that another than the built-in recipe has made."""
+        info, values = setting.info, setting.values
+        shapes = {name: data.features[name].shape[1:] for name in info.features}
+        known = set(FEATURES.names())
+        if all(name in known and FEATURES.get(name).shape == shape for name, shape in shapes.items()):
+            return
+        case = digest([info.name, values, len(data.classes), {name: list(shape) for name, shape in shapes.items()}])
+        if case not in self._fed:
+            self._fed.add(case)
+            check_inputs(info, {name: values[name] for name in info.params}, len(data.classes), shapes)
 
     def _make_folds(
         self, data_key: str, setting: _Setting, validate: bool, data: StudyData

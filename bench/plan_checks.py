@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from bench.protocols import select_protocols
 from bench.selection import SELECTIONS
 from mer_models.registry import MODELS, ModelInfo
 from preprocess.base.errors import DataError, MerError, UsageError
+from preprocess.recipes import FEATURES
 from preprocess.tasks import TASKS
 
 
@@ -34,9 +35,14 @@ def check_names(config: RunConfig) -> None:
 
 
 def _check_settings(info: ModelInfo, values: dict[str, Any], n_classes: int) -> None:
-    """Raise UsageError where the model refuses a value that was set: in the workers, every fold would fail for it."""
+    """Raise UsageError where the model refuses a value that was set, or cannot take its features with it.
+
+    In the workers, every fold would fail for it.
+    """
     params = {name: values[name] for name in info.params}
-    if params == info.params:
+    quick = {name: info.quick.get(name, value) for name, value in info.params.items()}
+    if params in (info.params, quick):
+        # The model's own values, which are tested with it.
         return
     try:
         info.build(n_classes=n_classes, **params)
@@ -45,6 +51,43 @@ def _check_settings(info: ModelInfo, values: dict[str, Any], n_classes: int) -> 
     except Exception:
         # A bug of the model: its folds will record it with the traceback, and the other studies go on.
         return
+    known = {name: FEATURES.get(name).shape for name in info.features if name in FEATURES.names()}
+    if len(known) == len(info.features):
+        check_inputs(info, params, n_classes, known)
+
+
+def check_inputs(
+    info: ModelInfo, params: dict[str, Any], n_classes: int, shapes: Mapping[str, tuple[int, ...]]
+) -> None:
+    """Build a network and feed it one blank sample; UsageError where it cannot take features of these shapes.
+
+    shapes : of one sample's tensor of each feature. Sequences that are too short are told here, not by every fold.
+    """
+    if info.kind != "network":
+        return
+    import torch
+
+    from bench.networks import build_network
+
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            network = build_network(info, params, n_classes, seed=0, device="cpu").eval()
+            network(*(torch.zeros(1, *shapes[name]) for name in info.features))
+    except MerError:
+        raise
+    except Exception as error:
+        made_for = {name: FEATURES.get(name).shape for name in info.features if name in FEATURES.names()}
+        given = " and ".join(
+            f"{name} of shape {shapes[name]}"
+            + (f" (it is made for {made_for[name]})" if made_for.get(name, shapes[name]) != shapes[name] else "")
+            for name in info.features
+        )
+        changed = ", ".join(f"{name}={value}" for name, value in params.items() if value != info.params[name])
+        reason = " ".join(str(error).split())[:300]
+        raise UsageError(
+            f"Model {info.name}{f' with {changed}' if changed else ''} cannot take {given}: {type(error).__name__}: "
+            f"{reason}. Choose other settings or another model, or leave this data out with --datasets."
+        ) from error
 
 
 def lacking_classes(protocol: str, folds: Sequence[Fold], data: StudyData) -> list[str]:
@@ -80,9 +123,8 @@ def unknown_units(model: str, data: StudyData) -> list[str]:
     """Return a note for each dataset without action units, where ``model`` learns them."""
     if data.action_units is None:
         return []
-    unknown = (data.action_units < 0).all(axis=1)
     return [
         f"{name}: no sample has action units, so {model} learns nothing from them"
         for name in sorted(set(data.datasets.tolist()))
-        if unknown[data.datasets == name].all()
+        if (data.action_units[data.datasets == name] < 0).all()
     ]
