@@ -1,0 +1,58 @@
+"""The page about the models names what is registered: each model with two forms, real commands, real sizes."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+import mer_models
+from bench.config import RunConfig
+from bench.hyperparameters import resolve
+from bench.protocols import select_protocols
+from bench.selection import SELECTIONS
+from mer_models.registry import MODELS, ModelInfo
+from preprocess.tasks import TASKS
+
+PAGE = (Path(mer_models.__path__[0]) / "README.md").read_text(encoding="utf-8")
+TWO_FORMS = [info for _, info in MODELS.items() if "as_published" in info.params]
+COMMANDS = re.findall(r"^merbench run .*$", PAGE.replace("\\\n", " "), re.MULTILINE)
+
+
+def options_of(command: str, name: str) -> list[str]:
+    words = shlex.split(command, comments=True)
+    values = [value for word, value in pairwise(words) if word == f"--{name}"]
+    return [part for value in values for part in value.split(",")]
+
+
+@pytest.mark.parametrize("info", TWO_FORMS, ids=lambda info: info.name)
+def test_each_model_with_two_forms_is_named_beside_as_published(info: ModelInfo) -> None:
+    sections = [section for section in PAGE.split("\n## ") if "`as_published=True` |" in section]
+    assert any(re.search(rf"\b{info.name}\b", section) for section in sections), "add its table to mer_models/README.md"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_names_what_there_is(command: str) -> None:
+    assert MODELS.select(options_of(command, "models"))
+    assert TASKS.select(options_of(command, "tasks"))
+    assert select_protocols(options_of(command, "protocols"))
+    assert all(SELECTIONS.get(name) for name in options_of(command, "selection"))
+
+
+def test_each_setting_can_be_set() -> None:
+    settings = dict(re.findall(r"--set ([a-z0-9_/]+\.[a-z_]+)=([^\s`]+)", PAGE))
+    assert len(settings) > 4
+    models = sorted({setting.partition(".")[0] for setting in settings})
+    typed = {name: {"true": True}.get(value, value) for name, value in settings.items()}
+    resolved = resolve(RunConfig(models=models, set=typed, tracking_uri="off"), models)
+    assert resolved["htnet"]["as_published"] is True
+
+
+def test_sizes_are_those_of_the_docstrings() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| [^|]*\| ([\d,]+)", PAGE, re.MULTILINE)
+    assert {"htnet", "ststnet", *(info.name for info in TWO_FORMS)} <= {name for name, _ in rows}
+    for name, size in rows:
+        assert size in (MODELS.get(name).build.__doc__ or ""), name
