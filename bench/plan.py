@@ -5,41 +5,25 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from bench import hyperparameters
 from bench.config import RunConfig
 from bench.data import StudyData, assemble, labelled
 from bench.folds import Fold
 from bench.plan_checks import check_inputs, lacking_classes, unknown_units
-from bench.protocols import MACRO, MICRO, Protocol, select_protocols
+from bench.protocols import Protocol, select_protocols
 from bench.selection import SELECTIONS
+from bench.study_cards import CardMaker, Setting, why_new
 from bench.training import Training, ids_digest, make_folds
-from mer_models.registry import MODELS, ModelInfo
+from mer_models.registry import MODELS
 from preprocess.base.errors import Unfit, UsageError, did_you_mean
-from preprocess.base.hashing import code_fingerprint, digest
+from preprocess.base.hashing import digest
 from preprocess.recipes import FEATURES
 from preprocess.shards import PreparedDataset
 from preprocess.tasks import TASKS, Task
 from results.store import OutcomeStore
-from results.study import FoldCard, StudyCard, fold_key
-
-_ROOM = Path(__file__).parent
-_ENGINE = (
-    *("engine.py", "networks.py", "inputs.py", "objective.py", "epochs.py", "augmentation.py", "feature_layouts.py"),
-    *("selection.py", "folds.py"),
-)
-ENGINE_SOURCES = (
-    *(_ROOM / name for name in _ENGINE),
-    # Which landmark is which in a mirrored picture.
-    _ROOM.parent / "preprocess" / "landmark_sets.py",
-    # UF1 chooses the epoch of ``validation``.
-    *(_ROOM.parent / "results" / name for name in ("metrics.py", "multilabel.py")),
-)
-"""Files whose code decides a fold's numbers whatever the model; they count in every study's key."""
+from results.study import StudyCard
 
 
 @dataclass
@@ -128,7 +112,7 @@ def make_plan(
         for task in tasks:
             for group in _groups(protocol, builder.with_labels(task, prepared)):
                 for model, seed in itertools.product(models, config.seeds):
-                    setting = _Setting(MODELS.get(model), resolved[model], task, protocol, group, seed)
+                    setting = Setting(MODELS.get(model), resolved[model], task, protocol, group, seed)
                     builder.add(setting, selections)
                     if progress:
                         progress(len(builder.plan.studies))
@@ -155,18 +139,6 @@ def _groups(protocol: Protocol, prepared: list[PreparedDataset]) -> list[list[Pr
     return [prepared]
 
 
-@dataclass(frozen=True)
-class _Setting:
-    """What a study's selections have in common. values : the model's hyper-parameters. group : the datasets."""
-
-    info: ModelInfo
-    values: dict[str, Any]
-    task: Task
-    protocol: Protocol
-    group: list[PreparedDataset]
-    seed: int
-
-
 class _Builder:
     """Collects trainings; keeps what studies have in common so that it is worked out once."""
 
@@ -177,10 +149,8 @@ class _Builder:
         self._stored = store.cards() if store else []
         self._folds: dict[tuple[Any, ...], tuple[list[str], list[str]]] = {}
         self._fed: set[str] = set()
-        self._labels: dict[str, str] = {}
         self._labelled: dict[tuple[str, str], bool] = {}
-        self._engine_code = code_fingerprint(ENGINE_SOURCES)
-        self._model_code: dict[str, str] = {}
+        self._cards = CardMaker()
 
     def with_labels(self, task: Task, prepared: Sequence[PreparedDataset]) -> list[PreparedDataset]:
         """Return the datasets of which the task labels at least one sample; the others are noted."""
@@ -201,7 +171,7 @@ class _Builder:
         self.plan.data = {key: data for key, data in self.plan.data.items() if key in used}
         return self.plan
 
-    def add(self, setting: _Setting, selections: list[str]) -> None:
+    def add(self, setting: Setting, selections: list[str]) -> None:
         """Plan the studies of one setting, or note why it does not apply to its datasets."""
         names, features = "+".join(dataset.name for dataset in setting.group), setting.info.features
         if setting.task.multilabel and not setting.info.multilabel:
@@ -223,7 +193,7 @@ class _Builder:
         if note not in self.plan.notes:
             self.plan.notes.append(note)
 
-    def _add(self, setting: _Setting, selections: list[str]) -> None:
+    def _add(self, setting: Setting, selections: list[str]) -> None:
         """Plan ``last`` and ``oracle`` as one training, ``validation`` as another."""
         key, data = self._data(setting)
         self._check_shapes(setting, data)
@@ -232,21 +202,20 @@ class _Builder:
             if not chosen:
                 continue
             folds, ids, notes = self._make_folds(key, setting, validate, data)
-            cards = tuple(self._card(setting, selection, key, data, folds, ids, notes) for selection in chosen)
+            cards = tuple(self._cards.make(setting, selection, key, data, folds, ids, notes) for selection in chosen)
             studies = [self._compare(card) for card in cards]
             training = Training(cards, key, self._config.keep_weights)
             self.plan.trainings.append(PlannedTraining(training, studies, self._todo(studies)))
 
-    def _data(self, setting: _Setting) -> tuple[str, StudyData]:
+    def _data(self, setting: Setting) -> tuple[str, StudyData]:
         group, task, features = setting.group, setting.task, setting.info.features
         units = setting.info.uses_action_units
         key = "|".join(["+".join(d.name for d in group), task.name, *features, *(["action units"] if units else [])])
         if key not in self.plan.data:
-            data = self.plan.data[key] = assemble(group, task, features, units)
-            self._labels[key] = digest(list(zip(data.sample_ids.tolist(), data.labels.tolist(), strict=True)))
+            self.plan.data[key] = assemble(group, task, features, units)
         return key, self.plan.data[key]
 
-    def _check_shapes(self, setting: _Setting, data: StudyData) -> None:
+    def _check_shapes(self, setting: Setting, data: StudyData) -> None:
         """Raise UsageError where a network cannot take features that another than the built-in recipe has made."""
         info, values = setting.info, setting.values
         shapes = {name: data.features[name].shape[1:] for name in info.features}
@@ -259,7 +228,7 @@ class _Builder:
             check_inputs(info, {name: values[name] for name in info.params}, len(data.classes), shapes)
 
     def _make_folds(
-        self, data_key: str, setting: _Setting, validate: bool, data: StudyData
+        self, data_key: str, setting: Setting, validate: bool, data: StudyData
     ) -> tuple[list[Fold], list[str], list[str]]:
         """Return the folds, the digests of their sample ids, and what is to be noted of the study."""
         protocol, model, seed = setting.protocol, setting.info.name, setting.seed
@@ -280,66 +249,6 @@ class _Builder:
             self._note(f"{note}.")
         return folds, ids, notes + unknown
 
-    def _card(
-        self,
-        setting: _Setting,
-        selection: str,
-        data_key: str,
-        data: StudyData,
-        folds: list[Fold],
-        ids: list[str],
-        notes: list[str],
-    ) -> StudyCard:
-        info, values, task, protocol = setting.info, setting.values, setting.task, setting.protocol
-        group, seed = setting.group, setting.seed
-        if info.name not in self._model_code:
-            self._model_code[info.name] = code_fingerprint(info.sources)
-        ingredients = {
-            "model": info.name,
-            "hyperparameters": values,
-            "model_code": self._model_code[info.name],
-            "engine_code": self._engine_code,
-            "datasets": {dataset.name: dataset.fingerprint for dataset in group},
-            "features": {name: _feature_ingredient(name, group) for name in info.features},
-            "task": {"name": task.name, "classes": list(task.classes), "labels": self._labels[data_key]},
-            "protocol": protocol.name,
-            "selection": selection,
-            "seed": seed,
-        }
-        if protocol.by_strength:
-            ingredients["macro"] = sorted(data.macro)
-        if data.action_units is not None:
-            ingredients["action_units"] = digest(data.action_units.tolist())
-        study_key = digest(ingredients)
-        tested = np.sort(np.concatenate([fold.test for fold in folds]))
-        parts = sorted(set(data.datasets[tested].tolist())) if protocol.by_dataset else []
-        parts = parts if len(parts) > 1 else []
-        unions = _strengths(parts, data) if protocol.by_strength else {}
-        rows = _rows_of_parts(data, tested, {**unions, **{part: (part,) for part in parts}})
-        return StudyCard(
-            model=info.name,
-            params=hyperparameters.changed(info, values),
-            hyperparameters=values,
-            dataset="+".join(sorted(dataset.name for dataset in group)),
-            parts=(*unions, *parts),
-            task=task.name,
-            classes=tuple(task.classes),
-            protocol=protocol.name,
-            selection=selection,
-            seed=seed,
-            **_counts(data, rows),
-            ingredients=ingredients,
-            folds=tuple(
-                FoldCard(fold_key(study_key, ids_of), fold.name, len(fold.test))
-                for fold, ids_of in zip(folds, ids, strict=True)
-            ),
-            synthetic=any(dataset.synthetic for dataset in group),
-            notes=notes,
-            multilabel=task.multilabel,
-            averaged=protocol.averaged,
-            unions=unions,
-        )
-
     def _compare(self, card: StudyCard) -> PlannedStudy:
         if self._store is None:
             return PlannedStudy(card)
@@ -355,7 +264,7 @@ class _Builder:
         elif damaged:
             reason = f"{len(damaged)} outcome files are damaged"
         elif not state.done:
-            reason = _why_new(card, self._stored)
+            reason = why_new(card, self._stored)
         return PlannedStudy(card, done, state.failed, damaged, reason)
 
     def _todo(self, studies: list[PlannedStudy]) -> list[int]:
@@ -366,59 +275,3 @@ class _Builder:
                 if fold.key not in study.done and (fold.key not in study.failed or overwrite == "failed"):
                     numbers.add(number)
         return sorted(numbers)
-
-
-def _feature_ingredient(name: str, group: list[PreparedDataset]) -> dict[str, Any]:
-    infos = {dataset.name: dataset.features[name] for dataset in group}
-    return {dataset: {"recipe": info.recipe_hash, "content": info.fingerprint} for dataset, info in infos.items()}
-
-
-def _strengths(datasets: list[str], data: StudyData) -> dict[str, tuple[str, ...]]:
-    """Return the datasets of macro- and of micro-expressions."""
-    macro = tuple(dataset for dataset in datasets if dataset in data.macro)
-    return {MACRO: macro, MICRO: tuple(dataset for dataset in datasets if dataset not in macro)}
-
-
-def _rows_of_parts(data: StudyData, tested: np.ndarray, parts: dict[str, tuple[str, ...]]) -> dict[str, np.ndarray]:
-    """Return part (``full`` first) -> its rows among those ``tested``: what a study trains on only is in no score."""
-    return {"full": tested, **{part: tested[np.isin(data.datasets[tested], names)] for part, names in parts.items()}}
-
-
-def _counts(data: StudyData, rows: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Return the counts of a card. rows : of each part."""
-    return {
-        "n_samples": {part: len(own) for part, own in rows.items()},
-        "n_subjects": {part: len(set(data.subjects[own].tolist())) for part, own in rows.items()},
-        "class_counts": {part: _class_counts(data, own) for part, own in rows.items()},
-    }
-
-
-def _class_counts(data: StudyData, rows: np.ndarray) -> list[int]:
-    if data.multilabel:
-        return data.labels[rows].sum(axis=0).tolist()
-    return np.bincount(data.labels[rows], minlength=len(data.classes)).tolist()
-
-
-def _why_new(card: StudyCard, stored: list[StudyCard]) -> str:
-    """Say what differs from the most alike study in the store, when one has the same name but another key."""
-    names = ("model", "dataset", "task", "protocol", "selection", "seed")
-    alike = [old for old in stored if all(getattr(old, name) == getattr(card, name) for name in names)]
-    alike = [old for old in alike if old.key != card.key]
-    if not alike:
-        return ""
-    differences = min((_differences(old.ingredients, card.ingredients) for old in alike), key=len)
-    return "differs from the stored one in " + ", ".join(differences)
-
-
-def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    texts = []
-    for name in sorted(set(old) | set(new)):
-        before, after = old.get(name), new.get(name)
-        if before == after:
-            continue
-        if name == "hyperparameters" and isinstance(before, dict) and isinstance(after, dict):
-            keys = sorted(key for key in set(before) | set(after) if before.get(key) != after.get(key))
-            texts += [f"{key} ({before.get(key)} -> {after.get(key)})" for key in keys]
-        else:
-            texts.append(name.replace("_", " "))
-    return texts

@@ -8,8 +8,8 @@ import numpy as np
 
 from bench.config import RunConfig, results_root
 from bench.data import StudyData, assemble
-from bench.plan import ENGINE_SOURCES
 from bench.sources import prepare_datasets, read_datasets, shards_folder
+from bench.study_cards import ENGINE_SOURCES
 from bench.training import Training
 from mer_models.registry import MODELS
 from preprocess.base.errors import DataError, StoreError, UsageError

@@ -17,8 +17,9 @@ from small_runs import WHOLE_TREE, config, plan_of, run_here, write_flow_tree
 from throwaway_models import register_network, register_scripted
 
 import bench.plan
-from bench.plan import ENGINE_SOURCES, Plan
+from bench.plan import Plan
 from bench.plan_checks import check_names
+from bench.study_cards import ENGINE_SOURCES
 from mer_models.registry import MODELS
 from preprocess.base.errors import DataError, UsageError
 from preprocess.base.hashing import digest
@@ -366,7 +367,7 @@ def test_other_engine_code_makes_other_studies(
     before = keys(plan_of(synthetic[:1], models=["majority"]))
     copy = tmp_path / source.name
     others = tuple(path for path in ENGINE_SOURCES if path != source)
-    monkeypatch.setattr("bench.plan.ENGINE_SOURCES", (*others, copy))
+    monkeypatch.setattr("bench.study_cards.ENGINE_SOURCES", (*others, copy))
     copy.write_text(f"# A remark.\n{source.read_text()}")
     assert keys(plan_of(synthetic[:1], models=["majority"])) == before
     copy.write_text(f"{source.read_text()}\nANOTHER_RULE = 1\n")
