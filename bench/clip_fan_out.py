@@ -1,4 +1,7 @@
-"""Making shards on Ray Data: one task a subject, streamed over the CPUs of the cluster, the largest first."""
+"""Making shards: in threads of this process while little is to do, else on Ray Data over the CPUs of the cluster.
+
+One task a subject. Threads need no start, and OpenCV works outside of Python's lock; a cluster has more cores.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.ray_session import RaySession
+from bench.clip_threads import ClipThreads
+from bench.ray_session import RaySession, usable_cores
 from preprocess.base.errors import DataError, MerError
 from preprocess.making import Broken, Execute, MadeShard, Result, Task, make
 
 RETRIES = 3
 """How often a subject is given out again after its worker or node died; bugs in a step are never retried."""
 
-WORTH_RAY = 20.0
-"""Seconds of work in one process above which Ray is used: starting it and its workers takes about ten."""
+WORTH_RAY = 60.0
+"""Seconds left in this process above which Ray is used: starting it and its workers takes about ten, of all cores."""
+
+MOST_THREADS = 4
 
 
 @dataclass(frozen=True)
@@ -41,30 +47,41 @@ class _Unseen:
     node: str
 
 
-def here_or_on_ray(session: RaySession, workers: int | None = None, worth_ray: float = WORTH_RAY) -> Execute:
-    """Return what carries out tasks in this process while little is left to do, and on Ray where there is more.
+def here_or_on_ray(
+    session: RaySession, workers: int | None = None, worth_ray: float = WORTH_RAY, threads: int | None = None
+) -> Execute:
+    """Return what carries out tasks in threads of this process while little is left to do, and on Ray where more is.
 
-    workers : the most tasks at a time on Ray, None for as many as it has CPUs. worth_ray : seconds of work in one
-    process from which Ray is used. The smallest subjects are made here first, and how long they take tells how much is
-    left. The shards are the same bytes either way.
+    workers : the most tasks at a time, None for as many as there are cores, or CPUs on Ray. worth_ray : seconds left
+    from which Ray is used. threads : how many of this process, None for what ``here_threads`` says. A few of the
+    smallest subjects are made here first, and how long they take tells how much is left. The shards are the same bytes
+    either way.
     """
 
     def execute(tasks: Sequence[Task]) -> Iterator[Result]:
-        waiting = sorted(tasks, key=lambda task: task.size, reverse=True)
-        pace: float | None = None
-        for number in range(len(waiting)):
-            left = sum(task.size for task in waiting)
-            if pace is not None and pace * left > worth_ray and session.spreads():
-                yield from make_on_ray(waiting, workers)
-                return
-            task = waiting.pop()
-            result = make(task)
-            yield result
-            # The first one also pays for loading the models, which says little of the others unless it took long.
-            if number or result.seconds > worth_ray / 4:
-                pace = result.seconds / task.size
+        number = here_threads(workers) if threads is None else threads
+        ordered = sorted(tasks, key=lambda task: task.size)
+        # The largest of what comes after the first few are given out first, so that nobody waits for the last.
+        pool = ClipThreads([*ordered[: 2 * number], *reversed(ordered[2 * number :])], number)
+        with pool:
+            for done, result in enumerate(pool.results()):
+                yield result
+                # The first ones also pay for loading the models: they say little of the others unless they took long.
+                if done < number and result.seconds <= worth_ray / 4:
+                    continue
+                left = sum(task.size for task in pool.waiting)
+                seconds = result.seconds / result.task.size * left / number
+                if seconds > worth_ray and session.spreads():
+                    rest = pool.take_back()
+                    yield from pool.results()
+                    yield from make_on_ray(rest, workers)
 
     return execute
+
+
+def here_threads(workers: int | None) -> int:
+    """Return how many threads make clips in this process: dlib and numpy share one interpreter lock beyond a few."""
+    return min(MOST_THREADS, usable_cores(), workers or MOST_THREADS)
 
 
 def make_on_ray(tasks: Sequence[Task], workers: int | None = None) -> Iterator[Result]:

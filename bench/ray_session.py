@@ -71,7 +71,7 @@ class RaySession:
 
     def spreads(self) -> bool:
         """Return whether Ray offers more than one CPU, or may grow to; only then it is connected."""
-        if not (self._address or os.environ.get("RAY_ADDRESS")) and (self._cpus or _cores()) < 2:
+        if not (self._address or os.environ.get("RAY_ADDRESS")) and (self._cpus or usable_cores()) < 2:
             return False
         cluster = self.cluster()
         return cluster.cpus > 1 or not cluster.local
@@ -107,7 +107,7 @@ def ray_session(address: str | None, cpus: int | None) -> Iterator[Cluster]:
                 "excludes": ["/.git", "/.venv", "/runs", "/tests", "__pycache__"],
             }
     else:
-        options |= {"num_cpus": cpus or _cores(), "include_dashboard": False}
+        options |= {"num_cpus": cpus or usable_cores(), "include_dashboard": False}
         # Inherited by the workers, which must find these rooms even where the checkout is not installed. (A runtime
         # environment would do it too, but turns away the workers that Ray starts ahead.)
         os.environ["PYTHONPATH"] = _python_path()
@@ -137,7 +137,8 @@ def ray_session(address: str | None, cpus: int | None) -> Iterator[Cluster]:
         ray.shutdown()
 
 
-def _cores() -> int:
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0))
 
 

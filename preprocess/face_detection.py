@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,9 +66,7 @@ class Detectors:
 
     @cached_property
     def _predictor(self) -> Any:
-        import dlib
-
-        return dlib.shape_predictor(str(model_file(LANDMARKS, self.models)))
+        return _load_predictor(model_file(LANDMARKS, self.models))
 
     def hog(self, picture: np.ndarray, longest: int) -> list[Box]:
         """Return the boxes that the HOG detector finds, largest first.
@@ -121,6 +119,14 @@ class Detectors:
         spread = np.linalg.norm(fits - mean, axis=2).mean() / max(eyes, 1.0)
         landmarks = (mean - np.asarray(shift)) / scale
         return Fit(landmarks.astype(np.float32), float(spread))
+
+
+@cache
+def _load_predictor(file: Path) -> Any:
+    """Return the predictor of a file, 100 MB that take half a second: one for all threads, which only read it."""
+    import dlib
+
+    return dlib.shape_predictor(str(file))
 
 
 def _scaled(picture: np.ndarray, longest: int) -> tuple[np.ndarray, float]:

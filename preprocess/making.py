@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -94,17 +94,23 @@ def in_this_process(tasks: Sequence[Task]) -> Iterator[Result]:
     return map(make, tasks)
 
 
-def make(task: Task) -> Result:
+class Stopped(Exception):
+    """A task was given up between two clips, because the process is to end."""
+
+
+def make(task: Task, stop: threading.Event | None = None) -> Result:
     """Make the shards of a task.
 
     A clip that cannot be used is left out and remarked; a bug in a step costs the shard it struck, and the others go
-    on. Raises DataError for a recipe or an adapter that does not give what it promises.
+    on. Raises DataError for a recipe or an adapter that does not give what it promises, Stopped once ``stop`` is set.
     """
     start = time.monotonic()
     makers = [_ShardMaker(f"{task.dataset}/{feature.name}", feature, source) for feature, source in task.features]
-    with _one_thread() if task.portable else _as_it_is():
+    with one_thread() if task.portable else _as_it_is():
         finder: Any = face_finder() if task.portable else None
         for clip in task.clips:
+            if stop is not None and stop.is_set():
+                raise Stopped
             made: dict[str, Work] = {}
             for maker in makers:
                 maker.add(clip, finder, made)
@@ -180,8 +186,12 @@ def entry_of(shard: Shard, content: bytes) -> Entry:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let libraries compute in one thread: a worker owns one core, and DIS flow depends on the number of threads."""
+def one_thread() -> Iterator[None]:
+    """Let libraries compute in one thread: a worker owns one core, and DIS flow depends on the number of threads.
+
+    It holds for the whole process. Whoever makes tasks in several threads at a time enters it around them all, so that
+    the first to end does not lift it for the others.
+    """
     import cv2
     from threadpoolctl import threadpool_limits
 
@@ -199,9 +209,14 @@ def _as_it_is() -> Iterator[None]:
     yield
 
 
-@functools.cache
 def face_finder() -> FaceFinder:
-    """Return this process's face finder, whose models are loaded once."""
+    """Return this thread's face finder: dlib's detectors have working memory and cannot be shared."""
     from preprocess.face_finder import DlibFaceFinder
 
-    return DlibFaceFinder()
+    if not hasattr(_THREAD, "finder"):
+        _THREAD.finder = DlibFaceFinder()
+    finder: FaceFinder = _THREAD.finder
+    return finder
+
+
+_THREAD = threading.local()
