@@ -14,6 +14,8 @@ FRAMES = 9
 FULL_SIZE = 128
 SMALLEST_SIZE = 32
 PAPER = "public code ShreyanshJoshi/Facial-Microexpression-Recognition (Keras), without a paper"
+QUICK = {"image_size": 32, "maps": 8, "epochs": 10, "augment": "", "lr_schedule": "step", "lr_step": 0, "lr_min": 0.0}
+"""Hyper-parameters with which a laptop trains these networks in seconds a fold."""
 FORMS = ("auto", "binary", "multiclass")
 RECIPE = Recipe(
     epochs=25,
@@ -60,6 +62,12 @@ class FrameInput(nn.Module):
             )
             frames = flat.unflatten(0, frames.shape[:2])
         return frames * self.scale
+
+
+def scaled(model: str, widths: tuple[int, ...], maps: int) -> tuple[int, ...]:
+    """Return the maps of each convolution where the first has ``maps``; 0 leaves ``widths`` as they are."""
+    require(maps >= 0, f"{model}.maps", maps, "0, or a number of maps")
+    return tuple(max(1, width * maps // widths[0]) for width in widths) if maps else widths
 
 
 def pooled(side: int, kernel: int = 3) -> int:

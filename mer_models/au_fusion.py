@@ -21,6 +21,7 @@ from mer_models._au_tokens import (
     perceptron,
 )
 from mer_models._checks import require
+from mer_models._images import resized
 from mer_models._p3d import P3D, P3D_BLOCKS
 from mer_models.registry import Criterion, Recipe, Resources, register_model
 
@@ -52,7 +53,17 @@ GRAPH_WIDTHS = (1, 40, 80, REGION_VALUES)
         input_range="raw",
     ),
     resources=Resources(cpus=1, gpu=1.0, pack=1),
-    shares=("_action_units.py", "_au_tokens.py", "_p3d.py"),
+    quick={
+        "au_depth": 17,
+        "au_width": 4,
+        "image_size": 48,
+        "depth": 1,
+        "epochs": 3,
+        "batch_size": 4,
+        "lr": 1e-3,
+        "lr_hold": 0,
+    },
+    shares=("_action_units.py", "_au_tokens.py", "_images.py", "_p3d.py"),
 )
 class AUFusion(nn.Module):
     """Brows and mouth as 160 values each, multiplied with 160 values of each of nine action units.
@@ -73,6 +84,8 @@ class AUFusion(nn.Module):
     au_depth : layers of the video network, 63 as published, 32 or 17. au_width : channels of its first convolution, 64
         as published. With 17 and 16 a sample takes a twentieth of the arithmetic (0.3 instead of
         6.9 billion multiplications), where no GPU is at hand.
+    image_size : side that the video network's frames are resized to; 0 leaves them as they are.
+    depth : transformer layers of brows, mouth and links, six as published.
     as_published : changes the training alone. ``loss`` is the criterion plus the units' binary cross-entropy:
 
     =============  ==============================================  ================================================
@@ -90,17 +103,29 @@ class AUFusion(nn.Module):
     With three classes it has 26,026,251 parameters.
     """
 
-    def __init__(self, n_classes: int, au_depth: int = 63, au_width: int = 64, as_published: bool = False) -> None:
+    def __init__(
+        self,
+        n_classes: int,
+        au_depth: int = 63,
+        au_width: int = 64,
+        image_size: int = 0,
+        depth: int = DEPTH,
+        as_published: bool = False,
+    ) -> None:
         super().__init__()
         depths = " or ".join(str(depth) for depth in P3D_BLOCKS)
         require(au_depth in P3D_BLOCKS, "au_fusion.au_depth", au_depth, depths)
         require(au_width >= 1, "au_fusion.au_width", au_width, "a whole number of at least 1")
+        valid = image_size == 0 or image_size >= 32
+        require(valid, "au_fusion.image_size", image_size, "0, or a number of pixels from 32")
+        require(depth >= 1, "au_fusion.depth", depth, "a whole number of at least 1")
         self.as_published = as_published
+        self.side = image_size
         self.step = _landmark_convolution(2)
         self.motion = _landmark_convolution(STEPS)
-        self.brows, self.mouth = _region(BROW_LANDMARKS), _region(LANDMARKS - BROW_LANDMARKS)
+        self.brows, self.mouth = _region(BROW_LANDMARKS, depth), _region(LANDMARKS - BROW_LANDMARKS, depth)
         self.detect = P3D(len(UNITS), au_depth, au_width)
-        self.links = TokenEncoder(len(UNITS), 40, DEPTH)
+        self.links = TokenEncoder(len(UNITS), 40, depth)
         self.graph = nn.ModuleList(nn.Linear(before, after, bias=False) for before, after in pairwise(GRAPH_WIDTHS))
         self.classifier = nn.Sequential(nn.LayerNorm(len(UNITS)), nn.Linear(len(UNITS), n_classes))
 
@@ -127,12 +152,19 @@ class AUFusion(nn.Module):
     def _run(self, patches: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Return the logits of the classes (n, n_classes) and of the units (n, 9)."""
         tokens = self._tokens(patches[:, LEVEL])
-        answers = self.detect(frames)
+        answers = self.detect(self._small(frames))
         nodes = self._nodes(answers)
         brows, mouth = self.brows(tokens[:, :BROW_LANDMARKS]), self.mouth(tokens[:, BROW_LANDMARKS:])
         first = len(BROW_UNITS)
         met = torch.cat([nodes[:, :first] @ brows[..., None], nodes[:, first:] @ mouth[..., None]], dim=1)
         return self.classifier(met[..., 0]), answers
+
+    def _small(self, frames: Tensor) -> Tensor:
+        """Return the frames (n, 3, 16, h, w) at the side that the video network looks at."""
+        if not self.side:
+            return frames
+        # Frames stand in the channels, so that nothing is copied.
+        return resized(frames.flatten(1, 2), (self.side, self.side)).unflatten(1, frames.shape[1:3])
 
     def _tokens(self, flow: Tensor) -> Tensor:
         """Return tokens (n, 30, 49) of one level's patches."""
@@ -156,8 +188,8 @@ def _landmark_convolution(depth: int) -> nn.Sequential:
     return nn.Sequential(convolution, nn.BatchNorm2d(LANDMARKS), nn.ReLU())
 
 
-def _region(landmarks: int) -> nn.Sequential:
+def _region(landmarks: int, depth: int) -> nn.Sequential:
     """Return what turns tokens (n, landmarks, 49) into (n, 160)."""
     return nn.Sequential(
-        TokenEncoder(PATCH_VALUES, 128, DEPTH), perceptron(landmarks * PATCH_VALUES, 320, REGION_VALUES)
+        TokenEncoder(PATCH_VALUES, 128, depth), perceptron(landmarks * PATCH_VALUES, 320, REGION_VALUES)
     )

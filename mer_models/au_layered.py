@@ -17,6 +17,7 @@ from mer_models._au_tokens import (
     TokenEncoder,
     perceptron,
 )
+from mer_models._checks import require
 from mer_models.registry import Recipe, Resources, register_model
 
 FRAMES = 12
@@ -33,6 +34,7 @@ NODE_WIDTHS = (40, 80, REGION_VALUES)
     ),
     recipe=Recipe(epochs=25, batch_size=32, lr=1e-4, optimizer="adam", input_range="raw"),
     resources=Resources(cpus=1, gpu=0.25, pack=4),
+    quick={"frames": 4, "depth": 1, "epochs": 6, "lr": 1e-3},
     shares=("_action_units.py", "_au_tokens.py"),
 )
 class AULayered(nn.Module):
@@ -47,6 +49,8 @@ class AULayered(nn.Module):
     layers of its own (80, 160). Inner products with the frame's values, normalised for each frame and for all
     together, are classified.
 
+    frames : how many of the twelve are looked at, evenly spaced to the last; a divisor of 12. Fewer are faster.
+    depth : transformer layers of brows and mouth, six as published.
     as_published : reproduces what the public code does instead of what it means to:
 
     =============  ==============================================  ================================================
@@ -68,28 +72,31 @@ class AULayered(nn.Module):
     co_occurrence: Tensor
     fixed: Tensor
 
-    def __init__(self, n_classes: int, as_published: bool = False) -> None:
+    def __init__(self, n_classes: int, frames: int = FRAMES, depth: int = DEPTH, as_published: bool = False) -> None:
         super().__init__()
+        require(frames >= 1 and FRAMES % frames == 0, "au_layered.frames", frames, "a divisor of 12")
+        require(depth >= 1, "au_layered.depth", depth, "a whole number of at least 1")
+        self.every = FRAMES // frames
         self.as_published = as_published
         units, (before, between, after) = len(UNITS), NODE_WIDTHS
         convolution = nn.Conv2d(LANDMARKS, LANDMARKS, kernel_size=3, padding=1, groups=LANDMARKS)
         self.enter = nn.Sequential(convolution, nn.BatchNorm2d(LANDMARKS), nn.ReLU())
-        self.brows = TokenEncoder(PATCH_VALUES, 128, DEPTH)
-        self.mouth = TokenEncoder(PATCH_VALUES, 128, DEPTH)
+        self.brows = TokenEncoder(PATCH_VALUES, 128, depth)
+        self.mouth = TokenEncoder(PATCH_VALUES, 128, depth)
         self.face = nn.Sequential(
             TokenEncoder(PATCH_VALUES, 128, 1), perceptron(LANDMARKS * PATCH_VALUES, 980, 320, REGION_VALUES)
         )
-        self.nodes = nn.Parameter(torch.randn(FRAMES, units, before))
-        self.first = _weights(before, between)
-        self.second = _weights(between, after)
+        self.nodes = nn.Parameter(torch.randn(frames, units, before))
+        self.first = _weights(frames, before, between)
+        self.second = _weights(frames, between, after)
         if as_published:
-            self.register_buffer("fixed", torch.empty(FRAMES, units, units).uniform_(-1 / 3, 1 / 3))
+            self.register_buffer("fixed", torch.empty(frames, units, units).uniform_(-1 / 3, 1 / 3))
         else:
-            self.links = nn.Parameter(torch.zeros(FRAMES, units, units))
+            self.links = nn.Parameter(torch.zeros(frames, units, units))
             self.register_buffer("co_occurrence", torch.eye(units))
-        self.scale = nn.Parameter(torch.ones(FRAMES, units))
-        self.shift = nn.Parameter(torch.zeros(FRAMES, units))
-        self.classifier = nn.Sequential(nn.LayerNorm(FRAMES * units), nn.Linear(FRAMES * units, n_classes))
+        self.scale = nn.Parameter(torch.ones(frames, units))
+        self.shift = nn.Parameter(torch.zeros(frames, units))
+        self.classifier = nn.Sequential(nn.LayerNorm(frames * units), nn.Linear(frames * units, n_classes))
 
     def prepare_training(self, labels: Tensor, action_units: Tensor) -> None:
         """Count how often units occur together; both arguments hold the training samples alone.
@@ -104,15 +111,16 @@ class AULayered(nn.Module):
 
     def forward(self, patches: Tensor) -> Tensor:
         """Return the logits (n, n_classes) of patches (n, 12, 30, 7, 7)."""
+        patches = patches[:, self.every - 1 :: self.every]
         tokens = self.enter(patches.flatten(0, 1)).flatten(2)
         parts = [self.brows(tokens[:, :BROW_LANDMARKS]), self.mouth(tokens[:, BROW_LANDMARKS:])]
-        frames = self.face(torch.cat(parts, dim=1)).unflatten(0, (len(patches), FRAMES))
+        frames = self.face(torch.cat(parts, dim=1)).unflatten(0, patches.shape[:2])
         met = (self._units() @ frames[..., None])[..., 0]
         scaled = functional.layer_norm(met, (len(UNITS),)) * self.scale + self.shift
         return self.classifier(scaled.flatten(1))
 
     def _units(self) -> Tensor:
-        """Return the units' values (12, 9, 160) of each frame."""
+        """Return the units' values (frames, 9, 160) of each frame."""
         links = self.fixed if self.as_published else self.co_occurrence + self.links
         nodes: Tensor = self.nodes
         for weights in (self.first, self.second):
@@ -120,7 +128,7 @@ class AULayered(nn.Module):
         return nodes
 
 
-def _weights(width: int, width_out: int) -> nn.Parameter:
-    """Return a matrix (12, width, width_out) of each frame, drawn as the public code draws it."""
+def _weights(frames: int, width: int, width_out: int) -> nn.Parameter:
+    """Return a matrix (width, width_out) of each frame, drawn as the public code draws it."""
     reach = width_out**-0.5
-    return nn.Parameter(torch.empty(FRAMES, width, width_out).uniform_(-reach, reach))
+    return nn.Parameter(torch.empty(frames, width, width_out).uniform_(-reach, reach))

@@ -10,6 +10,7 @@ from torch import nn
 from mer_models._checks import require
 from mer_models._images import resized
 from mer_models._losses import margin_loss
+from mer_models._narrow import FULL_WIDTH, WIDTHS, is_width, narrowed
 from mer_models._pretrained import DEFAULT, NONE, fetched
 from mer_models._published import megc2019_cde
 from mer_models.registry import Criterion, Recipe, Resources, register_model
@@ -49,7 +50,8 @@ TINY = 1e-8
             "code (davidnvq/me_recognition) picks the best epoch by UF1 on the test subject"
         ),
     ),
-    shares=("_images.py", "_losses.py", "_pretrained.py"),
+    shares=("_images.py", "_losses.py", "_narrow.py", "_pretrained.py"),
+    quick={"width": 4, "image_size": 72, "kernel": 3, "maps": 16, "epochs": 10, "lr": 3e-3, "augment": ""},
 )
 class CapsuleNetME(nn.Module):
     """ResNet-18 without its max-pooling and last stage, one convolution, primary capsules, one capsule a class.
@@ -63,7 +65,11 @@ class CapsuleNetME(nn.Module):
 
     pretrained : ``none`` draws random weights; ``default`` takes torchvision's ImageNet weights for the trunk, whose
         first 15 tensors are then not trained, as published. Weights that cannot be had are a UsageError.
-    image_size : side that frames are resized to, a multiple of 8 of at least 136 (one capsule a map); 224 in the paper.
+    image_size : side that frames are resized to, a multiple of 8 that leaves a capsule a map (at least 136, with
+        kernels of 3 at least 40); 224 in the paper.
+    width : channels of the trunk's first stage, a divisor of 64, the others in proportion; fewer are faster, and there
+        are pretrained weights for 64 alone.
+    kernel : side of the kernels of both capsule convolutions; 9 in the paper.
     maps : filters of both capsule convolutions, a multiple of 8; 256 in the paper.
 
     ``loss`` is the published margin loss of y.
@@ -73,18 +79,32 @@ class CapsuleNetME(nn.Module):
     class a sample, repeats that instead.
     """
 
-    def __init__(self, n_classes: int, pretrained: str = NONE, image_size: int = 224, maps: int = 256) -> None:
+    def __init__(
+        self,
+        n_classes: int,
+        pretrained: str = NONE,
+        image_size: int = 224,
+        width: int = FULL_WIDTH,
+        kernel: int = 9,
+        maps: int = 256,
+    ) -> None:
         super().__init__()
         require(pretrained in (NONE, DEFAULT), "capsulenet_me.pretrained", pretrained, f"{NONE} or {DEFAULT}")
-        valid = image_size >= 136 and image_size % TRUNK_STRIDE == 0
-        require(valid, "capsulenet_me.image_size", image_size, "a multiple of 8 of at least 136")
+        valid = is_width(width) and (width == FULL_WIDTH or pretrained == NONE)
+        require(
+            valid, "capsulenet_me.width", width, WIDTHS + ("" if pretrained == NONE else "; 64 with trained weights")
+        )
+        require(kernel >= 1, "capsulenet_me.kernel", kernel, "a number of pixels")
+        least = TRUNK_STRIDE * (2 * kernel - 1)
+        valid = image_size >= least and image_size % TRUNK_STRIDE == 0
+        require(valid, "capsulenet_me.image_size", image_size, f"a multiple of 8 of at least {least}")
         valid = maps >= CAPSULE_WIDTH and maps % CAPSULE_WIDTH == 0
         require(valid, "capsulenet_me.maps", maps, "a multiple of 8")
         self.size = (image_size, image_size)
-        self.trunk = _trunk(pretrained)
-        self.convolution = nn.Sequential(nn.Conv2d(256, maps, kernel_size=9), nn.ReLU())
-        self.primary = nn.Conv2d(maps, maps, kernel_size=9, stride=2)
-        side = ((image_size // TRUNK_STRIDE - 8) - 9) // 2 + 1
+        self.trunk = narrowed(lambda: _trunk(pretrained), width)
+        self.convolution = nn.Sequential(nn.Conv2d(256 * width // FULL_WIDTH, maps, kernel), nn.ReLU())
+        self.primary = nn.Conv2d(maps, maps, kernel, stride=2)
+        side = (image_size // TRUNK_STRIDE - 2 * kernel + 1) // 2 + 1
         capsules = (maps // CAPSULE_WIDTH) * side**2
         self.predict = nn.Parameter(0.1 * torch.randn(capsules, n_classes, CLASS_WIDTH, CAPSULE_WIDTH))
 

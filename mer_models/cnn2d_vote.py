@@ -8,7 +8,18 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mer_models._frame_cnn import FEATURE, FRAMES, FULL_SIZE, PAPER, RECIPE, FrameInput, is_binary, pooled
+from mer_models._frame_cnn import (
+    FEATURE,
+    FRAMES,
+    FULL_SIZE,
+    PAPER,
+    QUICK,
+    RECIPE,
+    FrameInput,
+    is_binary,
+    pooled,
+    scaled,
+)
 from mer_models.registry import Criterion, Resources, register_model
 from preprocess.base.errors import UsageError
 
@@ -23,6 +34,7 @@ BATCH_CLIPS = 128 // FRAMES
     recipe=replace(RECIPE, batch_size=BATCH_CLIPS, lr=3.5e-3),
     resources=Resources(cpus=1, gpu=0.5, pack=2),
     shares=("_frame_cnn.py",),
+    quick=QUICK,
 )
 class CNN2DVote(nn.Module):
     """A frame's logits through a plain convolutional network; a clip's logits are the mean of its frames'.
@@ -35,6 +47,7 @@ class CNN2DVote(nn.Module):
 
     form : ``binary``, ``multiclass``, or ``auto``: binary where there are two classes.
     image_size : side that frames are resized to, at least 32; a smaller one is faster.
+    maps : of the first convolution, the next ones in proportion; 0 for as many as said above. Fewer are faster.
     as_published : reproduces what the public code does:
 
     ==========  =========================  ==================================================================
@@ -57,12 +70,12 @@ class CNN2DVote(nn.Module):
     """
 
     def __init__(
-        self, n_classes: int, form: str = "auto", image_size: int = FULL_SIZE, as_published: bool = False
+        self, n_classes: int, form: str = "auto", image_size: int = FULL_SIZE, maps: int = 0, as_published: bool = False
     ) -> None:
         super().__init__()
         self.enter = FrameInput("cnn2d_vote", image_size, as_published)
         build = _binary if is_binary("cnn2d_vote", form, n_classes) else _multiclass
-        self.frame = build(image_size, n_classes)
+        self.frame = build(image_size, maps, n_classes)
         self.as_published = as_published
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
@@ -88,20 +101,22 @@ class CNN2DVote(nn.Module):
         return self.frame(self.enter(frames).flatten(0, 1)).unflatten(0, frames.shape[:2])
 
 
-def _binary(image_size: int, n_classes: int) -> nn.Sequential:
+def _binary(image_size: int, maps: int, n_classes: int) -> nn.Sequential:
+    first, last = scaled("cnn2d_vote", (32, 64), maps)
     side = pooled(pooled(image_size))
     return nn.Sequential(
-        *(*_stage(1, 32), *_stage(32, 64), nn.Flatten()),
-        *(nn.Linear(64 * side**2, 64), nn.ReLU(), nn.Dropout(0.3), nn.BatchNorm1d(64)),
+        *(*_stage(1, first), *_stage(first, last), nn.Flatten()),
+        *(nn.Linear(last * side**2, 64), nn.ReLU(), nn.Dropout(0.3), nn.BatchNorm1d(64)),
         nn.Linear(64, n_classes),
     )
 
 
-def _multiclass(image_size: int, n_classes: int) -> nn.Sequential:
+def _multiclass(image_size: int, maps: int, n_classes: int) -> nn.Sequential:
+    first, second, last = scaled("cnn2d_vote", (64, 128, 256), maps)
     side = pooled(pooled(pooled(image_size)))
     return nn.Sequential(
-        *(*_stage(1, 64), *_stage(64, 128), *_stage(128, 256), nn.Flatten()),
-        *(nn.Linear(256 * side**2, 384), nn.ReLU(), nn.Dropout(0.42)),
+        *(*_stage(1, first), *_stage(first, second), *_stage(second, last), nn.Flatten()),
+        *(nn.Linear(last * side**2, 384), nn.ReLU(), nn.Dropout(0.42)),
         *(nn.Linear(384, 96), nn.ReLU(), nn.Dropout(0.25)),
         nn.Linear(96, n_classes),
     )

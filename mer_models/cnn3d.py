@@ -5,7 +5,18 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from mer_models._frame_cnn import FEATURE, FRAMES, FULL_SIZE, PAPER, RECIPE, FrameInput, is_binary, pooled
+from mer_models._frame_cnn import (
+    FEATURE,
+    FRAMES,
+    FULL_SIZE,
+    PAPER,
+    QUICK,
+    RECIPE,
+    FrameInput,
+    is_binary,
+    pooled,
+    scaled,
+)
 from mer_models.registry import Resources, register_model
 
 
@@ -16,6 +27,7 @@ from mer_models.registry import Resources, register_model
     recipe=RECIPE,
     resources=Resources(cpus=1, gpu=0.5, pack=2),
     shares=("_frame_cnn.py",),
+    quick=QUICK,
 )
 class CNN3D(nn.Module):
     """Two convolutions, each with ReLU and a pooling by two in space, and two dense layers.
@@ -27,6 +39,7 @@ class CNN3D(nn.Module):
 
     form : ``binary``, ``multiclass``, or ``auto``: binary where there are two classes.
     image_size : side that frames are resized to, at least 32; a smaller one is faster.
+    maps : of the first convolution, the next ones in proportion; 0 for as many as said above. Fewer are faster.
     as_published : reproduces what the public code does:
 
     ===========  ===============================  ===================================================
@@ -44,20 +57,22 @@ class CNN3D(nn.Module):
     """
 
     def __init__(
-        self, n_classes: int, form: str = "auto", image_size: int = FULL_SIZE, as_published: bool = False
+        self, n_classes: int, form: str = "auto", image_size: int = FULL_SIZE, maps: int = 0, as_published: bool = False
     ) -> None:
         super().__init__()
         binary = is_binary("cnn3d", form, n_classes)
         widths, dense, dropout = ((64, 96), 24, 0.35) if binary else ((32, 64), 32, 0.27)
+        first, second = scaled("cnn3d", widths, maps)
         reach = 1 if as_published else 3
         self.enter = FrameInput("cnn3d", image_size, as_published)
         self.maps = nn.Sequential(
-            *_stage(1, widths[0], reach, normalise=not binary), *_stage(*widths, reach, normalise=not binary)
+            *_stage(1, first, reach, normalise=not binary),
+            *_stage(first, second, reach, normalise=not binary),
         )
         frames, side = FRAMES - 2 * (reach - 1), pooled(pooled(image_size))
         self.classifier = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(widths[1] * frames * side**2, dense),
+            nn.Linear(second * frames * side**2, dense),
             nn.ReLU(),
             nn.Dropout(dropout),
             nn.Linear(dense, n_classes),

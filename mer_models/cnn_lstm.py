@@ -6,7 +6,17 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mer_models._frame_cnn import FEATURE, FULL_SIZE, PAPER, RECIPE, FrameInput, is_binary, pooled
+from mer_models._frame_cnn import (
+    FEATURE,
+    FULL_SIZE,
+    PAPER,
+    QUICK,
+    RECIPE,
+    FrameInput,
+    is_binary,
+    pooled,
+    scaled,
+)
 from mer_models.registry import Resources, register_model
 
 WIDTHS = (32, 64)
@@ -21,6 +31,7 @@ FLAT_DROPOUT, MEMORY_DROPOUT = 0.3, 0.4
     recipe=RECIPE,
     resources=Resources(cpus=1, gpu=0.25, pack=2),
     shares=("_frame_cnn.py",),
+    quick=QUICK,
 )
 class CNNLSTM(nn.Module):
     """Each frame through two convolutions, the frames through an LSTM of 32, its last state through 24.
@@ -34,6 +45,7 @@ class CNNLSTM(nn.Module):
 
     form : ``binary``, ``multiclass``, or ``auto``: binary where there are two classes.
     image_size : side that frames are resized to, at least 32; a smaller one is faster.
+    maps : of the first convolution, the next ones in proportion; 0 for as many as said above. Fewer are faster.
     as_published : pixels of 0..255, as the public code has them (the recipe's 0..1 times 255), in place of 0..1.
 
     With three classes it has 7,396,707 parameters.
@@ -43,13 +55,14 @@ class CNNLSTM(nn.Module):
     """
 
     def __init__(
-        self, n_classes: int, form: str = "auto", image_size: int = FULL_SIZE, as_published: bool = False
+        self, n_classes: int, form: str = "auto", image_size: int = FULL_SIZE, maps: int = 0, as_published: bool = False
     ) -> None:
         super().__init__()
         dropout = 0.35 if is_binary("cnn_lstm", form, n_classes) else 0.3
+        widths = scaled("cnn_lstm", WIDTHS, maps)
         self.enter = FrameInput("cnn_lstm", image_size, as_published)
-        self.frame = nn.Sequential(*_stage(1, WIDTHS[0]), *_stage(*WIDTHS), nn.Flatten(), nn.Dropout(FLAT_DROPOUT))
-        self.time = _ReLULSTM(WIDTHS[1] * pooled(pooled(image_size)) ** 2)
+        self.frame = nn.Sequential(*_stage(1, widths[0]), *_stage(*widths), nn.Flatten(), nn.Dropout(FLAT_DROPOUT))
+        self.time = _ReLULSTM(widths[1] * pooled(pooled(image_size)) ** 2)
         self.classifier = nn.Sequential(
             nn.Linear(STATE, DENSE), nn.ReLU(), nn.Dropout(dropout), nn.Linear(DENSE, n_classes)
         )

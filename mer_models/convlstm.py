@@ -6,7 +6,18 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mer_models._frame_cnn import FEATURE, FRAMES, FULL_SIZE, PAPER, RECIPE, FrameInput, is_binary, pooled
+from mer_models._frame_cnn import (
+    FEATURE,
+    FRAMES,
+    FULL_SIZE,
+    PAPER,
+    QUICK,
+    RECIPE,
+    FrameInput,
+    is_binary,
+    pooled,
+    scaled,
+)
 from mer_models.registry import Resources, register_model
 
 WIDTH = 32
@@ -20,6 +31,7 @@ DROPOUT = 0.3
     recipe=RECIPE,
     resources=Resources(cpus=1, gpu=0.5, pack=1),
     shares=("_frame_cnn.py",),
+    quick={**QUICK, "maps": 4, "epochs": 8},
 )
 class ConvLSTM(nn.Module):
     """A convolutional LSTM of 32 maps, all nine of its states pooled, a dense layer.
@@ -31,6 +43,7 @@ class ConvLSTM(nn.Module):
 
     form : ``binary``, ``multiclass``, or ``auto``: binary where there are two classes.
     image_size : side that frames are resized to, at least 32; a smaller one is faster and has fewer parameters.
+    maps : of a state; 0 for 32. Fewer are faster.
     as_published : pixels of 0..255, as the public code has them (the recipe's 0..1 times 255), in place of 0..1.
 
     With three classes it has 73,195,011 parameters, with two 54,905,746.
@@ -40,15 +53,16 @@ class ConvLSTM(nn.Module):
     """
 
     def __init__(
-        self, n_classes: int, form: str = "auto", image_size: int = FULL_SIZE, as_published: bool = False
+        self, n_classes: int, form: str = "auto", image_size: int = FULL_SIZE, maps: int = 0, as_published: bool = False
     ) -> None:
         super().__init__()
         dense = 48 if is_binary("convlstm", form, n_classes) else 64
         self.enter = FrameInput("convlstm", image_size, as_published)
-        self.time = _ConvLSTM(1, WIDTH)
+        (width,) = scaled("convlstm", (WIDTH,), maps)
+        self.time = _ConvLSTM(1, width)
         self.classifier = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(FRAMES * WIDTH * pooled(image_size) ** 2, dense),
+            nn.Linear(FRAMES * width * pooled(image_size) ** 2, dense),
             nn.ReLU(),
             nn.Dropout(DROPOUT),
             nn.Linear(dense, n_classes),

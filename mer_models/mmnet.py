@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -11,6 +13,7 @@ from mer_models._images import resized
 from mer_models._published import accuracy_and_f1
 from mer_models.registry import Recipe, Resources, register_model
 
+ENTER = 180
 STAGES = ((128, 1), (128, 2), (256, 2), (512, 2))
 REDUCTION = 16
 DEPTH, HEADS, MLP_RATIO = 3, 4, 2.0
@@ -44,6 +47,7 @@ DEPTH, HEADS, MLP_RATIO = 3, 4, 2.0
         ),
     ),
     shares=("_images.py",),
+    quick={"width": 16, "image_size": 48, "epochs": 8, "augment": "", "lr": 3e-3, "weight_decay": 0.05},
 )
 class MMNet(nn.Module):
     """A main branch on the difference of apex and onset, a position branch on the onset; their maps are added.
@@ -57,6 +61,7 @@ class MMNet(nn.Module):
     heads (stochastic depth 0.3). All 512 x 14 x 14 sums are flattened for the classifier.
 
     image_size : side that frames are resized to, a multiple of 16; a smaller one is faster.
+    width : maps of the first blocks, a multiple of 16, all others in proportion; fewer are faster.
     drop_path : share of the transformer's residual branches dropped in training, 0 <= drop_path < 1.
 
     With three classes it has 9,241,719 parameters. The public code's five-class form has two transformer layers four
@@ -64,17 +69,20 @@ class MMNet(nn.Module):
     also takes frames a little before or after onset and apex, which are not in the feature.
     """
 
-    def __init__(self, n_classes: int, image_size: int = 224, drop_path: float = 0.3) -> None:
+    def __init__(
+        self, n_classes: int, image_size: int = 224, width: int = STAGES[0][0], drop_path: float = 0.3
+    ) -> None:
         super().__init__()
         valid = image_size >= REDUCTION and image_size % REDUCTION == 0
         require(valid, "mmnet.image_size", image_size, f"a multiple of {REDUCTION}")
+        require(width >= 16 and width % 16 == 0, "mmnet.width", width, "a multiple of 16")
         require(0 <= drop_path < 1, "mmnet.drop_path", drop_path, "a number from 0 to below 1")
         self.size = (image_size, image_size)
         side = image_size // REDUCTION
-        self.stem = nn.Sequential(*_convolution(3, 180, stride=2), *_convolution(180, STAGES[0][0], stride=1))
-        widths = (STAGES[0][0], *(width for width, _ in STAGES))
+        enter, *widths = (maps * width // STAGES[0][0] for maps in (ENTER, STAGES[0][0], *(maps for maps, _ in STAGES)))
+        self.stem = nn.Sequential(*_convolution(3, enter, stride=2), *_convolution(enter, widths[0], stride=1))
         self.blocks = nn.ModuleList(
-            _Block(before, width, stride) for before, (width, stride) in zip(widths, STAGES, strict=False)
+            _Block(before, after, stride) for (before, after), (_, stride) in zip(pairwise(widths), STAGES, strict=True)
         )
         self.position = _Position(side, widths[-1], drop_path)
         self.classifier = nn.Linear(widths[-1] * side**2, n_classes)

@@ -11,6 +11,7 @@ from torch.nn import functional
 from mer_models._checks import require
 from mer_models._images import resized
 from mer_models._losses import contrastive_loss
+from mer_models._narrow import FULL_WIDTH, WIDTHS, is_width, narrowed
 from mer_models._pretrained import DEFAULT, NONE, fetched
 from mer_models._published import accuracy_and_f1
 from mer_models.registry import Criterion, Recipe, Resources, register_model
@@ -55,7 +56,8 @@ CONTRAST_WEIGHT = 0.3
             "the best epoch on the test subject"
         ),
     ),
-    shares=("_images.py", "_losses.py", "_pretrained.py"),
+    shares=("_images.py", "_losses.py", "_narrow.py", "_pretrained.py"),
+    quick={"width": 8, "image_size": 64, "batch_size": 32, "epochs": 6, "lr_step": 0, "lr_stretch": 1},
 )
 class SAMER(nn.Module):
     """The early stages of a ResNet-18 for both halves of the face, the late ones and a classifier for each half.
@@ -67,6 +69,8 @@ class SAMER(nn.Module):
     values pass a layer of 512; the two results are added.
 
     image_size : side that images are resized to, even, at least 64.
+    width : channels of the first stage, a divisor of 64, the others and a half's values in proportion; fewer are
+        faster, and there are pretrained weights for 64 alone.
     dropout : share of values dropped in training in the stages, and 0.1 more in the dense layers, 0 <= dropout < 0.9.
     pretrained : ``none`` draws random weights; ``default`` takes torchvision's ImageNet weights. Weights that cannot be
         had are a UsageError.
@@ -79,24 +83,34 @@ class SAMER(nn.Module):
     cross-entropy of their own; here their sum has.
     """
 
-    def __init__(self, n_classes: int, image_size: int = 224, dropout: float = 0.2, pretrained: str = NONE) -> None:
+    def __init__(
+        self,
+        n_classes: int,
+        image_size: int = 224,
+        width: int = FULL_WIDTH,
+        dropout: float = 0.2,
+        pretrained: str = NONE,
+    ) -> None:
         super().__init__()
         valid = image_size >= 64 and image_size % 2 == 0
         require(valid, "samer.image_size", image_size, "an even number of at least 64")
         require(0 <= dropout < 0.9, "samer.dropout", dropout, "a number from 0 to below 0.9")
         require(pretrained in (NONE, DEFAULT), "samer.pretrained", pretrained, f"{NONE} or {DEFAULT}")
+        valid = is_width(width) and (width == FULL_WIDTH or pretrained == NONE)
+        require(valid, "samer.width", width, WIDTHS + ("" if pretrained == NONE else "; 64 with pretrained weights"))
         self.size = (image_size, image_size)
-        early, eyes, mouth = (_resnet(pretrained) for _ in range(3))
+        half = WIDTH * width // FULL_WIDTH
+        early, eyes, mouth = (narrowed(lambda: _resnet(pretrained), width) for _ in range(3))
         self.early = nn.Sequential(
             *(early.conv1, early.bn1, early.relu, early.maxpool, early.layer1, nn.Dropout(dropout)),
             *(early.layer2, nn.Dropout(dropout)),
         )
         self.eyes, self.mouth = (_late(whole, dropout) for whole in (eyes, mouth))
         self.weigh = nn.Sequential(
-            *_dense(2 * WIDTH, dropout + 0.1), nn.Linear(2 * WIDTH, 2 * WIDTH), nn.LayerNorm(2 * WIDTH), nn.Sigmoid()
+            *_dense(2 * half, dropout + 0.1), nn.Linear(2 * half, 2 * half), nn.LayerNorm(2 * half), nn.Sigmoid()
         )
         self.classify_eyes, self.classify_mouth = (
-            nn.Sequential(*_dense(WIDTH, dropout + 0.1), nn.Linear(WIDTH, n_classes)) for _ in range(2)
+            nn.Sequential(*_dense(half, dropout + 0.1), nn.Linear(half, n_classes)) for _ in range(2)
         )
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:

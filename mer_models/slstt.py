@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -11,8 +13,10 @@ from mer_models._pretrained import DEFAULT, NONE, fetched
 from mer_models._published import accuracy_and_f1
 from mer_models.registry import Recipe, Resources, register_model
 
-WIDTHS = {"base": 768, "small": 384, "tiny": 192}
+WIDTHS = {"base": 768, "small": 384, "tiny": 192, "pico": 48}
+PICO = "pico"
 PATCH = 16
+DEPTH = 12
 STATE, LAYERS, DENSE = 512, 3, 256
 
 
@@ -45,6 +49,15 @@ STATE, LAYERS, DENSE = 512, 3, 256
         source="comparison table of pakchoi-php/SRMCL (README)",
     ),
     shares=("_images.py", "_pretrained.py"),
+    quick={
+        "size": "pico",
+        "depth": 2,
+        "image_size": 32,
+        "state": 64,
+        "input_range": "unit",
+        "batch_size": 4,
+        "epochs": 3,
+    },
 )
 class SLSTT(nn.Module):
     """ViT-B/16 reads each flow image, three LSTM layers read the eleven results, two dense layers classify.
@@ -54,7 +67,10 @@ class SLSTT(nn.Module):
     An image becomes the transformer's class token (768 values for ``base``); the LSTM's last state of 512 passes a
     layer of 256 with ReLU.
 
-    size : of the transformer: ``base`` as published, ``small`` or ``tiny`` where no large GPU is at hand.
+    size : of the transformer: ``base`` as published, ``small``, ``tiny`` or ``pico`` (48 values a token, no pretrained
+        weights) where no large GPU is at hand.
+    depth : its layers, twelve as published; fewer have no pretrained weights.
+    state : values of the LSTM's state, 512 as published.
     image_size : side that flow images are resized to, a multiple of 16; the paper's is 384.
     pretrained : ``none`` draws random weights; ``default`` takes timm's for the transformer. Weights that cannot be had
         are a UsageError.
@@ -64,16 +80,32 @@ class SLSTT(nn.Module):
     stays as it was; here it is trained.
     """
 
-    def __init__(self, n_classes: int, size: str = "base", image_size: int = 224, pretrained: str = NONE) -> None:
+    def __init__(
+        self,
+        n_classes: int,
+        size: str = "base",
+        depth: int = DEPTH,
+        state: int = STATE,
+        image_size: int = 224,
+        pretrained: str = NONE,
+    ) -> None:
         super().__init__()
-        require(size in WIDTHS, "slstt.size", size, "one of: " + ", ".join(WIDTHS))
+        require(
+            size in WIDTHS and not (size == PICO and pretrained != NONE),
+            "slstt.size",
+            size,
+            "one of: " + ", ".join(WIDTHS),
+        )
         valid = image_size >= PATCH and image_size % PATCH == 0
         require(valid, "slstt.image_size", image_size, f"a multiple of {PATCH}")
         require(pretrained in (NONE, DEFAULT), "slstt.pretrained", pretrained, f"{NONE} or {DEFAULT}")
+        valid = depth == DEPTH or (depth >= 1 and pretrained == NONE)
+        require(valid, "slstt.depth", depth, "at least 1" if pretrained == NONE else "12 with pretrained weights")
+        require(state >= 1, "slstt.state", state, "at least 1")
         self.size = (image_size, image_size)
-        self.image = _transformer(size, image_size, pretrained)
-        self.time = nn.LSTM(WIDTHS[size], STATE, num_layers=LAYERS, batch_first=True)
-        self.classifier = nn.Sequential(nn.Linear(STATE, DENSE), nn.ReLU(), nn.Linear(DENSE, n_classes))
+        self.image = _transformer(size, depth, image_size, pretrained)
+        self.time = nn.LSTM(WIDTHS[size], state, num_layers=LAYERS, batch_first=True)
+        self.classifier = nn.Sequential(nn.Linear(state, DENSE), nn.ReLU(), nn.Linear(DENSE, n_classes))
 
     def forward(self, flow: torch.Tensor) -> torch.Tensor:
         """Return the logits (n, n_classes) of flow images (n, t, 3, h, w)."""
@@ -83,13 +115,14 @@ class SLSTT(nn.Module):
         return self.classifier(states[:, -1])
 
 
-def _transformer(size: str, image_size: int, pretrained: str) -> nn.Module:
+def _transformer(size: str, depth: int, image_size: int, pretrained: str) -> nn.Module:
     import timm
 
-    name = f"vit_{size}_patch{PATCH}_224"
+    name = f"vit_{'tiny' if size == PICO else size}_patch{PATCH}_224"
+    smaller: dict[str, Any] = {"embed_dim": WIDTHS[size]} if size == PICO else {}
 
     def build(trained: bool) -> nn.Module:
-        return timm.create_model(name, pretrained=trained, num_classes=0, img_size=image_size)
+        return timm.create_model(name, pretrained=trained, num_classes=0, img_size=image_size, depth=depth, **smaller)
 
     if pretrained == NONE:
         return build(False)

@@ -8,15 +8,19 @@ import torch
 from torch import nn
 
 from mer_models._checks import require
+from mer_models._images import resized
+from mer_models._narrow import FULL_WIDTH, WIDTHS, is_width, narrowed
 from mer_models._pretrained import DEFAULT, NONE, fetched
 from mer_models.registry import MODELS, ModelInfo, PublishedScore, Recipe, Resources, describe_model
 from preprocess.base.errors import UsageError, did_you_mean
 
+CLIP = 16
 ARCHITECTURES = ("mc3_18", "r2plus1d_18", "r3d_18")
 _LOG = (
     "a public experiment log on CASME II (246 clips, 26 folds, pooled); about 40 configurations were compared on the "
     "same folds; TV-L1 flow referenced to the onset, "
 )
+QUICK = {"image_size": 32, "frames": 8, "width": 4, "epochs": 4, "lr": 3e-3, "input_range": "unit", "batch_size": 8}
 PUBLISHED = {
     "r2plus1d_18": (
         PublishedScore(
@@ -49,6 +53,10 @@ class VideoNetwork(nn.Module):
 
     pretrained : ``none`` draws random weights; ``default`` takes torchvision's, trained on Kinetics-400. Weights that
         cannot be had are a UsageError.
+    image_size : side in pixels that frames are resized to; 0 leaves them as they are.
+    frames : how many of a clip's are looked at, evenly spaced; a divisor of 16 of at least 2.
+    width : channels of the first stage, a divisor of 64, the others in proportion. Fewer are faster, and there are
+        pretrained weights for 64 alone.
 
     With three classes ``r3d_18`` has 33,167,811 parameters, ``mc3_18`` 11,491,779 and ``r2plus1d_18`` 31,301,664: those
     of torchvision less its 400 classes. The recipe (AdamW, standardised channels) is this benchmark's own.
@@ -56,15 +64,26 @@ class VideoNetwork(nn.Module):
 
     architecture: str
 
-    def __init__(self, n_classes: int, pretrained: str = NONE) -> None:
+    def __init__(
+        self, n_classes: int, pretrained: str = NONE, image_size: int = 0, frames: int = CLIP, width: int = FULL_WIDTH
+    ) -> None:
         super().__init__()
-        setting = f"video/{self.architecture}.pretrained"
-        require(pretrained in (NONE, DEFAULT), setting, pretrained, f"{NONE} or {DEFAULT}")
-        self.network = _create(self.architecture, setting, pretrained)
-        self.network.fc = nn.Linear(self.network.fc.in_features, n_classes)
+        name = f"video/{self.architecture}"
+        require(pretrained in (NONE, DEFAULT), f"{name}.pretrained", pretrained, f"{NONE} or {DEFAULT}")
+        require(image_size >= 0, f"{name}.image_size", image_size, "0, or a number of pixels")
+        require(frames >= 2 and CLIP % frames == 0, f"{name}.frames", frames, "a divisor of 16 of at least 2")
+        valid = is_width(width) and (width == FULL_WIDTH or pretrained == NONE)
+        require(valid, f"{name}.width", width, WIDTHS + ("" if pretrained == NONE else "; 64 with pretrained weights"))
+        self.side, self.every = image_size, CLIP // frames
+        self.network = narrowed(lambda: _create(self.architecture, f"{name}.pretrained", pretrained), width)
+        self.network.fc = nn.Linear(self.network.fc.in_features * width // FULL_WIDTH, n_classes)
 
     def forward(self, flow: torch.Tensor) -> torch.Tensor:
         """Return the logits (n, n_classes) of flow clips (n, 3, t, h, w)."""
+        flow = flow[:, :, self.every - 1 :: self.every]
+        if self.side:
+            # Frames stand in the channels, so that nothing is copied.
+            flow = resized(flow.flatten(1, 2), (self.side, self.side)).unflatten(1, flow.shape[1:3])
         return self.network(flow)
 
 
@@ -88,7 +107,8 @@ def describe(architecture: str) -> ModelInfo:
         recipe=Recipe(epochs=30, batch_size=16, lr=1e-4, optimizer="adamw", weight_decay=0.05, input_range="standard"),
         resources=Resources(cpus=1, gpu=1.0, pack=1),
         published=PUBLISHED.get(architecture, ()),
-        shares=("_pretrained.py",),
+        shares=("_images.py", "_narrow.py", "_pretrained.py"),
+        quick=QUICK,
     )
 
 
