@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from preprocess.shards import PreparedDataset, prepare
 from results.store import OutcomeStore
 
 FRAMES = "frames_9_128"
+GET_MODEL = "torchvision.models.get_model"
 
 
 class Sequence(nn.Module):
@@ -129,3 +131,22 @@ def test_the_seed_of_the_caller_is_left_alone(sequence: str) -> None:
     info = MODELS.get(sequence)
     check_inputs(info, info.params, 3, {FRAMES: (9, 1, 8, 8)})
     assert torch.equal(torch.rand(1), expected)
+
+
+@pytest.mark.parametrize(("model", "library"), [("timm/resnet18", "timm.create_model"), ("samer", GET_MODEL)])
+def test_pretrained_weights_out_of_reach_are_told_once_before_data_is_read(
+    merbench: LocalRuns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, library: str
+) -> None:
+    def unreachable(*_: Any, **__: Any) -> None:
+        raise OSError("Name or service not known")
+
+    monkeypatch.setattr(library, unreachable)
+    results = tmp_path / "runs"
+    arguments = ["--data", str(tmp_path / "absent"), "--results", str(results), "--models", f"{model},majority"]
+    said = merbench("run", *arguments, "--preset", "full", "--set", f"{model}.pretrained=default")
+    assert said.status == 2
+    assert said.err.startswith(f"error: {model}.pretrained is 'default', but these weights cannot be had from ")
+    assert "OSError: Name or service not known" in said.err
+    assert f"--set {model}.pretrained=none" in said.err
+    assert "Traceback" not in said.err
+    assert not results.exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -275,3 +276,22 @@ def test_a_model_whose_feature_the_data_lacks_is_left_out_and_the_others_go_on(
     assert alone.status == 2
     assert alone.err.startswith("error: Model cnn3d left out for casme2: ")
     assert "--features frames_9_128` makes it" in alone.err
+
+
+def test_a_loss_that_is_no_number_fails_its_folds_alone_with_epoch_and_batch(
+    merbench: LocalRuns, options: list[str], results: str
+) -> None:
+    wild = ["--models", "ststnet,majority", "--protocols", "loso", "--set", "ststnet.lr=1e30"]
+    said = merbench("run", *options, *wild)
+    assert said.status == 1
+    told = [line for line in said.out.splitlines() if line.startswith("FAILED ststnet[")]
+    assert {line.split(" · ")[1] for line in told} == {"casme2", "samm"}
+    assert all(
+        re.search(r"TrainingError: The loss of epoch \d+, batch \d+ of \d+, is (nan|inf)\. Lower", line)
+        for line in told
+    )
+    assert "5 folds FAILED" in said.out
+    assert "Traceback" not in said.out + said.err
+    rows = {(row["model"], row["dataset"]): row for row in json.loads(board(merbench, results))["rows"]}
+    assert all((row["uf1"] is None) == (model == "ststnet") for (model, _), row in rows.items())
+    assert all("failed folds" in row["notes"][0] for (model, _), row in rows.items() if model == "ststnet")
