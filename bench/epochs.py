@@ -12,7 +12,6 @@ from torch import Tensor
 from bench.augmentation import Augmenter
 from bench.inputs import Inputs
 from mer_models.registry import Recipe
-from preprocess.base.errors import UsageError
 
 Mixed = tuple[Tensor, float]
 
@@ -20,7 +19,7 @@ Mixed = tuple[Tensor, float]
 class Epochs:
     """The batches of a fold's epochs. All that is drawn comes from the fold's seed.
 
-    labels : of all samples, (n,) class indices; anything where the recipe does not balance.
+    labels : of all samples, (n,) class indices, or (n, n_classes) of 0 and 1 in a multi-label task.
     """
 
     def __init__(
@@ -32,10 +31,9 @@ class Epochs:
         augment: Augmenter | None,
         seed: int,
     ) -> None:
-        self._recipe, self._inputs, self._train, self._labels = recipe, inputs, train, labels
+        self._recipe, self._inputs, self._train = recipe, inputs, train
+        self._own = labels[train] if labels.ndim == 1 else _rarest(labels[train])
         self._augment = augment
-        if recipe.balance and labels.ndim == 2:
-            raise UsageError("balance repeats samples by their one class; in a multi-label task they have several.")
         self._order = torch.Generator().manual_seed(seed)
         # Draws of their own, so that a recipe without any of these options is drawn as if they did not exist.
         self._rng = np.random.default_rng([seed, 3])
@@ -62,12 +60,18 @@ class Epochs:
             yield tuple(share * x + (1 - share) * x[other] for x in features), part, (part[other], share)
 
     def _balanced(self) -> np.ndarray:
-        own = self._labels[self._train]
+        own = self._own
         counts = np.bincount(own)
         parts = [self._train]
         for label in np.flatnonzero(counts):
             parts.append(self._rng.choice(self._train[own == label], counts.max() - counts[label]))
         return np.concatenate(parts)
+
+
+def _rarest(labels: np.ndarray) -> np.ndarray:
+    """Return the class of each row of 0 and 1 that the fewest rows show, n_classes for a row that shows none."""
+    shown = np.where(labels > 0, labels.sum(axis=0), len(labels) + 1)
+    return np.where((labels > 0).any(axis=1), shown.argmin(axis=1), labels.shape[1])
 
 
 class Schedule:

@@ -28,10 +28,6 @@ def check_names(config: RunConfig) -> None:
     select_protocols(config.protocols)
     for model, task in itertools.product(models, [TASKS.get(name) for name in TASKS.select(config.tasks)]):
         _check_settings(MODELS.get(model), resolved[model], len(task.classes))
-        if task.multilabel and resolved[model].get("balance"):
-            raise UsageError(
-                f"Model {model}: balance repeats samples by their one class; in {task.name} they have several."
-            )
 
 
 def _check_settings(info: ModelInfo, values: dict[str, Any], n_classes: int) -> None:

@@ -35,6 +35,7 @@ TINY = 1e-8
         optimizer="adam",
         lr_step=1,
         lr_gamma=0.9,
+        balance=True,
         augment="flip,rotate:8,shift:0.03",
         input_range="standard",
     ),
@@ -74,9 +75,8 @@ class CapsuleNetME(nn.Module):
 
     ``loss`` is the published margin loss of y.
     With three classes it has 13,842,496 parameters. The recipe flips, rotates and shifts (a crop of 224 out of 234x240)
-    as the public code does, which also jitters colours. It adds frames near the apex to its training set until classes
-    are equally frequent; the feature holds the apex alone, and ``balance=true``, off by default since it takes one
-    class a sample, repeats that instead.
+    as the public code does, which also jitters colours. That adds frames near the apex to its training set until
+    classes are equally frequent; the feature holds the apex alone, which is repeated instead (``balance``).
     """
 
     def __init__(

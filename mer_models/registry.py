@@ -36,7 +36,8 @@ class Recipe:
     shuffle : draw a new order of the training samples each epoch, from the fold's own seed.
     class_weights : weigh the loss by the inverse class frequency of the fold's training samples.
     balance : show rarer classes more often: each epoch repeats training samples, drawn at random, until every class is
-        seen as often as the most frequent one. Of use for one class a sample only.
+        seen as often as the most frequent one. In a multi-label task, a sample counts as one of the rarest class that
+        it shows; those that show none are a class of their own.
     label_smoothing : share of the truth that the engine's loss spreads evenly over all classes.
     mixup : alpha of mixup (Zhang et al., ICLR 2018): a batch is mixed with itself in another order, by a share drawn
         from Beta(alpha, alpha) each batch, and so is its loss; 0 for none. Not for networks with a loss of their own.

@@ -163,10 +163,16 @@ def test_contradictions_are_said_before_anything_runs(registries: None) -> None:
     assert "lr_hold is -1" in complaint("plain", lr_hold=-1)
     assert "one of step, cosine, plateau" in complaint("plain", lr_schedule="linear")
     assert complaint("samer", mixup=0.2).startswith("Model samer: mixup is 0.2, but the network has a loss of its own")
-    assert complaint("plain", ["au12"], balance=True).startswith("Model plain: balance repeats samples by their one")
     assert resolve(config(models=["plain"]), ["plain"])["plain"]["lr_schedule"] == "step"
 
 
-def test_balance_of_several_labels_a_sample_is_refused_by_the_engine_too(tiny: str) -> None:
-    with pytest.raises(UsageError, match="balance repeats samples by their one class"):
-        trained(tiny, multi_label(DATA), [FOLD], balance=True)
+def test_balance_of_several_labels_a_sample_goes_by_the_rarest_one(tiny: str) -> None:
+    labels = np.zeros((10, 2), dtype=np.int64)
+    labels[:6, 0] = 1
+    labels[4:6, 1] = 1
+    shown = epochs(recipe(balance=True), labels, np.arange(9)).rows().numpy()
+    # Rows 0-3 show the first class, 4 and 5 the rarer second one too, 6-8 none; row 9 is no training row.
+    assert np.bincount(np.repeat([0, 1, 2, 3], [4, 2, 3, 1])[shown]).tolist() == [4, 4, 4]
+    assert set(shown.tolist()) == set(range(9))
+    data = multi_label(DATA)
+    assert different(*(trained(tiny, data, [FOLD], balance=way)[FOLD.name, "last"] for way in (True, False)))
