@@ -3,8 +3,9 @@
     python tests/benchmarks/prepare_speed.py [--clips 500] [--folder DIR]
 
 A database like CASME II is rendered (eight people; further ones are hard links to their frames), and ``flow_uvs_28`` is
-made of all of it three times: by a loop in one process that makes the same dlib and OpenCV calls and nothing else, by
-`merbench prepare` as a command, and on a Ray that is up, with workers that are warm. The tensors of the plain loop and
+made of all of it: by a loop in one process that makes the same dlib and OpenCV calls and nothing else, with the threads
+that OpenCV takes by itself and with one; by `merbench prepare` as a command, which uses threads as long as little is
+left to do; and on a Ray that is up, with workers that are warm. The tensors of the plain loop and
 of the shards are compared byte by byte. Memory is the peak of the sum over all processes of the proportional set size.
 """
 
@@ -53,7 +54,7 @@ def make_database(root: Path, clips: int) -> int:
     return sum(1 for _ in root.glob("CASME2_RAW_selected/*/*"))
 
 
-def plain_loop(database: Path, out: Path) -> dict[str, Any]:
+def plain_loop(database: Path, out: Path, threads: int = 0) -> dict[str, Any]:
     """Make the tensors in a loop, with the same dlib and OpenCV calls; write them and tell the seconds it took."""
     import cv2
     import numpy as np
@@ -66,6 +67,8 @@ def plain_loop(database: Path, out: Path) -> dict[str, Any]:
     from preprocess.steps import Work
     from preprocess.steps.strain import optical_strain
 
+    if threads:
+        cv2.setNumThreads(threads)
     detectors, finder, tensors = Detectors(), DlibFaceFinder(), {}
     clips = read_source(database)[0].clips
     solver = cv2.optflow.DualTVL1OpticalFlow_create()
@@ -86,6 +89,11 @@ def plain_loop(database: Path, out: Path) -> dict[str, Any]:
     seconds = time.perf_counter() - start
     np.savez(out / "plain.npz", **{name.replace("/", "|"): tensor for name, tensor in tensors.items()})
     return {"seconds": seconds}
+
+
+def one_core(database: Path, out: Path) -> dict[str, Any]:
+    """Do as the plain loop does, with OpenCV in one thread."""
+    return plain_loop(database, out, threads=1)
 
 
 def warm_ray(database: Path, out: Path) -> dict[str, Any]:
@@ -124,7 +132,7 @@ def second_time(database: Path, out: Path) -> dict[str, Any]:
     return {"imports": imported - start, "seconds": time.perf_counter() - imported}
 
 
-ROLES = {"plain": plain_loop, "warm": warm_ray, "again": second_time}
+ROLES = {"plain": plain_loop, "one_core": one_core, "warm": warm_ray, "again": second_time}
 
 
 def run_role(role: str, database: Path, out: Path) -> tuple[Figures, dict[str, Any]]:
@@ -175,6 +183,7 @@ def main() -> None:
         database, out = folder / f"casme2-{arguments.clips}", Path(name)
         clips = make_database(database, arguments.clips)
         frames = sum(1 for _ in database.glob("CASME2_RAW_selected/*/*/*.jpg"))
+        single_seen, single = run_role("one_core", database, out)
         plain_seen, plain = run_role("plain", database, out)
         command_seen, _ = run_role("command", database, out)
         warm_seen, warm = run_role("warm", database, out)
@@ -185,6 +194,7 @@ def main() -> None:
         _row("plain loop, one process: whole program", clips, plain_seen.seconds, 1.0, plain_seen),
         _row("`merbench prepare`: whole command", clips, command_seen.seconds, 0, command_seen, plain_seen.seconds),
         _row("plain loop: the loop alone", clips, plain["seconds"], 1.0, plain_seen),
+        _row("the same, OpenCV in one thread", clips, single["seconds"], 0, single_seen, plain["seconds"]),
         _row("Ray Data, workers warm", warm["clips"], warm["seconds"], warm_pace / plain_pace, warm_seen),
     ]
     names = ["way", "seconds", "clips/s", f"x plain (target {TARGET})", "peak PSS, MiB (processes)"]
