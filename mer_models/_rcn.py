@@ -23,6 +23,7 @@ RECIPE = Recipe(
     lr_gamma=0.5,
     input_range="unit",
 )
+QUICK = {"feature_maps": 16, "epochs": 8, "batch_size": 16, "lr": 2e-2}
 INPUT_SIDE = 60
 
 

@@ -23,6 +23,7 @@ NODE_VALUES = 16
     ),
     recipe=Recipe(epochs=100, batch_size=32, lr=1e-3, optimizer="adam", input_range="raw"),
     resources=Resources(cpus=1, gpu=0.125, pack=8),
+    quick={"epochs": 40, "batch_size": 16},
 )
 class AUGCN(nn.Module):
     """One graph convolution over twelve regions a frame, three convolutions over time, a mean and a linear classifier.

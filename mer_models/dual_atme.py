@@ -27,6 +27,7 @@ LIKENESS_WEIGHT = 0.01
     recipe=Recipe(epochs=60, batch_size=128, lr=1e-3, optimizer="adam", lr_step=10, lr_gamma=0.5, input_range="unit"),
     resources=Resources(cpus=1, gpu=0.25, pack=4),
     shares=("_inception.py", "_losses.py"),
+    quick={"epochs": 4, "batch_size": 32},
 )
 class DualATME(nn.Module):
     """A branch for the whole face and one for its regions; 4704 values through a layer of 1024.

@@ -37,6 +37,7 @@ HEADS = (3, 6, 12)
             "subject's best epoch by accuracy on that subject. Independent re-run (issue 21 there): UF1 about .65"
         ),
     ),
+    quick={"dim": 24, "epochs": 15, "batch_size": 32, "lr": 1e-3},
 )
 class HTNet(nn.Module):
     """Four 14x14 face areas, cut into 7x7 patches, through three levels of transformer layers and aggregations.

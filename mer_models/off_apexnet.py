@@ -27,6 +27,7 @@ from mer_models.registry import Recipe, Resources, register_model
         selection="unknown",
         source="comparison table of the HTNet paper (wangzhifengharrison/HTNet, images/state_of_art.png)",
     ),
+    quick={"epochs": 12, "batch_size": 32, "lr": 1e-3},
 )
 class OffApexNet(nn.Module):
     """Two streams of two 5x5 convolutions, one over u and one over v; 1568 values through two layers of 1024.

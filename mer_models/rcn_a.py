@@ -7,7 +7,7 @@ from torch import nn
 
 from mer_models._checks import require
 from mer_models._published import megc2019_cde
-from mer_models._rcn import PAPER, RECIPE, RecurrentBlock, average_down, enlarged, start_weights, stem
+from mer_models._rcn import PAPER, QUICK, RECIPE, RecurrentBlock, average_down, enlarged, start_weights, stem
 from mer_models.registry import Resources, register_model
 
 POOLED_SIDE = 7
@@ -31,6 +31,7 @@ POOLED_SIDE = 7
         ),
     ),
     shares=("_rcn.py",),
+    quick=QUICK,
 )
 class RCNA(nn.Module):
     """Convolution stem, one recurrent block, and features multiplied by the classifier's own activation maps.

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from mer_models._checks import require
-from mer_models._rcn import PAPER, RECIPE, RecurrentBlock, average_down, enlarged, start_weights, stem
+from mer_models._rcn import PAPER, QUICK, RECIPE, RecurrentBlock, average_down, enlarged, start_weights, stem
 from mer_models.registry import Resources, register_model
 
 POOLED_SIDE = 7
@@ -19,6 +19,7 @@ POOLED_SIDE = 7
     recipe=RECIPE,
     resources=Resources(cpus=1, gpu=0.25, pack=4),
     shares=("_rcn.py",),
+    quick=QUICK,
 )
 class RCNS(nn.Module):
     """Convolution stem and one recurrent block whose steps are densely connected; no attention.

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from mer_models._checks import require
-from mer_models._rcn import PAPER, RECIPE, RecurrentBlock, average_down, enlarged, start_weights
+from mer_models._rcn import PAPER, QUICK, RECIPE, RecurrentBlock, average_down, enlarged, start_weights
 from mer_models.registry import Resources, register_model
 
 POOLED_SIDE = 5
@@ -21,6 +21,7 @@ DILATIONS = (1, 2, 3)
     recipe=RECIPE,
     resources=Resources(cpus=1, gpu=0.25, pack=4),
     shares=("_rcn.py",),
+    quick=QUICK,
 )
 class RCNW(nn.Module):
     """Three 3x3 convolutions with stride 3 side by side, concatenated, and one recurrent block; no attention.

@@ -42,6 +42,7 @@ STREAM_WIDTHS = (3, 5, 8)
             source="PyTorch re-run over 800 epochs in christy1206/STSTNet (main.py and its log)",
         ),
     ),
+    quick={"epochs": 40, "batch_size": 32, "lr": 1e-3},
 )
 class STSTNet(nn.Module):
     """Three streams of one 3x3 convolution each (3, 5 and 8 filters), concatenated, averaged and classified.

@@ -99,8 +99,9 @@ def test_a_job_from_a_checkout_that_is_not_installed_leaves_its_leaderboard(
         timeout=SECONDS,
         check=True,
     )
-    rows = {row["label"]: row for row in json.loads(shown.stdout)["rows"]}
-    assert set(rows) == {"majority", "ststnet[epochs=2]", "only_in_the_copy"}
+    rows = {row["model"]: row for row in json.loads(shown.stdout)["rows"]}
+    assert set(rows) == {"majority", "ststnet", "only_in_the_copy"}
+    assert rows["ststnet"]["params"]["epochs"] == 2
     for row in rows.values():
         assert (row["dataset"], row["protocol"], row["part"]) == ("casme2", "loso", "full")
         assert row["folds_done"] == row["folds_total"] == row["n_subjects"] == 10
