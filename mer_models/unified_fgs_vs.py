@@ -20,6 +20,7 @@ MAPS, LANDMARKS, PIXELS = 9, len(INNER_51), 49
 PATCHES = MAPS * LANDMARKS
 EDGE_BLOCKS: Blocks = ((32, 1, 2), (256, 1, 2), (512, 2, 3))
 GRAPH_BLOCKS: Blocks = ((32, 1, 2), (512, 2, 3))
+GRAPH_WIDTH = 512
 DROPOUT = 0.25
 # Values before a normalisation vary by a hundredth: with PyTorch's 0.1 the running variance, which starts at 1, is
 # still far above that after the few steps of a small database, and the graph is silent outside training.
@@ -41,6 +42,7 @@ VIT = re.compile(r"vit_[a-z]+_patch(\d+)_\d+")
     recipe=Recipe(epochs=15, batch_size=32, lr=1e-4, optimizer="adam", input_range="raw"),
     resources=Resources(cpus=1, gpu=1.0, pack=1),
     shares=("_images.py", "_facial_graph.py", "_pretrained.py"),
+    quick={"image_size": 32, "vit_depth": 2, "graph_width": 64, "epochs": 2, "lr": 1e-3},
 )
 class UnifiedFGSVS(nn.Module):
     """A facial graph whose links it finds itself, a vision transformer with memory, and weights for the two streams.
@@ -60,6 +62,9 @@ class UnifiedFGSVS(nn.Module):
     vit : timm's name of the transformer, vit_SIZE_patchP_SIDE. The public code's is ``vit_large_patch16_224``; the
         default is one that runs without a large GPU.
     image_size : side that maps are resized to, a multiple of the transformer's patches; the public code's is 224.
+    vit_depth : the transformer's first layers that are kept; 0 keeps all.
+    graph_width : values a landmark of the graph's widest blocks, a multiple of 64, the others in proportion; fewer are
+        faster.
     pretrained : ``none`` draws random weights; ``default`` takes those that timm prefers for the transformer, which
         stand in for Hugging Face's. Weights that cannot be had are a UsageError.
     stream : ``both``, or ``graph`` or ``visual`` alone, which is then classified without fusion.
@@ -90,14 +95,21 @@ class UnifiedFGSVS(nn.Module):
         n_classes: int,
         vit: str = "vit_tiny_patch16_224",
         image_size: int = 112,
+        vit_depth: int = 0,
+        graph_width: int = GRAPH_WIDTH,
         pretrained: str = NONE,
         stream: str = "both",
         as_published: bool = False,
     ) -> None:
         super().__init__()
         require(stream in STREAMS, "unified_fgs_vs.stream", stream, "one of: " + ", ".join(STREAMS))
-        self.graph = _GraphStream(as_published) if stream != "visual" else None
+        valid = graph_width >= 64 and graph_width % 64 == 0
+        require(valid, "unified_fgs_vs.graph_width", graph_width, "a multiple of 64")
+        require(vit_depth >= 0, "unified_fgs_vs.vit_depth", vit_depth, "0, or a number of layers")
+        self.graph = _GraphStream(graph_width, as_published) if stream != "visual" else None
         self.visual = _VisualStream(vit, image_size, pretrained, as_published) if stream != "graph" else None
+        if self.visual and vit_depth:
+            self.visual.image.blocks = self.visual.image.blocks[:vit_depth]
         self.fuse = _Fusion() if stream == "both" else None
         self.classifier = nn.Linear(2 * STREAM if stream == "both" else STREAM, n_classes)
         self.as_published = as_published
@@ -113,7 +125,7 @@ class UnifiedFGSVS(nn.Module):
 class _GraphStream(nn.Module):
     """Patches (n, 459, 7, 7) to (n, 128)."""
 
-    def __init__(self, as_published: bool) -> None:
+    def __init__(self, width: int, as_published: bool) -> None:
         super().__init__()
         self.scale = LARGEST_CODE / PUBLISHED_DIVISOR if as_published else 1.0
         self.front = nn.Sequential(
@@ -124,9 +136,9 @@ class _GraphStream(nn.Module):
             nn.BatchNorm2d(PATCHES),
             nn.ReLU(),
         )
-        self.autoencoder = GraphAutoencoder(PIXELS, EDGE_BLOCKS, LANDMARKS, as_published)
-        self.network = FacialGraph(PIXELS, GRAPH_BLOCKS, as_published)
-        self.embed = nn.Sequential(nn.Dropout(DROPOUT), nn.Linear(GRAPH_BLOCKS[-1][0], STREAM))
+        self.autoencoder = GraphAutoencoder(PIXELS, _scaled(EDGE_BLOCKS, width), LANDMARKS, as_published)
+        self.network = FacialGraph(PIXELS, _scaled(GRAPH_BLOCKS, width), as_published)
+        self.embed = nn.Sequential(nn.Dropout(DROPOUT), nn.Linear(width, STREAM))
         if not as_published:
             for module in self.modules():
                 if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
@@ -136,6 +148,10 @@ class _GraphStream(nn.Module):
         pixels = self.front(patches * self.scale).flatten(2)
         nodes = pixels.unflatten(1, (MAPS, LANDMARKS)).permute(0, 3, 1, 2)
         return self.embed(self.network(nodes, self.autoencoder(nodes)).mean(dim=(2, 3)))
+
+
+def _scaled(blocks: Blocks, width: int) -> Blocks:
+    return tuple((channels * width // GRAPH_WIDTH, stride, depth) for channels, stride, depth in blocks)
 
 
 class _VisualStream(nn.Module):
