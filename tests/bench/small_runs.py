@@ -30,6 +30,8 @@ NARROW: dict[str, dict[str, Any]] = {
     "htnet": {"dim": 24},
     "rcn_a": {"feature_maps": 8},
     "dual_inception": {"batch_size": 4},
+    "au_layered": {"frames": 4, "depth": 1},
+    **{name: {"image_size": 32} for name in ("cnn3d", "cnn_lstm")},
 }
 
 

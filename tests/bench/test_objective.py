@@ -184,3 +184,5 @@ def test_a_study_without_any_action_units_says_so_once(registries: None, synthet
     register_network(UnitsNet, "units")
     plan = plan_of([coded(synthetic[0], [None])], models=["units"], selection=["last", "validation"])
     assert plan.notes == ["synth_a: no sample has action units, so units learns nothing from them."]
+    # On the cards, leaderboards and reports tell it beside the scores.
+    assert all(card.notes == [plan.notes[0].removesuffix(".")] for card in plan.cards)
