@@ -31,7 +31,7 @@ from mer_models.registry import Recipe, Resources, register_model
         ),
     ),
     shares=("_inception.py",),
-    quick={"epochs": 8, "batch_size": 16, "lr": 1e-3},
+    quick={"epochs": 5, "batch_size": 16, "lr": 1e-3, "input_range": "standard"},
 )
 class DualInception(nn.Module):
     """Two streams of two inception blocks, one over u and one over v; 6272 values through a layer of 1024.

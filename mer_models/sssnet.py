@@ -18,7 +18,7 @@ from mer_models.registry import Recipe, Resources, register_model
     ),
     recipe=Recipe(epochs=200, batch_size=32, lr=1e-4, optimizer="adam", input_range="unit"),
     resources=Resources(cpus=1, gpu=0.125, pack=8),
-    quick={"epochs": 8, "batch_size": 16, "lr": 1e-3},
+    quick={"epochs": 6, "batch_size": 16, "lr": 2e-3},
 )
 class SSSNet(nn.Module):
     """Two convolutions and two dense layers.
