@@ -42,7 +42,7 @@ VIT = re.compile(r"vit_[a-z]+_patch(\d+)_\d+")
     recipe=Recipe(epochs=15, batch_size=32, lr=1e-4, optimizer="adam", input_range="raw"),
     resources=Resources(cpus=1, gpu=1.0, pack=1),
     shares=("_images.py", "_facial_graph.py", "_pretrained.py"),
-    quick={"image_size": 32, "vit_depth": 2, "graph_width": 64, "epochs": 2, "lr": 1e-3},
+    quick={"image_size": 32, "vit_depth": 2, "graph_width": 64, "patch_means": True, "epochs": 2, "lr": 1e-3},
 )
 class UnifiedFGSVS(nn.Module):
     """A facial graph whose links it finds itself, a vision transformer with memory, and weights for the two streams.
@@ -68,6 +68,9 @@ class UnifiedFGSVS(nn.Module):
     pretrained : ``none`` draws random weights; ``default`` takes those that timm prefers for the transformer, which
         stand in for Hugging Face's. Weights that cannot be had are a UsageError.
     stream : ``both``, or ``graph`` or ``visual`` alone, which is then classified without fusion.
+    patch_means : hands the mean of each patch behind the first convolutions to the graph stream's layer of 128, beside
+        the graph's mean. The public code does not. All weights of the graph are shared by the landmarks, so its mean
+        over them hardly tells which one moved, and what it learns of few clips does not carry over to other people.
     as_published : reproduces what the public code does instead of what it means to:
 
     =============  ==============================================  ================================================
@@ -99,6 +102,7 @@ class UnifiedFGSVS(nn.Module):
         graph_width: int = GRAPH_WIDTH,
         pretrained: str = NONE,
         stream: str = "both",
+        patch_means: bool = False,
         as_published: bool = False,
     ) -> None:
         super().__init__()
@@ -106,7 +110,7 @@ class UnifiedFGSVS(nn.Module):
         valid = graph_width >= 64 and graph_width % 64 == 0
         require(valid, "unified_fgs_vs.graph_width", graph_width, "a multiple of 64")
         require(vit_depth >= 0, "unified_fgs_vs.vit_depth", vit_depth, "0, or a number of layers")
-        self.graph = _GraphStream(graph_width, as_published) if stream != "visual" else None
+        self.graph = _GraphStream(graph_width, patch_means, as_published) if stream != "visual" else None
         self.visual = _VisualStream(vit, image_size, pretrained, as_published) if stream != "graph" else None
         if self.visual and vit_depth:
             self.visual.image.blocks = self.visual.image.blocks[:vit_depth]
@@ -125,7 +129,7 @@ class UnifiedFGSVS(nn.Module):
 class _GraphStream(nn.Module):
     """Patches (n, 459, 7, 7) to (n, 128)."""
 
-    def __init__(self, width: int, as_published: bool) -> None:
+    def __init__(self, width: int, patch_means: bool, as_published: bool) -> None:
         super().__init__()
         self.scale = LARGEST_CODE / PUBLISHED_DIVISOR if as_published else 1.0
         self.front = nn.Sequential(
@@ -138,7 +142,8 @@ class _GraphStream(nn.Module):
         )
         self.autoencoder = GraphAutoencoder(PIXELS, _scaled(EDGE_BLOCKS, width), LANDMARKS, as_published)
         self.network = FacialGraph(PIXELS, _scaled(GRAPH_BLOCKS, width), as_published)
-        self.embed = nn.Sequential(nn.Dropout(DROPOUT), nn.Linear(width, STREAM))
+        self.embed = nn.Sequential(nn.Dropout(DROPOUT), nn.Linear(width + PATCHES * patch_means, STREAM))
+        self.patch_means = patch_means
         if not as_published:
             for module in self.modules():
                 if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
@@ -147,7 +152,8 @@ class _GraphStream(nn.Module):
     def forward(self, patches: torch.Tensor) -> torch.Tensor:
         pixels = self.front(patches * self.scale).flatten(2)
         nodes = pixels.unflatten(1, (MAPS, LANDMARKS)).permute(0, 3, 1, 2)
-        return self.embed(self.network(nodes, self.autoencoder(nodes)).mean(dim=(2, 3)))
+        pooled = self.network(nodes, self.autoencoder(nodes)).mean(dim=(2, 3))
+        return self.embed(torch.cat([pooled, pixels.mean(dim=2)], dim=1) if self.patch_means else pooled)
 
 
 def _scaled(blocks: Blocks, width: int) -> Blocks:

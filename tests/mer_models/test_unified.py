@@ -63,7 +63,9 @@ def test_maps_of_any_size_are_resized(corrected: UnifiedFGSVS) -> None:
         torch.testing.assert_close(corrected(patches, larger), corrected(patches, maps))
 
 
-@pytest.mark.parametrize("params", [{}, {"stream": "graph"}, {"stream": "visual"}])
+@pytest.mark.parametrize(
+    "params", [{}, {"stream": "graph"}, {"stream": "visual"}, {"stream": "graph", "patch_means": True}]
+)
 def test_gradients_reach_every_parameter(params: dict[str, str]) -> None:
     network = build(**params).eval()
     functional.cross_entropy(network(*clips(3)), torch.arange(3)).backward()
@@ -234,6 +236,19 @@ def test_fusion_weighs_whole_streams() -> None:
     weights = torch.stack([(both[:, :128] / graph).mean(dim=1), (both[:, 128:] / visual).mean(dim=1)], dim=1)
     torch.testing.assert_close(both, torch.cat([graph * weights[:, :1], visual * weights[:, 1:]], dim=1))
     torch.testing.assert_close(weights.sum(dim=1), torch.ones(4))
+
+
+def test_with_patch_means_the_last_layer_tells_patches_apart() -> None:
+    network = build(stream="graph", graph_width=64, patch_means=True).eval()
+    stream = network.graph
+    patches = clips(1)[0]
+    seen: list[torch.Tensor] = []
+    stream.embed.register_forward_pre_hook(lambda _, values: seen.append(values[0]))
+    with torch.no_grad():
+        stream(patches)
+        means = stream.front(patches).mean(dim=(2, 3))
+    assert seen[0].shape == (1, 64 + 459)
+    torch.testing.assert_close(seen[0][:, 64:], means)
 
 
 @pytest.mark.parametrize(("stream", "ignored"), [("graph", 1), ("visual", 0)])
