@@ -20,6 +20,9 @@ from bench.objective import Objective, make_objective, prepare_training
 from bench.selection import Selection
 from mer_models.registry import ModelInfo, Recipe
 
+ONEDNN_BLOCK = 16
+"""Channels that oneDNN computes at a time, with the widest registers there are."""
+
 
 class TrainingError(RuntimeError):
     """A training that cannot go on; names the epoch and the batch."""
@@ -41,6 +44,9 @@ def build_network(info: ModelInfo, params: dict[str, Any], n_classes: int, seed:
     model: nn.Module = info.build(n_classes=n_classes, **params)
     for parameter in model.parameters():
         parameter.data = laid_out(parameter.data, device)
+    if device == "cpu":
+        for module in model.modules():
+            _keep_from_crashing(module)
     return model.to(device)
 
 
@@ -93,6 +99,19 @@ def evaluate(model: nn.Module, inputs: Inputs, rows: np.ndarray) -> np.ndarray:
         logits = [model(*inputs.batch(part)) for part in index.split(inputs.evaluation_batch)]
     model.train(was_training)
     return torch.cat(logits).float().cpu().numpy()
+
+
+def _keep_from_crashing(module: nn.Module) -> None:
+    """Let a strided 1x1 convolution of few channels take its images channels first.
+
+    Channels last, oneDNN's backward pass of one with fewer than 16 input channels writes outside of its memory (torch
+    2.15 on a processor with AVX-512): the process dies, or goes on with memory that was written to.
+    """
+    if not isinstance(module, nn.Conv2d) or module.kernel_size != (1, 1) or module.stride == (1, 1):
+        return
+    if module.in_channels < ONEDNN_BLOCK:
+        module.weight.data = module.weight.data.clone(memory_format=torch.contiguous_format)
+        module.register_forward_pre_hook(lambda _, images: (images[0].clone(memory_format=torch.contiguous_format),))
 
 
 def _train_epoch(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -297,3 +299,24 @@ def test_one_leaking_fold_stops_the_pack_before_anything_is_trained(registries: 
     with pytest.raises(HonestyError, match="'one/p00' is in train and in test"):
         run_all("scripted", [*FOLDS[:2], leaky])
     assert fitted == []
+
+
+def test_a_strided_1x1_convolution_of_few_channels_trains() -> None:
+    """In a process of its own, since it dies where oneDNN gets such a convolution channels last."""
+    program = """
+from types import SimpleNamespace
+import torch
+from torch import nn
+from bench.inputs import laid_out
+from bench.networks import build_network
+
+def build(n_classes):
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 16, 1, stride=2), nn.Conv2d(16, n_classes, 33), nn.Flatten())
+
+network = build_network(SimpleNamespace(build=build), {}, 3, seed=0, device="cpu")
+for _ in range(20):
+    network(laid_out(torch.ones(32, 3, 68, 68), "cpu")).square().mean().backward()
+print(network[1].weight.grad.isfinite().all().item())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
