@@ -9,6 +9,8 @@ import pytest
 
 # Ray would build a second environment for its workers when the tests run under `uv run`.
 os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
+# pytest-xdist gives its workers a width of 80 columns; tables are printed as where none is set.
+os.environ.pop("COLUMNS", None)
 
 ROOT = Path(__file__).resolve().parents[1]
 
