@@ -47,7 +47,7 @@ class Epochs:
 
     def batches(self, rows: Tensor) -> Iterator[tuple[tuple[Tensor, ...], Tensor, Mixed | None]]:
         """Yield (features, rows, what is mixed into them) of each batch."""
-        for part in rows.split(self._recipe.batch_size):
+        for part in _parts(rows, self._recipe.batch_size):
             if self._augment:
                 features = self._inputs.augmented(part, self._augment, self._rng)
             else:
@@ -66,6 +66,17 @@ class Epochs:
         for label in np.flatnonzero(counts):
             parts.append(self._rng.choice(self._train[own == label], counts.max() - counts[label]))
         return np.concatenate(parts)
+
+
+def _parts(rows: Tensor, size: int) -> list[Tensor]:
+    """Return the rows in parts of ``size``, the last one smaller; a single row that is left over joins the last part.
+
+    Batch normalisation has nothing to divide one sample by, and torch refuses it where a map is one pixel.
+    """
+    parts = list(rows.split(size))
+    if size > 1 and len(parts) > 1 and len(parts[-1]) == 1:
+        parts[-2:] = [torch.cat(parts[-2:])]
+    return parts
 
 
 def _rarest(labels: np.ndarray) -> np.ndarray:

@@ -165,7 +165,9 @@ def main() -> int:
     try:
         with local_head(options.num_cpus, options.num_gpus) as head:
             print(_usage(head), flush=True)
-            signal.pause()
+            # Not signal.pause: a Ctrl-C that comes just before it would be waited for until the next one.
+            while True:
+                time.sleep(0.5)
     except KeyboardInterrupt:
         print("The head has ended.")
     except HeadError as error:

@@ -70,6 +70,18 @@ def epochs(options: Recipe, labels: np.ndarray = DATA.labels, train: np.ndarray 
     return Epochs(options, inputs, train, labels, None, seed)
 
 
+@pytest.mark.parametrize(("size", "sizes"), [(4, [4, 5]), (8, [9]), (9, [9]), (7, [7, 2]), (1, [1] * 9), (20, [9])])
+def test_no_sample_is_left_alone_in_the_last_batch(size: int, sizes: list[int]) -> None:
+    train = np.arange(9)
+    options = recipe(batch_size=size)
+    inputs = make_inputs(MODELS.get("ststnet"), options, DATA, train, "cpu")
+    epochs = Epochs(options, inputs, train, DATA.labels, None, seed=0)
+    rows = epochs.rows()
+    parts = [part.tolist() for _, part, _ in epochs.batches(rows)]
+    assert [len(part) for part in parts] == sizes
+    assert [row for part in parts for row in part] == rows.tolist()
+
+
 def test_balance_shows_every_class_as_often_and_every_sample_at_least_once() -> None:
     train = np.arange(17)
     labels = np.array([0, 0, 1, 1, 1, *[2] * 12, 0])

@@ -123,7 +123,7 @@ def test_an_interruption_is_no_traceback(merbench: LocalRuns, database: Path, mo
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bench.clip_fan_out.make", interrupted)
+    monkeypatch.setattr("bench.clip_threads.make", interrupted)
     for verb in (("prepare",), ("run", "--models", "flow_svm", "--tracking-uri", "off")):
         said = merbench(*verb, "--data", "casme2")
         assert said.status == 130
