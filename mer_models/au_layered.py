@@ -34,7 +34,7 @@ NODE_WIDTHS = (40, 80, REGION_VALUES)
     ),
     recipe=Recipe(epochs=25, batch_size=32, lr=1e-4, optimizer="adam", input_range="raw"),
     resources=Resources(cpus=1, gpu=0.25, pack=4),
-    quick={"frames": 4, "depth": 1, "epochs": 6, "lr": 1e-3},
+    quick={"frames": 2, "depth": 1, "epochs": 10, "batch_size": 8, "lr": 3e-4, "input_range": "standard"},
     shares=("_action_units.py", "_au_tokens.py"),
 )
 class AULayered(nn.Module):
