@@ -47,7 +47,16 @@ DEPTH, HEADS, MLP_RATIO = 3, 4, 2.0
         ),
     ),
     shares=("_images.py",),
-    quick={"width": 16, "image_size": 48, "epochs": 8, "augment": "", "lr": 3e-3, "weight_decay": 0.05},
+    quick={
+        "width": 16,
+        "image_size": 48,
+        "epochs": 8,
+        "batch_size": 8,
+        "augment": "",
+        "lr": 1e-3,
+        "weight_decay": 0.05,
+        "input_range": "standard",
+    },
 )
 class MMNet(nn.Module):
     """A main branch on the difference of apex and onset, a position branch on the onset; their maps are added.
