@@ -32,7 +32,8 @@ class Recipe:
     lr_stretch : of ``cosine``, how many times as long as the one before each further fall takes.
     lr_min : learning rate below which ``cosine`` and ``plateau`` do not go; ``step`` takes no notice of it.
     input_range : ``raw`` leaves 8-bit features at 0..255, ``unit`` divides them by 255, ``standard`` subtracts the
-        mean and divides by the standard deviation of each channel, both fitted on the fold's training samples.
+        mean and divides by the standard deviation of each entry of a tensor's first axis (a picture's channel, a clip's
+        frame), both fitted on the fold's training samples.
     shuffle : draw a new order of the training samples each epoch, from the fold's own seed.
     class_weights : weigh the loss by the inverse class frequency of the fold's training samples.
     balance : show rarer classes more often: each epoch repeats training samples, drawn at random, until every class is
