@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ import pytest
 os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
 # pytest-xdist gives its workers a width of 80 columns; tables are printed as where none is set.
 os.environ.pop("COLUMNS", None)
+# They also ignore Ctrl-C, and what a test starts would inherit that.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parents[1]
 

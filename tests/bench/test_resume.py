@@ -151,8 +151,8 @@ def test_a_run_that_is_killed_twice_and_interrupted_ends_with_the_leaderboard_of
     root = tmp_path / "runs"
 
     first = stop_at(1, signal.SIGKILL, environment, root)
-    second = stop_at(FOLDS - 7, signal.SIGKILL, environment, root)
-    third = stop_at(FOLDS - 6, signal.SIGINT, environment, root)
+    second = stop_at(FOLDS - 6, signal.SIGKILL, environment, root)
+    third = stop_at(FOLDS - 4, signal.SIGINT, environment, root)
     kept = outcomes(root)
 
     assert first.status == second.status == -signal.SIGKILL
