@@ -60,11 +60,10 @@ class Epochs:
             yield tuple(share * x + (1 - share) * x[other] for x in features), part, (part[other], share)
 
     def _balanced(self) -> np.ndarray:
-        own = self._own
-        counts = np.bincount(own)
+        counts = np.bincount(self._own)
         parts = [self._train]
         for label in np.flatnonzero(counts):
-            parts.append(self._rng.choice(self._train[own == label], counts.max() - counts[label]))
+            parts.append(self._rng.choice(self._train[self._own == label], counts.max() - counts[label]))
         return np.concatenate(parts)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn import functional
 
 from mer_models._checks import require
-from mer_models.registry import Recipe
+from mer_models.registry import Recipe, Resources, register_model
 
 FEATURE = "frames_9_128"
 FRAMES = 9
@@ -37,6 +40,25 @@ seven of a rare class and none of the most frequent one; here every clip is chan
 and rare classes weigh more. It halves the learning rate when the loss of validation clips has not fallen for three
 epochs; here that of the training clips is watched, since not every selection sets validation subjects aside.
 """
+
+
+def register_frame_cnn(
+    name: str,
+    resources: Resources,
+    recipe: Recipe = RECIPE,
+    quick: Mapping[str, Any] = QUICK,
+    paper: str = PAPER,
+) -> Callable[[type], type]:
+    """Return ``register_model``'s decorator with what the four networks have in common."""
+    return register_model(
+        name,
+        features=(FEATURE,),
+        paper=paper,
+        recipe=recipe,
+        resources=resources,
+        shares=("_frame_cnn.py",),
+        quick=quick,
+    )
 
 
 def is_binary(model: str, form: str, n_classes: int) -> bool:

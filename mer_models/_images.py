@@ -11,3 +11,11 @@ def resized(images: Tensor, size: tuple[int, int]) -> Tensor:
     if images.shape[-2:] == size:
         return images
     return functional.interpolate(images, size=size, mode="bilinear", align_corners=False)
+
+
+def resized_clips(clips: Tensor, side: int) -> Tensor:
+    """Return clips (n, c, t, h, w) as (n, c, t, side, side), as ``resized`` does it; as they are where side is 0."""
+    if not side:
+        return clips
+    # Frames stand in the channels, so that nothing is copied.
+    return resized(clips.flatten(1, 2), (side, side)).unflatten(1, clips.shape[1:3])

@@ -8,14 +8,20 @@ from typing import Any
 import torch
 from torch import nn
 
+from mer_models._checks import require
+from mer_models._pretrained import NONE
+
 FULL_WIDTH = 64
 COLOURS = 3
-WIDTHS = "a divisor of 64"
 
 
-def is_width(width: int) -> bool:
-    """Return whether the channels of a residual network can be reduced to ``width`` in its first stage."""
-    return width >= 1 and FULL_WIDTH % width == 0
+def require_width(setting: str, width: int, pretrained: str) -> None:
+    """Raise UsageError unless a residual network can have ``width`` channels in its first stage.
+
+    pretrained : as the model was given it; there are pretrained weights for all 64 channels alone.
+    """
+    valid = width == FULL_WIDTH or (pretrained == NONE and width >= 1 and FULL_WIDTH % width == 0)
+    require(valid, setting, width, "a divisor of 64" + ("" if pretrained == NONE else "; 64 with pretrained weights"))
 
 
 def narrowed(build: Callable[[], Any], width: int) -> Any:

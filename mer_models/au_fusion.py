@@ -21,7 +21,7 @@ from mer_models._au_tokens import (
     perceptron,
 )
 from mer_models._checks import require
-from mer_models._images import resized
+from mer_models._images import resized_clips
 from mer_models._p3d import P3D, P3D_BLOCKS
 from mer_models.registry import Criterion, Recipe, Resources, register_model
 
@@ -152,19 +152,12 @@ class AUFusion(nn.Module):
     def _run(self, patches: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Return the logits of the classes (n, n_classes) and of the units (n, 9)."""
         tokens = self._tokens(patches[:, LEVEL])
-        answers = self.detect(self._small(frames))
+        answers = self.detect(resized_clips(frames, self.side))
         nodes = self._nodes(answers)
         brows, mouth = self.brows(tokens[:, :BROW_LANDMARKS]), self.mouth(tokens[:, BROW_LANDMARKS:])
         first = len(BROW_UNITS)
         met = torch.cat([nodes[:, :first] @ brows[..., None], nodes[:, first:] @ mouth[..., None]], dim=1)
         return self.classifier(met[..., 0]), answers
-
-    def _small(self, frames: Tensor) -> Tensor:
-        """Return the frames (n, 3, 16, h, w) at the side that the video network looks at."""
-        if not self.side:
-            return frames
-        # Frames stand in the channels, so that nothing is copied.
-        return resized(frames.flatten(1, 2), (self.side, self.side)).unflatten(1, frames.shape[1:3])
 
     def _tokens(self, flow: Tensor) -> Tensor:
         """Return tokens (n, 30, 49) of one level's patches."""

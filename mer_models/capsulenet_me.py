@@ -10,7 +10,7 @@ from torch import nn
 from mer_models._checks import require
 from mer_models._images import resized
 from mer_models._losses import margin_loss
-from mer_models._narrow import FULL_WIDTH, WIDTHS, is_width, narrowed
+from mer_models._narrow import FULL_WIDTH, narrowed, require_width
 from mer_models._pretrained import DEFAULT, NONE, fetched
 from mer_models._published import megc2019_cde
 from mer_models.registry import Criterion, Recipe, Resources, register_model
@@ -90,10 +90,7 @@ class CapsuleNetME(nn.Module):
     ) -> None:
         super().__init__()
         require(pretrained in (NONE, DEFAULT), "capsulenet_me.pretrained", pretrained, f"{NONE} or {DEFAULT}")
-        valid = is_width(width) and (width == FULL_WIDTH or pretrained == NONE)
-        require(
-            valid, "capsulenet_me.width", width, WIDTHS + ("" if pretrained == NONE else "; 64 with trained weights")
-        )
+        require_width("capsulenet_me.width", width, pretrained)
         require(kernel >= 1, "capsulenet_me.kernel", kernel, "a number of pixels")
         least = TRUNK_STRIDE * (2 * kernel - 1)
         valid = image_size >= least and image_size % TRUNK_STRIDE == 0

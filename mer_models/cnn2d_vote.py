@@ -9,32 +9,24 @@ from torch import nn
 from torch.nn import functional
 
 from mer_models._frame_cnn import (
-    FEATURE,
     FRAMES,
     FULL_SIZE,
-    PAPER,
-    QUICK,
     RECIPE,
     FrameInput,
     is_binary,
     pooled,
+    register_frame_cnn,
     scaled,
 )
-from mer_models.registry import Criterion, Resources, register_model
+from mer_models.registry import Criterion, Resources
 from preprocess.base.errors import UsageError
 
 # The public code trains with 128 frames a batch; a batch here is of clips, of nine frames each.
 BATCH_CLIPS = 128 // FRAMES
 
 
-@register_model(
-    "cnn2d_vote",
-    features=(FEATURE,),
-    paper=PAPER,
-    recipe=replace(RECIPE, batch_size=BATCH_CLIPS, lr=3.5e-3),
-    resources=Resources(cpus=1, gpu=0.5, pack=2),
-    shares=("_frame_cnn.py",),
-    quick=QUICK,
+@register_frame_cnn(
+    "cnn2d_vote", Resources(cpus=1, gpu=0.5, pack=2), recipe=replace(RECIPE, batch_size=BATCH_CLIPS, lr=3.5e-3)
 )
 class CNN2DVote(nn.Module):
     """A frame's logits through a plain convolutional network; a clip's logits are the mean of its frames'.

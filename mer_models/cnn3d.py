@@ -6,29 +6,18 @@ import torch
 from torch import nn
 
 from mer_models._frame_cnn import (
-    FEATURE,
     FRAMES,
     FULL_SIZE,
-    PAPER,
-    QUICK,
-    RECIPE,
     FrameInput,
     is_binary,
     pooled,
+    register_frame_cnn,
     scaled,
 )
-from mer_models.registry import Resources, register_model
+from mer_models.registry import Resources
 
 
-@register_model(
-    "cnn3d",
-    features=(FEATURE,),
-    paper=PAPER,
-    recipe=RECIPE,
-    resources=Resources(cpus=1, gpu=0.5, pack=2),
-    shares=("_frame_cnn.py",),
-    quick=QUICK,
-)
+@register_frame_cnn("cnn3d", Resources(cpus=1, gpu=0.5, pack=2))
 class CNN3D(nn.Module):
     """Two convolutions, each with ReLU and a pooling by two in space, and two dense layers.
 

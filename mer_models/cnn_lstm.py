@@ -7,32 +7,21 @@ from torch import nn
 from torch.nn import functional
 
 from mer_models._frame_cnn import (
-    FEATURE,
     FULL_SIZE,
-    PAPER,
-    QUICK,
-    RECIPE,
     FrameInput,
     is_binary,
     pooled,
+    register_frame_cnn,
     scaled,
 )
-from mer_models.registry import Resources, register_model
+from mer_models.registry import Resources
 
 WIDTHS = (32, 64)
 STATE, DENSE = 32, 24
 FLAT_DROPOUT, MEMORY_DROPOUT = 0.3, 0.4
 
 
-@register_model(
-    "cnn_lstm",
-    features=(FEATURE,),
-    paper=PAPER,
-    recipe=RECIPE,
-    resources=Resources(cpus=1, gpu=0.25, pack=2),
-    shares=("_frame_cnn.py",),
-    quick=QUICK,
-)
+@register_frame_cnn("cnn_lstm", Resources(cpus=1, gpu=0.25, pack=2))
 class CNNLSTM(nn.Module):
     """Each frame through two convolutions, the frames through an LSTM of 32, its last state through 24.
 

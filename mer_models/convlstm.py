@@ -7,31 +7,27 @@ from torch import nn
 from torch.nn import functional
 
 from mer_models._frame_cnn import (
-    FEATURE,
     FRAMES,
     FULL_SIZE,
     PAPER,
     QUICK,
-    RECIPE,
     FrameInput,
     is_binary,
     pooled,
+    register_frame_cnn,
     scaled,
 )
-from mer_models.registry import Resources, register_model
+from mer_models.registry import Resources
 
 WIDTH = 32
 DROPOUT = 0.3
 
 
-@register_model(
+@register_frame_cnn(
     "convlstm",
-    features=(FEATURE,),
-    paper=PAPER + "; layer of X. Shi et al.: Convolutional LSTM Network, NeurIPS 2015",
-    recipe=RECIPE,
-    resources=Resources(cpus=1, gpu=0.5, pack=1),
-    shares=("_frame_cnn.py",),
+    Resources(cpus=1, gpu=0.5, pack=1),
     quick={**QUICK, "maps": 4, "epochs": 8},
+    paper=PAPER + "; layer of X. Shi et al.: Convolutional LSTM Network, NeurIPS 2015",
 )
 class ConvLSTM(nn.Module):
     """A convolutional LSTM of 32 maps, all nine of its states pooled, a dense layer.

@@ -11,7 +11,7 @@ from torch.nn import functional
 from mer_models._checks import require
 from mer_models._images import resized
 from mer_models._losses import contrastive_loss
-from mer_models._narrow import FULL_WIDTH, WIDTHS, is_width, narrowed
+from mer_models._narrow import FULL_WIDTH, narrowed, require_width
 from mer_models._pretrained import DEFAULT, NONE, fetched
 from mer_models._published import accuracy_and_f1
 from mer_models.registry import Criterion, Recipe, Resources, register_model
@@ -96,8 +96,7 @@ class SAMER(nn.Module):
         require(valid, "samer.image_size", image_size, "an even number of at least 64")
         require(0 <= dropout < 0.9, "samer.dropout", dropout, "a number from 0 to below 0.9")
         require(pretrained in (NONE, DEFAULT), "samer.pretrained", pretrained, f"{NONE} or {DEFAULT}")
-        valid = is_width(width) and (width == FULL_WIDTH or pretrained == NONE)
-        require(valid, "samer.width", width, WIDTHS + ("" if pretrained == NONE else "; 64 with pretrained weights"))
+        require_width("samer.width", width, pretrained)
         self.size = (image_size, image_size)
         half = WIDTH * width // FULL_WIDTH
         early, eyes, mouth = (narrowed(lambda: _resnet(pretrained), width) for _ in range(3))

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from mer_models._checks import require
-from mer_models._images import resized
-from mer_models._narrow import FULL_WIDTH, WIDTHS, is_width, narrowed
+from mer_models._images import resized_clips
+from mer_models._narrow import FULL_WIDTH, narrowed, require_width
 from mer_models._pretrained import DEFAULT, NONE, fetched
 from mer_models.registry import MODELS, ModelInfo, PublishedScore, Recipe, Resources, describe_model
 from preprocess.base.errors import UsageError, did_you_mean
@@ -72,19 +72,14 @@ class VideoNetwork(nn.Module):
         require(pretrained in (NONE, DEFAULT), f"{name}.pretrained", pretrained, f"{NONE} or {DEFAULT}")
         require(image_size >= 0, f"{name}.image_size", image_size, "0, or a number of pixels")
         require(frames >= 2 and CLIP % frames == 0, f"{name}.frames", frames, "a divisor of 16 of at least 2")
-        valid = is_width(width) and (width == FULL_WIDTH or pretrained == NONE)
-        require(valid, f"{name}.width", width, WIDTHS + ("" if pretrained == NONE else "; 64 with pretrained weights"))
+        require_width(f"{name}.width", width, pretrained)
         self.side, self.every = image_size, CLIP // frames
         self.network = narrowed(lambda: _create(self.architecture, f"{name}.pretrained", pretrained), width)
         self.network.fc = nn.Linear(self.network.fc.in_features * width // FULL_WIDTH, n_classes)
 
     def forward(self, flow: torch.Tensor) -> torch.Tensor:
         """Return the logits (n, n_classes) of flow clips (n, 3, t, h, w)."""
-        flow = flow[:, :, self.every - 1 :: self.every]
-        if self.side:
-            # Frames stand in the channels, so that nothing is copied.
-            flow = resized(flow.flatten(1, 2), (self.side, self.side)).unflatten(1, flow.shape[1:3])
-        return self.network(flow)
+        return self.network(resized_clips(flow[:, :, self.every - 1 :: self.every], self.side))
 
 
 def describe(architecture: str) -> ModelInfo:

@@ -209,6 +209,9 @@ def _as_it_is() -> Iterator[None]:
     yield
 
 
+_THREAD = threading.local()
+
+
 def face_finder() -> FaceFinder:
     """Return this thread's face finder: dlib's detectors have working memory and cannot be shared."""
     from preprocess.face_finder import DlibFaceFinder
@@ -217,6 +220,3 @@ def face_finder() -> FaceFinder:
         _THREAD.finder = DlibFaceFinder()
     finder: FaceFinder = _THREAD.finder
     return finder
-
-
-_THREAD = threading.local()
