@@ -1,4 +1,4 @@
-"""What the axes and values of a feature mean, read from its recipe, so that augmentation changes it rightly."""
+"""What the axes and values of a feature mean, read from its recipe, so that it is scaled and augmented rightly."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from preprocess.base.errors import UsageError
 from preprocess.landmark_sets import AU_GRAPH_12, landmark_set, mirrored
-from preprocess.recipes import FeatureRecipe
+from preprocess.recipes import FEATURES, FeatureRecipe
 
 FACE_AREAS_MIRRORED = (1, 0, 3, 2)
 """HTNet's areas (left eye, right eye, left and right lip corner) in the mirrored picture."""
@@ -50,6 +50,27 @@ def layout_of(recipe: FeatureRecipe) -> Layout:
     if len(layout.axes) != len(recipe.shape):
         raise UsageError(f"Feature {recipe.name} cannot be augmented: its axes {recipe.shape} are no {layout.axes}.")
     return dataclasses.replace(layout, shape=recipe.shape)
+
+
+def channel_axis(feature: str) -> int:
+    """Return the axis of (n, ...) tensors of a feature along which its channels or components stand.
+
+    That is the first axis after the samples' for a feature that has none: a descriptor, landmarks and maps in one.
+    """
+    axes = _axes(feature)
+    return next((axes.index(letter) + 1 for letter in "cdx" if letter in axes), 1)
+
+
+def time_axis(feature: str) -> int | None:
+    """Return the axis of (n, ...) tensors of a feature along which time goes; None for one that has no time."""
+    axes = _axes(feature)
+    return axes.index("t") + 1 if "t" in axes else None
+
+
+def _axes(feature: str) -> str:
+    """Return the letters of a feature's axes, "" for one that has no layout."""
+    recipe = FEATURES.get(feature)
+    return layout_of(recipe).axes if recipe.as_json()["steps"][-1][0] in _LAYOUTS else ""
 
 
 def _flow(recipe: FeatureRecipe, steps: dict[str, Any], options: dict[str, Any]) -> Layout:

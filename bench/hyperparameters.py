@@ -9,6 +9,7 @@ from typing import Any
 
 from bench.augmentation import make_augmenter
 from bench.config import PRESET_EPOCHS, RunConfig
+from bench.feature_layouts import time_axis
 from mer_models.registry import MODELS, RECIPE_FIELDS, ModelInfo, Recipe
 from preprocess.base.errors import UsageError, did_you_mean
 
@@ -79,6 +80,8 @@ def _check_recipe(info: ModelInfo, values: dict[str, Any]) -> None:
     try:
         recipe = Recipe(**{name: values[name] for name in RECIPE_FIELDS})
         make_augmenter(recipe.augment, info.features)
+        if recipe.input_range == "difference" and not any(map(time_axis, info.features)):
+            raise UsageError(f"input_range difference finds no time in {', '.join(info.features)}.")
     except UsageError as error:
         raise UsageError(f"Model {info.name}: {error}") from None
     if recipe.mixup and callable(getattr(info.build, "loss", None)):

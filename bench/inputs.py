@@ -12,6 +12,7 @@ from torch import Tensor
 
 from bench.augmentation import Augmenter
 from bench.data import StudyData
+from bench.feature_layouts import channel_axis, time_axis
 from mer_models.registry import ModelInfo, Recipe
 
 LARGEST_EVALUATION = 512
@@ -55,13 +56,13 @@ class Inputs:
 def make_inputs(info: ModelInfo, recipe: Recipe, data: StudyData, train: np.ndarray, device: str) -> Inputs:
     """Return the inputs of a fold.
 
-    Only the rows ``train`` are looked at to fit ``standard``'s mean and deviation (per channel, axis 1).
+    Only the rows ``train`` are looked at to fit the means and deviations of ``standard`` and ``difference``.
     """
     stored, ranges = [], []
     fitted_on = torch.from_numpy(train).to(device)
     for name in info.features:
         values = _tensor(data.features[name]).to(device)
-        ranges.append(_range(recipe, values, fitted_on))
+        ranges.append(_range(recipe, name, values, fitted_on))
         stored.append(laid_out(values, device))
     sample_bytes = sum(4 * values[0].numel() for values in stored)
     most = max(recipe.batch_size, EVALUATION_BYTES // max(1, sample_bytes))
@@ -73,16 +74,30 @@ def laid_out(values: Tensor, device: str) -> Tensor:
     return values.contiguous(memory_format=torch.channels_last) if values.dim() == 4 and device == "cpu" else values
 
 
-def _range(recipe: Recipe, values: Tensor, train: Tensor) -> Callable[[Tensor], Tensor]:
+def _range(recipe: Recipe, feature: str, values: Tensor, train: Tensor) -> Callable[[Tensor], Tensor]:
     if recipe.input_range == "unit":
         return lambda batch: batch / 255.0
     if recipe.input_range == "raw":
         return lambda batch: batch
+    time = time_axis(feature) if recipe.input_range == "difference" else None
+    if time is not None:
+        change = less_the_first(values[train].float(), time)
+        deviation = change.std(dim=_all_but(channel_axis(feature), values), keepdim=True).clamp_min(1e-6)
+        return lambda batch: less_the_first(batch, time) / deviation
     fitted = values[train].float()
-    axes = [axis for axis in range(values.dim()) if axis != 1]
+    axes = _all_but(channel_axis(feature), values)
     mean = fitted.mean(dim=axes, keepdim=True)
     deviation = fitted.std(dim=axes, keepdim=True).clamp_min(1e-6)
     return lambda batch: (batch - mean) / deviation
+
+
+def less_the_first(clips: Tensor, time: int) -> Tensor:
+    """Return how clips differ from their first frame. time : the axis along which their frames stand."""
+    return clips - clips.narrow(time, 0, 1)
+
+
+def _all_but(axis: int, values: Tensor) -> list[int]:
+    return [other for other in range(values.dim()) if other != axis]
 
 
 def _tensor(values: np.ndarray) -> Tensor:

@@ -32,8 +32,10 @@ class Recipe:
     lr_stretch : of ``cosine``, how many times as long as the one before each further fall takes.
     lr_min : learning rate below which ``cosine`` and ``plateau`` do not go; ``step`` takes no notice of it.
     input_range : ``raw`` leaves 8-bit features at 0..255, ``unit`` divides them by 255, ``standard`` subtracts the
-        mean and divides by the standard deviation of each entry of a tensor's first axis (a picture's channel, a clip's
-        frame), both fitted on the fold's training samples.
+        mean and divides by the standard deviation of each channel or component (of each value along the first axis of a
+        feature that has neither), both fitted on the fold's training samples; ``difference`` subtracts a clip's first
+        frame from all its frames, so that what does not move is 0, and divides by the deviation, fitted in the same
+        way. A model's features without time are then standardised; one must have it.
     shuffle : draw a new order of the training samples each epoch, from the fold's own seed.
     class_weights : weigh the loss by the inverse class frequency of the fold's training samples.
     balance : show rarer classes more often: each epoch repeats training samples, drawn at random, until every class is
@@ -56,7 +58,7 @@ class Recipe:
     weight_decay: float = 0.0
     lr_step: int = 0
     lr_gamma: float = 1.0
-    input_range: Literal["raw", "unit", "standard"] = "raw"
+    input_range: Literal["raw", "unit", "standard", "difference"] = "raw"
     shuffle: bool = True
     class_weights: bool = False
     lr_schedule: Literal["step", "cosine", "plateau"] = "step"

@@ -152,3 +152,9 @@ def test_a_setting_of_an_unknown_model_names_near_ones() -> None:
 def test_a_setting_of_a_model_that_is_not_run_is_refused() -> None:
     """It would silently do nothing."""
     assert "model 'htnet' is not in this run (ststnet, flow_svm)" in complaint({"htnet.dim": 24})
+
+
+def test_differences_in_time_need_time() -> None:
+    message = complaint({"ststnet.input_range": "difference"})
+    assert message == "Model ststnet: input_range difference finds no time in flow_uvs_28."
+    assert resolved("cnn3d", {"cnn3d.input_range": "difference"})["input_range"] == "difference"

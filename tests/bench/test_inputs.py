@@ -91,3 +91,40 @@ def test_an_evaluation_feeds_no_more_than_its_batch() -> None:
     scores = evaluate(model, made, np.arange(10))
     assert sizes == [4, 4, 2]
     assert scores.shape == (10, 3)
+
+
+CLIPS, FRAMES, POINTS, DESCRIPTOR = "flow_long_11_224", "frames_9_128", "landmarks_28", "hoof"
+
+
+def batch_of(features: dict[str, np.ndarray], input_range: str, rows: list[int]) -> tuple[torch.Tensor, ...]:
+    """A batch of the features, the range fitted on the first half of the samples."""
+    first = next(iter(features.values()))
+    info = dataclasses.replace(MODELS.get("ststnet"), features=tuple(features))
+    data = dataclasses.replace(DATA, features=features)
+    made = make_inputs(info, recipe(input_range=input_range), data, np.arange(len(first) // 2), "cpu")
+    return made.batch(torch.tensor(rows))
+
+
+def test_standard_brings_each_channel_to_zero_and_one_wherever_channels_stand() -> None:
+    rng = np.random.default_rng(0)
+    spread = np.array([1.0, 20.0, 300.0], np.float32)
+    clips = rng.normal(size=(8, 4, 3, 6, 6)).astype(np.float32) * spread[:, None, None] + spread[:, None, None]
+    points = rng.normal(size=(8, 5, 2)).astype(np.float32) * spread[:2] - spread[:2]
+    values, places = batch_of({CLIPS: clips, POINTS: points}, "standard", [0, 1, 2, 3])
+    for scaled, axes in ((values, (0, 1, 3, 4)), (places, (0, 1))):
+        assert scaled.mean(dim=axes).abs().max() < 1e-5
+        assert (scaled.std(dim=axes) - 1).abs().max() < 1e-5
+    (described,) = batch_of({DESCRIPTOR: clips[:, 0, :, 0, 0]}, "standard", [0, 1, 2, 3])
+    assert described.mean(dim=0).abs().max() < 1e-5, "each value of a descriptor has its own range"
+
+
+def test_difference_leaves_what_moves_since_a_clips_first_frame() -> None:
+    rng = np.random.default_rng(0)
+    faces = rng.integers(40, 200, size=(8, 1, 1, 6, 6))
+    moves = rng.integers(-9, 9, size=(8, 4, 1, 6, 6))
+    moves[:, 0] = 0
+    frames, points = (faces + moves).astype(np.uint8), rng.normal(size=(8, 5, 2)).astype(np.float32)
+    changed, places = batch_of({FRAMES: frames, POINTS: points}, "difference", [0, 1, 2, 3])
+    expected = torch.from_numpy(moves[:4].astype(np.float32))
+    assert torch.allclose(changed, expected / expected.std(), atol=1e-6)
+    assert torch.equal(places, batch_of({POINTS: points}, "standard", [0, 1, 2, 3])[0]), "points have no time"
