@@ -90,12 +90,8 @@ class SLSTT(nn.Module):
         pretrained: str = NONE,
     ) -> None:
         super().__init__()
-        require(
-            size in WIDTHS and not (size == PICO and pretrained != NONE),
-            "slstt.size",
-            size,
-            "one of: " + ", ".join(WIDTHS),
-        )
+        sizes = [name for name in WIDTHS if pretrained == NONE or name != PICO]
+        require(size in sizes, "slstt.size", size, "one of: " + ", ".join(sizes))
         valid = image_size >= PATCH and image_size % PATCH == 0
         require(valid, "slstt.image_size", image_size, f"a multiple of {PATCH}")
         require(pretrained in (NONE, DEFAULT), "slstt.pretrained", pretrained, f"{NONE} or {DEFAULT}")

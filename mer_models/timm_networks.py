@@ -133,6 +133,8 @@ def _channels(feature: str) -> int:
 def _create(name: str, architecture: str, pretrained: str, image_size: int, channels: int, n_classes: int) -> Any:
     import timm
 
+    if pretrained != NONE:
+        _check_tag(name, architecture, pretrained)
     options: dict[str, Any] = {"in_chans": channels, "num_classes": n_classes}
     listed = timm.get_pretrained_cfg(architecture)
     if image_size and listed is not None and listed.fixed_input_size:
@@ -146,6 +148,16 @@ def _create(name: str, architecture: str, pretrained: str, image_size: int, chan
         "the hub that timm loads from",
         lambda: timm.create_model(tagged, pretrained=True, **options),
     )
+
+
+def _check_tag(name: str, architecture: str, pretrained: str) -> None:
+    """Raise UsageError unless timm lists such weights; where it has none at all, it would warn and draw random ones."""
+    import timm
+
+    tags = [listed.partition(".")[2] for listed in timm.list_pretrained(f"{architecture}.*")]
+    valid = pretrained in tags or (pretrained == DEFAULT and bool(tags))
+    known = f"{NONE}, {DEFAULT} or one of: {', '.join(tags)}"
+    require(valid, f"{name}.pretrained", pretrained, known if tags else f"{NONE}, since timm has no trained weights")
 
 
 MODELS.add_family("timm", describe)

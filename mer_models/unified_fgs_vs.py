@@ -110,9 +110,13 @@ class UnifiedFGSVS(nn.Module):
         valid = graph_width >= 64 and graph_width % 64 == 0
         require(valid, "unified_fgs_vs.graph_width", graph_width, "a multiple of 64")
         require(vit_depth >= 0, "unified_fgs_vs.vit_depth", vit_depth, "0, or a number of layers")
+        if stream != "graph":
+            _check_transformer(vit, image_size, pretrained)
         self.graph = _GraphStream(graph_width, patch_means, as_published) if stream != "visual" else None
         self.visual = _VisualStream(vit, image_size, pretrained, as_published) if stream != "graph" else None
         if self.visual and vit_depth:
+            layers = len(self.visual.image.blocks)
+            require(vit_depth <= layers, "unified_fgs_vs.vit_depth", vit_depth, f"0, or up to the {layers} of {vit}")
             self.visual.image.blocks = self.visual.image.blocks[:vit_depth]
         self.fuse = _Fusion() if stream == "both" else None
         self.classifier = nn.Linear(2 * STREAM if stream == "both" else STREAM, n_classes)
@@ -198,7 +202,7 @@ class _Fusion(nn.Module):
         return torch.cat([graph * weights[:, :1], visual * weights[:, 1:]], dim=1)
 
 
-def _transformer(vit: str, image_size: int, pretrained: str) -> Any:
+def _check_transformer(vit: str, image_size: int, pretrained: str) -> None:
     import timm
 
     require(pretrained in (NONE, DEFAULT), "unified_fgs_vs.pretrained", pretrained, f"{NONE} or {DEFAULT}")
@@ -210,6 +214,11 @@ def _transformer(vit: str, image_size: int, pretrained: str) -> Any:
     patch = int(named[1]) if named else 0
     valid = image_size >= patch and image_size % patch == 0
     require(valid, "unified_fgs_vs.image_size", image_size, f"a multiple of {patch}, the side of the patches of {vit}")
+
+
+def _transformer(vit: str, image_size: int, pretrained: str) -> Any:
+    import timm
+
     if pretrained == NONE:
         return timm.create_model(vit, num_classes=0, img_size=image_size)
     return fetched(

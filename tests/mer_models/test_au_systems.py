@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 from torch.nn import functional
@@ -15,7 +13,6 @@ from mer_models.au_fusion import LEVEL, AUFusion
 from mer_models.au_layered import AULayered
 from mer_models.registry import MODELS
 from preprocess.action_units import SHARED_UNITS
-from preprocess.base.errors import UsageError
 from preprocess.landmark_sets import BROWS_MOUTH_30
 from preprocess.recipes import FEATURES
 
@@ -226,9 +223,3 @@ def test_each_frame_has_units_of_its_own() -> None:
     units = network._units()
     assert units.shape == (12, 9, 160)
     assert not torch.allclose(units[0], units[1])
-
-
-@pytest.mark.parametrize("params", [{"au_depth": 50}, {"au_width": 0}])
-def test_sizes_that_there_are_not_are_refused(params: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match=r"au_fusion\.au_"):
-        AUFusion(n_classes=3, **params)

@@ -269,15 +269,3 @@ def test_each_learns_eight_clips_by_heart(name: str) -> None:
             if torch.equal(network.eval()(clips).argmax(dim=1), labels):
                 return
     pytest.fail(f"{name} still confuses eight clips after 40 steps")
-
-
-@pytest.mark.parametrize(
-    ("params", "message"),
-    [
-        ({"form": "ternary"}, r"{name}\.form is 'ternary', but must be one of: auto, binary, multiclass"),
-        ({"image_size": 16}, r"{name}\.image_size is 16, but must be a number of pixels from 32"),
-    ],
-)
-def test_settings_that_are_none_are_named(name: str, params: dict[str, Any], message: str) -> None:
-    with pytest.raises(UsageError, match=message.format(name=name)):
-        build(name, **params)

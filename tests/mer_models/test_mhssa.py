@@ -11,7 +11,6 @@ from mer_models._action_units import co_occurrence
 from mer_models._manifold import geodesics, manifold_distances, plane_of
 from mer_models.mhssa_gcn import MHSSAGCN, REGION_UNITS, cut_patches
 from preprocess.action_units import SHARED_UNITS
-from preprocess.base.errors import UsageError
 from preprocess.landmark_sets import MHSSA_REGIONS
 from preprocess.steps.patches import gather_patches
 
@@ -187,9 +186,3 @@ def test_published_form_is_another_network_of_the_same_size() -> None:
         bias = published._proximity(27 * torch.rand(1, 6, 12, 2))
         changed = (published.layers[0](tokens, bias) - published.layers[0](moved, bias)).abs().amax(dim=-1)[0, 5]
     assert (changed > 1e-6).tolist() == [True] + [False] * 11
-
-
-@pytest.mark.parametrize("dim", [0, 30])
-def test_a_width_that_heads_cannot_share_is_refused(dim: int) -> None:
-    with pytest.raises(UsageError, match=r"mhssa_gcn\.dim"):
-        build(dim)

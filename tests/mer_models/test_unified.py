@@ -283,22 +283,19 @@ def test_sizes_counted_from_the_layers(corrected: UnifiedFGSVS, published: Unifi
     assert count(published) == count(corrected), "the defects are in what the layers do"
 
 
-@pytest.mark.parametrize(
-    ("params", "message"),
-    [
-        ({"stream": "sound"}, r"unified_fgs_vs\.stream is 'sound', but must be one of: both, graph, visual"),
-        ({"vit": "resnet18"}, r"unified_fgs_vs\.vit is 'resnet18', but must be a vision transformer of timm"),
-        (
-            {"vit": "vit_tinny_patch16_224"},
-            r"timm has no 'vit_tinny_patch16_224'\. Did you mean: .*vit_tiny_patch16_224",
-        ),
-        ({"image_size": 40}, r"unified_fgs_vs\.image_size is 40, but must be a multiple of 16"),
-        ({"vit": "vit_base_patch32_224", "image_size": 48}, r"image_size is 48, but must be a multiple of 32"),
-    ],
-)
-def test_settings_that_are_none_are_named(params: dict[str, Any], message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        build(**params)
+def test_a_transformer_that_timm_lacks_gives_the_near_ones() -> None:
+    expected = r"timm has no 'vit_tinny_patch16_224'\. Did you mean: .*vit_tiny_patch16_224"
+    with pytest.raises(UsageError, match=expected):
+        build(vit="vit_tinny_patch16_224")
+
+
+def test_a_transformer_is_cut_to_layers_that_it_has() -> None:
+    network = build(stream="visual", vit_depth=3)
+    assert len(network.visual.image.blocks) == 3
+    with pytest.raises(
+        UsageError, match=r"unified_fgs_vs\.vit_depth is 13, but must be 0, or up to the 12 of vit_tiny"
+    ):
+        build(stream="visual", vit_depth=13)
 
 
 def test_weights_out_of_reach_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
