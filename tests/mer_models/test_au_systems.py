@@ -223,3 +223,54 @@ def test_each_frame_has_units_of_its_own() -> None:
     units = network._units()
     assert units.shape == (12, 9, 160)
     assert not torch.allclose(units[0], units[1])
+
+
+@pytest.mark.parametrize("frames", [1, 2, 12])
+def test_layered_relations_look_at_frames_evenly_spaced_to_the_last(frames: int) -> None:
+    torch.manual_seed(0)
+    network = AULayered(n_classes=3, frames=frames, depth=1).eval()
+    patches = torch.randn(1, 12, 30, 7, 7, requires_grad=True)
+    (gradient,) = torch.autograd.grad(network(patches).square().sum(), patches)
+    seen = gradient.abs().amax(dim=(0, 2, 3, 4)).nonzero().flatten().tolist()
+    assert seen == list(range(12 // frames - 1, 12, 12 // frames))
+
+
+def test_layered_frames_pass_the_same_layers_and_meet_units_of_their_own() -> None:
+    network = layered()
+    met: list[torch.Tensor] = []
+    passed: list[torch.Tensor] = []
+    network.face.register_forward_hook(lambda module, given, values: passed.append(values))
+    network.classifier.register_forward_pre_hook(lambda module, given: met.append(given[0]))
+    patches = torch.randn(1, 1, 30, 7, 7).expand(1, 12, 30, 7, 7)
+    with torch.no_grad():
+        network(patches)
+    torch.testing.assert_close(passed[0], passed[0][:1].expand(12, -1), rtol=1e-4, atol=1e-5)
+    by_frame = met[0].unflatten(1, (12, 9))[0]
+    assert (by_frame[0] - by_frame[1:]).abs().amax(dim=1).min() > 1e-2
+    torch.testing.assert_close(by_frame.mean(dim=1), torch.zeros(12), rtol=0, atol=1e-4)
+
+
+def test_published_links_are_drawn_within_a_third() -> None:
+    links = layered(as_published=True).fixed
+    assert links.shape == (12, 9, 9)
+    assert 0.3 < links.abs().max() <= 1 / 3
+
+
+@pytest.mark.parametrize("cls", [AUFusion, AULayered])
+def test_depth_counts_the_transformer_layers_of_brows_and_mouth(cls: type) -> None:
+    small = {"au_depth": 17, "au_width": 4} if cls is AUFusion else {}
+    network = cls(n_classes=3, depth=2, **small)
+    if cls is AUFusion:
+        assert [len(part) for part in (network.brows[0], network.mouth[0], network.links)] == [2, 2, 2]
+    else:
+        assert [len(part) for part in (network.brows, network.mouth, network.face[0])] == [2, 2, 1]
+
+
+@pytest.mark.parametrize(("image_size", "side"), [(0, 36), (48, 48)])
+def test_frames_of_the_video_network_are_resized_where_it_is_asked_for(image_size: int, side: int) -> None:
+    network = AUFusion(n_classes=3, au_depth=17, au_width=4, image_size=image_size, depth=1).eval()
+    seen: list[torch.Size] = []
+    network.detect.register_forward_pre_hook(lambda module, given: seen.append(given[0].shape))
+    with torch.no_grad():
+        network(*batch(1))
+    assert seen == [(1, 3, 16, side, side)]

@@ -269,3 +269,62 @@ def test_each_learns_eight_clips_by_heart(name: str) -> None:
             if torch.equal(network.eval()(clips).argmax(dim=1), labels):
                 return
     pytest.fail(f"{name} still confuses eight clips after 40 steps")
+
+
+@pytest.mark.parametrize("as_published", [False, True])
+def test_every_frame_counts_and_so_does_their_order_where_frames_are_not_classified_alone(
+    name: str, as_published: bool
+) -> None:
+    network, clip = build(name, as_published=as_published).eval(), frames(1)
+    # Votes are counted outside training; the logits that are counted stand before that.
+    read = network._frames_logits if name == "cnn2d_vote" else network
+    with torch.no_grad():
+        before = read(clip)
+        for place in range(9):
+            changed = clip.clone()
+            changed[:, place] = 0
+            assert not torch.equal(read(changed), before), f"frame {place} makes no difference"
+        reversed_ = network(clip.flip(1))
+        assert torch.allclose(reversed_, network(clip), rtol=1e-4, atol=1e-6) == (name == "cnn2d_vote")
+
+
+MAPS = {
+    ("cnn3d", 2): [(1, 64), (64, 96)],
+    ("cnn3d", 3): [(1, 32), (32, 64)],
+    ("cnn_lstm", 2): [(1, 32), (32, 64)],
+    ("cnn_lstm", 3): [(1, 32), (32, 64)],
+    # Four gates of each state.
+    ("convlstm", 2): [(1, 4 * 32), (32, 4 * 32)],
+    ("convlstm", 3): [(1, 4 * 32), (32, 4 * 32)],
+    ("cnn2d_vote", 2): [(1, 32), (32, 64)],
+    ("cnn2d_vote", 3): [(1, 64), (64, 128), (128, 256)],
+}
+DROPOUTS = {
+    ("cnn3d", 2): [0.35],
+    ("cnn3d", 3): [0.27],
+    ("cnn_lstm", 2): [0.3, 0.4, 0.35],
+    ("cnn_lstm", 3): [0.3, 0.4, 0.3],
+    ("convlstm", 2): [0.3],
+    ("convlstm", 3): [0.3],
+    ("cnn2d_vote", 2): [0.3],
+    ("cnn2d_vote", 3): [0.42, 0.25],
+}
+
+
+@pytest.mark.parametrize(("model", "n_classes"), MAPS)
+def test_maps_in_proportion_and_shares_dropped(model: str, n_classes: int) -> None:
+    layers = list(build(model, n_classes, maps=8).modules())
+    first = {"cnn3d": {2: 64}, "cnn2d_vote": {3: 64}}.get(model, {}).get(n_classes, 32)
+    expected = [(max(1, before * 8 // first), after * 8 // first) for before, after in MAPS[model, n_classes]]
+    convolutions = [layer for layer in layers if isinstance(layer, torch.nn.Conv2d | torch.nn.Conv3d)]
+    assert [(layer.in_channels, layer.out_channels) for layer in convolutions] == expected
+    dropped = [layer.p for layer in layers if isinstance(layer, torch.nn.Dropout | torch.nn.Dropout1d)]
+    assert dropped == DROPOUTS[model, n_classes]
+
+
+def test_the_forms_of_cnn_lstm_differ_in_dropout_alone() -> None:
+    shapes = [
+        [(key, values.shape) for key, values in build("cnn_lstm", 3, form=form).state_dict().items()]
+        for form in ("binary", "multiclass")
+    ]
+    assert shapes[0] == shapes[1]

@@ -124,3 +124,36 @@ def test_the_logit_of_a_capsule_is_the_log_odds_of_its_length() -> None:
     vector = torch.tensor([[0.3, -0.4]])
     length = _squash(vector).norm()
     torch.testing.assert_close(torch.logit(length), torch.log(vector.square().sum()), atol=1e-4, rtol=1e-4)
+
+
+def test_the_contrast_of_samer_is_that_of_the_weighted_values() -> None:
+    torch.manual_seed(0)
+    network = MODELS.get("samer").build(n_classes=3, image_size=64, width=8).eval()
+    images = torch.rand(4, 3, 64, 64)
+    shown = torch.tensor([[1, 1, 0], [1, 0, 0], [0, 1, 1], [1, 1, 0]])
+    with torch.no_grad():
+        halves = [network.eyes(network.early(images[:, :, :32])), network.mouth(network.early(images[:, :, 32:]))]
+        for half in halves:
+            torch.testing.assert_close(half.norm(dim=1), torch.ones(4))
+        plain = torch.cat(halves, dim=1)
+        weighted = functional.normalize(plain * network.weigh(plain), dim=1)
+        for labels in (torch.tensor([0, 0, 1, 1]), shown):
+            added = network.loss(images, labels=labels, criterion=lambda logits, labels: torch.zeros(()))
+            torch.testing.assert_close(added, 0.3 * contrastive_loss(weighted, labels, 0.1), rtol=1e-4, atol=1e-5)
+
+
+def test_capsules_are_trained_by_the_margins_of_their_lengths(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mer_models import capsulenet_me
+
+    torch.manual_seed(0)
+    network = MODELS.get("capsulenet_me").build(n_classes=3, image_size=40, width=4, kernel=3, maps=16).eval()
+    route, routed = capsulenet_me._route, []
+    monkeypatch.setattr(capsulenet_me, "_route", lambda given: routed.append(route(given)) or routed[-1])
+    apex, labels = 4 * torch.rand(4, 3, 40, 40), torch.tensor([0, 1, 2, 0])
+    with torch.no_grad():
+        logits = network(apex)
+        lengths = capsulenet_me._squash(routed[0]).norm(dim=2)
+        assert lengths.std() > 1e-4
+        torch.testing.assert_close(logits.sigmoid(), lengths, rtol=1e-3, atol=1e-6)
+        given = network.loss(apex, labels=labels, criterion=functional.cross_entropy)
+        torch.testing.assert_close(given, margin_loss(lengths, labels, 0.99, 0.01, 0.5), rtol=1e-3, atol=1e-5)

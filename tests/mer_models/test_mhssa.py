@@ -186,3 +186,55 @@ def test_published_form_is_another_network_of_the_same_size() -> None:
         bias = published._proximity(27 * torch.rand(1, 6, 12, 2))
         changed = (published.layers[0](tokens, bias) - published.layers[0](moved, bias)).abs().amax(dim=-1)[0, 5]
     assert (changed > 1e-6).tolist() == [True] + [False] * 11
+
+
+def test_flow_is_brought_to_one_unless_as_published() -> None:
+    flow, landmarks = batch()
+    flow[:, :, :14], flow[:, :, 14:] = 0, 255
+    for as_published, ends in ((False, (-1.0, 1.0)), (True, (0.0, 255.0))):
+        network, seen = build(as_published=as_published), []
+        network.patch.register_forward_pre_hook(lambda module, given, seen=seen: seen.append(given[0]))
+        with torch.no_grad():
+            network(flow, landmarks)
+        patches = seen[0][:, ~network.empty]
+        assert (patches.min().item(), patches.max().item()) == ends
+
+
+def test_published_centres_are_cut_off_and_held_inside() -> None:
+    landmarks = torch.tensor([12.7, 12.2]).expand(1, 68, 2).clone()
+    landmarks[:, 17], landmarks[:, 21] = torch.tensor([-2.0, 1.9]), torch.tensor([27.0, 25.0])
+    for as_published, place, first, last in (
+        (False, [13, 12], [-2, 2], [27, 25]),
+        (True, [12, 12], [3, 3], [24, 24]),
+    ):
+        centres = build(as_published=as_published)._centres(landmarks)[0].unflatten(0, (6, 12))
+        # The left brow begins with landmark 21 and ends with landmark 17.
+        assert centres[0, [1, 4, 0]].tolist() == [place, first, last]
+
+
+def test_published_regions_take_eyes_for_the_nose_and_the_nose_for_eyes() -> None:
+    for as_published, nose in ((False, 4), (True, None)):
+        points = build(as_published=as_published).points.reshape(6, 12)
+        looked_at = [region for region in range(6) if set(points[region, :6].tolist()) <= set(range(27, 36))]
+        assert looked_at == ([nose] if nose else [2])
+
+
+def test_published_links_are_scaled_to_their_largest_without_gradients_or_bounds() -> None:
+    corrected, published = build(), build(as_published=True)
+    nodes = torch.randn(2, 6, 32, requires_grad=True)
+    for network in (corrected, published):
+        torch.nn.init.zeros_(network.co_occurrence)
+    torch.nn.init.constant_(published.balance, 3.0)
+    torch.testing.assert_close(published._links(nodes).amax(dim=-1), torch.full((2, 6), 3.0))
+    torch.nn.init.constant_(corrected.balance, 100.0)
+    torch.testing.assert_close(corrected._links(nodes).sum(dim=-1), torch.ones(2, 6))
+    for network, reached in ((corrected, True), (published, False)):
+        (gradient,) = torch.autograd.grad(network._links(nodes).square().sum(), nodes, allow_unused=True)
+        assert (gradient is not None) == reached
+
+
+def test_published_empty_slots_take_part_in_attention_and_mean() -> None:
+    published, tokens = build(as_published=True), torch.randn(1, 6, 12, 32)
+    torch.testing.assert_close(published._mean(tokens), tokens.mean(dim=2))
+    bias = published._proximity(27 * torch.rand(1, 6, 12, 2))
+    assert (bias >= 0).all(), "masked slots would have the least number there is"

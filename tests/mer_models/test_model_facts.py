@@ -277,3 +277,112 @@ def test_capsulenet_freezes_the_first_stages_of_trained_weights(monkeypatch: pyt
     # The first convolution, its normalisation and the first stage.
     assert {name.split(".")[1] for name in frozen} == {"0", "1", "3"}
     assert all(parameter.requires_grad for parameter in build("capsulenet_me", image_size=136, maps=8).parameters())
+
+
+def test_capsules_are_routed_three_times_and_trained_through_the_last() -> None:
+    from mer_models.capsulenet_me import _route, _squash
+
+    torch.manual_seed(0)
+    predictions = torch.randn(2, 5, 3, 4, requires_grad=True)
+    shares = torch.full((2, 5, 3), 1 / 3)
+    agreement = torch.zeros(2, 5, 3)
+    with torch.no_grad():
+        for _ in range(2):
+            capsules = _squash((shares[..., None] * predictions).sum(dim=1))
+            agreement = agreement + (predictions * capsules[:, None]).sum(dim=-1)
+            shares = agreement.softmax(dim=2)
+    routed = _route(predictions)
+    torch.testing.assert_close(routed, (shares[..., None] * predictions).sum(dim=1))
+    (gradient,) = torch.autograd.grad(routed.sum(), predictions)
+    torch.testing.assert_close(gradient, shares[..., None].expand_as(gradient))
+
+
+def test_mmnets_position_branch_sees_the_onset_alone_and_tells_places_apart() -> None:
+    network = build("mmnet", image_size=32, width=16).eval()
+    frames = torch.rand(2, 2, 3, 32, 32)
+    seen: list[torch.Tensor] = []
+    network.position.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0]))
+    with torch.no_grad():
+        network(frames)
+        assert torch.equal(seen[0], frames[:, 0])
+        places = network.position(torch.zeros(1, 3, 32, 32)).flatten(2)
+    assert places.shape == (1, 64, 4)
+    assert (places[..., :1] - places[..., 1:]).abs().amax(dim=1).min() > 1e-2
+
+
+def test_mmnets_attention_goes_on_from_the_block_before() -> None:
+    from mer_models.mmnet import _Block
+
+    torch.manual_seed(0)
+    block = _Block(4, 8, stride=2).eval()
+    maps, before = torch.rand(1, 4, 8, 8), torch.rand(1, 1, 8, 8)
+    with torch.no_grad():
+        alone, own = block(maps, None)
+        both, attention = block(maps, before)
+    shrunk = torch.nn.functional.max_pool2d(before, 3, stride=2, padding=1)
+    assert own.shape == shrunk.shape
+    torch.testing.assert_close(attention, own * shrunk)
+    torch.testing.assert_close(both, alone * shrunk)
+
+
+@pytest.mark.parametrize(("drop_path", "same"), [(0.0, True), (0.3, False)])
+def test_mmnets_transformer_drops_residuals_in_training(drop_path: float, same: bool) -> None:
+    position = build("mmnet", image_size=32, width=16, drop_path=drop_path).position.train()
+    onset = torch.rand(8, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(position(onset), position(onset)) is same
+        assert torch.equal(position.eval()(onset), position(onset))
+
+
+def test_slstt_reads_every_flow_image_and_their_order() -> None:
+    network = build("slstt", size="pico", depth=1, image_size=32, state=64).eval()
+    assert len(network.image.blocks) == 1
+    assert (network.time.input_size, network.time.hidden_size) == (48, 64)
+    flow = torch.rand(1, 5, 3, 32, 32)
+    with torch.no_grad():
+        logits = network(flow)
+        assert not torch.allclose(network(flow.flip(1)), logits, rtol=1e-4, atol=1e-6)
+        for place in range(5):
+            changed = flow.clone()
+            changed[:, place] = 0
+            assert not torch.equal(network(changed), logits), f"flow image {place} makes no difference"
+
+
+@pytest.mark.parametrize(("frames", "looked_at"), [(2, [7, 15]), (4, [3, 7, 11, 15]), (16, list(range(16)))])
+def test_video_networks_look_at_frames_evenly_spaced_to_the_last(frames: int, looked_at: list[int]) -> None:
+    network = build("video/mc3_18", frames=frames, image_size=16, width=2).eval()
+    clip = torch.rand(1, 3, 16, 16, 16, requires_grad=True)
+    (gradient,) = torch.autograd.grad(network(clip).square().sum(), clip)
+    assert gradient.abs().amax(dim=(0, 1, 3, 4)).nonzero().flatten().tolist() == looked_at
+
+
+@pytest.mark.parametrize("name", ["video/mc3_18", "video/r2plus1d_18", "video/r3d_18"])
+def test_the_order_of_frames_counts_in_video_networks(name: str) -> None:
+    network = build(name, image_size=16, width=4).eval()
+    assert network.network.fc.in_features == 512 * 4 // 64
+    clip = torch.rand(1, 3, 4, 20, 20)
+    with torch.no_grad():
+        assert not torch.allclose(network(clip), network(clip.flip(2)), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "image_size", "shape", "seen_as"),
+    [
+        ("timm/resnet10t", 0, (3, 28, 28), (3, 176, 176)),
+        ("timm/resnet10t", 32, (3, 28, 28), (3, 32, 32)),
+        ("timm/resnet10t@onset_apex_rgb_224", 32, (2, 3, 40, 40), (6, 32, 32)),
+    ],
+)
+def test_timm_networks_are_shown_images_of_their_size(
+    name: str, image_size: int, shape: tuple[int, ...], seen_as: tuple[int, ...]
+) -> None:
+    network = build(name, image_size=image_size).eval()
+    seen: list[torch.Tensor] = []
+    network.network.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    images = torch.rand(1, *shape)
+    with torch.no_grad():
+        network(images)
+    assert seen[0].shape == (1, *seen_as)
+    if len(shape) == 4:
+        shrunk = torch.nn.functional.interpolate(images[:, 1], size=(32, 32), mode="bilinear")
+        torch.testing.assert_close(seen[0][:, 3:], shrunk)

@@ -311,3 +311,30 @@ def test_weights_out_of_reach_are_named(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(timm, "create_model", unreachable)
     with pytest.raises(UsageError, match=r"no route to the weights of vit_tiny_patch16_224 "):
         build(pretrained="default")
+
+
+def test_the_order_of_maps_counts_in_both_streams() -> None:
+    patches, maps = clips(1)
+    for stream, changed in (
+        ("graph", (patches.unflatten(1, (9, 51)).flip(1).flatten(1, 2), maps)),
+        ("visual", (patches, maps.flip(1))),
+    ):
+        network = build(stream=stream).eval()
+        with torch.no_grad():
+            assert not torch.allclose(network(patches, maps), network(*changed), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("as_published", "momentum"), [(False, 0.3), (True, 0.1)])
+def test_running_statistics_follow_with_the_momentum_that_is_said(as_published: bool, momentum: float) -> None:
+    network = build(stream="graph", graph_width=64, as_published=as_published)
+    norms = [layer for layer in network.modules() if isinstance(layer, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d)]
+    assert {layer.momentum for layer in norms} == {momentum}
+
+
+def test_blocks_of_the_graph_are_narrowed_in_proportion() -> None:
+    stream = build(stream="graph", graph_width=64).graph
+    found = [
+        [block.graph.norm.num_features for block in part.blocks]
+        for part in (stream.autoencoder.encoder, stream.network)
+    ]
+    assert found == [[4, 32, 64], [4, 64]]
