@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 NO_AMOUNT = 0.0
 ALONG = {"t": "times", "l": "magnification levels"}
 """What augmentations along one axis look for, by its letter in ``Layout.axes``."""
+GREY = (0.299, 0.587, 0.114)
+"""Shares of red, green and blue in grey (ITU-R BT.601)."""
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,31 @@ def _shift(values: Tensor, layout: Layout, drawn: np.ndarray) -> Tensor:
     return _moved(values, np.concatenate([np.tile(np.eye(2), (len(drawn), 1, 1)), 2 * drawn[:, :, None]], axis=2))
 
 
+def _colour(values: Tensor, layout: Layout, drawn: np.ndarray) -> Tensor:
+    """Return photos in other light: drawn, (n, 3), are factors of brightness, of contrast and of saturation.
+
+    All frames of a sample are seen in the same light, so that nothing seems to move that does not.
+    """
+    import torch
+
+    axis = layout.axes.index("c") + 1
+    factors = torch.from_numpy(drawn.astype(np.float32)).to(values.device)
+    brightness, contrast, saturation = (one.view(-1, *[1] * (values.dim() - 1)) for one in factors.unbind(dim=1))
+    values = (values * brightness).clamp(0, 255)
+    mean = _grey(values, axis).flatten(1).mean(dim=1).view_as(contrast)
+    values = (mean + contrast * (values - mean)).clamp(0, 255)
+    grey = _grey(values, axis)
+    return (grey + saturation * (values - grey)).clamp(0, 255)
+
+
+def _grey(values: Tensor, axis: int) -> Tensor:
+    """Return photos without their colours, the axis of which is kept with length 1; grey ones as they are."""
+    if values.shape[axis] == 1:
+        return values
+    red, green, blue = (share * values.narrow(axis, place, 1) for place, share in enumerate(GREY))
+    return red + green + blue
+
+
 def _noise(values: Tensor, layout: Layout, drawn: tuple[np.random.Generator, float]) -> Tensor:
     import torch
 
@@ -216,6 +243,10 @@ def _only_whole_faces(layout: Layout, amount: float) -> str:
     return "" if layout.whole else "it moves whole pictures of faces only"
 
 
+def _only_photos(layout: Layout, amount: float) -> str:
+    return "" if layout.photo else "it changes the light of frames of 0..255 only"
+
+
 def _add(name: str, summary: str, draw: Any, apply: Any, **options: Any) -> None:
     AUGMENTATIONS.add(name, Augmentation(summary, draw, apply, **options), origin=__name__)
 
@@ -243,6 +274,16 @@ _add(
     _shift,
     refuses=_only_whole_faces,
     amount=1 / 14,
+    most=1.0,
+)
+_add(
+    "colour",
+    "multiplies brightness, contrast and saturation (of grey frames the first two) by factors that differ from 1 by up "
+    "to so much, the same for all frames of a sample",
+    lambda rng, n, amount: rng.uniform(1 - amount, 1 + amount, (n, 3)),
+    _colour,
+    refuses=_only_photos,
+    amount=0.2,
     most=1.0,
 )
 _add(

@@ -20,7 +20,8 @@ class Layout:
 
     l magnification levels, t times or pairs, c channels, v landmarks, h and w rows and columns of a picture or patch,
     x the coordinates (x, y), d the components (u, v) of a vector; d and c are never both there.
-    whole : h and w are those of the whole face, not of patches. u : the place of horizontal flow along c or d, or None.
+    whole : h and w are those of the whole face, not of patches. photo : c are the grey, or the red, green and blue, of
+    frames of the face, 0..255. u : the place of horizontal flow along c or d, or None.
     u_range : "" where 0 stands for no motion; else u is shown between its least and greatest value of the "sample" (a
     magnification level for itself) or of the "pair".
     points : what the order of the landmarks becomes when the face is mirrored. width : of the picture that coordinates
@@ -30,6 +31,7 @@ class Layout:
 
     axes: str
     whole: bool = False
+    photo: bool = False
     u: int | None = None
     u_range: str = ""
     points: tuple[int, ...] = ()
@@ -88,7 +90,9 @@ def _flow(recipe: FeatureRecipe, steps: dict[str, Any], options: dict[str, Any])
 
 
 def _frames(recipe: FeatureRecipe, steps: dict[str, Any], options: dict[str, Any]) -> Layout:
-    return Layout(_picture(recipe, options), whole=True, no_mirror=_directed(steps))
+    directed = _directed(steps)
+    photo = options["normalise"] == "8bit" and not directed
+    return Layout(_picture(recipe, options), whole=True, photo=photo, no_mirror=directed)
 
 
 def _motion_image(recipe: FeatureRecipe, steps: dict[str, Any], options: dict[str, Any]) -> Layout:

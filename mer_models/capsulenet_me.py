@@ -36,7 +36,7 @@ TINY = 1e-8
         lr_step=1,
         lr_gamma=0.9,
         balance=True,
-        augment="flip,rotate:8,shift:0.03",
+        augment="flip,rotate:8,shift:0.03,colour:0.2",
         input_range="standard",
     ),
     resources=Resources(cpus=1, gpu=1.0, pack=1),
@@ -74,9 +74,10 @@ class CapsuleNetME(nn.Module):
     maps : filters of both capsule convolutions, a multiple of 8; 256 in the paper.
 
     ``loss`` is the published margin loss of y.
-    With three classes it has 13,842,496 parameters. The recipe flips, rotates and shifts (a crop of 224 out of 234x240)
-    as the public code does, which also jitters colours. That adds frames near the apex to its training set until
-    classes are equally frequent; the feature holds the apex alone, which is repeated instead (``balance``).
+    With three classes it has 13,842,496 parameters. The recipe flips, rotates, shifts (a crop of 224 out of 234x240)
+    and jitters colours (brightness, contrast and saturation by up to a fifth) as the public code does. That adds frames
+    near the apex to its training set until classes are equally frequent; the feature holds the apex alone, which is
+    repeated instead (``balance``).
     """
 
     def __init__(

@@ -192,11 +192,57 @@ def test_noise_is_a_twentieth_of_a_samples_own_deviation() -> None:
     torch.testing.assert_close(added / values.flatten(1).std(dim=1), torch.full((2,), 0.05), rtol=0.1, atol=0)
 
 
+def in_light(feature: str, values: torch.Tensor, *factors: tuple[float, float, float]) -> torch.Tensor:
+    """Return photos with the factors of brightness, contrast and saturation given for each."""
+    return AUGMENTATIONS.get("colour").apply(values, layout_of(FEATURES.get(feature)), np.array(factors))
+
+
+def test_colours_change_as_torchvision_changes_them() -> None:
+    from torchvision.transforms import functional as changes
+
+    photos = torch.rand(4, 3, 20, 24, generator=torch.Generator().manual_seed(0)) * 255
+    factors = ((1.2, 0.8, 1.1), (0.8, 1.2, 0.9), (1.0, 1.0, 0.0), (1.2, 1.2, 1.2))
+    found = in_light("apex_rgb_224", photos, *factors)
+    for one, photo, (brightness, contrast, saturation) in zip(found, photos / 255, factors, strict=True):
+        brighter = changes.adjust_brightness(photo, brightness)
+        expected = changes.adjust_saturation(changes.adjust_contrast(brighter, contrast), saturation)
+        torch.testing.assert_close(one / 255, expected, rtol=0, atol=1e-3)
+    assert (found == 255).any(), "what would be brighter than white is white"
+
+
+def test_all_frames_of_a_clip_are_seen_in_the_same_light() -> None:
+    grey = 100 + 20 * torch.rand(2, 9, 1, 16, 16)
+    factors = ((1.2, 0.8, 1.0), (0.9, 1.1, 0.0))
+    found = in_light("frames_9_128", grey, *factors)
+    for one, frames, (brightness, contrast, _) in zip(found, grey, factors, strict=True):
+        torch.testing.assert_close(one.diff(dim=0), brightness * contrast * frames.diff(dim=0), rtol=1e-3, atol=1e-3)
+    clip = 255 * torch.rand(2, 3, 16, 8, 8)
+    as_frames = in_light("onset_apex_rgb_224", clip.transpose(1, 2), *factors)
+    torch.testing.assert_close(in_light("frames_au_16", clip, *factors), as_frames.transpose(1, 2))
+
+
+def test_each_sample_is_seen_in_a_light_of_its_own_up_to_the_amount() -> None:
+    augmenter = make_augmenter("colour:0.3", ["frames_9_128"])
+    assert augmenter
+    found = augmenter([torch.full((400, 9, 1, 2, 2), 100.0)], np.random.default_rng(0))[0]
+    shown = found[:, 0, 0, 0, 0]
+    assert torch.equal(found, shown.view(-1, 1, 1, 1, 1).expand_as(found)), "an even frame has no contrast to change"
+    assert 70 <= shown.min() < 72
+    assert 128 < shown.max() <= 130
+
+
+@pytest.mark.parametrize("step", ["frames_tensor", "flow_tensor"])
+def test_the_light_of_numbers_that_are_no_grey_levels_is_not_changed(step: str) -> None:
+    for normalise in ("unit", "standard") if step == "frames_tensor" else ("8bit", "raw"):
+        assert not layout_of(feature(step, normalise=normalise)[0]).photo
+    assert layout_of(feature("frames_tensor", normalise="8bit")[0]).photo
+
+
 ALONG_AN_AXIS = ("amplification", "jitter")
-OF_PICTURES = [name for name in AUGMENTATIONS.names() if name not in ALONG_AN_AXIS]
+OF_FLOW = [name for name in AUGMENTATIONS.names() if name not in (*ALONG_AN_AXIS, "colour")]
 
 
-@pytest.mark.parametrize("names", [*OF_PICTURES, "flip,rotate:4, shift:0.1,noise:0.5"])
+@pytest.mark.parametrize("names", [*OF_FLOW, "flip,rotate:4, shift:0.1,noise:0.5"])
 def test_7_an_augmented_fold_depends_on_its_seed_alone(tiny: str, names: str) -> None:
     folds = folds_of(DATA)
     together = trained(tiny, DATA, folds, augment=names)
@@ -323,6 +369,13 @@ def test_a_mirrored_sample_keeps_its_action_units(registries: None) -> None:
         ("mmnet", "jitter", "Model mmnet: Augmentation jitter cannot change feature onset_apex_rgb_224: its 2 times a"),
         ("ststnet", "flop", "Model ststnet: Unknown augmentation 'flop'. Did you mean: flip?"),
         ("dual_atme", "flip", "Model dual_atme: Augmentation flip cannot change feature roi_mosaic_28: it is a mosaic"),
+        ("ststnet", "colour", "Model ststnet: Augmentation colour cannot change feature flow_uvs_28: it changes the l"),
+        (
+            "samer",
+            "colour",
+            "Model samer: Augmentation colour cannot change feature motion_image_224: it changes the l",
+        ),
+        ("htnet", "colour:2", "Model htnet: Augmentation colour:2: expected an amount above 0 and up to 1"),
         ("au_gcn", "shift", "Model au_gcn: Augmentation shift cannot change feature au_rois_flow: it moves whole pic"),
     ],
 )
