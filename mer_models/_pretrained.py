@@ -11,6 +11,8 @@ T = TypeVar("T")
 
 NONE = "none"
 DEFAULT = "default"
+ANSWER_SECONDS = 5.0
+"""How long the hub may take to connect, and to answer, before it counts as out of reach."""
 
 
 def fetched(setting: str, given: str, source: str, fetch: Callable[[], T]) -> T:
@@ -28,3 +30,35 @@ def fetched(setting: str, given: str, source: str, fetch: Callable[[], T]) -> T:
             f"Check the name and the network, or put the file into the library's cache on every node; "
             f"--set {setting}={NONE} starts from random weights."
         ) from error
+
+
+def fetched_from_hub(setting: str, given: str, fetch: Callable[[], T]) -> T:
+    """Return what ``fetch`` returns, in which timm loads from Hugging Face's hub; UsageError where it cannot be had.
+
+    Arguments as of ``fetched``. Where the hub does not answer, only its cache is looked at: its library would otherwise
+    ask six times for each of a network's files, with pauses that add up to most of a minute.
+    """
+    from huggingface_hub import constants
+
+    source, silence = f"the hub that timm loads from, {constants.ENDPOINT}", _silence_of_hub()
+    if silence:
+        source += f", which does not answer ({silence}), nor from its cache"
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = before or bool(silence)
+    try:
+        return fetched(setting, given, source, fetch)
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def _silence_of_hub() -> str:
+    """Return why the hub cannot be asked, "" where it answers, whatever it says."""
+    from huggingface_hub import constants, get_session
+
+    try:
+        # Over the library's own connection, with the proxies and certificates that it will use.
+        get_session().head(constants.ENDPOINT, timeout=ANSWER_SECONDS)
+    except Exception as error:
+        # Which class it is depends on the HTTP library, and that on the version of the hub's.
+        return f"{type(error).__name__}: {error}"
+    return ""

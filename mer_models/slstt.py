@@ -9,7 +9,7 @@ from torch import nn
 
 from mer_models._checks import require
 from mer_models._images import resized
-from mer_models._pretrained import DEFAULT, NONE, fetched
+from mer_models._pretrained import DEFAULT, NONE, fetched_from_hub
 from mer_models._published import accuracy_and_f1
 from mer_models.registry import Recipe, Resources, register_model
 
@@ -122,4 +122,4 @@ def _transformer(size: str, depth: int, image_size: int, pretrained: str) -> nn.
 
     if pretrained == NONE:
         return build(False)
-    return fetched("slstt.pretrained", pretrained, "the hub that timm loads from", lambda: build(True))
+    return fetched_from_hub("slstt.pretrained", pretrained, lambda: build(True))

@@ -10,7 +10,7 @@ from torch import nn
 
 from mer_models._checks import require
 from mer_models._images import resized
-from mer_models._pretrained import DEFAULT, NONE, fetched
+from mer_models._pretrained import DEFAULT, NONE, fetched_from_hub
 from mer_models.registry import MODELS, ModelInfo, PublishedScore, Recipe, Resources, describe_model
 from preprocess.base.errors import UsageError, did_you_mean
 
@@ -142,11 +142,8 @@ def _create(name: str, architecture: str, pretrained: str, image_size: int, chan
     if pretrained == NONE:
         return timm.create_model(architecture, **options)
     tagged = architecture if pretrained == DEFAULT else f"{architecture}.{pretrained}"
-    return fetched(
-        f"{name}.pretrained",
-        pretrained,
-        "the hub that timm loads from",
-        lambda: timm.create_model(tagged, pretrained=True, **options),
+    return fetched_from_hub(
+        f"{name}.pretrained", pretrained, lambda: timm.create_model(tagged, pretrained=True, **options)
     )
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from mer_models._checks import require
 from mer_models._facial_graph import Blocks, FacialGraph, GraphAutoencoder
 from mer_models._images import resized
-from mer_models._pretrained import DEFAULT, NONE, fetched
+from mer_models._pretrained import DEFAULT, NONE, fetched_from_hub
 from mer_models.registry import Recipe, Resources, register_model
 from preprocess.base.errors import UsageError, did_you_mean
 from preprocess.landmark_sets import INNER_51
@@ -221,9 +221,8 @@ def _transformer(vit: str, image_size: int, pretrained: str) -> Any:
 
     if pretrained == NONE:
         return timm.create_model(vit, num_classes=0, img_size=image_size)
-    return fetched(
+    return fetched_from_hub(
         "unified_fgs_vs.pretrained",
         pretrained,
-        "the hub that timm loads from",
         lambda: timm.create_model(vit, pretrained=True, num_classes=0, img_size=image_size),
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -25,6 +27,18 @@ def easy_flow() -> Callable[..., tuple[np.ndarray, np.ndarray]]:
         return x.clip(0, 255).astype(np.float32), y
 
     return make
+
+
+@pytest.fixture
+def silent_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Hugging Face's hub is out of reach, and nothing of it is in the cache."""
+
+    class Session:
+        def head(self, address: str, timeout: float) -> NoReturn:
+            raise ConnectionError(f"no route to {address} in {timeout:g} s")
+
+    monkeypatch.setattr("huggingface_hub.get_session", Session)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
 
 
 @pytest.fixture(autouse=True)

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from mer_models import registry
+from mer_models._pretrained import fetched_from_hub
 from mer_models.registry import MODELS, ModelInfo, PublishedScore, Recipe, register_model
 from preprocess.base.errors import UsageError
 from preprocess.base.hashing import canonical_json, code_fingerprint
@@ -153,7 +154,7 @@ PRETRAINED = [name for name, info in MODELS.items() if "pretrained" in info.para
 
 
 @pytest.mark.parametrize("name", PRETRAINED)
-def test_trained_weights_out_of_reach_are_told(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trained_weights_out_of_reach_are_told(name: str, monkeypatch: pytest.MonkeyPatch, silent_hub: None) -> None:
     def no_network(*arguments: Any, **options: Any) -> None:
         raise OSError("Name or service not known")
 
@@ -163,6 +164,34 @@ def test_trained_weights_out_of_reach_are_told(name: str, monkeypatch: pytest.Mo
     expected = rf"{name}\.pretrained is 'default', but these weights cannot be had from .*OSError: Name or service"
     with pytest.raises(UsageError, match=expected):
         MODELS.get(name).build(n_classes=3, pretrained="default")
+
+
+def test_a_silent_hub_is_not_asked_again_and_again(monkeypatch: pytest.MonkeyPatch, silent_hub: None) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail(f"waits {seconds} s before it asks again"))
+    expected = (
+        r"timm/resnet18\.pretrained is 'default', .* the hub that timm loads from, https?://.*, which does not answer "
+        r"\(ConnectionError: no route to http.* in 5 s\), nor from its cache: LocalEntryNotFoundError"
+    )
+    with pytest.raises(UsageError, match=expected):
+        MODELS.get("timm/resnet18").build(n_classes=3, pretrained="default")
+
+
+def test_cached_weights_of_a_silent_hub_are_used(silent_hub: None) -> None:
+    from huggingface_hub import constants
+
+    assert fetched_from_hub("model.pretrained", "default", constants.is_offline_mode) is True
+    assert constants.is_offline_mode() is False
+
+
+def test_a_hub_that_answers_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    class Session:
+        def head(self, address: str, timeout: float) -> str:
+            return "503 Service Unavailable"
+
+    monkeypatch.setattr("huggingface_hub.get_session", Session)
+    assert fetched_from_hub("model.pretrained", "default", constants.is_offline_mode) is False
 
 
 def test_an_architecture_without_trained_weights_is_not_started_at_random() -> None:

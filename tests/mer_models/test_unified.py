@@ -298,7 +298,7 @@ def test_a_transformer_is_cut_to_layers_that_it_has() -> None:
         build(stream="visual", vit_depth=13)
 
 
-def test_weights_out_of_reach_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_out_of_reach_are_named(monkeypatch: pytest.MonkeyPatch, silent_hub: None) -> None:
     import timm
 
     create = timm.create_model
