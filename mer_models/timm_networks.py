@@ -49,7 +49,7 @@ class TimmNetwork(nn.Module):
 
     pretrained : ``none`` draws random weights; ``default`` takes those that timm prefers, another word is the tag of
         others (``augreg_in21k``). The first convolution's weights are then summed or repeated over the channels, as
-        timm does. Weights that cannot be had are a UsageError.
+        timm does. Weights that cannot be had, or that timm does not list for the network, are a UsageError.
     image_size : side in pixels that images are resized to; 0 is the size that timm lists for the network (most often
         224). A smaller one is faster; where the network divides images into patches it must be a multiple of them.
 
