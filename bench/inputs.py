@@ -80,24 +80,39 @@ def _range(recipe: Recipe, feature: str, values: Tensor, train: Tensor) -> Calla
     if recipe.input_range == "raw":
         return lambda batch: batch
     time = time_axis(feature) if recipe.input_range == "difference" else None
+
+    def change(batch: Tensor) -> Tensor:
+        """How clips differ from their first frame; all else as it is."""
+        return batch if time is None else batch - batch.narrow(time, 0, 1)
+
+    mean, deviation = _mean_and_deviation(values, train, change, channel_axis(feature))
     if time is not None:
-        change = less_the_first(values[train].float(), time)
-        deviation = change.std(dim=_all_but(channel_axis(feature), values), keepdim=True).clamp_min(1e-6)
-        return lambda batch: less_the_first(batch, time) / deviation
-    fitted = values[train].float()
-    axes = _all_but(channel_axis(feature), values)
-    mean = fitted.mean(dim=axes, keepdim=True)
-    deviation = fitted.std(dim=axes, keepdim=True).clamp_min(1e-6)
-    return lambda batch: (batch - mean) / deviation
+        return lambda batch: change(batch).div_(deviation)
+    return lambda batch: (batch - mean).div_(deviation)
 
 
-def less_the_first(clips: Tensor, time: int) -> Tensor:
-    """Return how clips differ from their first frame. time : the axis along which their frames stand."""
-    return clips - clips.narrow(time, 0, 1)
+def _mean_and_deviation(
+    values: Tensor, train: Tensor, change: Callable[[Tensor], Tensor], axis: int
+) -> tuple[Tensor, Tensor]:
+    """Return mean and deviation, along ``axis``, of what ``change`` makes of the training samples; (1, ..., 1).
+
+    A few samples at a time are turned into float32: all of them may not fit into memory.
+    """
+    others = [other for other in range(values.dim()) if other != axis]
+    count = len(train) * values[0].numel() // values.shape[axis]
+
+    def total(of: Callable[[Tensor], Tensor]) -> Tensor:
+        parts = (of(change(values[rows].float())) for rows in train.split(_at_a_time(values)))
+        return torch.stack([part.sum(dim=others, keepdim=True).double() for part in parts]).sum(dim=0)
+
+    mean = (total(lambda part: part) / count).float()
+    deviation = (total(lambda part: (part - mean).square_()) / max(1, count - 1)).sqrt().float()
+    return mean, deviation.clamp_min(1e-6)
 
 
-def _all_but(axis: int, values: Tensor) -> list[int]:
-    return [other for other in range(values.dim()) if other != axis]
+def _at_a_time(values: Tensor) -> int:
+    """Return how many samples of a feature make EVALUATION_BYTES of float32, at least one."""
+    return max(1, EVALUATION_BYTES // max(1, 4 * values[0].numel()))
 
 
 def _tensor(values: np.ndarray) -> Tensor:

@@ -7,10 +7,13 @@ from torch.nn import functional
 
 
 def resized(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return images (n, c, h, w) as (n, c, *size), bilinearly; those that have the size already, as they are."""
+    """Return images (n, c, h, w) as (n, c, *size), bilinearly; those that have the size already, as they are.
+
+    Smaller ones average all pixels that they stand for: the noise of a camera would hide what a micro-expression moves.
+    """
     if images.shape[-2:] == size:
         return images
-    return functional.interpolate(images, size=size, mode="bilinear", align_corners=False)
+    return functional.interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=True)
 
 
 def resized_clips(clips: Tensor, side: int) -> Tensor:
