@@ -17,8 +17,20 @@ FRAMES = 9
 FULL_SIZE = 128
 SMALLEST_SIZE = 32
 PAPER = "public code ShreyanshJoshi/Facial-Microexpression-Recognition (Keras), without a paper"
-QUICK = {"image_size": 32, "maps": 8, "epochs": 10, "augment": "", "lr_schedule": "step", "lr_step": 0, "lr_min": 0.0}
-"""Hyper-parameters with which a laptop trains these networks in seconds a fold."""
+QUICK = {
+    "image_size": 32,
+    "maps": 8,
+    "epochs": 10,
+    "augment": "",
+    "lr_schedule": "step",
+    "lr_step": 0,
+    "lr_min": 0.0,
+    "input_range": "difference",
+}
+"""Hyper-parameters with which a laptop trains these networks in seconds a fold.
+
+They are shown what moves since the onset: of a hundred faces, whose faces they are drowns what they do.
+"""
 FORMS = ("auto", "binary", "multiclass")
 RECIPE = Recipe(
     epochs=25,

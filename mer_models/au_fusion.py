@@ -62,6 +62,7 @@ GRAPH_WIDTHS = (1, 40, 80, REGION_VALUES)
         "batch_size": 8,
         "lr": 3e-4,
         "lr_hold": 0,
+        "balance": True,
     },
     shares=("_action_units.py", "_au_tokens.py", "_images.py", "_p3d.py"),
 )

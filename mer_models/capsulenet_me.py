@@ -52,7 +52,7 @@ TINY = 1e-8
         ),
     ),
     shares=("_images.py", "_losses.py", "_narrow.py", "_pretrained.py"),
-    quick={"width": 4, "image_size": 72, "kernel": 3, "maps": 16, "epochs": 10, "lr": 3e-3, "augment": ""},
+    quick={"width": 4, "image_size": 72, "kernel": 3, "maps": 16, "epochs": 4, "lr": 3e-3, "augment": ""},
 )
 class CapsuleNetME(nn.Module):
     """ResNet-18 without its max-pooling and last stage, one convolution, primary capsules, one capsule a class.

@@ -8,6 +8,7 @@ from torch import nn
 from mer_models._frame_cnn import (
     FRAMES,
     FULL_SIZE,
+    QUICK,
     FrameInput,
     is_binary,
     pooled,
@@ -17,7 +18,11 @@ from mer_models._frame_cnn import (
 from mer_models.registry import Resources
 
 
-@register_frame_cnn("cnn3d", Resources(cpus=1, gpu=0.5, pack=2))
+@register_frame_cnn(
+    "cnn3d",
+    Resources(cpus=1, gpu=0.5, pack=2),
+    quick={**QUICK, "image_size": 40, "epochs": 12, "lr": 1e-3, "batch_size": 8},
+)
 class CNN3D(nn.Module):
     """Two convolutions, each with ReLU and a pooling by two in space, and two dense layers.
 

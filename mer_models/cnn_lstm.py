@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from mer_models._frame_cnn import (
     FULL_SIZE,
+    QUICK,
     FrameInput,
     is_binary,
     pooled,
@@ -21,7 +22,11 @@ STATE, DENSE = 32, 24
 FLAT_DROPOUT, MEMORY_DROPOUT = 0.3, 0.4
 
 
-@register_frame_cnn("cnn_lstm", Resources(cpus=1, gpu=0.25, pack=2))
+@register_frame_cnn(
+    "cnn_lstm",
+    Resources(cpus=1, gpu=0.25, pack=2),
+    quick={**QUICK, "epochs": 20, "lr": 1e-3, "batch_size": 8},
+)
 class CNNLSTM(nn.Module):
     """Each frame through two convolutions, the frames through an LSTM of 32, its last state through 24.
 

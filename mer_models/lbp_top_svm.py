@@ -36,7 +36,7 @@ from mer_models.registry import Resources, register_model
     ),
     shares=("_svm.py",),
     # On so few samples the default weight is too small: the cubic kernel then predicts the most frequent class alone.
-    quick={"C": 100.0},
+    quick={"kernel": "linear", "C": 10.0},
 )
 class LbpTopSVM(SupportVectorModel):
     """Support vector machine with a cubic kernel on histograms of local binary patterns.

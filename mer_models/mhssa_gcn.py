@@ -38,7 +38,7 @@ MIDDLE = 127.5
     ),
     recipe=Recipe(epochs=100, batch_size=128, lr=5e-5, optimizer="adam", input_range="raw"),
     resources=Resources(cpus=1, gpu=0.25, pack=4),
-    quick={"dim": 32, "epochs": 16, "batch_size": 32, "lr": 3e-3},
+    quick={"dim": 32, "epochs": 16, "batch_size": 32, "lr": 3e-3, "class_weights": True},
     shares=("_action_units.py", "_manifold.py"),
 )
 class MHSSAGCN(nn.Module):

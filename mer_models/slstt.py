@@ -51,12 +51,15 @@ STATE, LAYERS, DENSE = 512, 3, 256
     shares=("_images.py", "_pretrained.py"),
     quick={
         "size": "pico",
-        "depth": 2,
+        "depth": 1,
         "image_size": 32,
         "state": 64,
-        "input_range": "unit",
-        "batch_size": 4,
-        "epochs": 3,
+        "optimizer": "adamw",
+        "lr": 1e-3,
+        "lr_step": 0,
+        "batch_size": 8,
+        "balance": True,
+        "epochs": 4,
     },
 )
 class SLSTT(nn.Module):

@@ -42,7 +42,15 @@ VIT = re.compile(r"vit_[a-z]+_patch(\d+)_\d+")
     recipe=Recipe(epochs=15, batch_size=32, lr=1e-4, optimizer="adam", input_range="raw"),
     resources=Resources(cpus=1, gpu=1.0, pack=1),
     shares=("_images.py", "_facial_graph.py", "_pretrained.py"),
-    quick={"stream": "graph", "graph_width": 64, "patch_means": True, "epochs": 5, "batch_size": 16, "lr": 3e-3},
+    quick={
+        "stream": "graph",
+        "graph_width": 64,
+        "patch_means": True,
+        "epochs": 5,
+        "batch_size": 16,
+        "lr": 3e-3,
+        "class_weights": True,
+    },
 )
 class UnifiedFGSVS(nn.Module):
     """A facial graph whose links it finds itself, a vision transformer with memory, and weights for the two streams.

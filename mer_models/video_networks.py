@@ -21,6 +21,7 @@ _LOG = (
     "same folds; TV-L1 flow referenced to the onset, "
 )
 QUICK = {"image_size": 32, "frames": 8, "width": 4, "epochs": 4, "lr": 3e-3, "input_range": "unit", "batch_size": 8}
+QUICK_OF = {"r2plus1d_18": {"input_range": "standard", "class_weights": True}}
 PUBLISHED = {
     "r2plus1d_18": (
         PublishedScore(
@@ -103,7 +104,7 @@ def describe(architecture: str) -> ModelInfo:
         resources=Resources(cpus=1, gpu=1.0, pack=1),
         published=PUBLISHED.get(architecture, ()),
         shares=("_images.py", "_narrow.py", "_pretrained.py"),
-        quick=QUICK,
+        quick={**QUICK, **QUICK_OF.get(architecture, {})},
     )
 
 
