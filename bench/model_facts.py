@@ -54,7 +54,9 @@ def _described(info: ModelInfo, width: int | None) -> list[str]:
     settings = ", ".join(f"{name}={value}" for name, value in info.params.items())
     facts += [("settings", settings)] if settings else []
     facts += [("quick", ", ".join(f"{name}={value}" for name, value in info.quick.items()))] if info.quick else []
-    facts += [("tasks", "one class a sample" + (", or several" if info.multilabel else " only")), ("paper", info.paper)]
+    one_class = f" (one where {' or '.join(info.one_class_where)})" if info.one_class_where else ""
+    classes = "one class a sample" + (f", or several{one_class}" if info.multilabel else " only")
+    facts += [("tasks", classes), ("paper", info.paper)]
     facts += [("published", _score(score)) for score in info.published]
     lines = [info.name]
     for label, text in facts:

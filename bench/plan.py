@@ -174,10 +174,10 @@ class _Builder:
     def add(self, setting: Setting, selections: list[str]) -> None:
         """Plan the studies of one setting, or note why it does not apply to its datasets."""
         names, features = "+".join(dataset.name for dataset in setting.group), setting.info.features
-        if setting.task.multilabel and not setting.info.multilabel:
+        if setting.task.multilabel and (form := setting.info.one_class_only(setting.values)):
             self._note(
-                f"Model {setting.info.name} left out of task {setting.task.name}: it takes one class a sample, and "
-                "this task has several."
+                f"Model {form} left out of task {setting.task.name}: it takes one class a sample, and this task has "
+                "several."
             )
             return
         lacking = [dataset.lacking[name] for dataset in setting.group for name in dataset.lacking if name in features]

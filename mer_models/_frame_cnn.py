@@ -60,6 +60,7 @@ def register_frame_cnn(
     recipe: Recipe = RECIPE,
     quick: Mapping[str, Any] = QUICK,
     paper: str = PAPER,
+    one_class_where: tuple[str, ...] = (),
 ) -> Callable[[type], type]:
     """Return ``register_model``'s decorator with what the four networks have in common."""
     return register_model(
@@ -70,6 +71,7 @@ def register_frame_cnn(
         resources=resources,
         shares=("_frame_cnn.py",),
         quick=quick,
+        one_class_where=one_class_where,
     )
 
 

@@ -19,14 +19,17 @@ from mer_models._frame_cnn import (
     scaled,
 )
 from mer_models.registry import Criterion, Resources
-from preprocess.base.errors import UsageError
 
 # The public code trains with 128 frames a batch; a batch here is of clips, of nine frames each.
 BATCH_CLIPS = 128 // FRAMES
 
 
 @register_frame_cnn(
-    "cnn2d_vote", Resources(cpus=1, gpu=0.5, pack=2), recipe=replace(RECIPE, batch_size=BATCH_CLIPS, lr=3.5e-3)
+    "cnn2d_vote",
+    Resources(cpus=1, gpu=0.5, pack=2),
+    recipe=replace(RECIPE, batch_size=BATCH_CLIPS, lr=3.5e-3),
+    # Votes are for one class.
+    one_class_where=("as_published",),
 )
 class CNN2DVote(nn.Module):
     """A frame's logits through a plain convolutional network; a clip's logits are the mean of its frames'.
@@ -79,12 +82,7 @@ class CNN2DVote(nn.Module):
         return logits.mean(dim=1)
 
     def loss(self, *features: torch.Tensor, labels: torch.Tensor, criterion: Criterion) -> torch.Tensor:
-        """Return the engine's loss over the frames of a batch; UsageError for votes on several classes a sample."""
-        if self.as_published and labels.dim() == 2:
-            raise UsageError(
-                "cnn2d_vote.as_published votes for one class a sample, but the task has several. "
-                "Leave as_published out."
-            )
+        """Return the engine's loss over the frames of a batch."""
         logits = self._frames_logits(*features)
         return criterion(logits.flatten(0, 1), labels.repeat_interleave(logits.shape[1], dim=0))
 

@@ -181,6 +181,7 @@ class ModelInfo:
     features : names of the features that ``forward`` or ``fit`` takes, in order.
     params : the builder's keyword arguments with their defaults (``as_published`` among them where it has one).
     multilabel : it also serves multi-label tasks, in which each logit or score answers a yes-or-no question.
+    one_class_where : settings that take this from it where they are true.
     quick : hyper-parameters that the presets ``quick`` and ``smoke`` put in the defaults' place, so that a laptop can
         train it: a smaller network, smaller images, fewer epochs. They stand in the model's name like any that differ.
     """
@@ -195,6 +196,7 @@ class ModelInfo:
     paper: str
     published: tuple[PublishedScore, ...] = ()
     multilabel: bool = True
+    one_class_where: tuple[str, ...] = ()
     sources: tuple[Path, ...] = field(default=(), repr=False)
     quick: dict[str, Any] = field(default_factory=dict)
 
@@ -205,6 +207,11 @@ class ModelInfo:
             return True
         loss = getattr(self.build, "loss", None)
         return callable(loss) and "action_units" in inspect.signature(loss).parameters
+
+    def one_class_only(self, values: Mapping[str, Any]) -> str:
+        """Return the form of the model, with these hyper-parameters, that serves no multi-label task; "" if it does."""
+        settings = [f"with {name}={values[name]} " for name in self.one_class_where if values[name]]
+        return f"{self.name} {settings[0] if settings else ''}".strip() if settings or not self.multilabel else ""
 
     def hyperparameters(self) -> dict[str, Any]:
         """Return every settable name with its default: the builder's params and the recipe's fields."""
@@ -270,6 +277,7 @@ def register_model(
     published: tuple[PublishedScore, ...] = (),
     shares: tuple[str, ...] = (),
     multilabel: bool = True,
+    one_class_where: tuple[str, ...] = (),
     quick: Mapping[str, Any] | None = None,
 ) -> Callable[[type], type]:
     """Return a decorator that registers a network (it has a recipe) or an estimator (it has none).
@@ -277,6 +285,7 @@ def register_model(
     shares : file names in the model's folder whose code the model uses too; they count in its code fingerprint.
     multilabel : whether it serves multi-label tasks as well, as any network does whose logits may answer yes-or-no
         questions.
+    one_class_where : settings, such as ``as_published``, that take this from it where they are true.
     quick : hyper-parameters, the builder's or the recipe's, with which a laptop trains it in seconds a fold; the
         presets ``quick`` and ``smoke`` take them.
     The keyword arguments of the class's ``__init__`` other than ``n_classes`` become its hyper-parameters.
@@ -299,6 +308,7 @@ def register_model(
             published=published,
             shares=shares,
             multilabel=multilabel,
+            one_class_where=one_class_where,
             quick=quick,
         )
         MODELS.add(name, info, origin=f"{cls.__module__}.{cls.__qualname__}")
@@ -318,6 +328,7 @@ def describe_model(
     published: tuple[PublishedScore, ...] = (),
     shares: tuple[str, ...] = (),
     multilabel: bool = True,
+    one_class_where: tuple[str, ...] = (),
     quick: Mapping[str, Any] | None = None,
 ) -> ModelInfo:
     """Return a model's entry without registering it: what a family makes of its members.
@@ -336,15 +347,19 @@ def describe_model(
         paper=paper,
         published=published,
         multilabel=multilabel,
+        one_class_where=one_class_where,
         sources=_sources(cls, shares),
         quick=dict(quick or {}),
     )
-    _check_quick(info)
+    _check_settings(info)
     return info
 
 
-def _check_quick(info: ModelInfo) -> None:
+def _check_settings(info: ModelInfo) -> None:
     known = info.hyperparameters()
+    for key in info.one_class_where:
+        if type(known.get(key)) is not bool:
+            raise TypeError(f"{info.name}: one_class_where names {key!r}, which is no setting that is true or false")
     for key, value in info.quick.items():
         if key not in known:
             raise TypeError(f"{info.name}: quick names {key!r}, which is no hyper-parameter: {', '.join(known)}")

@@ -42,6 +42,7 @@ VIT = re.compile(r"vit_[a-z]+_patch(\d+)_\d+")
     recipe=Recipe(epochs=15, batch_size=32, lr=1e-4, optimizer="adam", input_range="raw"),
     resources=Resources(cpus=1, gpu=1.0, pack=1),
     shares=("_images.py", "_facial_graph.py", "_pretrained.py"),
+    one_class_where=("as_published",),
     quick={
         "stream": "graph",
         "graph_width": 64,

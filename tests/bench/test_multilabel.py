@@ -30,9 +30,11 @@ from throwaway_models import TinyNet, register_network, register_scripted
 from torch import nn
 
 from bench import reading
+from bench.config import RunConfig
 from bench.data import StudyData, assemble
 from bench.engine import score_again
 from bench.folds import Fold, split_validation
+from bench.hyperparameters import resolve
 from bench.plan import Plan
 from bench.selection import SELECTIONS
 from mer_models.registry import MODELS
@@ -137,6 +139,15 @@ def test_a_model_that_takes_one_class_a_sample_says_so(registries: None, coded: 
     with pytest.raises(Unfit, match=told):
         plan_of(coded[:1], models=["narrow"], tasks=["au12"])
     assert only(plan_of(coded[:1], models=["narrow"])).task == "megc3"
+
+
+@pytest.mark.parametrize("model", ["cnn2d_vote", "unified_fgs_vs"])
+def test_a_setting_that_leaves_one_class_a_sample_is_told(model: str) -> None:
+    """Votes and probabilities, as published, cannot say that a sample shows two units or none."""
+    info, setting = MODELS.get(model), {f"{model}.as_published": True}
+    values = resolve(RunConfig(models=[model], set=setting), [model])[model]
+    assert info.one_class_only(values) == f"{model} with as_published=True"
+    assert info.one_class_only({**values, "as_published": False}) == ""
 
 
 def test_the_inner_split_keeps_every_class_that_training_shows() -> None:

@@ -11,7 +11,6 @@ from torch.nn import functional
 from mer_models.cnn_lstm import _ReLULSTM
 from mer_models.convlstm import _ConvLSTM
 from mer_models.registry import MODELS
-from preprocess.base.errors import UsageError
 
 NAMES = ("cnn3d", "cnn_lstm", "convlstm", "cnn2d_vote")
 
@@ -243,14 +242,6 @@ def test_frames_are_trained_one_by_one(as_published: bool) -> None:
     logits = network._frames_logits(batch)
     expected = torch.stack([functional.cross_entropy(logits[:, at], labels) for at in range(9)]).mean()
     torch.testing.assert_close(network.loss(batch, labels=labels, criterion=functional.cross_entropy), expected)
-
-
-def test_votes_are_for_tasks_of_one_class_a_sample() -> None:
-    labels = torch.tensor([[1, 0, 1], [0, 0, 1]])
-    loss = {"labels": labels.float(), "criterion": functional.binary_cross_entropy_with_logits}
-    assert build("cnn2d_vote").loss(frames(2), **loss).isfinite()
-    with pytest.raises(UsageError, match=r"cnn2d_vote\.as_published votes for one class a sample"):
-        build("cnn2d_vote", as_published=True).loss(frames(2), **loss)
 
 
 def test_each_learns_eight_clips_by_heart(name: str) -> None:

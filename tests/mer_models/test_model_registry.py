@@ -257,6 +257,11 @@ class Unfinished:
         (network(lambda self, n_classes: None), {"quick": {"depth": 3}}, "broken: quick names 'depth', which is no"),
         (
             network(lambda self, n_classes: None),
+            {"one_class_where": ("raw",)},
+            "broken: one_class_where names 'raw', which",
+        ),
+        (
+            network(lambda self, n_classes: None),
             {"quick": {"lr": 1}},
             "broken: quick gives lr=1, but the default is 0.1",
         ),
