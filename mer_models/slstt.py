@@ -59,7 +59,7 @@ STATE, LAYERS, DENSE = 512, 3, 256
         "lr_step": 0,
         "batch_size": 8,
         "balance": True,
-        "epochs": 4,
+        "epochs": 1,
     },
 )
 class SLSTT(nn.Module):
