@@ -38,7 +38,7 @@ OTHERS = [name for name in MODELS.names() if name not in DEFAULT_MODELS]
 CHEAP = {"flow_uvs_28", "frames_9_128"}
 GROUPED = [name for name in OTHERS if CHEAP.issuperset(MODELS.get(name).features)]
 GROUPS = 4
-LONGER: dict[str, dict[str, Any]] = {"slstt": {"epochs": 12}}
+LONGER: dict[str, dict[str, Any]] = {"slstt": {"epochs": 12}, "unified_fgs_vs": {"epochs": 8}}
 """What a model needs beyond its quick values before it learns: minutes a fold, which a quick run cannot give it."""
 UNLEARNED = {
     "capsulenet_me": "it sees one picture of a clip, and a face at its apex hardly differs from the same face at rest: "
