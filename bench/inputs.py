@@ -64,8 +64,7 @@ def make_inputs(info: ModelInfo, recipe: Recipe, data: StudyData, train: np.ndar
         values = _tensor(data.features[name]).to(device)
         ranges.append(_range(recipe, name, values, fitted_on))
         stored.append(laid_out(values, device))
-    sample_bytes = sum(4 * values[0].numel() for values in stored)
-    most = max(recipe.batch_size, EVALUATION_BYTES // max(1, sample_bytes))
+    most = max(recipe.batch_size, _at_a_time(*stored))
     return Inputs(tuple(stored), tuple(ranges), min(LARGEST_EVALUATION, most))
 
 
@@ -110,9 +109,9 @@ def _mean_and_deviation(
     return mean, deviation.clamp_min(1e-6)
 
 
-def _at_a_time(values: Tensor) -> int:
-    """Return how many samples of a feature make EVALUATION_BYTES of float32, at least one."""
-    return max(1, EVALUATION_BYTES // max(1, 4 * values[0].numel()))
+def _at_a_time(*stored: Tensor) -> int:
+    """Return how many samples of the features make EVALUATION_BYTES of float32, at least one."""
+    return max(1, EVALUATION_BYTES // max(1, sum(4 * values[0].numel() for values in stored)))
 
 
 def _tensor(values: np.ndarray) -> Tensor:

@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from mer_models._checks import require
+from mer_models._images import resized
 from mer_models.registry import Recipe, Resources, register_model
 
 FEATURE = "frames_9_128"
@@ -29,7 +29,7 @@ QUICK = {
 }
 """Hyper-parameters with which a laptop trains these networks in seconds a fold.
 
-They are shown what moves since the onset: of a hundred faces, whose faces they are drowns what they do.
+They are shown what moves since the onset: in a hundred clips, whose face it is outweighs what it does.
 """
 FORMS = ("auto", "binary", "multiclass")
 RECIPE = Recipe(
@@ -69,7 +69,7 @@ def register_frame_cnn(
         paper=paper,
         recipe=recipe,
         resources=resources,
-        shares=("_frame_cnn.py",),
+        shares=("_frame_cnn.py", "_images.py"),
         quick=quick,
         one_class_where=one_class_where,
     )
@@ -92,12 +92,7 @@ class FrameInput(nn.Module):
         self.scale = 255.0 if as_published else 1.0
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
-        if frames.shape[-2:] != self.size:
-            flat = functional.interpolate(
-                frames.flatten(0, 1), size=self.size, mode="bilinear", align_corners=False, antialias=True
-            )
-            frames = flat.unflatten(0, frames.shape[:2])
-        return frames * self.scale
+        return resized(frames.flatten(0, 1), self.size).unflatten(0, frames.shape[:2]) * self.scale
 
 
 def scaled(model: str, widths: tuple[int, ...], maps: int) -> tuple[int, ...]:

@@ -210,8 +210,8 @@ class ModelInfo:
 
     def one_class_only(self, values: Mapping[str, Any]) -> str:
         """Return the form of the model, with these hyper-parameters, that serves no multi-label task; "" if it does."""
-        settings = [f"with {name}={values[name]} " for name in self.one_class_where if values[name]]
-        return f"{self.name} {settings[0] if settings else ''}".strip() if settings or not self.multilabel else ""
+        form = next((f"{self.name} with {name}=True" for name in self.one_class_where if values[name]), "")
+        return form or ("" if self.multilabel else self.name)
 
     def hyperparameters(self) -> dict[str, Any]:
         """Return every settable name with its default: the builder's params and the recipe's fields."""
