@@ -149,8 +149,9 @@ def build_leaderboard(
 ) -> Leaderboard:
     """Score and rank the store's studies, or the given ones.
 
-    rng : gives one number, from which each row derives its own draws; so a row's interval does not depend on which
-        other rows there are. resamples : bootstrap draws an interval.
+    rng : gives one number, from which, with the subjects of a row, its draws derive; so a row's interval does not depend
+        on which other rows there are, and rows of the same subjects are resampled alike. resamples : bootstrap draws an
+        interval.
     include_superseded : also show studies that a later run with other data or code has replaced.
     cached : study key -> outcomes that the caller holds already, read instead of the store's.
     Raises HonestyError where a complete study's predictions contradict its card or each other, StoreError where the
@@ -272,8 +273,11 @@ def _scored(row: Row, pooled: list[Pooled], datasets: Sequence[str], root_seed: 
     pooled : the part's predictions, a seed each. datasets : those whose scores are averaged; none for one score of all.
     """
     seeds = [part_score(row.part, one, datasets) for one in pooled]
-    generator = [root_seed, int(digest([row.studies, row.part])[:16], 16)]
+    subjects = pooled[0].counts_by_subject(datasets)[0]
     counts = np.stack([one.counts_by_subject(datasets)[1] for one in pooled])
+    # Who is resampled decides the draws, and nothing else does: models tested on the same people are resampled alike,
+    # and equal predictions have equal intervals, whichever code made them.
+    generator = [root_seed, int(digest(subjects)[:16], 16)]
     metrics = pooled[0].counting.metrics
 
     def interval(metric: Metric) -> tuple[float | None, float | None]:

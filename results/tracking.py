@@ -30,7 +30,7 @@ LEADERBOARD_TAG = "merbench.leaderboard"
 TRACKING_OFF = "Tracking is off: a results address has no MLflow database beside it. Give --tracking-uri to have one."
 
 # Counts in every run's content digest: raised when runs show something else, so that the next sync makes them anew.
-VIEW_VERSION = 1
+VIEW_VERSION = 2
 
 _EXPECTED = "Give http://HOST:PORT of an MLflow server, or sqlite:///FILE.db for a database file."
 

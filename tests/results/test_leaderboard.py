@@ -218,6 +218,27 @@ def test_the_leaderboard_is_the_same_to_the_bit_whatever_else_is_there(store: Ou
     assert only(other.rows, model="b").uf1_low != alone[0].uf1_low
 
 
+def test_equal_predictions_of_the_same_people_have_equal_intervals(store: OutcomeStore) -> None:
+    """Whichever model or code made them, in a composite or alone."""
+    put(store, example_study("a", DATASETS), 0.8)
+    put(store, example_study("a", DATASETS, code="v2"), 0.8)
+    put(store, example_study("b", DATASETS, params={"epochs": 9}), 0.8)
+    rows = build(store, include_superseded=True).rows
+    alone = example_study("a", {"casme2": DATASETS["casme2"]})
+    mixed = example_study("a", DATASETS).outcomes(0.8)
+    store.write_card(alone.card)
+    for fold, outcome in zip(alone.card.folds, mixed, strict=False):
+        store.write_outcome(alone.card, dataclasses.replace(outcome, key=fold.key, study_key=alone.card.key))
+    rows += build(store, cards=[alone.card]).rows
+    for part in ("full", *DATASETS):
+        found = [row for row in rows if row.part == part and row.dataset == "casme2+samm"]
+        assert len(found) == 3
+        assert len({(row.uf1_low, row.uf1_high, row.uar_low, row.uar_high) for row in found}) == 1
+    member, loso = only(rows, part="casme2", model="b"), rows[-1]
+    assert (loso.dataset, loso.uf1) == ("casme2", member.uf1)
+    assert (loso.uf1_low, loso.uf1_high) == (member.uf1_low, member.uf1_high)
+
+
 def test_outcomes_at_hand_are_not_read_again(store: OutcomeStore) -> None:
     study = example_study()
     put(store, study)
