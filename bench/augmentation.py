@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 NO_AMOUNT = 0.0
-ALONG = {"t": "times", "l": "magnification levels"}
+ALONG = {"t": "times", "l": "magnification levels", "m": "moments"}
 """What augmentations along one axis look for, by its letter in ``Layout.axes``."""
+KEY_FRAMES = 2
+"""Onset and apex, whose moments are drawn each for itself."""
 GREY = (0.299, 0.587, 0.114)
 """Shares of red, green and blue in grey (ITU-R BT.601)."""
 
@@ -57,6 +59,10 @@ class Augmenter:
 
     steps: tuple[tuple[Augmentation, float], ...]
     layouts: tuple[Layout, ...]
+
+    def changes(self, place: int) -> bool:
+        """Return whether a step changes the feature at this place."""
+        return any(step.axis in self.layouts[place].axes for step, _ in self.steps)
 
     def __call__(self, features: Sequence[Tensor], rng: np.random.Generator) -> tuple[Tensor, ...]:
         """Return a batch, as stored but in float32, changed at random."""
@@ -229,14 +235,29 @@ def _too_few_times(layout: Layout, amount: float) -> str:
 
 def _amplify(values: Tensor, layout: Layout, drawn: np.ndarray) -> Tensor:
     """Return each sample at one drawn level, which stands in the place of all its levels. drawn : (n,) in 0..1."""
+    return _one_of_all(values, layout, "l", drawn.reshape(len(drawn), *[1] * len(layout.axes)))
+
+
+def _near_key_frames(values: Tensor, layout: Layout, drawn: np.ndarray) -> Tensor:
+    """Return each key frame at one drawn moment, which stands in the place of all of them.
+
+    drawn : (n, KEY_FRAMES) in 0..1, along the axis t.
+    """
+    return _one_of_all(
+        values, layout, "m", drawn.reshape(len(drawn), *[-1 if one == "t" else 1 for one in layout.axes])
+    )
+
+
+def _one_of_all(values: Tensor, layout: Layout, letter: str, drawn: np.ndarray) -> Tensor:
+    """Return a drawn one of all that stand along the axis ``letter`` in the place of all.
+
+    drawn : shares of the axis in 0..1, (n, ...), of length 1 along it and along all axes that are not told apart.
+    """
     import torch
 
-    place = layout.axes.index("l") + 1
-    levels = values.shape[place]
-    chosen = torch.from_numpy((drawn * levels).astype(np.int64)).to(values.device)
-    index = chosen.view(-1, *[1] * (values.dim() - 1))
-    one = values.take_along_dim(index, dim=place)
-    return one.expand(values.shape)
+    place = layout.axes.index(letter) + 1
+    chosen = torch.from_numpy((drawn * values.shape[place]).astype(np.int64)).to(values.device)
+    return values.take_along_dim(chosen, dim=place).expand(values.shape)
 
 
 def _only_whole_faces(layout: Layout, amount: float) -> str:
@@ -311,4 +332,12 @@ _add(
     lambda rng, n, amount: rng.random(n),
     _amplify,
     axis="l",
+)
+_add(
+    "moment",
+    "shows onset and apex at one of the moments near them, each drawn anew each time; without it, in evaluation too, a "
+    "network looks at the key frames themselves",
+    lambda rng, n, amount: rng.random((n, KEY_FRAMES)),
+    _near_key_frames,
+    axis="m",
 )

@@ -18,8 +18,9 @@ FACE_AREAS_MIRRORED = (1, 0, 3, 2)
 class Layout:
     """axes : a letter for each axis of a sample.
 
-    l magnification levels, t times or pairs, c channels, v landmarks, h and w rows and columns of a picture or patch,
-    x the coordinates (x, y), d the components (u, v) of a vector; d and c are never both there.
+    l magnification levels, t times or pairs, m moments near each of these times, which itself stands in their middle,
+    c channels, v landmarks, h and w rows and columns of a picture or patch, x the coordinates (x, y), d the components
+    (u, v) of a vector; d and c are never both there, and where there is m, t are onset and apex.
     whole : h and w are those of the whole face, not of patches. photo : c are the grey, or the red, green and blue, of
     frames of the face, 0..255. u : the place of horizontal flow along c or d, or None.
     u_range : "" where 0 stands for no motion; else u is shown between its least and greatest value of the "sample" (a
@@ -135,9 +136,10 @@ _LAYOUTS = {
 
 
 def _picture(recipe: FeatureRecipe, options: dict[str, Any]) -> str:
-    """Return the axes of what ``preprocess.steps.flow_tensor.arranged`` made."""
-    inner = {"tchw": "tchw", "cthw": "cthw"}[options["layout"]]
-    return {3: "chw", 4: inner, 5: "l" + inner}.get(len(recipe.shape), "")
+    """Return the axes of what the steps ``flow_tensor`` and ``frames_tensor`` made."""
+    axes = len(recipe.shape)
+    # An axis of times that is 1 long is left out.
+    return "chw" if axes == 3 else ("l" + options["layout"])[-axes:]
 
 
 def _directed(steps: dict[str, Any]) -> str:

@@ -7,11 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from preprocess.base.errors import UsageError
 from preprocess.steps import Work, register_step
 from preprocess.steps.flow_tensor import LAYOUTS, arranged
 from preprocess.steps.options import needed, one_of, size_option
 
 NORMALISE = ("8bit", "unit", "standard")
+MOMENTS = "tmchw"
+"""The layout of frames that stand for two key frames."""
 
 
 @register_step("frames_tensor", version=1)
@@ -26,11 +29,12 @@ def frames_tensor(
 
     size : a number, or [width, height]; null keeps that of the frames. normalise : "8bit" uint8 0..255; "unit"
     float32 0..1; "standard" float32 of mean 0 and deviation 1 over the sample (per magnification level).
-    layout : "tchw" (T, C, H, W) or "cthw" (C, T, H, W); a single frame gives (C, H, W). Several magnification levels
-    stand before these. Sets tensor.
+    layout : "tchw" (T, C, H, W) or "cthw" (C, T, H, W); a single frame gives (C, H, W). "tmchw" (2, M, C, H, W): the
+    first half of the frames are moments near the onset, the others near the apex, as ``select`` takes them for
+    "near_onset_apex". Several magnification levels stand before these. Sets tensor.
     """
     one_of("frames_tensor", "normalise", normalise, NORMALISE)
-    one_of("frames_tensor", "layout", layout, LAYOUTS)
+    one_of("frames_tensor", "layout", layout, (*LAYOUTS, MOMENTS))
     frames = needed(work, "frames_tensor", "frames", "load")
     if size is not None:
         frames = resized(frames, size_option("frames_tensor", size))
@@ -43,7 +47,19 @@ def frames_tensor(
         axes = (1, 2, 3, 4)
         deviation = tensor.std(axis=axes, keepdims=True)
         tensor = (tensor - tensor.mean(axis=axes, keepdims=True)) / np.maximum(deviation, 1e-6)
-    return replace(work, tensor=arranged(tensor, layout))
+    return replace(work, tensor=_by_key_frame(tensor) if layout == MOMENTS else arranged(tensor, layout))
+
+
+def _by_key_frame(tensor: np.ndarray) -> np.ndarray:
+    """Return (L, T, C, H, W) as (L, 2, T / 2, C, H, W), without an axis L of length 1, C-contiguous."""
+    levels, times, *picture = tensor.shape
+    if times % 2:
+        raise UsageError(
+            f"Step frames_tensor: layout {MOMENTS} needs as many frames near the onset as near the apex; there are "
+            f"{times}. Choose them with select: {{frames: near_onset_apex, count: 5}}."
+        )
+    tensor = np.ascontiguousarray(tensor.reshape(levels, 2, times // 2, *picture))
+    return tensor[0] if levels == 1 else tensor
 
 
 def resized(frames: np.ndarray, size: tuple[int, int]) -> np.ndarray:

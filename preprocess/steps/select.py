@@ -39,7 +39,8 @@ class Mode:
 def select(work: Work, *, frames: str = "onset_apex", count: int | None = None, spot: str = "profile") -> Work:
     """Choose the frames that the feature is made of.
 
-    frames : "apex", "onset_apex", "onset_apex_offset"; "clip" (onset to offset), "onset_to_apex"; "uniform"
+    frames : "apex", "onset_apex", "onset_apex_offset"; "near_onset_apex" (``count`` frames, an odd number, about the
+    onset, then as many about the apex: see ``_near``); "clip" (onset to offset), "onset_to_apex"; "uniform"
     (``count`` frames, onset to offset, equally spaced), "uniform_to_apex" (onset to apex); "around_apex" (``count``
     consecutive frames, the apex in their middle); "landmark_motion" (``count`` frames between which the landmarks
     move equally far); "unified_11" (nine from onset towards the apex in tenths of the way, the apex, the one after);
@@ -94,6 +95,20 @@ def _evenly(first: int, last: int, count: int) -> list[int]:
     return [math.ceil(value - 0.5) for value in np.linspace(first, last, count)]
 
 
+def _near(span: Span, count: int) -> list[int]:
+    """Return ``count`` moments about the onset, itself in their middle, then as many about the apex.
+
+    They are equally spaced over a tenth of the way from onset to apex either side, whatever the frame rate, but one
+    frame at least, and rounded to frames. At least half of the way stays between the two.
+    """
+    if count % 2 == 0:
+        raise UsageError(f"Step select: count is {count}; frames near_onset_apex takes an odd number.")
+    way = span.apex - span.onset
+    reach = min(max(1, way / 10), way // 4)
+    steps = [round(step) for step in np.linspace(-reach, reach, count)]
+    return [key + step for key in (span.onset, span.apex) for step in steps]
+
+
 def _around(span: Span, count: int) -> list[int]:
     """Return ``count`` frames with the apex in their middle, shifted where the clip ends before."""
     places = span.present
@@ -112,6 +127,7 @@ MODES: dict[str, Mode] = {
     "apex": Mode(lambda work, span, count: [span.apex]),
     "onset_apex": Mode(lambda work, span, count: [span.onset, span.apex]),
     "onset_apex_offset": Mode(lambda work, span, count: [span.onset, span.apex, span.offset]),
+    "near_onset_apex": Mode(lambda work, span, count: _near(span, count), count=True),
     "clip": Mode(lambda work, span, count: span.present, apex=False),
     "onset_to_apex": Mode(lambda work, span, count: [one for one in span.present if one <= span.apex]),
     "uniform": Mode(lambda work, span, count: _evenly(span.onset, span.offset, count), apex=False, count=True),
