@@ -149,9 +149,9 @@ def build_leaderboard(
 ) -> Leaderboard:
     """Score and rank the store's studies, or the given ones.
 
-    rng : gives one number, from which, with the subjects of a row, its draws derive; so a row's interval does not depend
-        on which other rows there are, and rows of the same subjects are resampled alike. resamples : bootstrap draws an
-        interval.
+    rng : gives one number, from which a row's draws derive, together with the names of its subjects; so an interval
+        does not depend on which other rows there are, and rows of the same subjects are resampled alike.
+    resamples : bootstrap draws an interval.
     include_superseded : also show studies that a later run with other data or code has replaced.
     cached : study key -> outcomes that the caller holds already, read instead of the store's.
     Raises HonestyError where a complete study's predictions contradict its card or each other, StoreError where the
