@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.augmentation import make_augmenter
 from bench.data import StudyData
 from bench.folds import Fold
 from bench.inputs import make_inputs
@@ -104,7 +103,7 @@ def score_again(
         model = build_network(info, _model_params(info, hyperparameters), len(data.classes), fold.seed, device)
         _check_weights(info.name, model, weights)
         model.load_state_dict({name: torch.from_numpy(value.copy()).to(device) for name, value in weights.items()})
-        inputs = make_inputs(info, recipe, data, fold.train, device)
+        inputs = make_inputs(info, model, recipe, data, fold.train, device)
         return evaluate(model, inputs, fold.test)
 
 
@@ -153,8 +152,8 @@ def _fit_network(
     fold, recipe = job.fold, recipe_of(info, hyperparameters)
     rules: list[Selection] = [SELECTIONS.get(name) for name in job.selections]
     model = build_network(info, _model_params(info, hyperparameters), len(data.classes), fold.seed, device)
-    inputs = make_inputs(info, recipe, data, fold.train, device)
-    trained = train_network(model, recipe, inputs, data, fold, rules, make_augmenter(recipe.augment, info.features))
+    inputs = make_inputs(info, model, recipe, data, fold.train, device)
+    trained = train_network(model, recipe, inputs, data, fold, rules)
     seconds = time.perf_counter() - start
     for name, kept in trained.items():
         model.load_state_dict(kept.state)

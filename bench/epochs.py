@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.augmentation import Augmenter
 from bench.inputs import Inputs
 from mer_models.registry import Recipe
 
@@ -28,12 +27,10 @@ class Epochs:
         inputs: Inputs,
         train: np.ndarray,
         labels: np.ndarray,
-        augment: Augmenter | None,
         seed: int,
     ) -> None:
         self._recipe, self._inputs, self._train = recipe, inputs, train
         self._own = labels[train] if labels.ndim == 1 else _rarest(labels[train])
-        self._augment = augment
         self._order = torch.Generator().manual_seed(seed)
         # Draws of their own, so that a recipe without any of these options is drawn as if they did not exist.
         self._rng = np.random.default_rng([seed, 3])
@@ -48,10 +45,7 @@ class Epochs:
     def batches(self, rows: Tensor) -> Iterator[tuple[tuple[Tensor, ...], Tensor, Mixed | None]]:
         """Yield (features, rows, what is mixed into them) of each batch."""
         for part in _parts(rows, self._recipe.batch_size):
-            if self._augment:
-                features = self._inputs.augmented(part, self._augment, self._rng)
-            else:
-                features = self._inputs.batch(part)
+            features = self._inputs.training_batch(part, self._rng)
             if not self._recipe.mixup:
                 yield features, part, None
                 continue

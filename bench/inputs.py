@@ -1,19 +1,26 @@
-"""What a network is fed: batches of the features as float32, made from what is stored."""
+"""What a network is fed: batches of the features as float32, made from what is stored.
+
+Values are changed at random (augmentation), reduced to what the network looks at, and brought into the recipe's range,
+in this order. What no augmentation changes is reduced once for all folds that follow one another.
+"""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from bench.augmentation import Augmenter
+from bench.augmentation import Augmenter, make_augmenter
 from bench.data import StudyData
 from bench.feature_layouts import channel_axis, time_axis
+from bench.reduction import Change, LatestReduction, saves_memory, unchanged
 from mer_models.registry import ModelInfo, Recipe
+
+_LATEST = LatestReduction()
 
 LARGEST_EVALUATION = 512
 """Most samples in one forward pass of an evaluation."""
@@ -22,50 +29,82 @@ EVALUATION_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """A model's features of all samples of a study, kept as stored (8-bit ones at a quarter of the memory).
+class Source:
+    """A feature of all samples of a study, on the device.
 
-    stored : (n, ...) a feature, on the device. ranges : what brings a float32 batch of each into the recipe's range.
-    evaluation_batch : samples that an evaluation feeds at a time; it depends on the features' shapes and the recipe
-    alone, so that a score has the same bits wherever it is computed.
+    values : (n, ...) as stored (8-bit ones at a quarter of the memory), or reduced. reduce : what is left to do to a
+    float32 batch of them.
     """
 
-    stored: tuple[Tensor, ...]
-    ranges: tuple[Callable[[Tensor], Tensor], ...]
+    values: Tensor
+    reduce: Change
+
+    def batch(self, rows: Tensor) -> Tensor:
+        """Return the given rows as float32, as the network looks at them."""
+        return self.reduce(self.values[rows].float())
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """A model's features of all samples of a study.
+
+    ranges : what brings a float32 batch of each into the recipe's range. evaluation_batch : samples that an evaluation
+    feeds at a time; it depends on the features' shapes, the network and the recipe alone, so that a score has the same
+    bits wherever it is computed. augment : what changes training batches.
+    """
+
+    sources: tuple[Source, ...]
+    ranges: tuple[Change, ...]
     evaluation_batch: int
+    augment: Augmenter | None = None
 
     @property
     def device(self) -> torch.device:
         """Where the features are."""
-        return self.stored[0].device
+        return self.sources[0].values.device
 
     def batch(self, rows: Tensor) -> tuple[Tensor, ...]:
         """Return the features of the given rows as float32, in the recipe's range. rows : int64, on the device."""
-        return tuple(scale(values) for scale, values in zip(self.ranges, self.unscaled(rows), strict=True))
+        return self._in_range(source.batch(rows) for source in self.sources)
 
-    def augmented(self, rows: Tensor, augment: Augmenter, rng: np.random.Generator) -> tuple[Tensor, ...]:
-        """Return a batch whose samples are changed at random before they are brought into the recipe's range."""
-        changed = augment(self.unscaled(rows), rng)
-        return tuple(scale(values) for scale, values in zip(self.ranges, changed, strict=True))
+    def training_batch(self, rows: Tensor, rng: np.random.Generator) -> tuple[Tensor, ...]:
+        """Return a batch whose samples are changed at random where the recipe says so."""
+        if self.augment is None:
+            return self.batch(rows)
+        changed = self.augment([source.values[rows].float() for source in self.sources], rng)
+        return self._in_range(source.reduce(values) for source, values in zip(self.sources, changed, strict=True))
 
-    def unscaled(self, rows: Tensor) -> tuple[Tensor, ...]:
-        """Return the features of the given rows as float32, with the values that are stored."""
-        return tuple(values[rows].float() for values in self.stored)
+    def _in_range(self, batch: Iterable[Tensor]) -> tuple[Tensor, ...]:
+        return tuple(scale(values) for scale, values in zip(self.ranges, batch, strict=True))
 
 
-def make_inputs(info: ModelInfo, recipe: Recipe, data: StudyData, train: np.ndarray, device: str) -> Inputs:
-    """Return the inputs of a fold.
+def make_inputs(
+    info: ModelInfo, network: nn.Module, recipe: Recipe, data: StudyData, train: np.ndarray, device: str
+) -> Inputs:
+    """Return the inputs of a fold for a network of the model.
 
     Only the rows ``train`` are looked at to fit the means and deviations of ``standard`` and ``difference``.
     """
-    stored, ranges = [], []
+    augment = make_augmenter(recipe.augment, info.features)
+    sources = _sources(info, network, augment, data, device)
     fitted_on = torch.from_numpy(train).to(device)
-    for name in info.features:
-        values = _tensor(data.features[name]).to(device)
-        ranges.append(_range(recipe, name, values, fitted_on))
-        stored.append(laid_out(values, device))
-    most = max(recipe.batch_size, _at_a_time(*stored))
-    return Inputs(tuple(stored), tuple(ranges), min(LARGEST_EVALUATION, most))
+    ranges = [_range(recipe, name, one, fitted_on) for name, one in zip(info.features, sources, strict=True)]
+    most = max(recipe.batch_size, _at_a_time(*(source.values for source in sources)))
+    return Inputs(sources, tuple(ranges), min(LARGEST_EVALUATION, most), augment)
+
+
+def _sources(
+    info: ModelInfo, network: nn.Module, augment: Augmenter | None, data: StudyData, device: str
+) -> tuple[Source, ...]:
+    sources = []
+    reductions = getattr(network, "reductions", (None,) * len(info.features))
+    for place, (name, reduction) in enumerate(zip(info.features, reductions, strict=True)):
+        array, reduce = data.features[name], reduction or unchanged
+        values = _tensor(array).to(device)
+        if not (augment and augment.changes(place)) and saves_memory(values, reduce):
+            values, reduce = _LATEST.of(array, values, reduce, _at_a_time(values)), unchanged
+        sources.append(Source(laid_out(values, device), reduce))
+    return tuple(sources)
 
 
 def laid_out(values: Tensor, device: str) -> Tensor:
@@ -73,40 +112,43 @@ def laid_out(values: Tensor, device: str) -> Tensor:
     return values.contiguous(memory_format=torch.channels_last) if values.dim() == 4 and device == "cpu" else values
 
 
-def _range(recipe: Recipe, feature: str, values: Tensor, train: Tensor) -> Callable[[Tensor], Tensor]:
+def _range(recipe: Recipe, feature: str, source: Source, train: Tensor) -> Change:
     if recipe.input_range == "unit":
         return lambda batch: batch / 255.0
     if recipe.input_range == "raw":
-        return lambda batch: batch
+        return unchanged
     time = time_axis(feature) if recipe.input_range == "difference" else None
 
     def change(batch: Tensor) -> Tensor:
         """How clips differ from their first frame; all else as it is."""
         return batch if time is None else batch - batch.narrow(time, 0, 1)
 
-    mean, deviation = _mean_and_deviation(values, train, change, channel_axis(feature))
+    mean, deviation = _mean_and_deviation(source, train, change, channel_axis(feature))
     if time is not None:
         return lambda batch: change(batch).div_(deviation)
     return lambda batch: (batch - mean).div_(deviation)
 
 
-def _mean_and_deviation(
-    values: Tensor, train: Tensor, change: Callable[[Tensor], Tensor], axis: int
-) -> tuple[Tensor, Tensor]:
+def _mean_and_deviation(source: Source, train: Tensor, change: Change, axis: int) -> tuple[Tensor, Tensor]:
     """Return mean and deviation, along ``axis``, of what ``change`` makes of the training samples; (1, ..., 1).
 
     A few samples at a time are turned into float32: all of them may not fit into memory.
     """
-    others = [other for other in range(values.dim()) if other != axis]
-    count = len(train) * values[0].numel() // values.shape[axis]
 
-    def total(of: Callable[[Tensor], Tensor]) -> Tensor:
-        parts = (of(change(values[rows].float())) for rows in train.split(_at_a_time(values)))
-        return torch.stack([part.sum(dim=others, keepdim=True).double() for part in parts]).sum(dim=0)
+    def total(of: Change) -> tuple[Tensor, int]:
+        """Return the sum of what ``of`` makes of the values, and how many of them each is the sum of."""
+        sums, count = torch.zeros((), dtype=torch.float64, device=train.device), 0
+        for rows in train.split(_at_a_time(source.values)):
+            part = of(change(source.batch(rows)))
+            others = [other for other in range(part.dim()) if other != axis]
+            sums = sums + part.sum(dim=others, keepdim=True).double()
+            count += part.numel() // part.shape[axis]
+        return sums, count
 
-    mean = (total(lambda part: part) / count).float()
-    deviation = (total(lambda part: (part - mean).square_()) / max(1, count - 1)).sqrt().float()
-    return mean, deviation.clamp_min(1e-6)
+    values, count = total(unchanged)
+    mean = (values / count).float()
+    squares, _ = total(lambda part: (part - mean).square_())
+    return mean, (squares / max(1, count - 1)).sqrt().float().clamp_min(1e-6)
 
 
 def _at_a_time(*stored: Tensor) -> int:

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.augmentation import Augmenter
 from bench.data import StudyData
 from bench.epochs import Epochs, Schedule
 from bench.folds import Fold
@@ -57,7 +56,6 @@ def train_network(
     data: StudyData,
     fold: Fold,
     rules: Sequence[Selection],
-    augment: Augmenter | None = None,
 ) -> dict[str, Kept]:
     """Train on ``fold.train`` for the recipe's epochs and return what each selection keeps, by its name.
 
@@ -71,7 +69,7 @@ def train_network(
     labels = data.labels
     optimizer = _optimizer(recipe, model)
     schedule = Schedule(recipe, optimizer)
-    epochs = Epochs(recipe, inputs, fold.train, labels, augment, fold.seed)
+    epochs = Epochs(recipe, inputs, fold.train, labels, fold.seed)
     losses: list[float] = []
     watched: dict[str, list[float]] = {rule.name: [] for rule in rules if rule.watches}
     kept: dict[str, Kept] = {}

@@ -20,7 +20,16 @@ from results.study import FoldCard, StudyCard, fold_key
 
 _ROOM = Path(__file__).parent
 _ENGINE = (
-    *("engine.py", "networks.py", "inputs.py", "objective.py", "epochs.py", "augmentation.py", "feature_layouts.py"),
+    *(
+        "engine.py",
+        "networks.py",
+        "inputs.py",
+        "reduction.py",
+        "objective.py",
+        "epochs.py",
+        "augmentation.py",
+        "feature_layouts.py",
+    ),
     *("selection.py", "folds.py"),
 )
 ENGINE_SOURCES = (

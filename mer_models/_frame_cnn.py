@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from mer_models._checks import require
-from mer_models._images import resized
+from mer_models._images import Resized
 from mer_models.registry import Recipe, Resources, register_model
 
 FEATURE = "frames_9_128"
@@ -88,11 +88,11 @@ class FrameInput(nn.Module):
         super().__init__()
         expected = f"a number of pixels from {SMALLEST_SIZE}"
         require(image_size >= SMALLEST_SIZE, f"{model}.image_size", image_size, expected)
-        self.size = (image_size, image_size)
+        self.reduce = Resized((image_size, image_size))
         self.scale = 255.0 if as_published else 1.0
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
-        return resized(frames.flatten(0, 1), self.size).unflatten(0, frames.shape[:2]) * self.scale
+        return self.reduce(frames) * self.scale
 
 
 def scaled(model: str, widths: tuple[int, ...], maps: int) -> tuple[int, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from torch import Tensor
 from torch.nn import functional
 
@@ -16,9 +18,44 @@ def resized(images: Tensor, size: tuple[int, int]) -> Tensor:
     return functional.interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=True)
 
 
-def resized_clips(clips: Tensor, side: int) -> Tensor:
-    """Return clips (n, c, t, h, w) as (n, c, t, side, side), as ``resized`` does it; as they are where side is 0."""
-    if not side:
-        return clips
-    # Frames stand in the channels, so that nothing is copied.
-    return resized(clips.flatten(1, 2), (side, side)).unflatten(1, clips.shape[1:3])
+@dataclass(frozen=True)
+class Resized:
+    """A reduction (``registry.Reduction``): pictures (n, ..., h, w) at ``size``, as ``resized`` does it."""
+
+    size: tuple[int, int]
+
+    def __call__(self, pictures: Tensor) -> Tensor:
+        """Return (n, ..., *size)."""
+        # All frames of a sample stand in the channels, so that nothing is copied.
+        return resized(pictures.flatten(1, -3), self.size).unflatten(1, pictures.shape[1:-2])
+
+
+@dataclass(frozen=True)
+class FewerTimes:
+    """A reduction: ``count`` of the times that stand along ``axis``, evenly spaced to the last."""
+
+    count: int
+    axis: int
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """Return values with ``count`` places, a divisor of those that are there, along the axis."""
+        every = values.shape[self.axis] // self.count
+        return values.unflatten(self.axis, (self.count, every)).select(self.axis + 1, every - 1)
+
+
+@dataclass(frozen=True)
+class FewerSmallerFrames:
+    """A reduction of clips (n, c, t, h, w): ``count`` frames, evenly spaced to the last, of ``side``; 0 keeps it."""
+
+    count: int
+    side: int
+
+    def __call__(self, clips: Tensor) -> Tensor:
+        """Return (n, c, count, side, side)."""
+        fewer = FewerTimes(self.count, 2)(clips)
+        return Resized((self.side, self.side))(fewer) if self.side else fewer
+
+
+def key_frames(moments: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return key frames (n, t, m, c, h, w), each at m moments, at the middle one alone, resized: (n, t, 1, c, *size)."""
+    return resized(moments[:, :, moments.shape[2] // 2].flatten(1, 2), size).unflatten(1, (-1, 1, moments.shape[3]))

@@ -21,11 +21,11 @@ from mer_models._au_tokens import (
     perceptron,
 )
 from mer_models._checks import require
-from mer_models._images import resized_clips
+from mer_models._images import FewerSmallerFrames
 from mer_models._p3d import P3D, P3D_BLOCKS
 from mer_models.registry import Criterion, Recipe, Resources, register_model
 
-STEPS = 9
+STEPS, FRAMES = 9, 16
 LEVEL = 4
 """Place of factor 2.0 among the magnification levels 1.2, 1.4, .. 3.0."""
 DEPTH = 6
@@ -121,7 +121,7 @@ class AUFusion(nn.Module):
         require(valid, "au_fusion.image_size", image_size, "0, or a number of pixels from 32")
         require(depth >= 1, "au_fusion.depth", depth, "a whole number of at least 1")
         self.as_published = as_published
-        self.side = image_size
+        self.reductions = (None, FewerSmallerFrames(FRAMES, image_size))
         self.step = _landmark_convolution(2)
         self.motion = _landmark_convolution(STEPS)
         self.brows, self.mouth = _region(BROW_LANDMARKS, depth), _region(LANDMARKS - BROW_LANDMARKS, depth)
@@ -153,7 +153,7 @@ class AUFusion(nn.Module):
     def _run(self, patches: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Return the logits of the classes (n, n_classes) and of the units (n, 9)."""
         tokens = self._tokens(patches[:, LEVEL])
-        answers = self.detect(resized_clips(frames, self.side))
+        answers = self.detect(self.reductions[1](frames))
         nodes = self._nodes(answers)
         brows, mouth = self.brows(tokens[:, :BROW_LANDMARKS]), self.mouth(tokens[:, BROW_LANDMARKS:])
         first = len(BROW_UNITS)

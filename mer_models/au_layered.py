@@ -18,6 +18,7 @@ from mer_models._au_tokens import (
     perceptron,
 )
 from mer_models._checks import require
+from mer_models._images import FewerTimes
 from mer_models.registry import Recipe, Resources, register_model
 
 FRAMES = 12
@@ -35,7 +36,7 @@ NODE_WIDTHS = (40, 80, REGION_VALUES)
     recipe=Recipe(epochs=25, batch_size=32, lr=1e-4, optimizer="adam", input_range="raw"),
     resources=Resources(cpus=1, gpu=0.25, pack=4),
     quick={"frames": 2, "depth": 1, "epochs": 10, "batch_size": 8, "lr": 3e-4, "input_range": "standard"},
-    shares=("_action_units.py", "_au_tokens.py"),
+    shares=("_action_units.py", "_au_tokens.py", "_images.py"),
 )
 class AULayered(nn.Module):
     """Brows and mouth alone, then together: 160 values a frame, multiplied with 160 values of nine action units.
@@ -76,7 +77,7 @@ class AULayered(nn.Module):
         super().__init__()
         require(frames >= 1 and FRAMES % frames == 0, "au_layered.frames", frames, "a divisor of 12")
         require(depth >= 1, "au_layered.depth", depth, "a whole number of at least 1")
-        self.every = FRAMES // frames
+        self.reductions = (FewerTimes(frames, 1),)
         self.as_published = as_published
         units, (before, between, after) = len(UNITS), NODE_WIDTHS
         convolution = nn.Conv2d(LANDMARKS, LANDMARKS, kernel_size=3, padding=1, groups=LANDMARKS)
@@ -111,7 +112,7 @@ class AULayered(nn.Module):
 
     def forward(self, patches: Tensor) -> Tensor:
         """Return the logits (n, n_classes) of patches (n, 12, 30, 7, 7)."""
-        patches = patches[:, self.every - 1 :: self.every]
+        patches = self.reductions[0](patches)
         tokens = self.enter(patches.flatten(0, 1)).flatten(2)
         parts = [self.brows(tokens[:, :BROW_LANDMARKS]), self.mouth(tokens[:, BROW_LANDMARKS:])]
         frames = self.face(torch.cat(parts, dim=1)).unflatten(0, patches.shape[:2])

@@ -69,6 +69,7 @@ class CNN2DVote(nn.Module):
     ) -> None:
         super().__init__()
         self.enter = FrameInput("cnn2d_vote", image_size, as_published)
+        self.reductions = (self.enter.reduce,)
         build = _binary if is_binary("cnn2d_vote", form, n_classes) else _multiclass
         self.frame = build(image_size, maps, n_classes)
         self.as_published = as_published

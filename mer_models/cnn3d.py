@@ -59,6 +59,7 @@ class CNN3D(nn.Module):
         first, second = scaled("cnn3d", widths, maps)
         reach = 1 if as_published else 3
         self.enter = FrameInput("cnn3d", image_size, as_published)
+        self.reductions = (self.enter.reduce,)
         self.maps = nn.Sequential(
             *_stage(1, first, reach, normalise=not binary),
             *_stage(first, second, reach, normalise=not binary),

@@ -55,6 +55,7 @@ class CNNLSTM(nn.Module):
         dropout = 0.35 if is_binary("cnn_lstm", form, n_classes) else 0.3
         widths = scaled("cnn_lstm", WIDTHS, maps)
         self.enter = FrameInput("cnn_lstm", image_size, as_published)
+        self.reductions = (self.enter.reduce,)
         self.frame = nn.Sequential(*_stage(1, widths[0]), *_stage(*widths), nn.Flatten(), nn.Dropout(FLAT_DROPOUT))
         self.time = _ReLULSTM(widths[1] * pooled(pooled(image_size)) ** 2)
         self.classifier = nn.Sequential(

@@ -54,6 +54,7 @@ class ConvLSTM(nn.Module):
         super().__init__()
         dense = 48 if is_binary("convlstm", form, n_classes) else 64
         self.enter = FrameInput("convlstm", image_size, as_published)
+        self.reductions = (self.enter.reduce,)
         (width,) = scaled("convlstm", (WIDTH,), maps)
         self.time = _ConvLSTM(1, width)
         self.classifier = nn.Sequential(

@@ -172,12 +172,29 @@ class NetworkWithLoss(Protocol):
         """
 
 
+Reduction = Callable[["Tensor"], "Tensor"]
+"""What a network looks at of a feature (n, ...), float32: smaller pictures, some of the frames."""
+
+
+class NetworkWithReductions(Protocol):
+    """A network that looks at less of its features than there is, so that the engine need not make it anew each batch.
+
+    reductions : a reduction, or None, for each feature. Each works sample by sample, draws and learns nothing, gives
+    of a constant the same constant and of a sum the sum (so that it may come before values are scaled), leaves what is
+    reduced already as it is, and equals another object that does the same. ``forward`` applies them itself, so that it
+    takes whole features as well as reduced ones.
+    """
+
+    reductions: tuple[Reduction | None, ...]
+
+
 @dataclass(frozen=True)
 class ModelInfo:
     """One model of the registry.
 
     build : called as ``build(n_classes=..., **params)``; gives a ``torch.nn.Module`` whose ``forward(*features)``
-        returns logits (n, n_classes), and which may be a ``NetworkWithLoss``; or an Estimator.
+        returns logits (n, n_classes), and which may be a ``NetworkWithLoss`` and a ``NetworkWithReductions``; or an
+        Estimator.
     features : names of the features that ``forward`` or ``fit`` takes, in order.
     params : the builder's keyword arguments with their defaults (``as_published`` among them where it has one).
     multilabel : it also serves multi-label tasks, in which each logit or score answers a yes-or-no question.

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from mer_models._checks import require
-from mer_models._images import resized
+from mer_models._images import Resized
 from mer_models._losses import contrastive_loss
 from mer_models._narrow import FULL_WIDTH, narrowed, require_width
 from mer_models._pretrained import DEFAULT, NONE, fetched
@@ -97,7 +97,7 @@ class SAMER(nn.Module):
         require(0 <= dropout < 0.9, "samer.dropout", dropout, "a number from 0 to below 0.9")
         require(pretrained in (NONE, DEFAULT), "samer.pretrained", pretrained, f"{NONE} or {DEFAULT}")
         require_width("samer.width", width, pretrained)
-        self.size = (image_size, image_size)
+        self.reductions = (Resized((image_size, image_size)),)
         half = WIDTH * width // FULL_WIDTH
         early, eyes, mouth = (narrowed(lambda: _resnet(pretrained), width) for _ in range(3))
         self.early = nn.Sequential(
@@ -124,7 +124,7 @@ class SAMER(nn.Module):
 
     def _values(self, images: torch.Tensor) -> torch.Tensor:
         """Return the weighted values (n, 1024), those of the eyes first."""
-        upper, lower = resized(images, self.size).chunk(2, dim=2)
+        upper, lower = self.reductions[0](images).chunk(2, dim=2)
         values = torch.cat([self.eyes(self.early(upper)), self.mouth(self.early(lower))], dim=1)
         return values * self.weigh(values.detach())
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mer_models._checks import require
-from mer_models._images import resized
+from mer_models._images import Resized
 from mer_models._pretrained import DEFAULT, NONE, fetched_from_hub
 from mer_models._published import accuracy_and_f1
 from mer_models.registry import Recipe, Resources, register_model
@@ -101,7 +101,7 @@ class SLSTT(nn.Module):
         valid = depth == DEPTH or (depth >= 1 and pretrained == NONE)
         require(valid, "slstt.depth", depth, "at least 1" if pretrained == NONE else "12 with pretrained weights")
         require(state >= 1, "slstt.state", state, "at least 1")
-        self.size = (image_size, image_size)
+        self.reductions = (Resized((image_size, image_size)),)
         self.image = _transformer(size, depth, image_size, pretrained)
         self.time = nn.LSTM(WIDTHS[size], state, num_layers=LAYERS, batch_first=True)
         self.classifier = nn.Sequential(nn.Linear(state, DENSE), nn.ReLU(), nn.Linear(DENSE, n_classes))
@@ -109,7 +109,7 @@ class SLSTT(nn.Module):
     def forward(self, flow: torch.Tensor) -> torch.Tensor:
         """Return the logits (n, n_classes) of flow images (n, t, 3, h, w)."""
         n, t = flow.shape[:2]
-        images = resized(flow.flatten(0, 1), self.size)
+        images = self.reductions[0](flow).flatten(0, 1)
         states, _ = self.time(self.image(images).unflatten(0, (n, t)))
         return self.classifier(states[:, -1])
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from mer_models._checks import require
-from mer_models._images import resized
+from mer_models._images import Resized
 from mer_models._pretrained import DEFAULT, NONE, fetched_from_hub
 from mer_models.registry import MODELS, ModelInfo, PublishedScore, Recipe, Resources, describe_model
 from preprocess.base.errors import UsageError, did_you_mean
@@ -66,11 +66,12 @@ class TimmNetwork(nn.Module):
         require(image_size >= 0, f"{name}.image_size", image_size, "0, or a number of pixels")
         self.network = _create(name, self.architecture, pretrained, image_size, _channels(self.feature), n_classes)
         listed: int = self.network.default_cfg["input_size"][-1]
-        self.side = image_size or listed
+        side = image_size or listed
+        self.reductions = (Resized((side, side)),)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the logits (n, n_classes) of images (n, 3, h, w), or of onset and apex frames (n, 2, 3, h, w)."""
-        return self.network(resized(images.flatten(1, -3), (self.side, self.side)))
+        return self.network(self.reductions[0](images).flatten(1, -3))
 
 
 def member_name(architecture: str, feature: str) -> str:

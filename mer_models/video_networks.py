@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mer_models._checks import require
-from mer_models._images import resized_clips
+from mer_models._images import FewerSmallerFrames
 from mer_models._narrow import FULL_WIDTH, narrowed, require_width
 from mer_models._pretrained import DEFAULT, NONE, fetched
 from mer_models.registry import MODELS, ModelInfo, PublishedScore, Recipe, Resources, describe_model
@@ -74,13 +74,13 @@ class VideoNetwork(nn.Module):
         require(image_size >= 0, f"{name}.image_size", image_size, "0, or a number of pixels")
         require(frames >= 2 and CLIP % frames == 0, f"{name}.frames", frames, "a divisor of 16 of at least 2")
         require_width(f"{name}.width", width, pretrained)
-        self.side, self.every = image_size, CLIP // frames
+        self.reductions = (FewerSmallerFrames(frames, image_size),)
         self.network = narrowed(lambda: _create(self.architecture, f"{name}.pretrained", pretrained), width)
         self.network.fc = nn.Linear(self.network.fc.in_features * width // FULL_WIDTH, n_classes)
 
     def forward(self, flow: torch.Tensor) -> torch.Tensor:
         """Return the logits (n, n_classes) of flow clips (n, 3, t, h, w)."""
-        return self.network(resized_clips(flow[:, :, self.every - 1 :: self.every], self.side))
+        return self.network(self.reductions[0](flow))
 
 
 def describe(architecture: str) -> ModelInfo:

@@ -196,7 +196,9 @@ def plain_loop(data: StudyData, fold: Fold, values: dict[str, Any]) -> tuple[nn.
 
 def inputs_of(input_range: str, data: StudyData = DATA, train: np.ndarray = FOLDS[0].train) -> np.ndarray:
     recipe = Recipe(epochs=1, batch_size=1, lr=1.0, input_range=input_range)  # type: ignore[arg-type]
-    (values,) = make_inputs(MODELS.get("ststnet"), recipe, data, train, "cpu").batch(torch.arange(len(data)))
+    (values,) = make_inputs(MODELS.get("ststnet"), torch.nn.Identity(), recipe, data, train, "cpu").batch(
+        torch.arange(len(data))
+    )
     assert values.dtype == torch.float32
     return values.numpy()
 

@@ -66,16 +66,16 @@ def test_learning_rates_wait_stretch_and_stop() -> None:
 
 
 def epochs(options: Recipe, labels: np.ndarray = DATA.labels, train: np.ndarray = FOLD.train, seed: int = 4) -> Epochs:
-    inputs = make_inputs(MODELS.get("ststnet"), options, DATA, train, "cpu")
-    return Epochs(options, inputs, train, labels, None, seed)
+    inputs = make_inputs(MODELS.get("ststnet"), nn.Identity(), options, DATA, train, "cpu")
+    return Epochs(options, inputs, train, labels, seed)
 
 
 @pytest.mark.parametrize(("size", "sizes"), [(4, [4, 5]), (8, [9]), (9, [9]), (7, [7, 2]), (1, [1] * 9), (20, [9])])
 def test_no_sample_is_left_alone_in_the_last_batch(size: int, sizes: list[int]) -> None:
     train = np.arange(9)
     options = recipe(batch_size=size)
-    inputs = make_inputs(MODELS.get("ststnet"), options, DATA, train, "cpu")
-    epochs = Epochs(options, inputs, train, DATA.labels, None, seed=0)
+    inputs = make_inputs(MODELS.get("ststnet"), nn.Identity(), options, DATA, train, "cpu")
+    epochs = Epochs(options, inputs, train, DATA.labels, seed=0)
     rows = epochs.rows()
     parts = [part.tolist() for _, part, _ in epochs.batches(rows)]
     assert [len(part) for part in parts] == sizes

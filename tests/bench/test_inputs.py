@@ -51,7 +51,9 @@ def of_kind(kind: str) -> StudyData:
 @pytest.mark.parametrize("input_range", RANGES)
 def test_a_batch_has_the_values_and_layout_of_the_whole_tensors_rows(input_range: str, kind: str) -> None:
     data = of_kind(kind)
-    made = make_inputs(MODELS.get("ststnet"), recipe(input_range=input_range), data, FOLD.train, "cpu")
+    made = make_inputs(
+        MODELS.get("ststnet"), torch.nn.Identity(), recipe(input_range=input_range), data, FOLD.train, "cpu"
+    )
     rows = torch.tensor([5, 0, 17, 2])
     (batch,) = made.batch(rows)
     expected = whole(data.features[FEATURE], input_range, FOLD.train)[rows]
@@ -59,14 +61,14 @@ def test_a_batch_has_the_values_and_layout_of_the_whole_tensors_rows(input_range
     same = torch.allclose(batch, expected, atol=1e-5) if input_range == "standard" else torch.equal(batch, expected)
     assert same
     assert batch.stride() == expected.stride(), "another layout may mean another kernel"
-    assert made.stored[0].dtype == torch.from_numpy(data.features[FEATURE]).dtype
+    assert made.sources[0].values.dtype == torch.from_numpy(data.features[FEATURE]).dtype
 
 
 def test_arrays_that_cannot_be_written_are_taken_without_a_copy_or_a_warning(recwarn: pytest.WarningsRecorder) -> None:
     data = of_kind("8-bit clips")
     data.features[FEATURE].flags.writeable = False
-    made = make_inputs(MODELS.get("ststnet"), recipe(), data, FOLD.train, "cpu")
-    assert made.stored[0].data_ptr() == data.features[FEATURE].ctypes.data
+    made = make_inputs(MODELS.get("ststnet"), torch.nn.Identity(), recipe(), data, FOLD.train, "cpu")
+    assert made.sources[0].values.data_ptr() == data.features[FEATURE].ctypes.data
     assert not list(recwarn)
 
 
@@ -75,7 +77,9 @@ def test_large_samples_are_evaluated_few_at_a_time() -> None:
 
     def batch(shape: tuple[int, ...], size: int) -> int:
         data = dataclasses.replace(DATA, features={FEATURE: np.zeros((1, *shape), np.uint8)})
-        return make_inputs(MODELS.get("ststnet"), recipe(batch_size=size), data, np.array([0]), "cpu").evaluation_batch
+        return make_inputs(
+            MODELS.get("ststnet"), torch.nn.Identity(), recipe(batch_size=size), data, np.array([0]), "cpu"
+        ).evaluation_batch
 
     assert batch((3, 28, 28), 4) == LARGEST_EVALUATION
     assert batch((11, 3, 224, 224), 4) == EVALUATION_BYTES // (11 * 3 * 224 * 224 * 4) == 10
@@ -85,7 +89,9 @@ def test_large_samples_are_evaluated_few_at_a_time() -> None:
 
 def test_an_evaluation_feeds_no_more_than_its_batch() -> None:
     info = MODELS.get("ststnet")
-    made = dataclasses.replace(make_inputs(info, recipe(), DATA, FOLD.train, "cpu"), evaluation_batch=4)
+    made = dataclasses.replace(
+        make_inputs(info, torch.nn.Identity(), recipe(), DATA, FOLD.train, "cpu"), evaluation_batch=4
+    )
     sizes: list[int] = []
     with torch.random.fork_rng():
         model = build_network(info, info.params, 3, 0, "cpu")
@@ -103,7 +109,9 @@ def batch_of(features: dict[str, np.ndarray], input_range: str, rows: list[int])
     first = next(iter(features.values()))
     info = dataclasses.replace(MODELS.get("ststnet"), features=tuple(features))
     data = dataclasses.replace(DATA, features=features)
-    made = make_inputs(info, recipe(input_range=input_range), data, np.arange(len(first) // 2), "cpu")
+    made = make_inputs(
+        info, torch.nn.Identity(), recipe(input_range=input_range), data, np.arange(len(first) // 2), "cpu"
+    )
     return made.batch(torch.tensor(rows))
 
 
@@ -130,3 +138,74 @@ def test_difference_leaves_what_moves_since_a_clips_first_frame() -> None:
     expected = torch.from_numpy(moves[:4].astype(np.float32))
     assert torch.allclose(changed, expected / expected.std(), atol=1e-6)
     assert torch.equal(places, batch_of({POINTS: points}, "standard", [0, 1, 2, 3])[0]), "points have no time"
+
+
+@dataclasses.dataclass(frozen=True)
+class Halved:
+    """A reduction that counts the samples it has seen; equal to every other one of the same factor."""
+
+    factor: int = 2
+    seen: list[int] = dataclasses.field(default_factory=list, compare=False)
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        self.seen.append(len(images))
+        return images[..., :: self.factor]
+
+
+class Reducing(torch.nn.Module):
+    def __init__(self, *reductions: Any) -> None:
+        super().__init__()
+        self.reductions = reductions
+
+
+def reduced_inputs(reduction: Any, data: StudyData, **changes: Any) -> Any:
+    return make_inputs(MODELS.get("ststnet"), Reducing(reduction), recipe(**changes), data, FOLD.train, "cpu")
+
+
+def test_folds_of_a_study_reduce_its_features_once() -> None:
+    data = of_kind("numbers")
+    first, again, other_way = Halved(), Halved(), Halved(4)
+    made = reduced_inputs(first, data)
+    assert sum(first.seen) == len(data) + 1, "one sample tells whether it saves memory"
+    assert torch.equal(made.batch(torch.tensor([3]))[0], torch.from_numpy(data.features[FEATURE][[3]][..., ::2]))
+    assert reduced_inputs(again, data).sources[0].values is made.sources[0].values
+    assert sum(again.seen) == 1
+    assert (
+        reduced_inputs(other_way, data).batch(torch.tensor([0]))[0].shape[-1]
+        == made.batch(torch.tensor([0]))[0].shape[-1] // 2
+    )
+    elsewhere = of_kind("numbers")
+    elsewhere.features[FEATURE] += 1
+    assert not torch.equal(
+        reduced_inputs(Halved(4), elsewhere).sources[0].values, reduced_inputs(Halved(4), data).sources[0].values
+    )
+
+
+def test_a_reduction_that_takes_more_memory_than_what_is_stored_is_made_batch_by_batch() -> None:
+    data = of_kind("8-bit images")
+    reduction = Halved()
+    made = reduced_inputs(reduction, data)
+    assert made.sources[0].values.dtype == torch.uint8
+    (batch,) = made.batch(torch.tensor([1, 2]))
+    assert torch.equal(batch, torch.from_numpy(data.features[FEATURE][[1, 2]][..., ::2]).float())
+
+
+def test_the_range_is_fitted_on_what_the_network_looks_at() -> None:
+    data = of_kind("8-bit images")
+    data.features[FEATURE][..., 1::2] = 255
+    for factor in (2, 14):
+        made = reduced_inputs(Halved(factor), data, input_range="standard")
+        (values,) = made.batch(torch.from_numpy(FOLD.train))
+        torch.testing.assert_close(values.mean(dim=(0, 2, 3)), torch.zeros(3), atol=1e-4, rtol=0)
+        torch.testing.assert_close(values.std(dim=(0, 2, 3)), torch.ones(3), atol=1e-4, rtol=0)
+
+
+def test_what_an_augmentation_changes_is_reduced_afterwards() -> None:
+    data = of_kind("8-bit images")
+    made = reduced_inputs(Halved(14), data, augment="flip")
+    rows = torch.arange(8)
+    (batch,) = made.training_batch(rows, np.random.default_rng(0))
+    assert made.augment is not None
+    (flipped,) = made.augment([torch.from_numpy(data.features[FEATURE][:8]).float()], np.random.default_rng(0))
+    assert torch.equal(batch, flipped[..., ::14])
+    assert not torch.equal(batch, made.batch(rows)[0])

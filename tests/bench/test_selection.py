@@ -10,7 +10,7 @@ import torch
 from small_runs import hand_fold, study_data
 from torch import nn
 
-from bench.inputs import Inputs
+from bench.inputs import Inputs, Source
 from bench.networks import Kept, evaluate, train_network
 from bench.selection import SELECTIONS
 from mer_models.registry import Recipe
@@ -40,7 +40,7 @@ class Replay(nn.Module):
 def kept(by_epoch: list[list[int]], *names: str) -> dict[str, Kept]:
     """Train a Replay of one batch an epoch and return what each selection keeps."""
     recipe = Recipe(epochs=len(by_epoch), batch_size=3, lr=1.0, optimizer="sgd")
-    inputs = Inputs((torch.zeros(len(DATA), 1),), (lambda rows: rows,), evaluation_batch=512)
+    inputs = Inputs((Source(torch.zeros(len(DATA), 1), lambda rows: rows),), (lambda rows: rows,), evaluation_batch=512)
     rules = [SELECTIONS.get(name) for name in names]
     return train_network(Replay(by_epoch), recipe, inputs, DATA, FOLD, rules)
 

@@ -217,3 +217,27 @@ def test_learns_sixteen_easy_samples_by_heart(light: ModelInfo) -> None:
             if step % 5 == 4 and (network(*batch).argmax(dim=1) == labels).all():
                 return
     pytest.fail(f"{light.name} still confuses its 16 training samples after 200 steps")
+
+
+REDUCED = [name for name in NETWORKS if hasattr(_first(name), "reductions")]
+
+
+@pytest.mark.parametrize("name", REDUCED)
+def test_reduced_features_give_the_same_logits(name: str) -> None:
+    """... which is why the engine may reduce features once, before it scales them, and another fold may use them."""
+    info = MODELS.get(name)
+    settings = {key: value for key, value in info.quick.items() if key in info.params}
+    torch.manual_seed(0)
+    network, other = (info.build(n_classes=3, **settings).eval() for _ in range(2))
+    whole = inputs(info, 3, small=False)
+    assert network.reductions == other.reductions
+    reduced = tuple(reduce(x) if reduce else x for reduce, x in zip(network.reductions, whole, strict=True))
+    assert any(less.shape != x.shape for less, x in zip(reduced, whole, strict=True))
+    with torch.no_grad():
+        torch.testing.assert_close(network(*reduced), network(*whole))
+    for reduce, less, x in zip(network.reductions, reduced, whole, strict=True):
+        if reduce:
+            assert torch.equal(reduce(less), less)
+            torch.testing.assert_close(reduce(x[1:2]), less[1:2])
+            torch.testing.assert_close(reduce(x + 2 * x.flip(-1)), less + 2 * reduce(x.flip(-1)), rtol=1e-4, atol=1e-4)
+            torch.testing.assert_close(reduce(torch.full_like(x, 7.0)), torch.full_like(less, 7.0))
