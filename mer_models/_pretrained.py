@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -13,6 +14,8 @@ NONE = "none"
 DEFAULT = "default"
 ANSWER_SECONDS = 5.0
 """How long the hub may take to connect, and to answer, before it counts as out of reach."""
+SILENT_SECONDS = 20.0
+"""How long a server may send nothing while weights are downloaded, before that counts as failed."""
 
 
 def fetched(setting: str, given: str, source: str, fetch: Callable[[], T]) -> T:
@@ -20,6 +23,9 @@ def fetched(setting: str, given: str, source: str, fetch: Callable[[], T]) -> T:
 
     setting : ``model.pretrained``. given : its value. source : where the weights come from, for the message.
     """
+    before = socket.getdefaulttimeout()
+    # torch.hub names no time-out of its own, and would wait for ever for a server that connects and stays silent.
+    socket.setdefaulttimeout(SILENT_SECONDS)
     try:
         return fetch()
     except Exception as error:
@@ -30,6 +36,8 @@ def fetched(setting: str, given: str, source: str, fetch: Callable[[], T]) -> T:
             f"Check the name and the network, or put the file into the library's cache on every node; "
             f"--set {setting}={NONE} starts from random weights."
         ) from error
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 def fetched_from_hub(setting: str, given: str, fetch: Callable[[], T]) -> T:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -158,8 +159,9 @@ def test_trained_weights_out_of_reach_are_told(name: str, monkeypatch: pytest.Mo
     def no_network(*arguments: Any, **options: Any) -> None:
         raise OSError("Name or service not known")
 
-    monkeypatch.setattr("torch.hub.load_state_dict_from_url", no_network)
+    # torchvision first: it takes torch.hub's function over for good when it is imported.
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", no_network)
+    monkeypatch.setattr("torch.hub.load_state_dict_from_url", no_network)
     monkeypatch.setattr("timm.models._builder.load_pretrained", no_network)
     expected = rf"{name}\.pretrained is 'default', but these weights cannot be had from .*OSError: Name or service"
     with pytest.raises(UsageError, match=expected):
@@ -192,6 +194,26 @@ def test_a_hub_that_answers_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("huggingface_hub.get_session", Session)
     assert fetched_from_hub("model.pretrained", "default", constants.is_offline_mode) is False
+
+
+def test_a_download_server_that_stays_silent_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from torchvision.models import ResNet18_Weights
+
+    monkeypatch.setattr("mer_models._pretrained.SILENT_SECONDS", 0.2)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("no_proxy", "*")
+    before = socket.getdefaulttimeout()
+    # It is connected to by the operating system, and nobody ever answers.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/resnet18-f37072fd.pth"
+        monkeypatch.setattr(ResNet18_Weights.DEFAULT.value, "url", address)
+        expected = (
+            r"capsulenet_me\.pretrained is 'default', .* cannot be had from PyTorch's download server: TimeoutError"
+        )
+        with pytest.raises(UsageError, match=expected):
+            MODELS.get("capsulenet_me").build(n_classes=3, pretrained="default")
+    assert socket.getdefaulttimeout() == before
+    assert [path.name for path in tmp_path.rglob("*.p*")] == []
 
 
 def test_an_architecture_without_trained_weights_is_not_started_at_random() -> None:
