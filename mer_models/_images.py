@@ -56,6 +56,12 @@ class FewerSmallerFrames:
         return Resized((self.side, self.side))(fewer) if self.side else fewer
 
 
-def key_frames(moments: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return key frames (n, t, m, c, h, w), each at m moments, at the middle one alone, resized: (n, t, 1, c, *size)."""
-    return resized(moments[:, :, moments.shape[2] // 2].flatten(1, 2), size).unflatten(1, (-1, 1, moments.shape[3]))
+@dataclass(frozen=True)
+class SmallerKeyFrames:
+    """A reduction of key frames (n, t, m, c, h, w), each at m moments: the middle moment, which it is itself, alone."""
+
+    size: tuple[int, int]
+
+    def __call__(self, moments: Tensor) -> Tensor:
+        """Return (n, t, 1, c, *size)."""
+        return Resized(self.size)(moments.narrow(2, moments.shape[2] // 2, 1))

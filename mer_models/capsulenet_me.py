@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mer_models._checks import require
-from mer_models._images import resized
+from mer_models._images import SmallerKeyFrames
 from mer_models._losses import margin_loss
 from mer_models._narrow import FULL_WIDTH, narrowed, require_width
 from mer_models._pretrained import DEFAULT, NONE, fetched
@@ -26,7 +26,7 @@ TINY = 1e-8
 
 @register_model(
     "capsulenet_me",
-    features=("apex_rgb_224",),
+    features=("near_onset_apex_rgb_224",),
     paper="N. Van Quang, J. Chun, T. Tokuyama: CapsuleNet for Micro-Expression Recognition, FG 2019",
     recipe=Recipe(
         epochs=30,
@@ -36,7 +36,7 @@ TINY = 1e-8
         lr_step=1,
         lr_gamma=0.9,
         balance=True,
-        augment="flip,rotate:8,shift:0.03,colour:0.2",
+        augment="moment,flip,rotate:8,shift:0.03,colour:0.2",
         input_range="standard",
     ),
     resources=Resources(cpus=1, gpu=1.0, pack=1),
@@ -52,12 +52,24 @@ TINY = 1e-8
         ),
     ),
     shares=("_images.py", "_losses.py", "_narrow.py", "_pretrained.py"),
-    quick={"width": 4, "image_size": 72, "kernel": 3, "maps": 16, "epochs": 4, "lr": 3e-3, "augment": ""},
+    quick={
+        "less_onset": True,
+        "width": 4,
+        "image_size": 56,
+        "kernel": 3,
+        "maps": 32,
+        "epochs": 10,
+        "batch_size": 12,
+        "lr": 3e-3,
+        "lr_step": 0,
+        "augment": "",
+    },
 )
 class CapsuleNetME(nn.Module):
     """ResNet-18 without its max-pooling and last stage, one convolution, primary capsules, one capsule a class.
 
-    Input : apex_rgb_224, (n, 3, 224, 224) float32. Output : logits (n, n_classes).
+    Input : near_onset_apex_rgb_224, (n, 2, 5, 3, 224, 224) float32: the apex, which is the middle one of its moments,
+    is looked at, the onset where ``less_onset`` asks for it. Output : logits (n, n_classes).
     The trunk gives 256 maps of 28x28; a 9x9 convolution and ReLU 256 of 20x20; a 9x9 convolution with stride 2 32 maps
     of 6x6 capsules with 8 values each (1152 capsules). Each predicts each class's 16 values; three rounds of routing
     weigh the predictions by their agreement, with gradients in the last round only.
@@ -72,12 +84,15 @@ class CapsuleNetME(nn.Module):
         are pretrained weights for 64 alone.
     kernel : side of the kernels of both capsule convolutions; 9 in the paper.
     maps : filters of both capsule convolutions, a multiple of 8; 256 in the paper.
+    less_onset : show the trunk the apex less the onset of the same face, in place of the apex as published: who a face
+        belongs to goes, what moved stays.
 
     ``loss`` is the published margin loss of y.
     With three classes it has 13,842,496 parameters. The recipe flips, rotates, shifts (a crop of 224 out of 234x240)
-    and jitters colours (brightness, contrast and saturation by up to a fifth) as the public code does. That adds frames
-    near the apex to its training set until classes are equally frequent; the feature holds the apex alone, which is
-    repeated instead (``balance``).
+    and jitters colours (brightness, contrast and saturation by up to a fifth) as the public code does. That adds to
+    its training set up to four frames of a clip, those up to two before and after the apex, so that classes come out
+    equally frequent; here clips of rare classes are repeated (``balance``), and each is shown at its apex or at a frame
+    near it, drawn anew each time.
     """
 
     def __init__(
@@ -88,6 +103,7 @@ class CapsuleNetME(nn.Module):
         width: int = FULL_WIDTH,
         kernel: int = 9,
         maps: int = 256,
+        less_onset: bool = False,
     ) -> None:
         super().__init__()
         require(pretrained in (NONE, DEFAULT), "capsulenet_me.pretrained", pretrained, f"{NONE} or {DEFAULT}")
@@ -98,7 +114,8 @@ class CapsuleNetME(nn.Module):
         require(valid, "capsulenet_me.image_size", image_size, f"a multiple of 8 of at least {least}")
         valid = maps >= CAPSULE_WIDTH and maps % CAPSULE_WIDTH == 0
         require(valid, "capsulenet_me.maps", maps, "a multiple of 8")
-        self.size = (image_size, image_size)
+        self.reductions = (SmallerKeyFrames((image_size, image_size)),)
+        self.less_onset = less_onset
         self.trunk = narrowed(lambda: _trunk(pretrained), width)
         self.convolution = nn.Sequential(nn.Conv2d(256 * width // FULL_WIDTH, maps, kernel), nn.ReLU())
         self.primary = nn.Conv2d(maps, maps, kernel, stride=2)
@@ -106,9 +123,10 @@ class CapsuleNetME(nn.Module):
         capsules = (maps // CAPSULE_WIDTH) * side**2
         self.predict = nn.Parameter(0.1 * torch.randn(capsules, n_classes, CLASS_WIDTH, CAPSULE_WIDTH))
 
-    def forward(self, apex: torch.Tensor) -> torch.Tensor:
-        """Return the logits (n, n_classes) of apex frames (n, 3, h, w)."""
-        values = self.primary(self.convolution(self.trunk(resized(apex, self.size))))
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        """Return the logits (n, n_classes) of onset and apex (n, 2, m, 3, h, w), each at m moments."""
+        onset, apex = self.reductions[0](frames)[:, :, 0].unbind(1)
+        values = self.primary(self.convolution(self.trunk(apex - onset if self.less_onset else apex)))
         capsules = values.unflatten(1, (-1, CAPSULE_WIDTH)).movedim(2, -1).flatten(1, 3)
         predictions = torch.einsum("kcoi,nki->nkco", self.predict, _squash(capsules))
         return torch.log(_route(predictions).square().sum(dim=-1) + TINY)

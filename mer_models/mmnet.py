@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from mer_models._checks import require
-from mer_models._images import resized
+from mer_models._images import SmallerKeyFrames, resized
 from mer_models._published import accuracy_and_f1
 from mer_models.registry import Recipe, Resources, register_model
 
@@ -21,7 +21,7 @@ DEPTH, HEADS, MLP_RATIO = 3, 4, 2.0
 
 @register_model(
     "mmnet",
-    features=("onset_apex_rgb_224",),
+    features=("near_onset_apex_rgb_224",),
     paper=(
         "H. Li, M. Sui, Z. Zhu, F. Zhao: MMNet: Muscle Motion-Guided Network for Micro-Expression Recognition, "
         "IJCAI 2022, arXiv:2201.05297"
@@ -34,7 +34,7 @@ DEPTH, HEADS, MLP_RATIO = 3, 4, 2.0
         weight_decay=0.7,
         lr_step=1,
         lr_gamma=0.987,
-        augment="flip,rotate:4,shift:0.018",
+        augment="moment,flip,rotate:4,shift:0.018",
         input_range="unit",
     ),
     resources=Resources(cpus=1, gpu=1.0, pack=1),
@@ -63,7 +63,8 @@ DEPTH, HEADS, MLP_RATIO = 3, 4, 2.0
 class MMNet(nn.Module):
     """A main branch on the difference of apex and onset, a position branch on the onset; their maps are added.
 
-    Input : onset_apex_rgb_224, (n, 2, 3, 224, 224) float32. Output : logits (n, n_classes).
+    Input : near_onset_apex_rgb_224, (n, 2, 5, 3, 224, 224) float32, of whose moments the middle one, the key frame
+    itself, is looked at. Output : logits (n, n_classes).
     Main branch : convolution 3x3 3 to 180 with stride 2, convolution 3x3 180 to 128, then four residual blocks of 128,
     128, 256 and 512 maps with strides 1, 2, 2, 2 (14x14), each of a 3x3 and a 1x1 convolution and followed by a
     one-channel attention map (from mean and maximum over the channels), which is multiplied by the previous block's,
@@ -76,8 +77,8 @@ class MMNet(nn.Module):
     drop_path : share of the transformer's residual branches dropped in training, 0 <= drop_path < 1.
 
     With three classes it has 9,241,719 parameters. The public code's five-class form has two transformer layers four
-    times as wide inside and no stochastic depth. The recipe flips, rotates and shifts (4 of 224 pixels) as it does; it
-    also takes frames a little before or after onset and apex, which are not in the feature.
+    times as wide inside and no stochastic depth. The recipe flips, rotates, shifts (4 of 224 pixels) and takes frames
+    near onset and apex as it does, up to a twentieth of the way between them (there 0.0375 of it for the apex).
     """
 
     def __init__(
@@ -88,7 +89,7 @@ class MMNet(nn.Module):
         require(valid, "mmnet.image_size", image_size, f"a multiple of {REDUCTION}")
         require(width >= 16 and width % 16 == 0, "mmnet.width", width, "a multiple of 16")
         require(0 <= drop_path < 1, "mmnet.drop_path", drop_path, "a number from 0 to below 1")
-        self.size = (image_size, image_size)
+        self.reductions = (SmallerKeyFrames((image_size, image_size)),)
         side = image_size // REDUCTION
         enter, *widths = (maps * width // STAGES[0][0] for maps in (ENTER, STAGES[0][0], *(maps for maps, _ in STAGES)))
         self.stem = nn.Sequential(*_convolution(3, enter, stride=2), *_convolution(enter, widths[0], stride=1))
@@ -99,8 +100,8 @@ class MMNet(nn.Module):
         self.classifier = nn.Linear(widths[-1] * side**2, n_classes)
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
-        """Return the logits (n, n_classes) of onset and apex frames (n, 2, 3, h, w)."""
-        onset, apex = (resized(frames[:, index], self.size) for index in (0, 1))
+        """Return the logits (n, n_classes) of onset and apex (n, 2, m, 3, h, w), each at m moments."""
+        onset, apex = self.reductions[0](frames)[:, :, 0].unbind(1)
         maps, attention = self.stem(apex - onset), None
         for block in self.blocks:
             maps, attention = block(maps, attention)

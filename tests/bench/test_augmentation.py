@@ -26,6 +26,8 @@ DATA = study_data(subjects=3)
 FOLD = folds_of(DATA, validate=True)[0]
 NAME = (FOLD.name, "last")
 SIDE = 56
+NEAR = "near_onset_apex_rgb_224"
+"""A feature with an axis of moments near its times, onset and apex."""
 
 
 def a_face(levels: int = 1, pairs: int = 3, seed: int = 3) -> Work:
@@ -85,6 +87,8 @@ UVS = ("u", "v", "strain")
         ("flow_tensor", {"channels": ("v", "strain"), "normalise": "8bit"}, 1, 1, 1.0),
         ("frames_tensor", {"normalise": "8bit"}, 1, 3, 0.0),
         ("frames_tensor", {"normalise": "unit", "layout": "cthw"}, 1, 3, 0.0),
+        ("frames_tensor", {"normalise": "8bit", "layout": "tmchw"}, 1, 6, 0.0),
+        ("frames_tensor", {"normalise": "8bit", "layout": "tmchw"}, 2, 6, 0.0),
         ("patches", {"of": "flow", "points": "brows_mouth_30"}, 2, 3, 0.0),
         ("patches", {"of": "frames", "points": "inner_51"}, 1, 3, 0.0),
         ("landmark_points", {"points": "all_68", "frame": "all"}, 1, 3, 1e-4),
@@ -95,9 +99,8 @@ def test_a_mirrored_feature_is_the_feature_of_the_mirrored_face(
     step: str, options: dict[str, Any], levels: int, pairs: int, off: float
 ) -> None:
     face = a_face(levels, pairs)
-    _, make = feature(step, **options)
+    recipe, make = feature(step, levels=levels, pairs=pairs, **options)
     tensor, expected = make(face), make(mirrored_face(face))
-    recipe = dataclasses.replace(feature(step, **options)[0], shape=tensor.shape)
     found = mirror(torch.from_numpy(tensor.astype(np.float32))[None], layout_of(recipe))[0].numpy()
     np.testing.assert_allclose(found, expected.astype(np.float32), atol=off)
     assert np.abs(found - tensor.astype(np.float32)).max() > off, "the mirrored face must not look like the face"
@@ -219,6 +222,9 @@ def test_all_frames_of_a_clip_are_seen_in_the_same_light() -> None:
     clip = 255 * torch.rand(2, 3, 16, 8, 8)
     as_frames = in_light("onset_apex_rgb_224", clip.transpose(1, 2), *factors)
     torch.testing.assert_close(in_light("frames_au_16", clip, *factors), as_frames.transpose(1, 2))
+    moments = clip[:, :, :10].transpose(1, 2)
+    near = in_light(NEAR, moments.unflatten(1, (2, 5)), *factors)
+    torch.testing.assert_close(near.flatten(1, 2), in_light("onset_apex_rgb_224", moments, *factors))
 
 
 def test_each_sample_is_seen_in_a_light_of_its_own_up_to_the_amount() -> None:
@@ -238,7 +244,7 @@ def test_the_light_of_numbers_that_are_no_grey_levels_is_not_changed(step: str) 
     assert layout_of(feature("frames_tensor", normalise="8bit")[0]).photo
 
 
-ALONG_AN_AXIS = ("amplification", "jitter")
+ALONG_AN_AXIS = ("amplification", "jitter", "moment")
 OF_FLOW = [name for name in AUGMENTATIONS.names() if name not in (*ALONG_AN_AXIS, "colour")]
 
 
@@ -277,6 +283,25 @@ def test_an_amount_says_how_much_a_sample_is_changed() -> None:
     assert 25 < np.abs(angles).max() < 40.5
     moves = [np.subtract(centre(augmented("shift:0.2", blob(14, 14), seed)), (14, 14)) for seed in range(20)]
     assert 3 < np.abs(moves).max() < 5.7
+
+
+def key_frames(n: int) -> torch.Tensor:
+    """Return onset and apex each at five moments, which show their numbers, 0 to 4 and 5 to 9."""
+    return torch.arange(10.0).view(1, 2, 5, 1, 1, 1).expand(n, 2, 5, 3, 2, 2).contiguous()
+
+
+def test_a_moment_is_drawn_for_onset_and_for_apex_and_stands_in_the_place_of_all() -> None:
+    augmenter = make_augmenter("moment", [NEAR, "frames_au_16"])
+    assert augmenter
+    frames = torch.rand(500, 3, 16, 2, 2)
+    found, same = augmenter([key_frames(500), frames], np.random.default_rng(0))
+    assert same is frames
+    assert found.shape == (500, 2, 5, 3, 2, 2)
+    onset, apex = found[:, :, 0, 0, 0, 0].unbind(1)
+    assert torch.equal(found, torch.stack([onset, apex], 1)[:, :, None, None, None, None].expand_as(found))
+    counts = torch.histogramdd(torch.stack([onset, apex - 5], 1), bins=[5, 5], range=[-0.5, 4.5, -0.5, 4.5]).hist
+    assert counts.sum() == 500
+    assert counts.min() >= 8, "each with each of the other's"
 
 
 CLIP = "flow_clip_16_112"
@@ -366,7 +391,9 @@ def test_a_mirrored_sample_keeps_its_action_units(registries: None) -> None:
         ("ststnet", "flip:0.5", "Model ststnet: Augmentation flip:0.5: flip takes no amount."),
         ("ststnet", "jitter", "Model ststnet: Augmentation jitter finds no times in flow_uvs_28."),
         ("cnn3d", "amplification", "Model cnn3d: Augmentation amplification finds no magnification levels in frames_9"),
-        ("mmnet", "jitter", "Model mmnet: Augmentation jitter cannot change feature onset_apex_rgb_224: its 2 times a"),
+        ("mmnet", "jitter", "Model mmnet: Augmentation jitter cannot change feature near_onset_apex_rgb_224: its 2 ti"),
+        ("cnn3d", "moment", "Model cnn3d: Augmentation moment finds no moments in frames_9_128."),
+        ("mmnet", "moment:2", "Model mmnet: Augmentation moment:2: moment takes no amount."),
         ("ststnet", "flop", "Model ststnet: Unknown augmentation 'flop'. Did you mean: flip?"),
         ("dual_atme", "flip", "Model dual_atme: Augmentation flip cannot change feature roi_mosaic_28: it is a mosaic"),
         ("ststnet", "colour", "Model ststnet: Augmentation colour cannot change feature flow_uvs_28: it changes the l"),

@@ -149,11 +149,11 @@ def test_capsules_are_trained_by_the_margins_of_their_lengths(monkeypatch: pytes
     network = MODELS.get("capsulenet_me").build(n_classes=3, image_size=40, width=4, kernel=3, maps=16).eval()
     route, routed = capsulenet_me._route, []
     monkeypatch.setattr(capsulenet_me, "_route", lambda given: routed.append(route(given)) or routed[-1])
-    apex, labels = 4 * torch.rand(4, 3, 40, 40), torch.tensor([0, 1, 2, 0])
+    frames, labels = 4 * torch.rand(4, 2, 1, 3, 40, 40), torch.tensor([0, 1, 2, 0])
     with torch.no_grad():
-        logits = network(apex)
+        logits = network(frames)
         lengths = capsulenet_me._squash(routed[0]).norm(dim=2)
         assert lengths.std() > 1e-4
         torch.testing.assert_close(logits.sigmoid(), lengths, rtol=1e-3, atol=1e-6)
-        given = network.loss(apex, labels=labels, criterion=functional.cross_entropy)
+        given = network.loss(frames, labels=labels, criterion=functional.cross_entropy)
         torch.testing.assert_close(given, margin_loss(lengths, labels, 0.99, 0.01, 0.5), rtol=1e-3, atol=1e-5)

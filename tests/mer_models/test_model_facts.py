@@ -202,11 +202,11 @@ def test_mmnet_size() -> None:
 
 def test_mmnets_main_branch_sees_the_change_alone() -> None:
     network = build("mmnet", image_size=32).eval()
-    frames = torch.rand(2, 2, 3, 32, 32)
+    frames = torch.rand(2, 2, 5, 3, 32, 32)
     seen: list[torch.Tensor] = []
     network.stem.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0]))
     logits = [network(pair) for pair in (frames, frames + 0.25)]
-    torch.testing.assert_close(seen[0], frames[:, 1] - frames[:, 0])
+    torch.testing.assert_close(seen[0], frames[:, 1, 2] - frames[:, 0, 2])
     torch.testing.assert_close(seen[1], seen[0])
     assert not torch.allclose(*logits), "the position branch sees the onset"
 
@@ -216,6 +216,33 @@ def test_capsulenet_has_1152_capsules_of_8_values() -> None:
     assert network.predict.shape == (1152, 3, 16, 8)
     resnet = 11_689_512 - 8_393_728 - linear(512, 1000)  # torchvision's ResNet-18 less its last stage and classifier
     assert count(network) == resnet + 2 * convolution(256, 256, 9) + 1152 * 3 * 16 * 8
+
+
+@pytest.mark.parametrize("less_onset", [False, True])
+def test_capsulenet_sees_the_apex_less_the_onset_only_where_told(less_onset: bool) -> None:
+    assert MODELS.get("capsulenet_me").params["less_onset"] is False
+    network = build("capsulenet_me", image_size=40, kernel=3, width=4, maps=16, less_onset=less_onset).eval()
+    frames = torch.rand(2, 2, 5, 3, 40, 40)
+    seen: list[torch.Tensor] = []
+    network.trunk.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0]))
+    network(frames)
+    torch.testing.assert_close(seen[0], frames[:, 1, 2] - less_onset * frames[:, 0, 2])
+
+
+@pytest.mark.parametrize("name", ["capsulenet_me", "mmnet"])
+def test_key_frames_are_moved_in_training_and_looked_at_themselves_in_evaluation(name: str) -> None:
+    info = MODELS.get(name)
+    assert info.recipe is not None
+    assert info.features == ("near_onset_apex_rgb_224",)
+    assert "moment" in info.recipe.augment.split(",")
+    network = build(name, **{key: value for key, value in info.quick.items() if key in info.params}).eval()
+    frames = torch.rand(2, 2, 5, 3, 40, 40)
+    with torch.no_grad():
+        logits = network(frames)
+        others = frames.flip(2).clone()
+        others[:, :, 2] = frames[:, :, 2]
+        assert torch.equal(network(others), logits)
+        assert not torch.equal(network(frames.flip(2)[:, :, [0, 1, 3, 2, 4]]), logits)
 
 
 def test_capsules_route_to_where_predictions_agree() -> None:
@@ -300,12 +327,12 @@ def test_capsules_are_routed_three_times_and_trained_through_the_last() -> None:
 
 def test_mmnets_position_branch_sees_the_onset_alone_and_tells_places_apart() -> None:
     network = build("mmnet", image_size=32, width=16).eval()
-    frames = torch.rand(2, 2, 3, 32, 32)
+    frames = torch.rand(2, 2, 5, 3, 32, 32)
     seen: list[torch.Tensor] = []
     network.position.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0]))
     with torch.no_grad():
         network(frames)
-        assert torch.equal(seen[0], frames[:, 0])
+        assert torch.equal(seen[0], frames[:, 0, 2])
         places = network.position(torch.zeros(1, 3, 32, 32)).flatten(2)
     assert places.shape == (1, 64, 4)
     assert (places[..., :1] - places[..., 1:]).abs().amax(dim=1).min() > 1e-2

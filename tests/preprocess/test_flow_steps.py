@@ -224,6 +224,18 @@ def test_frames_become_a_tensor(normalise: str, dtype: type, highest: float) -> 
     assert single.shape == (3, 30, 40)
 
 
+def test_frames_near_two_key_frames_become_a_tensor_of_both() -> None:
+    frames = np.broadcast_to(np.arange(6, dtype=np.uint8)[None, :, None, None, None], (1, 6, 4, 5, 3))
+    tensor = works.tensor("frames_tensor", works.work_of(frames=frames), layout="tmchw")
+    assert tensor.shape == (2, 3, 3, 4, 5)
+    assert tensor.flags.c_contiguous
+    assert tensor[:, :, 0, 0, 0].tolist() == [[0, 1, 2], [3, 4, 5]]
+    levels = works.work_of(frames=np.concatenate([frames, frames + 10]))
+    assert works.tensor("frames_tensor", levels, layout="tmchw")[:, 1, 2, 0, 0, 0].tolist() == [5, 15]
+    with pytest.raises(UsageError, match=r"as many frames near the onset as near the apex; there are 5\. Choose them"):
+        works.tensor("frames_tensor", works.work_of(frames=frames[:, :5]), layout="tmchw")
+
+
 @pytest.mark.parametrize(
     ("step", "options", "message"),
     [

@@ -155,6 +155,38 @@ def test_frames_are_chosen_as_told(
     assert work.notes == ()
 
 
+@pytest.mark.parametrize(
+    ("way", "steps"),
+    [
+        (0, [0, 0, 0, 0, 0]),
+        (3, [0, 0, 0, 0, 0]),
+        (4, [-1, 0, 0, 0, 1]),
+        (20, [-1, 0, 0, 0, 1]),
+        (30, [-2, -1, 0, 1, 2]),
+        (40, [-2, -1, 0, 1, 2]),
+        (120, [-6, -3, 0, 3, 6]),
+    ],
+)
+def test_moments_near_key_frames_are_a_twentieth_of_the_way_from_them_at_any_frame_rate(
+    finder: Any, way: int, steps: list[int]
+) -> None:
+    # Frames before the onset and after the offset are no part of the expression.
+    clip = Clip("casme2/sub01/EP01", {number: Path() for number in range(301)}, onset=50, apex=50 + way, offset=250)
+    work = selected(clip, finder, frames="near_onset_apex", count=5)
+    assert list(work.numbers) == [50 + max(0, step) for step in steps] + [max(50, 50 + way + step) for step in steps]
+    found = {role: work.numbers[index] for role, index in work.key}
+    assert found == {"onset": 50, "apex": 50 + way}
+    assert work.notes == ()
+
+
+def test_moments_near_a_missing_key_frame_are_those_nearest_to_them(finder: Any) -> None:
+    there = [number for number in range(301) if number not in (50, 109, 110)]
+    clip = Clip("casme2/sub01/EP01", {number: Path() for number in there}, onset=50, apex=110, offset=250)
+    work = selected(clip, finder, frames="near_onset_apex", count=5)
+    assert work.numbers == (51, 51, 51, 52, 53, 107, 108, 111, 112, 113)
+    assert work.notes == ("onset 50 is missing: 51 taken", "apex 110 is missing: 111 taken")
+
+
 def test_a_clip_shorter_than_the_count_repeats_frames(smile: Clip, finder: Any) -> None:
     short = replace(smile, onset=105, offset=108)
     assert selected(short, finder, frames="uniform", count=7).numbers == (105, 105, 106, 106, 107, 107, 108)
@@ -256,6 +288,7 @@ def test_frames_at_equal_steps_of_landmark_motion_crowd_where_the_face_moves(tmp
         ("select", {"frames": "uniform"}, "count is None"),
         ("select", {"frames": "onset_apex", "count": 3}, "takes no count"),
         ("select", {"frames": "uniform", "count": 0}, "above 0"),
+        ("select", {"frames": "near_onset_apex", "count": 4}, "count is 4; frames near_onset_apex takes an odd number"),
         ("face", {"size": [128]}, r"size is \[128\]"),
         ("face", {"align": "affine"}, "Known: box, similarity"),
         ("load", {"color": "gray"}, "Did you mean: grey"),
