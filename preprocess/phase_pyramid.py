@@ -44,10 +44,15 @@ def _magnified(clip: np.ndarray, factors: Sequence[float], changes: TemporalFilt
         kernel = whole[rows[:, None], columns]
         bands = ifft2(spectrum[:, rows[:, None], columns] * kernel, axes=(1, 2))
         shift = _phase_change(bands, changes, blur * len(rows) / len(whole))
+        moved = np.empty_like(bands)
         for total, factor in zip(sums, factors, strict=True):
-            moved = bands * np.exp(np.complex64(1j * (factor - 1)) * shift)
+            angle = np.float32(factor - 1) * shift
+            # numpy's cos and sin are vectorised, its complex exp is not.
+            moved.real, moved.imag = np.cos(angle), np.sin(angle)
+            moved *= bands
+            moved -= bands
             # Half of the plane twice: the real part at the end is the picture.
-            total[:, rows[:, None], columns] += 2 * fft2(moved - bands, axes=(1, 2)) * kernel
+            total[:, rows[:, None], columns] += fft2(moved, axes=(1, 2)) * (2 * kernel)
     inner = slice(edge, edge + height), slice(edge, edge + width)
     return [ifft2(total, axes=(1, 2)).real[:, inner[0], inner[1]].astype(np.float32) for total in sums]
 
@@ -87,7 +92,9 @@ def _phase_change(bands: np.ndarray, changes: TemporalFilter, blur: float) -> np
     """Return what changes in the phases of a band (T, H, W), averaged over near pixels, weighted by amplitude."""
     import cv2
 
-    phases = np.unwrap(np.angle(bands * np.conj(bands[:1])), axis=0)
+    # Steps of less than half a turn from frame to frame: their sums need no unwrapping.
+    phases = np.zeros(bands.shape, np.float32)
+    np.cumsum(np.angle(bands[1:] * np.conj(bands[:-1])), axis=0, out=phases[1:])
     change = changes(phases)
     weights = np.abs(bands).astype(np.float32) + np.float32(1e-6)
     smoothed = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from preprocess.alignment import transform_points
 from preprocess.base.errors import UsageError
 from preprocess.steps import Work, register_step
 from preprocess.steps.options import needed, one_of
+from preprocess.tvl1 import tvl1_flow
 
 PAIRS = ("onset_apex", "first_to_each", "consecutive")
 HEAD_MOTION = ("keep", "remove")
@@ -87,9 +89,18 @@ def _pairs(work: Work, pairs: str) -> list[tuple[int, int]]:
 
 
 def _tvl1() -> FlowMethod:
-    import cv2
+    def measure(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        return _tvl1_once(first.shape, first.tobytes(), second.tobytes())
 
-    return _from_solver(cv2.optflow.DualTVL1OpticalFlow_create())  # type: ignore[attr-defined]
+    return measure
+
+
+@lru_cache(maxsize=32)
+def _tvl1_once(shape: tuple[int, int], first: bytes, second: bytes) -> np.ndarray:
+    """Return the flow of two pictures, remembered: chains that differ before this step often take the same pair."""
+    result = tvl1_flow(*(np.frombuffer(one, np.uint8).reshape(shape) for one in (first, second)))
+    result.setflags(write=False)
+    return result
 
 
 def _dis() -> FlowMethod:
