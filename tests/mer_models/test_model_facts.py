@@ -142,6 +142,19 @@ def test_htnet_attends_inside_a_face_area_unless_as_published(as_published: bool
     assert moved[:2, :2].sum() == touched
 
 
+def test_what_htnets_layers_add_weighs_something_in_its_quick_form() -> None:
+    """Raw pixels, as published, outweigh it a hundred times; a quick run could not train that away."""
+    network = build("htnet", dim=24)
+    pixels = (126 + 50 * torch.randn(32, 3, 28, 28)).clamp(0, 255)
+    shares = {}
+    for name, flow in (("raw", pixels), ("standard", (pixels - pixels.mean()) / pixels.std())):
+        with torch.no_grad():
+            patches = network.embed(network._tile(flow)).permute(0, 2, 3, 1)
+            shares[name] = float((network.levels[0](patches) - patches).norm() / patches.norm())
+    assert shares["raw"] < 0.02
+    assert shares[str(MODELS.get("htnet").quick.get("input_range", "raw"))] > 0.3
+
+
 @pytest.mark.parametrize("maps", [32, 64])
 def test_rcn_s_has_the_size_of_rcn_a(maps: int) -> None:
     assert count(build("rcn_s", feature_maps=maps)) == count(build("rcn_a", feature_maps=maps))
