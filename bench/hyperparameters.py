@@ -17,7 +17,8 @@ from preprocess.base.errors import UsageError, did_you_mean
 def resolve(config: RunConfig, models: list[str]) -> dict[str, dict[str, Any]]:
     """Return model name -> every hyper-parameter with the value this run gives it.
 
-    Raises UsageError for a setting of a model that is not in the run, an unknown key or a value of another type.
+    Raises UsageError for a setting of a model that is not in the run, an unknown key, a value of another type or one
+    that contradicts another.
     """
     resolved = {name: _defaults(MODELS.get(name), config) for name in models}
     for setting, value in config.set.items():
@@ -30,6 +31,7 @@ def resolve(config: RunConfig, models: list[str]) -> dict[str, dict[str, Any]]:
             raise UsageError(f"--set {setting}: {model} has no hyper-parameter {key!r}. {did_you_mean(key, known)}")
         known[key] = _checked(setting, value, MODELS.get(model), key)
     for name, values in resolved.items():
+        _show_as_published(MODELS.get(name), values, config)
         _check_recipe(MODELS.get(name), values)
     return resolved
 
@@ -51,6 +53,22 @@ def _defaults(info: ModelInfo, config: RunConfig) -> dict[str, Any]:
         elif limit is not None:
             values["epochs"] = min(values["epochs"], limit)
     return values
+
+
+def _show_as_published(info: ModelInfo, values: dict[str, Any], config: RunConfig) -> None:
+    """Give a network the input that its ``as_published`` speaks of, in place of its quick one's.
+
+    Raises UsageError where another one is set beside ``as_published``.
+    """
+    if not (info.recipe and info.published_input and values["as_published"]):
+        return
+    published, setting = info.recipe.input_range, f"{info.name}.input_range"
+    if setting in config.set and values["input_range"] != published:
+        raise UsageError(
+            f"--set {setting}={values['input_range']}: with {info.name}.as_published=true the network is shown what "
+            f"the public code shows it, which takes input_range {published}. Leave one of the two settings out."
+        )
+    values["input_range"] = published
 
 
 def _checked(setting: str, value: Any, info: ModelInfo, key: str) -> Any:

@@ -72,6 +72,7 @@ def register_frame_cnn(
         shares=("_frame_cnn.py", "_images.py"),
         quick=quick,
         one_class_where=one_class_where,
+        published_input=True,
     )
 
 

@@ -40,6 +40,7 @@ MIDDLE = 127.5
     resources=Resources(cpus=1, gpu=0.25, pack=4),
     quick={"dim": 32, "epochs": 16, "batch_size": 32, "lr": 3e-3, "class_weights": True},
     shares=("_action_units.py", "_manifold.py"),
+    published_input=True,
 )
 class MHSSAGCN(nn.Module):
     """Flow patches around the landmarks of six regions; attention inside each region, graph layers among them.

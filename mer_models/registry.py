@@ -199,6 +199,8 @@ class ModelInfo:
     params : the builder's keyword arguments with their defaults (``as_published`` among them where it has one).
     multilabel : it also serves multi-label tasks, in which each logit or score answers a yes-or-no question.
     one_class_where : settings that take this from it where they are true.
+    published_input : with ``as_published`` it is shown what the public code shows it, which takes the recipe's
+        ``input_range``.
     quick : hyper-parameters that the presets ``quick`` and ``smoke`` put in the defaults' place, so that a laptop can
         train it: a smaller network, smaller images, fewer epochs. They stand in the model's name like any that differ.
     """
@@ -214,6 +216,7 @@ class ModelInfo:
     published: tuple[PublishedScore, ...] = ()
     multilabel: bool = True
     one_class_where: tuple[str, ...] = ()
+    published_input: bool = False
     sources: tuple[Path, ...] = field(default=(), repr=False)
     quick: dict[str, Any] = field(default_factory=dict)
 
@@ -295,6 +298,7 @@ def register_model(
     shares: tuple[str, ...] = (),
     multilabel: bool = True,
     one_class_where: tuple[str, ...] = (),
+    published_input: bool = False,
     quick: Mapping[str, Any] | None = None,
 ) -> Callable[[type], type]:
     """Return a decorator that registers a network (it has a recipe) or an estimator (it has none).
@@ -303,6 +307,8 @@ def register_model(
     multilabel : whether it serves multi-label tasks as well, as any network does whose logits may answer yes-or-no
         questions.
     one_class_where : settings, such as ``as_published``, that take this from it where they are true.
+    published_input : whether ``as_published`` says what the network is shown, so that it goes with the recipe's own
+        ``input_range`` alone: another one in ``quick`` is not taken then, and one that is set is refused.
     quick : hyper-parameters, the builder's or the recipe's, with which a laptop trains it in seconds a fold; the
         presets ``quick`` and ``smoke`` take them.
     The keyword arguments of the class's ``__init__`` other than ``n_classes`` become its hyper-parameters.
@@ -326,6 +332,7 @@ def register_model(
             shares=shares,
             multilabel=multilabel,
             one_class_where=one_class_where,
+            published_input=published_input,
             quick=quick,
         )
         MODELS.add(name, info, origin=f"{cls.__module__}.{cls.__qualname__}")
@@ -346,6 +353,7 @@ def describe_model(
     shares: tuple[str, ...] = (),
     multilabel: bool = True,
     one_class_where: tuple[str, ...] = (),
+    published_input: bool = False,
     quick: Mapping[str, Any] | None = None,
 ) -> ModelInfo:
     """Return a model's entry without registering it: what a family makes of its members.
@@ -365,6 +373,7 @@ def describe_model(
         published=published,
         multilabel=multilabel,
         one_class_where=one_class_where,
+        published_input=published_input,
         sources=_sources(cls, shares),
         quick=dict(quick or {}),
     )
@@ -374,6 +383,8 @@ def describe_model(
 
 def _check_settings(info: ModelInfo) -> None:
     known = info.hyperparameters()
+    if info.published_input and not (info.recipe and type(known.get("as_published")) is bool):
+        raise TypeError(f"{info.name}: published_input is for networks with the setting as_published, true or false")
     for key in info.one_class_where:
         if type(known.get(key)) is not bool:
             raise TypeError(f"{info.name}: one_class_where names {key!r}, which is no setting that is true or false")

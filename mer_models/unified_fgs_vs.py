@@ -43,6 +43,7 @@ VIT = re.compile(r"vit_[a-z]+_patch(\d+)_\d+")
     resources=Resources(cpus=1, gpu=1.0, pack=1),
     shares=("_images.py", "_facial_graph.py", "_pretrained.py"),
     one_class_where=("as_published",),
+    published_input=True,
     quick={
         "stream": "graph",
         "graph_width": 64,

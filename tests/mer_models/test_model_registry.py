@@ -284,6 +284,11 @@ class Unfinished:
         ),
         (
             network(lambda self, n_classes: None),
+            {"published_input": True},
+            "broken: published_input is for networks with",
+        ),
+        (
+            network(lambda self, n_classes: None),
             {"quick": {"lr": 1}},
             "broken: quick gives lr=1, but the default is 0.1",
         ),
