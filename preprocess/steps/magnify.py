@@ -30,7 +30,7 @@ def magnify(
     """Magnify the motion against the first loaded frame: a factor of 2 makes it twice as far, 1 leaves it.
 
     method : "eulerian" (Wu et al. 2012: temporal change of a Laplacian pyramid), "phase" (Wadhwa et al. 2013: phases
-    of a complex steerable pyramid; larger motions and less noise, ten times slower) or "weights" (a network in the
+    of a complex steerable pyramid; larger motions and less noise, forty times slower) or "weights" (a network in the
     TorchScript file ``weights``, called with the first frame, a frame and the factor; no temporal filter).
     factors : one magnification level L each. low, high : the temporal band in Hz, null for no bound; filter :
     "butterworth" or "ideal". A band only makes sense on loaded frames that follow each other in time.
