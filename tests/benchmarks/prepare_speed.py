@@ -4,9 +4,10 @@
 
 A database like CASME II is rendered (eight people; further ones are hard links to their frames), and ``flow_uvs_28`` is
 made of all of it: by a loop in one process that makes the same dlib and OpenCV calls (but OpenCV's own TV-L1, which
-gives the same bits) and nothing else, with the threads that OpenCV takes by itself and with one; by `merbench prepare` as a command, which uses threads as long as little is
-left to do; and on a Ray that is up, with workers that are warm. The tensors of the plain loop and
-of the shards are compared byte by byte. Memory is the peak of the sum over all processes of the proportional set size.
+gives the same bits) and nothing else, with the threads that OpenCV takes by itself and with one; by `merbench prepare`
+as a command, which uses threads as long as little is left to do; and on a Ray that is up, with workers that are warm.
+The tensors of the plain loop and of the shards are compared byte by byte. Memory is the peak of the sum over all
+processes of the proportional set size.
 """
 
 from __future__ import annotations
