@@ -89,10 +89,10 @@ class CapsuleNetME(nn.Module):
 
     ``loss`` is the published margin loss of y.
     With three classes it has 13,842,496 parameters. The recipe flips, rotates, shifts (a crop of 224 out of 234x240)
-    and jitters colours (brightness, contrast and saturation by up to a fifth) as the public code does. That adds to
-    its training set up to four frames of a clip, those up to two before and after the apex, so that classes come out
-    equally frequent; here clips of rare classes are repeated (``balance``), and each is shown at its apex or at a frame
-    near it, drawn anew each time.
+    and jitters colours (brightness, contrast and saturation by up to a fifth) as the public code does, but leaves hues
+    as they are, which that turns. That adds to its training set up to four frames of a clip, the two before and the two
+    after the apex, so that classes are equally frequent; here clips of rare classes are repeated (``balance``), and
+    each is shown at its apex or at a moment near it, drawn anew each time.
     """
 
     def __init__(

@@ -40,10 +40,6 @@ GROUPED = [name for name in OTHERS if CHEAP.issuperset(MODELS.get(name).features
 GROUPS = 4
 LONGER: dict[str, dict[str, Any]] = {"slstt": {"epochs": 12}, "unified_fgs_vs": {"epochs": 8}}
 """What a model needs beyond its quick values before it learns: minutes a fold, which a quick run cannot give it."""
-UNLEARNED = {
-    "capsulenet_me": "it sees one picture of a clip, and a face at its apex hardly differs from the same face at rest: "
-    "no better a linear SVM on its oriented gradients (UF1 .39, as good by chance in .03)"
-}
 PERMUTATIONS = 2000
 SIGNIFICANT = 0.01
 
@@ -154,14 +150,8 @@ def test_learns_the_default_from_cheap_features(model: str, whole_default: Study
     assert chance_of(predictions(model, data, GROUPS), data) < SIGNIFICANT
 
 
-def told(model: str) -> Any:
-    """Return the parameter of a model, which must stay unlearned where it is said to be so."""
-    why = UNLEARNED.get(model)
-    return pytest.param(model, marks=[pytest.mark.xfail(strict=True, reason=why)] if why else [])
-
-
 @pytest.mark.skipif(RUNS not in os.environ, reason=f"trains every model for most of an hour; set {RUNS} to try")
-@pytest.mark.parametrize("model", [told(model) for model in OTHERS])
+@pytest.mark.parametrize("model", OTHERS)
 def test_learns_the_default(model: str, whole_default: StudyData) -> None:
     data = of(model, whole_default)
     chance = chance_of(predictions(model, data), data)
