@@ -7,7 +7,9 @@ import platform
 import cv2
 import numpy as np
 import pytest
+import works
 
+from preprocess.steps import flow as flow_step
 from preprocess.tvl1 import tvl1_flow
 
 X86 = platform.machine() in ("x86_64", "AMD64")
@@ -45,3 +47,24 @@ def test_a_flat_patch_moves_with_its_surroundings_and_a_flat_picture_not_at_all(
     np.testing.assert_array_equal(flow, opencv(first, second))
     flat = np.full((32, 32), 77, np.uint8)
     np.testing.assert_array_equal(tvl1_flow(flat, flat), 0)
+
+
+def test_a_pair_that_two_chains_take_is_computed_once_and_nobody_spoils_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = []
+
+    def counted(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        pairs.append((first, second))
+        return tvl1_flow(first, second)
+
+    monkeypatch.setattr(flow_step, "tvl1_flow", counted)
+    flow_step._tvl1_once.cache_clear()
+    first, second = moved_texture(32, 32, (1.0, 0.0), seed=4)
+    frames = np.stack([first, second, first])[None, ..., None]
+    every = works.run("flow", works.work_of(frames=frames), pairs="first_to_each").flow
+    assert every is not None
+    expected = every[0, 0].copy()
+    every[...] = 9
+    again = works.run("flow", works.work_of(frames=frames[:, :2], key=(("onset", 0), ("apex", 1)))).flow
+    assert again is not None
+    np.testing.assert_array_equal(again[0, 0], expected)
+    assert len(pairs) == 2
