@@ -101,8 +101,10 @@ class _GraphLayer(nn.Module):
         if self.as_published:
             mixed = groups.sum(dim=1) * links.diagonal(dim1=1, dim2=2)[:, None, None]
         else:
-            means = (links / links.abs().sum(dim=1, keepdim=True))[:, None]
-            mixed = groups[:, 0] + (groups[:, 1] + groups[:, 2] @ means) @ means
+            means = links / links.abs().sum(dim=1, keepdim=True)
+            # Values and frames in one axis: torch would copy the links for each value.
+            none, once, twice = groups.flatten(2, 3).unbind(1)
+            mixed = (none + (once + twice @ means) @ means).unflatten(1, groups.shape[2:4])
         return functional.relu(self.norm(mixed) + self.keep(nodes))
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from mer_models._checks import require
 from mer_models._facial_graph import Blocks, FacialGraph, GraphAutoencoder
-from mer_models._images import resized
+from mer_models._images import Resized
 from mer_models._pretrained import DEFAULT, NONE, fetched_from_hub
 from mer_models.registry import Recipe, Resources, register_model
 from preprocess.base.errors import UsageError, did_you_mean
@@ -128,6 +128,8 @@ class UnifiedFGSVS(nn.Module):
             layers = len(self.visual.image.blocks)
             require(vit_depth <= layers, "unified_fgs_vs.vit_depth", vit_depth, f"0, or up to the {layers} of {vit}")
             self.visual.image.blocks = self.visual.image.blocks[:vit_depth]
+        # The graph alone takes no notice of the maps: their means are handed over, since something must be.
+        self.reductions = (None, self.visual.reduce if self.visual else Resized((1, 1)))
         self.fuse = _Fusion() if stream == "both" else None
         self.classifier = nn.Linear(2 * STREAM if stream == "both" else STREAM, n_classes)
         self.as_published = as_published
@@ -182,7 +184,7 @@ class _VisualStream(nn.Module):
 
     def __init__(self, vit: str, image_size: int, pretrained: str, as_published: bool) -> None:
         super().__init__()
-        self.size = (image_size, image_size)
+        self.reduce = Resized((image_size, image_size))
         # The public code hands 0..0.066 to an image processor that expects 0..255.
         self.divisor = PUBLISHED_DIVISOR * 255 if as_published else LARGEST_CODE
         self.image = _transformer(vit, image_size, pretrained)
@@ -194,7 +196,7 @@ class _VisualStream(nn.Module):
         self.embed = nn.Linear(MAPS * 2 * STATE, STREAM)
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
-        images = resized(maps, self.size).flatten(0, 1)[:, None] / self.divisor
+        images = self.reduce(maps).flatten(0, 1)[:, None] / self.divisor
         tokens = self.narrow(self.image((images - self.mean) / self.deviation))
         states, _ = self.time(tokens.unflatten(0, maps.shape[:2]))
         return self.embed(states.flatten(1))
