@@ -90,13 +90,13 @@ def _pairs(work: Work, pairs: str) -> list[tuple[int, int]]:
 
 def _tvl1() -> FlowMethod:
     def measure(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        return _tvl1_once(first.shape, first.tobytes(), second.tobytes())
+        return remembered_tvl1(first.shape, first.tobytes(), second.tobytes())
 
     return measure
 
 
 @lru_cache(maxsize=32)
-def _tvl1_once(shape: tuple[int, int], first: bytes, second: bytes) -> np.ndarray:
+def remembered_tvl1(shape: tuple[int, int], first: bytes, second: bytes) -> np.ndarray:
     """Return the flow of two pictures, remembered: chains that differ before this step often take the same pair."""
     result = tvl1_flow(*(np.frombuffer(one, np.uint8).reshape(shape) for one in (first, second)))
     result.setflags(write=False)

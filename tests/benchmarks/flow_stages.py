@@ -26,6 +26,7 @@ from preprocess.face_finder import HOG_SIDE, DlibFaceFinder
 from preprocess.frames import FrameReader
 from preprocess.recipes import FEATURES
 from preprocess.steps import STEPS, Work
+from preprocess.steps.flow import remembered_tvl1
 from preprocess.synth.databases import Options
 from preprocess.synth.trees import render
 
@@ -53,6 +54,7 @@ def main() -> None:
 def _measure(clips: list[Clip], feature: str) -> None:
     detectors = Detectors()
     _load(clips[0], detectors, feature)
+    remembered_tvl1.cache_clear()
     seconds: dict[str, list[float]] = defaultdict(list)
 
     def timed(name: str, work: Callable[[], T]) -> T:

@@ -57,7 +57,7 @@ def test_a_pair_that_two_chains_take_is_computed_once_and_nobody_spoils_it(monke
         return tvl1_flow(first, second)
 
     monkeypatch.setattr(flow_step, "tvl1_flow", counted)
-    flow_step._tvl1_once.cache_clear()
+    flow_step.remembered_tvl1.cache_clear()
     first, second = moved_texture(32, 32, (1.0, 0.0), seed=4)
     frames = np.stack([first, second, first])[None, ..., None]
     every = works.run("flow", works.work_of(frames=frames), pairs="first_to_each").flow
