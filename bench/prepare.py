@@ -14,6 +14,7 @@ from bench.prepared_text import describe
 from bench.progress import ClipProgress
 from bench.ray_session import RaySession
 from bench.sources import read_datasets, shards_folder
+from bench.stopping import exit_status
 from preprocess.base.errors import DataError, did_you_mean
 from preprocess.contact_sheet import write_clip, write_contact_sheet
 from preprocess.datasets import RawDataset
@@ -21,8 +22,6 @@ from preprocess.features import choose
 from preprocess.making import face_finder
 from preprocess.recipes import load_recipes
 from preprocess.shards import PreparedDataset, prepare_all
-
-INTERRUPTED = 130
 
 
 def prepare(config: RunConfig, features: Sequence[str] | None, overwrite: bool, console: Console) -> int:
@@ -45,7 +44,7 @@ def prepare(config: RunConfig, features: Sequence[str] | None, overwrite: bool, 
             _tell(before, after, shards, console)
     except KeyboardInterrupt:
         _say(console, "Interrupted. The shards made so far are kept; the same command goes on from there.")
-        return INTERRUPTED
+        return exit_status()
     _say(console, f"Took {time.monotonic() - start:.0f} s. Shards: {shards}")
     return 0
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.stopping import catch_sigterm, terminable
 from preprocess.base.errors import MerError, UsageError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,6 +49,7 @@ class Cluster:
 class RaySession:
     """The Ray of one command: connected when something first needs it, left when the ``with`` block ends.
 
+    Inside the block SIGTERM raises KeyboardInterrupt, as Ctrl-C does.
     address, cpus : as ``ray_session`` has them.
     """
 
@@ -57,6 +59,7 @@ class RaySession:
         self._cluster: Cluster | None = None
 
     def __enter__(self) -> RaySession:
+        self._stack.enter_context(terminable())
         return self
 
     def __exit__(self, *error: Any) -> None:
@@ -67,6 +70,7 @@ class RaySession:
         """Return the cluster, connected."""
         if self._cluster is None:
             self._cluster = self._stack.enter_context(ray_session(self._address, self._cpus))
+            catch_sigterm()
         return self._cluster
 
     def spreads(self) -> bool:

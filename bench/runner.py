@@ -18,6 +18,7 @@ from bench.prepared_text import describe
 from bench.progress import ClipProgress, RunProgress
 from bench.ray_session import RaySession
 from bench.sources import prepare_datasets, read_datasets, shards_folder
+from bench.stopping import exit_status
 from bench.tracking_writer import TrackingWriter, check_address
 from mer_models.registry import MODELS
 from preprocess.base.errors import HonestyError, MerError
@@ -30,8 +31,8 @@ from results.store import MissingStore, OutcomeStore
 from results.study import StudyCard
 from results.tables import render
 
-DONE, SOME_FAILED, INTERRUPTED = 0, 1, 130
-"""Exit statuses of a run (2, a usage or data error, is the command line's)."""
+DONE, SOME_FAILED = 0, 1
+"""Exit statuses of a run that was not stopped (2, a usage or data error, is the command line's)."""
 
 
 def dry_run(config: RunConfig, console: Console) -> int:
@@ -56,27 +57,24 @@ def run(config: RunConfig, console: Console) -> int:
     """
     start = time.monotonic()
     root = results_root(config.results)
-    raw = _read(config, console)
-    store = OutcomeStore(root, create=True)
+    plan = writer = None
     with RaySession(config.address, config.workers) as session:
         try:
+            raw = _read(config, console)
+            store = OutcomeStore(root, create=True)
             prepared = _prepare(raw, config, root, session, console)
-        except KeyboardInterrupt:
-            _say(console, "Interrupted. The shards made so far are kept; the same command goes on from there.")
-            return INTERRUPTED
-        plan = make_plan(
-            config, prepared, store, _every_five_seconds(lambda n: _say(console, f"planning: {n} studies"))
-        )
-        _announce(plan, config, console)
-        writer = TrackingWriter(store, config.tracking_uri, say=lambda text: _say(console, text))
-        try:
+            plan = make_plan(
+                config, prepared, store, _every_five_seconds(lambda n: _say(console, f"planning: {n} studies"))
+            )
+            _announce(plan, config, console)
+            writer = TrackingWriter(store, config.tracking_uri, say=lambda text: _say(console, text))
             ended = _train(plan, store, config, session, writer, console)
         except KeyboardInterrupt:
-            writer.abandon()
-            kept = sum(len(store.state(card).done) for card in plan.cards)
-            total = sum(len(card.folds) for card in plan.cards)
-            _say(console, f"Interrupted. {kept} of {total} folds are kept; the same command goes on from there.")
-            return INTERRUPTED
+            if writer:
+                writer.abandon()
+            kept = _folds_kept(plan, store) if plan else "The shards made so far"
+            _say(console, f"Interrupted. {kept} are kept; the same command goes on from there.")
+            return exit_status()
     board = build_leaderboard(store, plan.cards, rng=np.random.default_rng(0))
     console.print()
     console.print(render(board, "table", console.width), highlight=False, markup=False, soft_wrap=True, end="")
@@ -85,6 +83,11 @@ def run(config: RunConfig, console: Console) -> int:
     if ended is not None:
         raise MerError(ended)
     return _status(plan, store, time.monotonic() - start, console)
+
+
+def _folds_kept(plan: Plan, store: OutcomeStore) -> str:
+    kept = sum(len(store.state(card).done) for card in plan.cards)
+    return f"{kept} of {sum(len(card.folds) for card in plan.cards)} folds"
 
 
 @dataclass(frozen=True)

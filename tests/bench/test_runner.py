@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +103,31 @@ def test_an_interrupted_run_says_what_is_kept_and_goes_on(
     assert again.status == 0
     assert "6 done, 0 failed before, 14 trainings to do" in again.out
     assert board(merbench, results) == board(merbench, whole)
+
+
+def test_sigterm_ends_a_run_as_ctrl_c_does(
+    merbench: LocalRuns, options: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def terminate(packs: int) -> None:
+        if packs == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def reading(*arguments: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    # Where a run takes no notice of it, the test must go on to say so.
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        merbench.before_pack = terminate
+        said = merbench("run", *options, *TWO)
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN, "as it was"
+        monkeypatch.setattr("bench.runner.read_datasets", reading)
+        early = merbench("run", *options, *TWO)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert (said.status, early.status) == (143, 143)
+    assert "Interrupted. 6 of 20 folds are kept; the same command goes on from there." in said.out
+    assert "Interrupted. The shards made so far are kept; the same command goes on from there." in early.out
 
 
 def test_a_model_that_fails_is_named_and_the_exit_status_says_so(
