@@ -97,14 +97,14 @@ class _GraphLayer(nn.Module):
         self.as_published = as_published
 
     def forward(self, nodes: torch.Tensor, links: torch.Tensor) -> torch.Tensor:
-        groups = self.spread(nodes).unflatten(1, (HOPS, -1))
+        groups = self.spread(nodes)
         if self.as_published:
-            mixed = groups.sum(dim=1) * links.diagonal(dim1=1, dim2=2)[:, None, None]
+            mixed = groups.unflatten(1, (HOPS, -1)).sum(dim=1) * links.diagonal(dim1=1, dim2=2)[:, None, None]
         else:
-            means = links / links.abs().sum(dim=1, keepdim=True)
-            # Values and frames in one axis: torch would copy the links for each value.
-            none, once, twice = groups.flatten(2, 3).unbind(1)
-            mixed = (none + (once + twice @ means) @ means).unflatten(1, groups.shape[2:4])
+            means = (links / links.abs().sum(dim=1, keepdim=True)).transpose(1, 2)[:, None]
+            # Values last, as convolutions leave them on the CPU: nothing is copied back and forth.
+            none, once, twice = groups.permute(0, 2, 3, 1).chunk(HOPS, dim=3)
+            mixed = (none + means @ (once + means @ twice)).permute(0, 3, 1, 2)
         return functional.relu(self.norm(mixed) + self.keep(nodes))
 
 
