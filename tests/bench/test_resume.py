@@ -88,7 +88,8 @@ class Stopped:
 def stop_at(folds: int, how: signal.Signals, environment: dict[str, str], root: Path) -> Stopped:
     """Start the run, send it a signal once this many folds are done, and wait until nothing of it can train.
 
-    SIGKILL hits the driver alone, as the kernel's memory killer does; SIGINT its whole group, as Ctrl-C does.
+    SIGKILL and SIGTERM hit the driver alone, as the kernel's memory killer and ``kill`` do; SIGINT its whole group, as
+    Ctrl-C does.
     """
     before = outcomes(root)
     with started(environment, root) as (process, printed):
@@ -97,10 +98,10 @@ def stop_at(folds: int, how: signal.Signals, environment: dict[str, str], root: 
         # Ray's two agents wait a minute for their dead node to answer; the test looks at them when it ends.
         trainers = [other for other in others if "Agent" not in other.name()]
         assert len(trainers) >= 3, "Ray runs"
-        if how == signal.SIGKILL:
-            process.kill()
-        else:
+        if how == signal.SIGINT:
             os.killpg(process.pid, how)
+        else:
+            process.send_signal(how)
         status = process.wait(SECONDS)
         assert not psutil.wait_procs(trainers, timeout=30)[1], "no worker stays behind"
     after = outcomes(root)
@@ -145,20 +146,23 @@ def tracked(database: Path) -> list[tuple[str, str | None]]:
     return sorted((run.info.run_name, run.data.tags.get("merbench.study")) for run in runs)
 
 
-def test_a_run_that_is_killed_twice_and_interrupted_ends_with_the_leaderboard_of_an_undisturbed_one(
+def test_a_run_that_is_stopped_in_three_ways_ends_with_the_leaderboard_of_an_undisturbed_one(
     environment: dict[str, str], undisturbed: tuple[Path, object], tmp_path: Path
 ) -> None:
     root = tmp_path / "runs"
 
     first = stop_at(1, signal.SIGKILL, environment, root)
-    second = stop_at(FOLDS - 6, signal.SIGKILL, environment, root)
+    second = stop_at(FOLDS - 6, signal.SIGTERM, environment, root)
+    kept_by_second = outcomes(root)
     third = stop_at(FOLDS - 4, signal.SIGINT, environment, root)
     kept = outcomes(root)
 
-    assert first.status == second.status == -signal.SIGKILL
-    assert third.status == 130, third.printed
-    assert f"Interrupted. {len(kept)} of {FOLDS} folds are kept; the same command goes on from there." in third.printed
-    assert "Traceback" not in third.printed
+    assert (first.status, second.status, third.status) == (-signal.SIGKILL, 143, 130), second.printed + third.printed
+    for stopped, folds in ((second, kept_by_second), (third, kept)):
+        told = f"Interrupted. {len(folds)} of {FOLDS} folds are kept; the same command goes on from there."
+        assert stopped.printed.splitlines()[-1] == told, "and nothing after it"
+        assert "Traceback" not in stopped.printed
+        assert "***" not in stopped.printed, "what Ray's own handler of signals prints"
 
     done = merbench(environment, *command(environment, root))
 
