@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.stopping import catch_sigterm, terminable
+from bench.stopping import catch_sigterm, terminable, terminated
 from preprocess.base.errors import MerError, UsageError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -69,7 +69,11 @@ class RaySession:
     def cluster(self) -> Cluster:
         """Return the cluster, connected."""
         if self._cluster is None:
-            self._cluster = self._stack.enter_context(ray_session(self._address, self._cpus))
+            try:
+                self._cluster = self._stack.enter_context(ray_session(self._address, self._cpus))
+            except SystemExit:
+                # What Ray makes of SIGTERM while it starts.
+                terminated()
             catch_sigterm()
         return self._cluster
 

@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from types import FrameType
+from typing import NoReturn
 
 _terminated = threading.Event()
 """Whether SIGTERM came. The exception cannot tell: Ray raises a KeyboardInterrupt of its own in its place."""
@@ -41,6 +42,11 @@ def _may_catch() -> bool:
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
+    terminated()
+
+
+def terminated() -> NoReturn:
+    """Raise the KeyboardInterrupt of a SIGTERM that came."""
     # Whoever is impatient may send it again: that must not disturb what tidies up.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _terminated.set()

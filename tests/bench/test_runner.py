@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +116,10 @@ def test_sigterm_ends_a_run_as_ctrl_c_does(
     def reading(*arguments: object) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
+    def starting(*arguments: object) -> None:
+        # Ray's own handler of the signal while it starts.
+        sys.exit(signal.SIGTERM)
+
     # Where a run takes no notice of it, the test must go on to say so.
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
@@ -123,11 +128,15 @@ def test_sigterm_ends_a_run_as_ctrl_c_does(
         assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN, "as it was"
         monkeypatch.setattr("bench.runner.read_datasets", reading)
         early = merbench("run", *options, *TWO)
+        monkeypatch.setattr("bench.runner.read_datasets", read_datasets)
+        monkeypatch.setattr("bench.ray_session.ray_session", starting)
+        starting_ray = merbench("run", *options, *TWO)
     finally:
         signal.signal(signal.SIGTERM, before)
-    assert (said.status, early.status) == (143, 143)
+    assert (said.status, early.status, starting_ray.status) == (143, 143, 143)
     assert "Interrupted. 6 of 20 folds are kept; the same command goes on from there." in said.out
     assert "Interrupted. The shards made so far are kept; the same command goes on from there." in early.out
+    assert "Interrupted. 6 of 20 folds are kept; the same command goes on from there." in starting_ray.out
 
 
 def test_a_model_that_fails_is_named_and_the_exit_status_says_so(
