@@ -38,9 +38,9 @@ class FewerTimes:
     axis: int
 
     def __call__(self, values: Tensor) -> Tensor:
-        """Return values with ``count`` places, a divisor of those that are there, along the axis."""
-        every = values.shape[self.axis] // self.count
-        return values.unflatten(self.axis, (self.count, every)).select(self.axis + 1, every - 1)
+        """Return values with ``count`` places along the axis, a divisor of those that are there; fewer stay all."""
+        every = max(1, values.shape[self.axis] // self.count)
+        return values[(slice(None),) * self.axis + (slice(every - 1, None, every),)]
 
 
 @dataclass(frozen=True)
