@@ -52,14 +52,14 @@ STATE, LAYERS, DENSE = 512, 3, 256
     quick={
         "size": "pico",
         "depth": 1,
-        "image_size": 32,
+        "image_size": 16,
         "state": 64,
         "optimizer": "adamw",
         "lr": 1e-3,
         "lr_step": 0,
         "batch_size": 8,
         "balance": True,
-        "epochs": 1,
+        "epochs": 12,
     },
 )
 class SLSTT(nn.Module):

@@ -48,7 +48,7 @@ VIT = re.compile(r"vit_[a-z]+_patch(\d+)_\d+")
         "stream": "graph",
         "graph_width": 64,
         "patch_means": True,
-        "epochs": 5,
+        "epochs": 8,
         "batch_size": 16,
         "lr": 3e-3,
         "class_weights": True,
