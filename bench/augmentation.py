@@ -235,21 +235,19 @@ def _too_few_times(layout: Layout, amount: float) -> str:
 
 def _amplify(values: Tensor, layout: Layout, drawn: np.ndarray) -> Tensor:
     """Return each sample at one drawn level, which stands in the place of all its levels. drawn : (n,) in 0..1."""
-    return _one_of_all(values, layout, "l", drawn.reshape(len(drawn), *[1] * len(layout.axes)))
+    return _drawn_one(values, layout, "l", drawn.reshape(len(drawn), *[1] * len(layout.axes))).expand(values.shape)
 
 
 def _near_key_frames(values: Tensor, layout: Layout, drawn: np.ndarray) -> Tensor:
-    """Return each key frame at one drawn moment, which stands in the place of all of them.
+    """Return each key frame at one drawn moment, the axis of moments then being 1 long.
 
     drawn : (n, KEY_FRAMES) in 0..1, along the axis t.
     """
-    return _one_of_all(
-        values, layout, "m", drawn.reshape(len(drawn), *[-1 if one == "t" else 1 for one in layout.axes])
-    )
+    return _drawn_one(values, layout, "m", drawn.reshape(len(drawn), *[-1 if one == "t" else 1 for one in layout.axes]))
 
 
-def _one_of_all(values: Tensor, layout: Layout, letter: str, drawn: np.ndarray) -> Tensor:
-    """Return a drawn one of all that stand along the axis ``letter`` in the place of all.
+def _drawn_one(values: Tensor, layout: Layout, letter: str, drawn: np.ndarray) -> Tensor:
+    """Return a drawn one of those that stand along the axis ``letter``, which is 1 long then.
 
     drawn : shares of the axis in 0..1, (n, ...), of length 1 along it and along all axes that are not told apart.
     """
@@ -257,7 +255,7 @@ def _one_of_all(values: Tensor, layout: Layout, letter: str, drawn: np.ndarray) 
 
     place = layout.axes.index(letter) + 1
     chosen = torch.from_numpy((drawn * values.shape[place]).astype(np.int64)).to(values.device)
-    return values.take_along_dim(chosen, dim=place).expand(values.shape)
+    return values.take_along_dim(chosen, dim=place)
 
 
 def _only_whole_faces(layout: Layout, amount: float) -> str:

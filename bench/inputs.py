@@ -99,11 +99,10 @@ def _sources(
     sources = []
     reductions = getattr(network, "reductions", (None,) * len(info.features))
     for place, (name, reduction) in enumerate(zip(info.features, reductions, strict=True)):
-        array, reduce = data.features[name], reduction or unchanged
-        values = _tensor(array).to(device)
+        values, reduce = _tensor(data.features[name]), reduction or unchanged
         if not (augment and augment.changes(place)) and saves_memory(values, reduce):
-            values, reduce = _LATEST.of(array, values, reduce, _at_a_time(values)), unchanged
-        sources.append(Source(laid_out(values, device), reduce))
+            values, reduce = _LATEST.of(data.features[name], values, reduce, device, _at_a_time(values)), unchanged
+        sources.append(Source(laid_out(values.to(device), device), reduce))
     return tuple(sources)
 
 
@@ -138,7 +137,7 @@ def _mean_and_deviation(source: Source, train: Tensor, change: Change, axis: int
     def total(of: Change) -> tuple[Tensor, int]:
         """Return the sum of what ``of`` makes of the values, and how many of them each is the sum of."""
         sums, count = torch.zeros((), dtype=torch.float64, device=train.device), 0
-        for rows in train.split(_at_a_time(source.values)):
+        for rows in train.split(_at_a_time(source.values, source.batch(train[:1]))):
             part = of(change(source.batch(rows)))
             others = [other for other in range(part.dim()) if other != axis]
             sums = sums + part.sum(dim=others, keepdim=True).double()
@@ -152,7 +151,7 @@ def _mean_and_deviation(source: Source, train: Tensor, change: Change, axis: int
 
 
 def _at_a_time(*stored: Tensor) -> int:
-    """Return how many samples of the features make EVALUATION_BYTES of float32, at least one."""
+    """Return how many samples of all the given tensors make EVALUATION_BYTES of float32, at least one."""
     return max(1, EVALUATION_BYTES // max(1, sum(4 * values[0].numel() for values in stored)))
 
 

@@ -14,7 +14,7 @@ from bench.prepared_text import describe
 from bench.progress import ClipProgress
 from bench.ray_session import RaySession
 from bench.sources import read_datasets, shards_folder
-from bench.stopping import exit_status
+from bench.stopping import SHARDS_KEPT, exit_status
 from preprocess.base.errors import DataError, did_you_mean
 from preprocess.contact_sheet import write_clip, write_contact_sheet
 from preprocess.datasets import RawDataset
@@ -34,16 +34,18 @@ def prepare(config: RunConfig, features: Sequence[str] | None, overwrite: bool, 
     for file in config.recipes:
         load_recipes(file)
     shards = shards_folder(results_root(config.results))
-    with ClipProgress(console, "rendering").shown() as rendering:
-        raw = read_datasets(config, rendering)
-    chosen = choose(raw, features or DEFAULT_FEATURES)
     try:
-        with RaySession(config.address, config.workers) as session, ClipProgress(console).shown() as progress:
-            prepared = prepare_all(raw, shards, chosen, progress, here_or_on_ray(session, config.workers), overwrite)
+        with RaySession(config.address, config.workers) as session:
+            with ClipProgress(console, "rendering").shown() as rendering:
+                raw = read_datasets(config, rendering)
+            chosen = choose(raw, features or DEFAULT_FEATURES)
+            spread = here_or_on_ray(session, config.workers)
+            with ClipProgress(console).shown() as progress:
+                prepared = prepare_all(raw, shards, chosen, progress, spread, overwrite)
         for before, after in zip(raw, prepared, strict=True):
             _tell(before, after, shards, console)
     except KeyboardInterrupt:
-        _say(console, "Interrupted. The shards made so far are kept; the same command goes on from there.")
+        _say(console, SHARDS_KEPT)
         return exit_status()
     _say(console, f"Took {time.monotonic() - start:.0f} s. Shards: {shards}")
     return 0

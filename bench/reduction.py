@@ -17,26 +17,30 @@ class LatestReduction:
 
     def __init__(self) -> None:
         self._of: weakref.ref[np.ndarray] | None = None
-        self._by: tuple[Change, torch.device] | None = None
+        self._by: tuple[Change, str] | None = None
         self._values = torch.empty(0)
 
-    def of(self, array: np.ndarray, values: Tensor, reduce: Change, at_a_time: int) -> Tensor:
-        """Return what ``reduce`` makes of all values, float32.
+    def of(self, array: np.ndarray, values: Tensor, reduce: Change, device: str, at_a_time: int) -> Tensor:
+        """Return what ``reduce`` makes of all values, float32 on the device.
 
         array : where the values come from; two calls with the same one have the same values. reduce : equal to others
         that do the same.
         """
-        by = reduce, values.device
-        if self._of is None or self._of() is not array or self._by != by:
-            parts = [reduce(part.float()) for part in values.split(at_a_time)]
-            self._of, self._by, self._values = weakref.ref(array), by, torch.cat(parts)
+        if self._of is None or self._of() is not array or self._by != (reduce, device):
+            # Two of them at once may be too much.
+            self._of, self._values = None, torch.empty(0)
+            parts = [reduce(part.to(device).float()) for part in values.split(at_a_time)]
+            self._of, self._by, self._values = weakref.ref(array), (reduce, device), torch.cat(parts)
         return self._values
 
 
 def saves_memory(values: Tensor, reduce: Change) -> bool:
-    """Return whether the reduced values take less memory than the stored ones."""
+    """Return whether the reduced values take at most half of the memory of the stored ones.
+
+    Stored ones are shared by all workers of a node and stay where they are; each worker reduces for itself.
+    """
     stored, reduced = values[:1], reduce(values[:1].float())
-    return reduced.numel() * reduced.element_size() < stored.numel() * stored.element_size()
+    return 2 * reduced.numel() * reduced.element_size() <= stored.numel() * stored.element_size()
 
 
 def unchanged(values: Tensor) -> Tensor:

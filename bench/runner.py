@@ -18,7 +18,7 @@ from bench.prepared_text import describe
 from bench.progress import ClipProgress, RunProgress
 from bench.ray_session import RaySession
 from bench.sources import prepare_datasets, read_datasets, shards_folder
-from bench.stopping import exit_status
+from bench.stopping import SHARDS_KEPT, exit_status
 from bench.tracking_writer import TrackingWriter, check_address
 from mer_models.registry import MODELS
 from preprocess.base.errors import HonestyError, MerError
@@ -43,8 +43,12 @@ def dry_run(config: RunConfig, console: Console) -> int:
         store = OutcomeStore(root)
     except MissingStore:
         store = None
-    with RaySession(config.address, config.workers) as session:
-        prepared = _prepare(raw, config, root, session, console)
+    try:
+        with RaySession(config.address, config.workers) as session:
+            prepared = _prepare(raw, config, root, session, console)
+    except KeyboardInterrupt:
+        _say(console, SHARDS_KEPT)
+        return exit_status()
     plan = make_plan(config, prepared, store, _every_five_seconds(lambda n: _say(console, f"planning: {n} studies")))
     _say(console, plan_table(plan))
     return DONE

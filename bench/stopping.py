@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import NoReturn
 
+SHARDS_KEPT = "Interrupted. The shards made so far are kept; the same command goes on from there."
+"""What is said where nothing was trained yet."""
+
 _terminated = threading.Event()
 """Whether SIGTERM came. The exception cannot tell: Ray raises a KeyboardInterrupt of its own in its place."""
 
@@ -23,7 +26,8 @@ def terminable() -> Iterator[None]:
         yield
     finally:
         if _may_catch():
-            signal.signal(signal.SIGTERM, before)
+            # None stands for a handler that was not set from Python.
+            signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 def catch_sigterm() -> None:

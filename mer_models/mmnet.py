@@ -77,8 +77,9 @@ class MMNet(nn.Module):
     drop_path : share of the transformer's residual branches dropped in training, 0 <= drop_path < 1.
 
     With three classes it has 9,241,719 parameters. The public code's five-class form has two transformer layers four
-    times as wide inside and no stochastic depth. The recipe flips, rotates, shifts (4 of 224 pixels) and takes frames
-    near onset and apex as it does, up to a twentieth of the way between them (there 0.0375 of it for the apex).
+    times as wide inside and no stochastic depth. The recipe flips, rotates and shifts (4 of 224 pixels) as it does, and
+    takes frames up to a twentieth of the way from onset to apex from either; there the apex is drawn up to 0.0375 of
+    it before the annotated one, never after.
     """
 
     def __init__(

@@ -33,9 +33,9 @@ class Recipe:
     lr_min : learning rate below which ``cosine`` and ``plateau`` do not go; ``step`` takes no notice of it.
     input_range : ``raw`` leaves 8-bit features at 0..255, ``unit`` divides them by 255, ``standard`` subtracts the
         mean and divides by the standard deviation of each channel or component (of each value along the first axis of a
-        feature that has neither), both fitted on the fold's training samples; ``difference`` subtracts a clip's first
-        frame from all its frames, so that what does not move is 0, and divides by the deviation, fitted in the same
-        way. A model's features without time are then standardised; one must have it.
+        feature that has neither), both fitted on the fold's training samples; ``difference`` subtracts the first
+        frame that the network looks at from all of a clip, so that what does not move is 0, and divides by the
+        deviation, fitted in the same way. A model's features without time are then standardised; one must have it.
     shuffle : draw a new order of the training samples each epoch, from the fold's own seed.
     class_weights : weigh the loss by the inverse class frequency of the fold's training samples.
     balance : show rarer classes more often: each epoch repeats training samples, drawn at random, until every class is

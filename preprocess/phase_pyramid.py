@@ -92,7 +92,7 @@ def _phase_change(bands: np.ndarray, changes: TemporalFilter, blur: float) -> np
     """Return what changes in the phases of a band (T, H, W), averaged over near pixels, weighted by amplitude."""
     import cv2
 
-    # Steps of less than half a turn from frame to frame: their sums need no unwrapping.
+    # The steps from frame to frame, each within half a turn, are those that unwrapping would take.
     phases = np.zeros(bands.shape, np.float32)
     np.cumsum(np.angle(bands[1:] * np.conj(bands[:-1])), axis=0, out=phases[1:])
     change = changes(phases)

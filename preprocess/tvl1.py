@@ -1,4 +1,8 @@
-"""TV-L1 optical flow (Zach, Pock and Bischof 2007) in vectorised numpy: OpenCV's numbers in about half its time."""
+"""TV-L1 optical flow (Zach, Pock and Bischof 2007) in vectorised numpy: OpenCV's numbers in about half its time.
+
+Most of the time of preparing features goes into this flow, which is why the library's own is not good enough here; its
+results are what the tests, and ``merbench doctor``, hold these against.
+"""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def _tvl1() -> FlowMethod:
     return measure
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=16)
 def remembered_tvl1(shape: tuple[int, int], first: bytes, second: bytes) -> np.ndarray:
     """Return the flow of two pictures, remembered: chains that differ before this step often take the same pair."""
     result = tvl1_flow(*(np.frombuffer(one, np.uint8).reshape(shape) for one in (first, second)))

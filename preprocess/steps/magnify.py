@@ -16,7 +16,7 @@ from preprocess.steps.options import needed, one_of
 from preprocess.temporal_filter import FILTERS, band, changes
 
 
-@register_step("magnify", version=1)
+@register_step("magnify", version=2)
 def magnify(
     work: Work,
     *,

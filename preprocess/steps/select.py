@@ -99,16 +99,18 @@ def _near(span: Span, count: int) -> list[int]:
     """Return ``count`` moments about the onset, itself in their middle, then as many about the apex.
 
     They are equally spaced over a twentieth of the way from onset to apex either side, whatever the frame rate, but
-    over one frame at least, and rounded to frames; half of the way or more stays between the two. The public code of
-    MMNet draws an onset up to a twentieth of the way later and an apex up to 0.0375 of it earlier; that of CapsuleNet
-    takes two frames either side of the apex, a twentieth of a way of 40.
+    over one frame at least where the way has four, and rounded to frames; half of the way or more stays between the
+    two. A moment that is not there, as those before the clip, is the key frame itself. The public code of MMNet draws
+    an onset up to a twentieth of the way later and an apex up to 0.0375 of it earlier; that of CapsuleNet takes two
+    frames either side of the apex, a twentieth of a way of 40.
     """
-    if count % 2 == 0:
-        raise UsageError(f"Step select: count is {count}; frames near_onset_apex takes an odd number.")
+    if count < 3 or count % 2 == 0:
+        raise UsageError(f"Step select: count is {count}; frames near_onset_apex takes an odd number of at least 3.")
     way = span.apex - span.onset
     reach = min(max(1, way / 20), way // 4)
     steps = [round(step) for step in np.linspace(-reach, reach, count)]
-    return [key + step for key in (span.onset, span.apex) for step in steps]
+    there = set(span.present)
+    return [key + step if key + step in there else key for key in (span.onset, span.apex) for step in steps]
 
 
 def _around(span: Span, count: int) -> list[int]:

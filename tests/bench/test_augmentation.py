@@ -290,13 +290,13 @@ def key_frames(n: int) -> torch.Tensor:
     return torch.arange(10.0).view(1, 2, 5, 1, 1, 1).expand(n, 2, 5, 3, 2, 2).contiguous()
 
 
-def test_a_moment_is_drawn_for_onset_and_for_apex_and_stands_in_the_place_of_all() -> None:
+def test_a_moment_is_drawn_for_onset_and_for_apex_and_is_alone_then() -> None:
     augmenter = make_augmenter("moment", [NEAR, "frames_au_16"])
     assert augmenter
     frames = torch.rand(500, 3, 16, 2, 2)
     found, same = augmenter([key_frames(500), frames], np.random.default_rng(0))
     assert same is frames
-    assert found.shape == (500, 2, 5, 3, 2, 2)
+    assert found.shape == (500, 2, 1, 3, 2, 2)
     onset, apex = found[:, :, 0, 0, 0, 0].unbind(1)
     assert torch.equal(found, torch.stack([onset, apex], 1)[:, :, None, None, None, None].expand_as(found))
     counts = torch.histogramdd(torch.stack([onset, apex - 5], 1), bins=[5, 5], range=[-0.5, 4.5, -0.5, 4.5]).hist

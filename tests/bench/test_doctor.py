@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,9 +21,10 @@ def checks(text: str) -> dict[str, str]:
 def test_a_sound_machine_has_no_problem_and_nothing_is_written(merbench: LocalRuns, tmp_path: Path) -> None:
     said = merbench("doctor", "--results", str(tmp_path / "new" / "runs"), "--tracking-uri", "off")
     found = checks(said.out)
-    assert {"cores and memory", "torch", "OpenCV TV-L1", "dlib", "results", "tracking"} <= found.keys()
+    assert {"cores and memory", "torch", "TV-L1 flow", "dlib", "results", "tracking"} <= found.keys()
     assert (said.status == 0) == ("PROBLEM" not in found.values())
     assert found["results"] == "ok"
+    assert re.search(r"TV-L1 flow: (equal to|up to \S+ px from) that of OpenCV", said.out)
     assert "nothing there yet, and it can be made" in said.out
     assert not list(tmp_path.iterdir())
 
@@ -34,12 +37,10 @@ def test_problems_are_told_and_the_rest_is_still_checked(
     merbench: LocalRuns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "store.json").write_text('{"schema_version": 99}')
-    monkeypatch.setattr("cv2.optflow", None)
-    monkeypatch.delattr("cv2.optflow")
+    monkeypatch.setitem(sys.modules, "dlib", None)
     said = merbench("doctor", "--results", str(tmp_path), "--tracking-uri", "http://127.0.0.1:9")
     found = checks(said.out)
     assert said.status == 1
-    assert [found[name] for name in ("results", "OpenCV TV-L1", "tracking")] == ["PROBLEM"] * 3
+    assert [found[name] for name in ("results", "dlib", "tracking")] == ["PROBLEM"] * 3
     assert "schema version 99" in said.out
-    assert "opencv-contrib-python-headless" in said.out
-    assert found["dlib"] == "ok"
+    assert found["TV-L1 flow"] == found["torch"] == "ok"

@@ -12,7 +12,6 @@ import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -38,8 +37,6 @@ OTHERS = [name for name in MODELS.names() if name not in DEFAULT_MODELS]
 CHEAP = {"flow_uvs_28", "frames_9_128"}
 GROUPED = [name for name in OTHERS if CHEAP.issuperset(MODELS.get(name).features)]
 GROUPS = 4
-LONGER: dict[str, dict[str, Any]] = {"slstt": {"epochs": 12}, "unified_fgs_vs": {"epochs": 8}}
-"""What a model needs beyond its quick values before it learns: minutes a fold, which a quick run cannot give it."""
 PERMUTATIONS = 2000
 SIGNIFICANT = 0.01
 
@@ -79,8 +76,7 @@ def predictions(model: str, data: StudyData, groups: int = 0) -> np.ndarray:
     def fail(job: FoldJob, error: BaseException) -> None:
         raise error
 
-    longer = {f"{model}.{name}": value for name, value in LONGER.get(model, {}).items()}
-    settings = resolve(RunConfig(models=[model], preset="quick", set=longer), [model])[model]
+    settings = resolve(RunConfig(models=[model], preset="quick"), [model])[model]
     folds = make_folds("loso", model, False, 0, data)
     jobs = [FoldJob(fold, ("last",)) for fold in (grouped(folds, groups) if groups else folds)]
     for _ in train_pack(MODELS.get(model), settings, data, jobs, keep, fail):

@@ -187,6 +187,12 @@ def test_moments_near_a_missing_key_frame_are_those_nearest_to_them(finder: Any)
     assert work.notes == ("onset 50 is missing: 51 taken", "apex 110 is missing: 111 taken")
 
 
+def test_a_moment_that_is_missing_is_its_key_frame_and_never_the_other_one(finder: Any) -> None:
+    clip = Clip("casme2/sub01/EP01", {number: Path() for number in (50, 51, 54, 55)}, onset=50, apex=54, offset=55)
+    work = selected(clip, finder, frames="near_onset_apex", count=3)
+    assert work.numbers == (50, 50, 51, 54, 54, 55)
+
+
 def test_a_clip_shorter_than_the_count_repeats_frames(smile: Clip, finder: Any) -> None:
     short = replace(smile, onset=105, offset=108)
     assert selected(short, finder, frames="uniform", count=7).numbers == (105, 105, 106, 106, 107, 107, 108)
@@ -289,6 +295,7 @@ def test_frames_at_equal_steps_of_landmark_motion_crowd_where_the_face_moves(tmp
         ("select", {"frames": "onset_apex", "count": 3}, "takes no count"),
         ("select", {"frames": "uniform", "count": 0}, "above 0"),
         ("select", {"frames": "near_onset_apex", "count": 4}, "count is 4; frames near_onset_apex takes an odd number"),
+        ("select", {"frames": "near_onset_apex", "count": 1}, "count is 1; .* an odd number of at least 3"),
         ("face", {"size": [128]}, r"size is \[128\]"),
         ("face", {"align": "affine"}, "Known: box, similarity"),
         ("load", {"color": "gray"}, "Did you mean: grey"),
