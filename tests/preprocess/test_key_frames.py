@@ -188,7 +188,7 @@ def test_moments_near_a_missing_key_frame_are_those_nearest_to_them(finder: Any)
 
 
 def test_a_moment_that_is_missing_is_its_key_frame_and_never_the_other_one(finder: Any) -> None:
-    clip = Clip("casme2/sub01/EP01", {number: Path() for number in (50, 51, 55)}, onset=50, apex=54, offset=55)
+    clip = Clip("casme2/sub01/EP01", {number: Path() for number in (50, 51, 55, 57)}, onset=50, apex=54, offset=57)
     work = selected(clip, finder, frames="near_onset_apex", count=3)
     assert work.numbers == (50, 50, 51, 55, 55, 55)
 
