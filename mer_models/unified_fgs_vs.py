@@ -50,7 +50,8 @@ VIT = re.compile(r"vit_[a-z]+_patch(\d+)_\d+")
         "patch_means": True,
         "epochs": 8,
         "batch_size": 16,
-        "lr": 3e-3,
+        "lr": 5e-3,
+        "lr_schedule": "cosine",
         "class_weights": True,
     },
 )
