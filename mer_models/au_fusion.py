@@ -61,7 +61,6 @@ GRAPH_WIDTHS = (1, 40, 80, REGION_VALUES)
         "epochs": 4,
         "batch_size": 8,
         "lr": 5e-4,
-        "lr_schedule": "cosine",
         "lr_hold": 0,
         "balance": True,
     },
