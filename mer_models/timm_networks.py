@@ -105,7 +105,7 @@ def describe(member: str) -> ModelInfo:
         recipe=Recipe(epochs=50, batch_size=32, lr=1e-4, optimizer="adamw", weight_decay=0.05, input_range="standard"),
         resources=Resources(cpus=1, gpu=0.5, pack=1),
         published=PUBLISHED.get(member, ()),
-        quick={"image_size": 32, "epochs": 4, "lr": 5e-4},
+        quick={"image_size": 32, "epochs": 4, "lr": 2e-3, "lr_schedule": "cosine", "balance": True},
         shares=("_images.py", "_pretrained.py"),
     )
 
