@@ -11,6 +11,7 @@ from typing import Any
 
 from bench.config import results_root
 from bench.provenance import git_state, package_versions
+from bench.tracking_writer import OFF
 from preprocess.base.errors import MerError
 from results.store import MissingStore, OutcomeStore
 
@@ -106,6 +107,8 @@ def _tracking(results: str, tracking_uri: str | None) -> str:
     from results.tracking import TRACKING_OFF, resolve_tracking_uri
     from results.tracking_client import Tracker, TrackingLost, shown_uri
 
+    if tracking_uri == OFF:
+        return "off"
     uri = resolve_tracking_uri(tracking_uri, results_root(results))
     if uri is None:
         return TRACKING_OFF
