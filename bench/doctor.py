@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.config import results_root
 from bench.provenance import git_state, package_versions
-from bench.tracking_writer import OFF
+from bench.tracking_writer import check_address
 from preprocess.base.errors import MerError
 from results.store import MissingStore, OutcomeStore
 
@@ -104,14 +104,12 @@ def _results(results: str) -> str:
 
 
 def _tracking(results: str, tracking_uri: str | None) -> str:
-    from results.tracking import TRACKING_OFF, resolve_tracking_uri
+    from results.tracking import TRACKING_OFF
     from results.tracking_client import Tracker, TrackingLost, shown_uri
 
-    if tracking_uri == OFF:
-        return "off"
-    uri = resolve_tracking_uri(tracking_uri, results_root(results))
+    uri = check_address(tracking_uri, results_root(results))
     if uri is None:
-        return TRACKING_OFF
+        return TRACKING_OFF if tracking_uri is None else tracking_uri
     if uri.startswith("http"):
         try:
             Tracker(uri)

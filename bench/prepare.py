@@ -14,7 +14,7 @@ from bench.prepared_text import describe
 from bench.progress import ClipProgress
 from bench.ray_session import RaySession
 from bench.sources import read_datasets, shards_folder
-from bench.stopping import SHARDS_KEPT, exit_status
+from bench.stopping import exit_status, farewell
 from preprocess.base.errors import DataError, did_you_mean
 from preprocess.contact_sheet import write_clip, write_contact_sheet
 from preprocess.datasets import RawDataset
@@ -45,7 +45,7 @@ def prepare(config: RunConfig, features: Sequence[str] | None, overwrite: bool, 
         for before, after in zip(raw, prepared, strict=True):
             _tell(before, after, shards, console)
     except KeyboardInterrupt:
-        _say(console, SHARDS_KEPT)
+        _say(console, farewell())
         return exit_status()
     _say(console, f"Took {time.monotonic() - start:.0f} s. Shards: {shards}")
     return 0

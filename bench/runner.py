@@ -18,7 +18,7 @@ from bench.prepared_text import describe
 from bench.progress import ClipProgress, RunProgress
 from bench.ray_session import RaySession
 from bench.sources import prepare_datasets, read_datasets, shards_folder
-from bench.stopping import SHARDS_KEPT, exit_status
+from bench.stopping import exit_status, farewell
 from bench.tracking_writer import TrackingWriter, check_address
 from mer_models.registry import MODELS
 from preprocess.base.errors import HonestyError, MerError
@@ -47,7 +47,7 @@ def dry_run(config: RunConfig, console: Console) -> int:
         with RaySession(config.address, config.workers) as session:
             prepared = _prepare(raw, config, root, session, console)
     except KeyboardInterrupt:
-        _say(console, SHARDS_KEPT)
+        _say(console, farewell())
         return exit_status()
     plan = make_plan(config, prepared, store, _every_five_seconds(lambda n: _say(console, f"planning: {n} studies")))
     _say(console, plan_table(plan))
@@ -76,8 +76,7 @@ def run(config: RunConfig, console: Console) -> int:
         except KeyboardInterrupt:
             if writer:
                 writer.abandon()
-            kept = _folds_kept(plan, store) if plan else "The shards made so far"
-            _say(console, f"Interrupted. {kept} are kept; the same command goes on from there.")
+            _say(console, farewell(_folds_kept(plan, store)) if plan else farewell())
             return exit_status()
     board = build_leaderboard(store, plan.cards, rng=np.random.default_rng(0))
     console.print()

@@ -9,9 +9,6 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import NoReturn
 
-SHARDS_KEPT = "Interrupted. The shards made so far are kept; the same command goes on from there."
-"""What is said where nothing was trained yet."""
-
 _terminated = threading.Event()
 """Whether SIGTERM came. The exception cannot tell: Ray raises a KeyboardInterrupt of its own in its place."""
 
@@ -34,6 +31,11 @@ def catch_sigterm() -> None:
     """Take SIGTERM (again): Ray, when it connects, puts a handler there that prints stack traces and aborts."""
     if _may_catch():
         signal.signal(signal.SIGTERM, _terminate)
+
+
+def farewell(kept: str = "The shards made so far") -> str:
+    """Return what a command that was stopped says. kept : what is left of its work."""
+    return f"Interrupted. {kept} are kept; the same command goes on from there."
 
 
 def exit_status() -> int:
