@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from bench import cli_datasets
+from bench.commands import datasets as cli_datasets
 from preprocess.base.errors import MerError, UsageError
 
 app = typer.Typer(
@@ -107,7 +107,7 @@ def run(
         "device": device,
     }
     loaded = load_config(config, options)
-    from bench import runner
+    from bench.commands import run as runner
 
     raise typer.Exit((runner.dry_run if dry_run else runner.run)(loaded, Console(width=_width())))
 
@@ -130,7 +130,7 @@ def prepare(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Make again what is there, too.")] = False,
 ) -> None:
     """Make features of databases, as `run` does of itself, and draw a contact sheet of each database."""
-    from bench import prepare as preparing
+    from bench.commands import prepare as preparing
     from bench.config import load_config
 
     options = {"data": data or None, "datasets": _split(datasets), "recipes": recipes or None, "results": results}
@@ -147,8 +147,8 @@ def inspect(
     ] = None,
 ) -> None:
     """Draw one clip: key frames, face and landmarks, flow and strain, a strip of frames, how the apex was found."""
+    from bench.commands.inspect import inspect as draw
     from bench.config import load_config
-    from bench.prepare import inspect as draw
 
     draw(load_config(None, {"data": data or None}), sample_id, out, typer.echo)
 
@@ -165,14 +165,14 @@ def list_command(
     long: Annotated[bool, typer.Option("--long", help="Tell everything of every model: size, cost, scores.")] = False,
 ) -> None:
     """List what is registered."""
-    from bench.listing import listing
+    from bench.commands.listing import listing
 
     if not long and not names:
         typer.echo(listing(kind))
         return
     if kind != "models":
         raise UsageError(f"list {kind} takes neither names nor --long; only `merbench list models` does.")
-    from bench.model_facts import long_listing
+    from bench.commands.model_listing import long_listing
 
     for paragraph in long_listing(_split(names) or ["*"]):
         typer.echo(f"{paragraph}\n")
@@ -181,7 +181,7 @@ def list_command(
 @app.command()
 def status(results: StoreDir = "runs") -> None:
     """Show how many folds of each study are done, failed and missing."""
-    from bench import reading
+    from bench.commands import results as reading
 
     typer.echo(reading.status(results))
 
@@ -193,7 +193,7 @@ def leaderboard(
     all: Annotated[bool, typer.Option("--all", help="Also studies that newer code or data has replaced.")] = False,
 ) -> None:
     """Score the store's studies from their pooled predictions and rank them."""
-    from bench import reading
+    from bench.commands import results as reading
 
     typer.echo(reading.leaderboard(results, format, all, _width()), nl=False)
 
@@ -204,7 +204,7 @@ def report(
     results: StoreDir = "runs",
 ) -> None:
     """Print a study's per-class and per-subject report."""
-    from bench import reading
+    from bench.commands import results as reading
 
     typer.echo(reading.report(results, " ".join(study)))
 
@@ -219,7 +219,7 @@ def rescore(
     results: StoreDir = "runs",
 ) -> None:
     """Score studies again from their stored weights (--keep-weights) and compare with the stored predictions."""
-    from bench.retest import retest
+    from bench.commands.rescore import retest
     from preprocess.recipes import load_recipes
 
     for file in recipes or []:
@@ -233,7 +233,7 @@ def sync(
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Show the store in MLflow: what a server that was down has missed, without doubles."""
-    from bench import reading
+    from bench.commands import results as reading
 
     raise typer.Exit(reading.sync(results, tracking_uri, typer.echo))
 
@@ -249,7 +249,7 @@ def synth(
     full_size: Annotated[bool, typer.Option("--full-size", help="Frames as large as the real database's.")] = False,
 ) -> None:
     """Render a synthetic database: faces that move, on disk as the real one lies there, every motion known."""
-    from bench.synth import synthesise
+    from bench.commands.synth import synthesise
     from preprocess.synth.databases import Options
 
     options = Options(like, subjects, clips, seed, strength, full_size)
@@ -259,7 +259,7 @@ def synth(
 @app.command()
 def doctor(results: StoreDir = "runs", tracking_uri: TrackingUri = None) -> None:
     """Check this machine: packages, cores, GPUs, results folder, tracking."""
-    from bench.doctor import examine
+    from bench.commands.doctor import examine
 
     raise typer.Exit(examine(results, tracking_uri, typer.echo))
 

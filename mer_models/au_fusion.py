@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mer_models._action_units import UNKNOWN, au_loss, of_units
-from mer_models._au_tokens import (
+from mer_models._parts.action_units import UNKNOWN, au_loss, of_units
+from mer_models._parts.au_tokens import (
     BROW_LANDMARKS,
     BROW_UNITS,
     LANDMARKS,
@@ -20,10 +20,11 @@ from mer_models._au_tokens import (
     TokenEncoder,
     perceptron,
 )
-from mer_models._checks import require
-from mer_models._images import FewerSmallerFrames
-from mer_models._p3d import P3D, P3D_BLOCKS
-from mer_models.registry import Criterion, Recipe, Resources, register_model
+from mer_models._parts.checks import require
+from mer_models._parts.images import FewerSmallerFrames
+from mer_models._parts.p3d import P3D, P3D_BLOCKS
+from mer_models.contracts import Criterion, Resources, TrainingRecipe
+from mer_models.registry import register_model
 
 STEPS, FRAMES = 9, 16
 LEVEL = 4
@@ -41,7 +42,7 @@ GRAPH_WIDTHS = (1, 40, 80, REGION_VALUES)
         "5595-5599, public code ini17/Micro-expression-recognition-by-fusing-Action-Unit-detection-and-spatio-temporal"
         "-features; of its scores only the abstract's claim was read"
     ),
-    recipe=Recipe(
+    recipe=TrainingRecipe(
         epochs=100,
         batch_size=16,
         lr=1e-4,
@@ -64,7 +65,6 @@ GRAPH_WIDTHS = (1, 40, 80, REGION_VALUES)
         "lr_hold": 0,
         "balance": True,
     },
-    shares=("_action_units.py", "_au_tokens.py", "_images.py", "_p3d.py"),
 )
 class AUFusion(nn.Module):
     """Brows and mouth as 160 values each, multiplied with 160 values of each of nine action units.

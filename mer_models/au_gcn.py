@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from mer_models._checks import require
-from mer_models.registry import Recipe, Resources, register_model
+from mer_models._parts.checks import require
+from mer_models.contracts import Resources, TrainingRecipe
+from mer_models.registry import register_model
 
 REGIONS = 12
 NODE_VALUES = 16
@@ -21,7 +22,7 @@ NODE_VALUES = 16
         "the spirit of L. Lei, T. Chen, S. Li, J. Li: Micro-expression Recognition Based on Facial Graph "
         "Representation Learning and Facial Action Unit Fusion, CVPR Workshops 2021, which has no public code"
     ),
-    recipe=Recipe(epochs=100, batch_size=32, lr=1e-3, optimizer="adam", input_range="raw"),
+    recipe=TrainingRecipe(epochs=100, batch_size=32, lr=1e-3, optimizer="adam", input_range="raw"),
     resources=Resources(cpus=1, gpu=0.125, pack=8),
     quick={"epochs": 40, "batch_size": 16},
 )

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mer_models._action_units import co_occurrence
-from mer_models._au_tokens import (
+from mer_models._parts.action_units import co_occurrence
+from mer_models._parts.au_tokens import (
     BROW_LANDMARKS,
     LANDMARKS,
     PATCH_VALUES,
@@ -17,9 +17,10 @@ from mer_models._au_tokens import (
     TokenEncoder,
     perceptron,
 )
-from mer_models._checks import require
-from mer_models._images import FewerTimes
-from mer_models.registry import Recipe, Resources, register_model
+from mer_models._parts.checks import require
+from mer_models._parts.images import FewerTimes
+from mer_models.contracts import Resources, TrainingRecipe
+from mer_models.registry import register_model
 
 FRAMES = 12
 DEPTH = 6
@@ -33,10 +34,9 @@ NODE_WIDTHS = (40, 80, REGION_VALUES)
         "Micro-expression recognition with layered relations and more input frames, ICIP 2023, public code "
         "ini17/Micro-expression-recognition-with-layered-relations-and-more-input-frames; its paper was not read"
     ),
-    recipe=Recipe(epochs=25, batch_size=32, lr=1e-4, optimizer="adam", input_range="raw"),
+    recipe=TrainingRecipe(epochs=25, batch_size=32, lr=1e-4, optimizer="adam", input_range="raw"),
     resources=Resources(cpus=1, gpu=0.25, pack=4),
     quick={"frames": 2, "depth": 1, "epochs": 10, "batch_size": 8, "lr": 3e-4, "input_range": "standard"},
-    shares=("_action_units.py", "_au_tokens.py", "_images.py"),
 )
 class AULayered(nn.Module):
     """Brows and mouth alone, then together: 160 values a frame, multiplied with 160 values of nine action units.

@@ -7,13 +7,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from mer_models._checks import require
-from mer_models._images import SmallerKeyFrames
-from mer_models._losses import margin_loss
-from mer_models._narrow import FULL_WIDTH, narrowed, require_width
-from mer_models._pretrained import DEFAULT, NONE, fetched
-from mer_models._published import megc2019_cde
-from mer_models.registry import Criterion, Recipe, Resources, register_model
+from mer_models._parts.checks import require
+from mer_models._parts.images import SmallerKeyFrames
+from mer_models._parts.losses import margin_loss
+from mer_models._parts.narrow import FULL_WIDTH, narrowed, require_width
+from mer_models._parts.pretrained import DEFAULT, NONE, fetched
+from mer_models._parts.published import megc2019_cde
+from mer_models.contracts import Criterion, Resources, TrainingRecipe
+from mer_models.registry import register_model
 
 TRUNK_STRIDE = 8
 CAPSULE_WIDTH = 8
@@ -28,7 +29,7 @@ TINY = 1e-8
     "capsulenet_me",
     features=("near_onset_apex_rgb_224",),
     paper="N. Van Quang, J. Chun, T. Tokuyama: CapsuleNet for Micro-Expression Recognition, FG 2019",
-    recipe=Recipe(
+    recipe=TrainingRecipe(
         epochs=30,
         batch_size=32,
         lr=1e-4,
@@ -51,7 +52,6 @@ TINY = 1e-8
             "code (davidnvq/me_recognition) picks the best epoch by UF1 on the test subject"
         ),
     ),
-    shares=("_images.py", "_losses.py", "_narrow.py", "_pretrained.py"),
     quick={
         "less_onset": True,
         "width": 4,

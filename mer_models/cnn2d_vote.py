@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mer_models._frame_cnn import (
+from mer_models._parts.frame_cnn import (
     FRAMES,
     FULL_SIZE,
     RECIPE,
@@ -18,7 +18,7 @@ from mer_models._frame_cnn import (
     register_frame_cnn,
     scaled,
 )
-from mer_models.registry import Criterion, Resources
+from mer_models.contracts import Criterion, Resources
 
 # The public code trains with 128 frames a batch; a batch here is of clips, of nine frames each.
 BATCH_CLIPS = 128 // FRAMES

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from mer_models._frame_cnn import (
+from mer_models._parts.frame_cnn import (
     FRAMES,
     FULL_SIZE,
     QUICK,
@@ -15,7 +15,7 @@ from mer_models._frame_cnn import (
     register_frame_cnn,
     scaled,
 )
-from mer_models.registry import Resources
+from mer_models.contracts import Resources
 
 
 @register_frame_cnn(

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mer_models._frame_cnn import (
+from mer_models._parts.frame_cnn import (
     FULL_SIZE,
     QUICK,
     FrameInput,
@@ -15,7 +15,7 @@ from mer_models._frame_cnn import (
     register_frame_cnn,
     scaled,
 )
-from mer_models.registry import Resources
+from mer_models.contracts import Resources
 
 WIDTHS = (32, 64)
 STATE, DENSE = 32, 24

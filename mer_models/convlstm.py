@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mer_models._frame_cnn import (
+from mer_models._parts.frame_cnn import (
     FRAMES,
     FULL_SIZE,
     PAPER,
@@ -17,7 +17,7 @@ from mer_models._frame_cnn import (
     register_frame_cnn,
     scaled,
 )
-from mer_models.registry import Resources
+from mer_models.contracts import Resources
 
 WIDTH = 32
 DROPOUT = 0.3

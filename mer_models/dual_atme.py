@@ -6,10 +6,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mer_models._checks import require
-from mer_models._inception import Inception
-from mer_models._losses import focal_loss
-from mer_models.registry import Criterion, Recipe, Resources, register_model
+from mer_models._parts.checks import require
+from mer_models._parts.inception import Inception
+from mer_models._parts.losses import focal_loss
+from mer_models.contracts import Criterion, Resources, TrainingRecipe
+from mer_models.registry import register_model
 
 WIDTH = 48
 REDUCTION = 16
@@ -24,9 +25,10 @@ LIKENESS_WEIGHT = 0.01
         "H. Zhou, S. Huang, J. Li, S.-J. Wang: Dual-ATME: Dual-Branch Attention Network for Micro-Expression "
         "Recognition, Entropy 25(3), 2023"
     ),
-    recipe=Recipe(epochs=60, batch_size=128, lr=1e-3, optimizer="adam", lr_step=10, lr_gamma=0.5, input_range="unit"),
+    recipe=TrainingRecipe(
+        epochs=60, batch_size=128, lr=1e-3, optimizer="adam", lr_step=10, lr_gamma=0.5, input_range="unit"
+    ),
     resources=Resources(cpus=1, gpu=0.25, pack=4),
-    shares=("_inception.py", "_losses.py"),
     quick={"epochs": 4, "batch_size": 32},
 )
 class DualATME(nn.Module):

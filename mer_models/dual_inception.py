@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from mer_models._inception import Inception
-from mer_models._published import megc2019_cde
-from mer_models.registry import Recipe, Resources, register_model
+from mer_models._parts.inception import Inception
+from mer_models._parts.published import megc2019_cde
+from mer_models.contracts import Resources, TrainingRecipe
+from mer_models.registry import register_model
 
 
 @register_model(
@@ -17,7 +18,7 @@ from mer_models.registry import Recipe, Resources, register_model
         "L. Zhou, Q. Mao, L. Xue: Dual-Inception Network for Cross-Database Micro-Expression Recognition, "
         "FG 2019, pp. 642-646"
     ),
-    recipe=Recipe(epochs=40, batch_size=3, lr=1e-4, optimizer="adam", input_range="unit"),
+    recipe=TrainingRecipe(epochs=40, batch_size=3, lr=1e-4, optimizer="adam", input_range="unit"),
     resources=Resources(cpus=1, gpu=0.125, pack=8),
     published=megc2019_cde(
         full=(0.7322, 0.7278),
@@ -30,7 +31,6 @@ from mer_models.registry import Recipe, Resources, register_model
             "the authors' code (xly135846/MEGC2019) keeps the epoch with the lowest loss on validation subjects"
         ),
     ),
-    shares=("_inception.py",),
     quick={"epochs": 5, "batch_size": 16, "lr": 1e-3, "input_range": "standard"},
 )
 class DualInception(nn.Module):

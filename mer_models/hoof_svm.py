@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from mer_models._published import accuracy_and_f1
-from mer_models._svm import SupportVectorModel
-from mer_models.registry import Resources, register_model
+from mer_models._parts.published import accuracy_and_f1
+from mer_models._parts.svm import SupportVectorModel
+from mer_models.contracts import Resources
+from mer_models.registry import register_model
 
 
 @register_model(
@@ -20,7 +21,6 @@ from mer_models.registry import Resources, register_model
         selection="last",
         source="quoted in the text of the ELBPTOP paper; a support vector machine has no epoch to choose",
     ),
-    shares=("_svm.py",),
 )
 class HoofSVM(SupportVectorModel):
     """Support vector machine on the direction histograms of 5x5 blocks of the face.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from mer_models._checks import require
-from mer_models._published import megc2019_cde
-from mer_models.registry import Recipe, Resources, register_model
+from mer_models._parts.checks import require
+from mer_models._parts.published import megc2019_cde
+from mer_models.contracts import Resources, TrainingRecipe
+from mer_models.registry import register_model
 
 # (x, y) of left eye, right eye, left and right lip corner on a 28x28 aligned face, clipped to 7..21 so that
 # a crop stays inside: the constants that the public code falls back on where its detector finds no face.
@@ -24,7 +25,7 @@ HEADS = (3, 6, 12)
     paper=(
         "Z. Wang, K. Zhang, W. Luo, R. Sankaranarayana: HTNet for micro-expression recognition, 2023, arXiv:2307.14637"
     ),
-    recipe=Recipe(epochs=800, batch_size=256, lr=5e-5, optimizer="adam", input_range="raw", shuffle=False),
+    recipe=TrainingRecipe(epochs=800, batch_size=256, lr=5e-5, optimizer="adam", input_range="raw", shuffle=False),
     resources=Resources(cpus=1, gpu=0.5, pack=2),
     published=megc2019_cde(
         full=(0.8603, 0.8475),

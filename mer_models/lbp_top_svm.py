@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from mer_models._published import accuracy_and_f1, megc2019_cde
-from mer_models._svm import SupportVectorModel
-from mer_models.registry import Resources, register_model
+from mer_models._parts.published import accuracy_and_f1, megc2019_cde
+from mer_models._parts.svm import SupportVectorModel
+from mer_models.contracts import Resources
+from mer_models.registry import register_model
 
 
 @register_model(
@@ -34,7 +35,6 @@ from mer_models.registry import Resources, register_model
             source="comparison table of pakchoi-php/SRMCL (README)",
         ),
     ),
-    shares=("_svm.py",),
     # On so few samples the default weight is too small: the cubic kernel then predicts the most frequent class alone.
     quick={"kernel": "linear", "C": 10.0},
 )

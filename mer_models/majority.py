@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from mer_models._checks import stored_arrays
-from mer_models.registry import Resources, register_model
+from mer_models._parts.checks import stored_arrays
+from mer_models.contracts import Resources
+from mer_models.registry import register_model
 
 _SHARES = (1e-6, 1 - 1e-6)
 """Frequencies beyond these count as these: the log-odds of never and always are infinite."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from mer_models._published import accuracy_and_f1
-from mer_models._svm import SupportVectorModel
-from mer_models.registry import Resources, register_model
+from mer_models._parts.published import accuracy_and_f1
+from mer_models._parts.svm import SupportVectorModel
+from mer_models.contracts import Resources
+from mer_models.registry import register_model
 
 
 @register_model(
@@ -20,7 +21,6 @@ from mer_models.registry import Resources, register_model
         selection="last",
         source=("comparison table of pakchoi-php/SRMCL (README); a support vector machine has no epoch to choose"),
     ),
-    shares=("_svm.py",),
 )
 class MdmoSVM(SupportVectorModel):
     """Support vector machine on one motion vector for each of 36 face regions.

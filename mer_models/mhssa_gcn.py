@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mer_models._action_units import co_occurrence
-from mer_models._checks import require
-from mer_models._manifold import manifold_distances
-from mer_models.registry import Recipe, Resources, register_model
-from preprocess.landmark_sets import (
+from mer_models._parts.action_units import co_occurrence
+from mer_models._parts.checks import require
+from mer_models._parts.manifold import manifold_distances
+from mer_models.contracts import Resources, TrainingRecipe
+from mer_models.registry import register_model
+from preprocess.faces.landmark_sets import (
     MHSSA_72,
     MHSSA_72_AS_PUBLISHED,
     MHSSA_MASK,
@@ -36,10 +37,9 @@ MIDDLE = 127.5
         "multi-head self-attention with spatial awareness and a graph over face regions, public code "
         "leyin20/MHSSA-Tranformer-GCN (after HTNet, arXiv:2307.14637); it prints no scores, its paper was not read"
     ),
-    recipe=Recipe(epochs=100, batch_size=128, lr=5e-5, optimizer="adam", input_range="raw"),
+    recipe=TrainingRecipe(epochs=100, batch_size=128, lr=5e-5, optimizer="adam", input_range="raw"),
     resources=Resources(cpus=1, gpu=0.25, pack=4),
     quick={"dim": 32, "epochs": 16, "batch_size": 32, "lr": 3e-3, "class_weights": True},
-    shares=("_action_units.py", "_manifold.py"),
     published_input=True,
 )
 class MHSSAGCN(nn.Module):

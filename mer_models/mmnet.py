@@ -8,10 +8,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mer_models._checks import require
-from mer_models._images import SmallerKeyFrames, resized
-from mer_models._published import accuracy_and_f1
-from mer_models.registry import Recipe, Resources, register_model
+from mer_models._parts.checks import require
+from mer_models._parts.images import SmallerKeyFrames, resized
+from mer_models._parts.published import accuracy_and_f1
+from mer_models.contracts import Resources, TrainingRecipe
+from mer_models.registry import register_model
 
 ENTER = 180
 STAGES = ((128, 1), (128, 2), (256, 2), (512, 2))
@@ -26,7 +27,7 @@ DEPTH, HEADS, MLP_RATIO = 3, 4, 2.0
         "H. Li, M. Sui, Z. Zhu, F. Zhao: MMNet: Muscle Motion-Guided Network for Micro-Expression Recognition, "
         "IJCAI 2022, arXiv:2201.05297"
     ),
-    recipe=Recipe(
+    recipe=TrainingRecipe(
         epochs=99,
         batch_size=24,
         lr=8e-4,
@@ -46,7 +47,6 @@ DEPTH, HEADS, MLP_RATIO = 3, 4, 2.0
             "and the best accuracy and the best F1 from different ones (muse1998/MMNet, issue 9)"
         ),
     ),
-    shares=("_images.py",),
     quick={
         "width": 16,
         "image_size": 32,

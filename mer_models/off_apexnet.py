@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from mer_models._checks import require
-from mer_models._published import megc2019_cde
-from mer_models.registry import Recipe, Resources, register_model
+from mer_models._parts.checks import require
+from mer_models._parts.published import megc2019_cde
+from mer_models.contracts import Resources, TrainingRecipe
+from mer_models.registry import register_model
 
 
 @register_model(
@@ -17,7 +18,7 @@ from mer_models.registry import Recipe, Resources, register_model
         "Y. S. Gan, S.-T. Liong, W.-C. Yau, Y.-C. Huang, L.-K. Tan: OFF-ApexNet on Micro-expression Recognition "
         "System, Signal Processing: Image Communication, 2019, arXiv:1805.08699"
     ),
-    recipe=Recipe(epochs=3000, batch_size=64, lr=1e-4, optimizer="adam", input_range="standard"),
+    recipe=TrainingRecipe(epochs=3000, batch_size=64, lr=1e-4, optimizer="adam", input_range="standard"),
     resources=Resources(cpus=1, gpu=0.125, pack=8),
     published=megc2019_cde(
         full=(0.7196, 0.7096),

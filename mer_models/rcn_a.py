@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from mer_models._checks import require
-from mer_models._published import megc2019_cde
-from mer_models._rcn import PAPER, QUICK, RECIPE, RecurrentBlock, average_down, enlarged, start_weights, stem
-from mer_models.registry import Resources, register_model
+from mer_models._parts.checks import require
+from mer_models._parts.published import megc2019_cde
+from mer_models._parts.rcn import PAPER, QUICK, RECIPE, RecurrentBlock, average_down, enlarged, start_weights, stem
+from mer_models.contracts import Resources
+from mer_models.registry import register_model
 
 POOLED_SIDE = 7
 
@@ -30,7 +31,6 @@ POOLED_SIDE = 7
             "code (xiazhaoqiang/ParameterFreeRCNs-MicroExpressionRec) scores the last epoch"
         ),
     ),
-    shares=("_rcn.py",),
     quick=QUICK,
 )
 class RCNA(nn.Module):

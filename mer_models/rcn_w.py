@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from mer_models._checks import require
-from mer_models._rcn import PAPER, QUICK, RECIPE, RecurrentBlock, average_down, enlarged, start_weights
-from mer_models.registry import Resources, register_model
+from mer_models._parts.checks import require
+from mer_models._parts.rcn import PAPER, QUICK, RECIPE, RecurrentBlock, average_down, enlarged, start_weights
+from mer_models.contracts import Resources
+from mer_models.registry import register_model
 
 POOLED_SIDE = 5
 STRIDE = 3
@@ -20,7 +21,6 @@ DILATIONS = (1, 2, 3)
     paper=PAPER,
     recipe=RECIPE,
     resources=Resources(cpus=1, gpu=0.25, pack=4),
-    shares=("_rcn.py",),
     quick=QUICK,
 )
 class RCNW(nn.Module):

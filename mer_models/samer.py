@@ -8,13 +8,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mer_models._checks import require
-from mer_models._images import Resized
-from mer_models._losses import contrastive_loss
-from mer_models._narrow import FULL_WIDTH, narrowed, require_width
-from mer_models._pretrained import DEFAULT, NONE, fetched
-from mer_models._published import accuracy_and_f1
-from mer_models.registry import Criterion, Recipe, Resources, register_model
+from mer_models._parts.checks import require
+from mer_models._parts.images import Resized
+from mer_models._parts.losses import contrastive_loss
+from mer_models._parts.narrow import FULL_WIDTH, narrowed, require_width
+from mer_models._parts.pretrained import DEFAULT, NONE, fetched
+from mer_models._parts.published import accuracy_and_f1
+from mer_models.contracts import Criterion, Resources, TrainingRecipe
+from mer_models.registry import register_model
 
 WIDTH = 512
 TEMPERATURE = 0.1
@@ -28,7 +29,7 @@ CONTRAST_WEIGHT = 0.3
         "B.-K. Ruan, L. Lo, H.-H. Shuai, W.-H. Cheng: Mimicking the Annotation Process for Recognizing the Micro "
         "Expressions, ACM Multimedia 2022"
     ),
-    recipe=Recipe(
+    recipe=TrainingRecipe(
         epochs=100,
         batch_size=128,
         lr=3e-3,
@@ -56,7 +57,6 @@ CONTRAST_WEIGHT = 0.3
             "the best epoch on the test subject"
         ),
     ),
-    shares=("_images.py", "_losses.py", "_narrow.py", "_pretrained.py"),
     quick={"width": 8, "image_size": 64, "batch_size": 32, "epochs": 6, "lr_step": 0, "lr_stretch": 1},
 )
 class SAMER(nn.Module):

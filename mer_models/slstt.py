@@ -7,11 +7,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from mer_models._checks import require
-from mer_models._images import Resized
-from mer_models._pretrained import DEFAULT, NONE, fetched_from_hub
-from mer_models._published import accuracy_and_f1
-from mer_models.registry import Recipe, Resources, register_model
+from mer_models._parts.checks import require
+from mer_models._parts.images import Resized
+from mer_models._parts.pretrained import DEFAULT, NONE, fetched_from_hub
+from mer_models._parts.published import accuracy_and_f1
+from mer_models.contracts import Resources, TrainingRecipe
+from mer_models.registry import register_model
 
 WIDTHS = {"base": 768, "small": 384, "tiny": 192, "pico": 48}
 PICO = "pico"
@@ -27,7 +28,7 @@ STATE, LAYERS, DENSE = 512, 3, 256
         "L. Zhang, X. Hong, O. Arandjelovic, G. Zhao: Short and Long Range Relation Based Spatio-Temporal Transformer "
         "for Micro-Expression Recognition, IEEE Transactions on Affective Computing 13(4), 2022, arXiv:2112.05851"
     ),
-    recipe=Recipe(
+    recipe=TrainingRecipe(
         epochs=40,
         batch_size=2,
         lr=1e-2,
@@ -48,7 +49,6 @@ STATE, LAYERS, DENSE = 512, 3, 256
         selection="unknown",
         source="comparison table of pakchoi-php/SRMCL (README)",
     ),
-    shares=("_images.py", "_pretrained.py"),
     quick={
         "size": "pico",
         "depth": 1,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from mer_models._checks import require
-from mer_models.registry import Recipe, Resources, register_model
+from mer_models._parts.checks import require
+from mer_models.contracts import Resources, TrainingRecipe
+from mer_models.registry import register_model
 
 
 @register_model(
@@ -16,7 +17,7 @@ from mer_models.registry import Recipe, Resources, register_model
         "SSSNet of T. Varanka, Y. Li, W. Peng, G. Zhao: Data Leakage and Evaluation Issues in Micro-Expression "
         "Analysis, IEEE Transactions on Affective Computing, arXiv:2211.11425, and its public code tvaranka/meb"
     ),
-    recipe=Recipe(epochs=200, batch_size=32, lr=1e-4, optimizer="adam", input_range="unit"),
+    recipe=TrainingRecipe(epochs=200, batch_size=32, lr=1e-4, optimizer="adam", input_range="unit"),
     resources=Resources(cpus=1, gpu=0.125, pack=8),
     quick={"epochs": 6, "batch_size": 16, "lr": 2e-3},
 )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from mer_models._checks import require
-from mer_models._published import megc2019_cde
-from mer_models.registry import PublishedScore, Recipe, Resources, register_model
+from mer_models._parts.checks import require
+from mer_models._parts.published import megc2019_cde
+from mer_models.contracts import PublishedScore, Resources, TrainingRecipe
+from mer_models.registry import register_model
 
 STREAM_WIDTHS = (3, 5, 8)
 
@@ -19,7 +20,7 @@ STREAM_WIDTHS = (3, 5, 8)
         "S.-T. Liong, Y. S. Gan, J. See, H.-Q. Khor, Y.-C. Huang: Shallow Triple Stream Three-dimensional CNN "
         "(STSTNet) for Micro-expression Recognition, FG 2019, arXiv:1902.03634"
     ),
-    recipe=Recipe(epochs=800, batch_size=256, lr=5e-5, optimizer="adam", input_range="raw"),
+    recipe=TrainingRecipe(epochs=800, batch_size=256, lr=5e-5, optimizer="adam", input_range="raw"),
     resources=Resources(cpus=1, gpu=0.125, pack=8),
     published=(
         *megc2019_cde(

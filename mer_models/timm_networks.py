@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from mer_models._checks import require
-from mer_models._images import Resized
-from mer_models._pretrained import DEFAULT, NONE, fetched_from_hub
-from mer_models.registry import MODELS, ModelInfo, PublishedScore, Recipe, Resources, describe_model
+from mer_models._parts.checks import require
+from mer_models._parts.images import Resized
+from mer_models._parts.pretrained import DEFAULT, NONE, fetched_from_hub
+from mer_models.contracts import PublishedScore, Resources, TrainingRecipe
+from mer_models.registry import MODELS, ModelInfo, describe_model
 from preprocess.base.errors import UsageError, did_you_mean
 
 DEFAULT_FEATURE = "flow_uvs_28"
@@ -102,11 +103,12 @@ def describe(member: str) -> ModelInfo:
             "R. Wightman: PyTorch Image Models (timm), doi:10.5281/zenodo.4414861; any of its architectures as "
             "timm/NAME or timm/NAME@FEATURE"
         ),
-        recipe=Recipe(epochs=50, batch_size=32, lr=1e-4, optimizer="adamw", weight_decay=0.05, input_range="standard"),
+        recipe=TrainingRecipe(
+            epochs=50, batch_size=32, lr=1e-4, optimizer="adamw", weight_decay=0.05, input_range="standard"
+        ),
         resources=Resources(cpus=1, gpu=0.5, pack=1),
         published=PUBLISHED.get(member, ()),
         quick={"image_size": 32, "epochs": 4, "lr": 2e-3, "lr_schedule": "cosine", "balance": True},
-        shares=("_images.py", "_pretrained.py"),
     )
 
 

@@ -8,13 +8,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from mer_models._checks import require
-from mer_models._facial_graph import Blocks, FacialGraph, GraphAutoencoder
-from mer_models._images import Resized
-from mer_models._pretrained import DEFAULT, NONE, fetched_from_hub
-from mer_models.registry import Recipe, Resources, register_model
+from mer_models._parts.checks import require
+from mer_models._parts.facial_graph import Blocks, FacialGraph, GraphAutoencoder
+from mer_models._parts.images import Resized
+from mer_models._parts.pretrained import DEFAULT, NONE, fetched_from_hub
+from mer_models.contracts import Resources, TrainingRecipe
+from mer_models.registry import register_model
 from preprocess.base.errors import UsageError, did_you_mean
-from preprocess.landmark_sets import INNER_51
+from preprocess.faces.landmark_sets import INNER_51
 
 MAPS, LANDMARKS, PIXELS = 9, len(INNER_51), 49
 PATCHES = MAPS * LANDMARKS
@@ -39,9 +40,8 @@ VIT = re.compile(r"vit_[a-z]+_patch(\d+)_\d+")
         "unified framework for macro- and micro-expressions with a facial graph stream and a visual stream, public "
         "code shayhan-ameen/Unified_MaE_and_ME_Recognition; its paper was not read"
     ),
-    recipe=Recipe(epochs=15, batch_size=32, lr=1e-4, optimizer="adam", input_range="raw"),
+    recipe=TrainingRecipe(epochs=15, batch_size=32, lr=1e-4, optimizer="adam", input_range="raw"),
     resources=Resources(cpus=1, gpu=1.0, pack=1),
-    shares=("_images.py", "_facial_graph.py", "_pretrained.py"),
     one_class_where=("as_published",),
     published_input=True,
     quick={

@@ -7,11 +7,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from mer_models._checks import require
-from mer_models._images import FewerSmallerFrames
-from mer_models._narrow import FULL_WIDTH, narrowed, require_width
-from mer_models._pretrained import DEFAULT, NONE, fetched
-from mer_models.registry import MODELS, ModelInfo, PublishedScore, Recipe, Resources, describe_model
+from mer_models._parts.checks import require
+from mer_models._parts.images import FewerSmallerFrames
+from mer_models._parts.narrow import FULL_WIDTH, narrowed, require_width
+from mer_models._parts.pretrained import DEFAULT, NONE, fetched
+from mer_models.contracts import PublishedScore, Resources, TrainingRecipe
+from mer_models.registry import MODELS, ModelInfo, describe_model
 from preprocess.base.errors import UsageError, did_you_mean
 
 CLIP = 16
@@ -100,10 +101,11 @@ def describe(architecture: str) -> ModelInfo:
             "D. Tran, H. Wang, L. Torresani, J. Ray, Y. LeCun, M. Paluri: A Closer Look at Spatiotemporal Convolutions "
             "for Action Recognition, CVPR 2018, arXiv:1711.11248; as in torchvision"
         ),
-        recipe=Recipe(epochs=30, batch_size=16, lr=1e-4, optimizer="adamw", weight_decay=0.05, input_range="standard"),
+        recipe=TrainingRecipe(
+            epochs=30, batch_size=16, lr=1e-4, optimizer="adamw", weight_decay=0.05, input_range="standard"
+        ),
         resources=Resources(cpus=1, gpu=1.0, pack=1),
         published=PUBLISHED.get(architecture, ()),
-        shares=("_images.py", "_narrow.py", "_pretrained.py"),
         quick={**QUICK, **QUICK_OF.get(architecture, {})},
     )
 

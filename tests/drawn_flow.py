@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from preprocess.base.hashing import digest
 from preprocess.datasets import RawDataset, RawFeature
-from preprocess.samples import samples_table
+from preprocess.samples.table import samples_table
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from preprocess.clips import Clip
 from preprocess.datasets import read_source
-from preprocess.face import FaceFinder
+from preprocess.faces.face import FaceFinder
+from preprocess.samples.clip import Clip
 from preprocess.steps import STEPS, Work
 from preprocess.synth.databases import ClipPlan, Options, plan
 from preprocess.synth.film import Film

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from preprocess.base.errors import DataError
-from preprocess.clips import Clip
-from preprocess.datasets import DATASETS, Adapter, Found, RawDataset
+from preprocess.datasets._adapter import DATASETS, Adapter, Found, RawDataset
 from preprocess.datasets._find import find, located, sheet_of
 from preprocess.datasets._records import clip_key, frame_order, mended, subject_id, to_frame, to_rate
 from preprocess.datasets._sheets import read_records
 from preprocess.datasets._spec import Count, Database, Record
 from preprocess.datasets._trees import ClipPlace, Frames, find_clips, number_frames, recognised
-from preprocess.samples import samples_table
+from preprocess.samples.clip import Clip
+from preprocess.samples.table import samples_table
 
 MARK = "synthetic.json"
 # A rendered database's mark lies in its root, which may be some levels above the tree.

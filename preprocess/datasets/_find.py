@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from preprocess.datasets import Found
+from preprocess.datasets._adapter import Found
 from preprocess.datasets._sheets import ENDINGS
 from preprocess.datasets._spec import Database, Sheet
 from preprocess.datasets._trees import listing, recognised

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from preprocess.base.errors import DataError
 from preprocess.base.hashing import digest_bytes
-from preprocess.datasets import DATASETS, Adapter, Found, RawDataset, RawFeature
+from preprocess.datasets._adapter import DATASETS, Adapter, Found, RawDataset, RawFeature
 from preprocess.datasets._trees import listing
-from preprocess.samples import samples_table
+from preprocess.samples.table import samples_table
 
 if TYPE_CHECKING:
     import numpy as np

@@ -21,8 +21,8 @@ from preprocess.steps import STEPS, Work
 if TYPE_CHECKING:
     import numpy as np
 
-    from preprocess.clips import Clip
-    from preprocess.face import FaceFinder
+    from preprocess.faces.face import FaceFinder
+    from preprocess.samples.clip import Clip
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from preprocess.base.registry import Registry
 if TYPE_CHECKING:
     import numpy as np
 
-    from preprocess.clips import Clip
-    from preprocess.face import Face, FaceFinder
+    from preprocess.faces.face import Face, FaceFinder
+    from preprocess.samples.clip import Clip
 
 
 @dataclass(frozen=True)

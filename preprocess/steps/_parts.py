@@ -10,7 +10,7 @@ import numpy as np
 
 from preprocess.base.errors import UsageError, did_you_mean
 from preprocess.steps import Work
-from preprocess.steps.options import needed
+from preprocess.steps._options import needed
 
 
 def one_level(work: Work, step: str, field: str) -> np.ndarray:

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from preprocess.base.errors import UsageError
-from preprocess.landmark_sets import PADDING, landmark_set
+from preprocess.faces.landmark_sets import PADDING, landmark_set
 from preprocess.steps import Work, register_step
+from preprocess.steps._options import needed
 from preprocess.steps._parts import first_face
-from preprocess.steps.options import needed
 from preprocess.steps.patches import gather_patches
 
 WINDOW = 3
@@ -23,8 +23,9 @@ def align_flow(work: Work, *, points: str = "rigid_19") -> Work:
     The motion of landmarks that no expression of brows and mouth moves (the median flow of 7x7 pixels around each) is
     fitted by a similarity transform, least squares; what is left of the flow is the motion within the face. Put it
     before ``strain``. Landmarks are those of the first frame, so pairs must begin there, or the head move little.
-    points : a name of ``preprocess.landmark_sets``, at least two points. After the alignment in the optical-flow domain
-    of Liu et al., IEEE TAC 2016, who take the points "mdmo_13" and an affine transform. Sets flow.
+    points : a name of ``preprocess.faces.landmark_sets``, at least two points. After the alignment in the
+        optical-flow domain of Liu et al., IEEE TAC 2016, who take the points "mdmo_13" and an affine transform.
+        Sets flow.
     """
     from skimage.transform import estimate_transform
 

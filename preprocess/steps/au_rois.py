@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from preprocess.base.errors import UsageError
-from preprocess.landmark_sets import AU_GRAPH_12
+from preprocess.faces.landmark_sets import AU_GRAPH_12
 from preprocess.steps import Work, register_step
+from preprocess.steps._options import needed, one_of, positive
 from preprocess.steps._parts import first_face, number, one_level
-from preprocess.steps.options import needed, one_of, positive
 from preprocess.steps.patches import gather_patches
 
 # Borders of right, down, left and up, in degrees clockwise from the right: in the regions up and down are wide, at the

@@ -9,8 +9,8 @@ import numpy as np
 
 from preprocess.base.errors import UsageError
 from preprocess.steps import Work, register_step
+from preprocess.steps._options import one_of, size_option
 from preprocess.steps._parts import counts, one_level, tiles
-from preprocess.steps.options import one_of, size_option
 
 BINS = 8
 

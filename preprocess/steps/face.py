@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from preprocess.alignment import ALIGNMENTS, face_transform
+from preprocess.faces.alignment import ALIGNMENTS, face_transform
 from preprocess.steps import Work, register_step
-from preprocess.steps.options import one_of, size_option
+from preprocess.steps._options import one_of, size_option
 
 
 @register_step("face", version=1)

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from preprocess.alignment import transform_points
 from preprocess.base.errors import UsageError
+from preprocess.faces.alignment import transform_points
+from preprocess.motion.tvl1 import tvl1_flow
 from preprocess.steps import Work, register_step
-from preprocess.steps.options import needed, one_of
-from preprocess.tvl1 import tvl1_flow
+from preprocess.steps._options import needed, one_of
 
 PAIRS = ("onset_apex", "first_to_each", "consecutive")
 HEAD_MOTION = ("keep", "remove")

@@ -9,7 +9,7 @@ import numpy as np
 
 from preprocess.base.errors import UsageError
 from preprocess.steps import Work, register_step
-from preprocess.steps.options import needed, one_of, size_option
+from preprocess.steps._options import needed, one_of, size_option
 from preprocess.steps.strain import optical_strain
 
 NORMALISE = ("raw", "8bit", "minmax", "clip")

@@ -9,8 +9,8 @@ import numpy as np
 
 from preprocess.base.errors import UsageError
 from preprocess.steps import Work, register_step
+from preprocess.steps._options import needed, one_of, size_option
 from preprocess.steps.flow_tensor import LAYOUTS, arranged
-from preprocess.steps.options import needed, one_of, size_option
 
 NORMALISE = ("8bit", "unit", "standard")
 MOMENTS = "tmchw"

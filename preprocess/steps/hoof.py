@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from preprocess.steps import Work, register_step
+from preprocess.steps._options import positive
 from preprocess.steps._parts import counts, directions, one_level, tiles
-from preprocess.steps.options import positive
 
 
 @register_step("hoof", version=1)

@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 
 from preprocess.steps import Work, register_step
+from preprocess.steps._options import needed, one_of, positive
 from preprocess.steps._weights import load_pair_network
 from preprocess.steps.flow import grey_frames
-from preprocess.steps.options import needed, one_of, positive
 
 # Frames (T, H, W, C) and positions between 0 and T - 1 -> frames at these positions, float32 of 0..255.
 Interpolator = Callable[[np.ndarray, np.ndarray], np.ndarray]

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from preprocess.base.errors import UsageError
-from preprocess.landmark_sets import FACE_AREAS, PADDING, landmark_set
+from preprocess.faces.landmark_sets import FACE_AREAS, PADDING, landmark_set
 from preprocess.steps import Work, register_step
+from preprocess.steps._options import needed, one_of, size_option
 from preprocess.steps._parts import key_index
-from preprocess.steps.options import needed, one_of, size_option
 
 
 @register_step("landmark_points", version=1)
@@ -20,9 +20,10 @@ def landmark_points(
 ) -> Work:
     """Make the result from landmark coordinates x, y.
 
-    points : a name of ``preprocess.landmark_sets``; empty slots give zeros. frame : "onset", "apex", "offset", or "all"
-    for every chosen frame. size : the picture, as a number or [width, height], in whose pixels coordinates are given,
-    as if the frames were resized to it; None keeps those of the frames. Sets tensor (V, 2), or (T, V, 2), float32.
+    points : a name of ``preprocess.faces.landmark_sets``; empty slots give zeros. frame : "onset", "apex",
+        "offset", or "all" for every chosen frame. size : the picture, as a number or [width, height], in whose pixels
+    coordinates are given, as if the frames were resized to it; None keeps those of the frames. Sets tensor (V, 2), or
+    (T, V, 2), float32.
     """
     chosen = np.asarray(landmark_set(points))
     placed = _of_frames(work, "landmark_points", frame, size)[:, chosen]

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from preprocess.alignment import landmark_box, transform_points
+from preprocess.faces.alignment import landmark_box, transform_points
 from preprocess.steps import Work, register_step
+from preprocess.steps._options import needed, one_of
 from preprocess.steps.flow import grey_frames
-from preprocess.steps.options import needed, one_of
 
 
 @register_step("landmarks", version=1)

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from preprocess.clips import ClipError
+from preprocess.samples.clip import ClipError
 from preprocess.steps import Work, register_step
+from preprocess.steps._options import one_of, positive
 from preprocess.steps._parts import counts, grey_clip, number, tiles
-from preprocess.steps.options import one_of, positive
 
 NEIGHBOURS = 8
 BINS = NEIGHBOURS * (NEIGHBOURS - 1) + 3

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from preprocess.clips import ClipError
+from preprocess.samples.clip import ClipError
 from preprocess.steps import Work, register_step
+from preprocess.steps._options import one_of
 from preprocess.steps._parts import grey_clip, inner_frames, number
-from preprocess.steps.options import one_of
 
 # The eight neighbours of a pixel, anticlockwise from the east, as (row, column) in a 3x3 kernel.
 _RING = ((1, 2), (0, 2), (0, 1), (0, 0), (1, 0), (2, 0), (2, 1), (2, 2))

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from preprocess.alignment import warp
-from preprocess.clips import ClipError
-from preprocess.frames import COLORS, FrameReader
+from preprocess.faces.alignment import warp
+from preprocess.samples.clip import ClipError
+from preprocess.samples.frames import COLORS, FrameReader
 from preprocess.steps import Work, register_step
-from preprocess.steps.options import one_of, refuse_merged
+from preprocess.steps._options import one_of, refuse_merged
 
 
 @register_step("load", version=1)

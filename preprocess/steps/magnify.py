@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 
 from preprocess.base.errors import UsageError
-from preprocess.eulerian import magnify_eulerian
-from preprocess.phase_pyramid import magnify_phase
+from preprocess.motion.eulerian import magnify_eulerian
+from preprocess.motion.phase_pyramid import magnify_phase
+from preprocess.motion.temporal_filter import FILTERS, band, changes
 from preprocess.steps import Work, register_step
+from preprocess.steps._options import needed, one_of
 from preprocess.steps._weights import load_pair_network
-from preprocess.steps.options import needed, one_of
-from preprocess.temporal_filter import FILTERS, band, changes
 
 
 @register_step("magnify", version=2)

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from preprocess.base.errors import UsageError
-from preprocess.landmark_sets import PADDING, landmark_set
+from preprocess.faces.landmark_sets import PADDING, landmark_set
 from preprocess.steps import Work, register_step
-from preprocess.steps.options import needed, one_of
+from preprocess.steps._options import needed, one_of
 
 MAKERS = {"frames": "load", "flow": "flow", "strain": "strain"}
 
@@ -20,7 +20,7 @@ def patches(
 ) -> Work:
     """Cut size x size patches of frames, flow or strain around a set of landmarks.
 
-    of : "frames", "flow" or "strain". points : a name of ``preprocess.landmark_sets``; empty slots give zeros.
+    of : "frames", "flow" or "strain". points : a name of ``preprocess.faces.landmark_sets``; empty slots give zeros.
     at : "each" cuts map t at the landmarks of frame t, "first" every map at those of the first frame (flow from the
     onset to each frame lives on the onset's coordinates).
     merge : one axis of maps and points, for networks that take all patches as channels.

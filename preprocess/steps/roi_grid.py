@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from preprocess.steps import Work, register_step
+from preprocess.steps._options import needed, one_of
 from preprocess.steps._parts import counts, tiles
-from preprocess.steps.options import needed, one_of
 from preprocess.steps.patches import MAKERS
 
 

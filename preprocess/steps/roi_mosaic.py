@@ -9,8 +9,8 @@ import numpy as np
 
 from preprocess.base.errors import UsageError
 from preprocess.steps import Work, register_step
+from preprocess.steps._options import needed, size_option
 from preprocess.steps._parts import first_face, number
-from preprocess.steps.options import needed, size_option
 
 # The landmarks that the four tiles show, in reading order.
 TILES = (

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from preprocess.apex_spotting import SPOTTERS
 from preprocess.base.errors import UsageError
-from preprocess.frames import FrameReader
-from preprocess.landmark_motion import landmark_motion_frames
+from preprocess.samples.frames import FrameReader
 from preprocess.steps import Work, register_step
-from preprocess.steps.options import one_of, positive, refuse_merged
+from preprocess.steps._apex_spotting import SPOTTERS
+from preprocess.steps._landmark_motion import landmark_motion_frames
+from preprocess.steps._options import one_of, positive, refuse_merged
 
 
 @dataclass(frozen=True)

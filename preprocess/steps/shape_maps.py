@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from preprocess.base.errors import UsageError
-from preprocess.clips import ClipError
+from preprocess.samples.clip import ClipError
 from preprocess.steps import Work, register_step
+from preprocess.steps._options import needed
 from preprocess.steps._parts import inner_frames, number
-from preprocess.steps.options import needed
 
 
 @register_step("shape_maps", version=1)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from preprocess.steps import Work, register_step
-from preprocess.steps.options import needed
+from preprocess.steps._options import needed
 
 
 @register_step("strain", version=1)

@@ -10,11 +10,12 @@ from drawn_flow import drawn_datasets
 from local_runs import LocalRuns, without_ray
 from small_runs import WHOLE_TREE, write_flow_tree
 
-from bench.protocols import PROTOCOLS
+from bench.study.protocols import PROTOCOLS
 from mer_models.registry import MODELS
-from preprocess.shards import PreparedDataset, prepare
-from preprocess.tasks import TASKS
-from results.store import OutcomeStore
+from preprocess.labels.tasks import TASKS
+from preprocess.shards.prepare import prepare
+from preprocess.shards.prepared import PreparedDataset
+from results.store.outcome_store import OutcomeStore
 
 PEOPLE = ("p01", "p02", "p03", "p04", "p05")
 

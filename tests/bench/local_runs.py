@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from bench.cli import main
-from bench.plan import Plan
-from bench.ray_session import Cluster
-from bench.training import run_pack
-from results.store import OutcomeStore
+from bench.plan.plan import Plan
+from bench.workers.pack import run_pack
+from bench.workers.ray_session import Cluster
+from results.store.outcome_store import OutcomeStore
 
 
 @dataclass
@@ -55,7 +55,7 @@ class LocalRuns:
         on_tally: Callable[[int, int], None],
         on_training_over: Callable[[int], None],
     ) -> SimpleNamespace:
-        """Take the place of ``bench.fan_out.fan_out``."""
+        """Take the place of ``bench.workers.pack_trials.fan_out``."""
         done = failed = 0
         remaining = [len(planned.todo) for planned in plan.trainings]
         for number, folds in plan.packs(1):
@@ -80,7 +80,7 @@ def without_ray(monkeypatch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[
     """Put a plain loop where Ray would be and return the command line."""
     runs = LocalRuns(capture)
     fake: Any = SimpleNamespace(fan_out=runs.fan_out)
-    monkeypatch.setitem(sys.modules, "bench.fan_out", fake)
-    monkeypatch.setattr("bench.ray_session.ray_session", _session)
-    monkeypatch.setattr("bench.ray_session.prepare_environment", lambda: None)
+    monkeypatch.setitem(sys.modules, "bench.workers.pack_trials", fake)
+    monkeypatch.setattr("bench.workers.ray_session.ray_session", _session)
+    monkeypatch.setattr("bench.workers.ray_session.prepare_environment", lambda: None)
     return runs

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from mer_models.contracts import Resources
 from mer_models.majority import Majority
-from mer_models.registry import Resources, register_model
+from mer_models.registry import register_model
 
 FEATURES = ("flow_uvs_28",)
 PAPER = "Written for the tests, without a paper."

@@ -11,17 +11,18 @@ import cv2
 import numpy as np
 
 from bench.config import RunConfig
-from bench.data import StudyData
-from bench.engine import FoldJob, FoldResult, train_pack
-from bench.folds import Fold, fold_seed
-from bench.plan import Plan, PlannedStudy, make_plan
-from bench.training import make_folds, run_pack
+from bench.engine.train import FoldJob, FoldResult, train_pack
+from bench.plan.plan import Plan, PlannedStudy, make_plan
+from bench.study.data import StudyData
+from bench.study.folds import Fold, fold_seed
+from bench.study.splitting import make_folds
+from bench.workers.pack import run_pack
 from mer_models.registry import MODELS
 from preprocess.recipes import FEATURES
-from preprocess.shards import PreparedDataset
-from results.outcome_file import result_digest
-from results.store import OutcomeStore
-from results.study import StudyCard
+from preprocess.shards.prepared import PreparedDataset
+from results.store.outcome_file import result_digest
+from results.store.outcome_store import OutcomeStore
+from results.store.study_card import StudyCard
 
 FEATURE = "flow_uvs_28"
 CLASSES = ("negative", "positive", "surprise")

@@ -166,7 +166,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 def test_settings_are_read_as_yaml() -> None:
     items = ["ststnet.lr=1e-4", "a.b=true", "a.c=3", "a.d=adam", "a.e = 0.5", "a.f=", "a.g=x=y", "a.h={"]
     assert parse_settings(items) == {
-        "ststnet.lr": "1e-4",  # YAML 1.1; bench.hyperparameters makes it a number where one is wanted
+        "ststnet.lr": "1e-4",  # YAML 1.1; bench.plan.hyperparameters makes it a number where one is wanted
         "a.b": True,
         "a.c": 3,
         "a.d": "adam",

@@ -35,16 +35,17 @@ from small_runs import (
 )
 from throwaway_models import register_scripted
 
-from bench.data import StudyData
-from bench.folds import Fold
-from bench.protocols import PROTOCOLS, Split, register_protocol
-from bench.training import run_pack
+from bench.study.data import StudyData
+from bench.study.folds import Fold
+from bench.study.protocols import PROTOCOLS, Split, register_protocol
+from bench.workers.pack import run_pack
 from mer_models.registry import MODELS
 from preprocess.base.errors import HonestyError
 from preprocess.datasets import read_source
 from preprocess.recipes import FEATURES
-from preprocess.shards import PreparedDataset, prepare
-from results.store import OutcomeStore
+from preprocess.shards.prepare import prepare
+from preprocess.shards.prepared import PreparedDataset
+from results.store.outcome_store import OutcomeStore
 
 ROOT = Path(__file__).resolve().parents[2]
 # The engine treats all models alike; those of full-size images and of flow clips would take minutes a test.
@@ -108,7 +109,7 @@ def test_1_a_validation_split_that_shares_a_subject_with_training_trains_nothing
 
     fitted: list[int] = []
     register_scripted(lambda x, y: fitted.append(len(y)))
-    monkeypatch.setattr("bench.training.split_validation", by_clip)
+    monkeypatch.setattr("bench.plan.training.split_validation", by_clip)
     with pytest.raises(HonestyError, match="is in train and in validation"):
         run_here(plan_of(synthetic[:1], store, models=["scripted"], selection=["validation"]), store)
     assert fitted == []
@@ -312,8 +313,8 @@ import sys, pathlib, torch
 sys.path[:0] = [{root!r}, {here!r}]
 torch.manual_seed(77)
 from preprocess.datasets import read_source
-from preprocess.shards import prepare
-from results.store import OutcomeStore
+from preprocess.shards.prepare import prepare
+from results.store.outcome_store import OutcomeStore
 from small_runs import plan_of, run_here
 store = OutcomeStore({store!r}, create=True)
 prepared = [prepare(raw, {shards!r}, ["flow_uvs_28"]) for raw in read_source({tree!r})]

@@ -29,21 +29,22 @@ from small_runs import (
 from throwaway_models import TinyNet, register_network, register_scripted
 from torch import nn
 
-from bench import reading
+from bench.commands import results as reading
 from bench.config import RunConfig
-from bench.data import StudyData, assemble
-from bench.engine import score_again
-from bench.folds import Fold, split_validation
-from bench.hyperparameters import resolve
-from bench.plan import Plan
-from bench.selection import SELECTIONS
+from bench.engine.selection import SELECTIONS
+from bench.engine.train import score_again
+from bench.plan.hyperparameters import resolve
+from bench.plan.plan import Plan
+from bench.study.assemble import assemble
+from bench.study.data import StudyData
+from bench.study.folds import Fold, split_validation
 from mer_models.registry import MODELS
 from preprocess.base.errors import DataError, Unfit
-from preprocess.shards import PreparedDataset
-from preprocess.tasks import TASKS
-from results.scoring import score
-from results.store import OutcomeStore
-from results.study import StudyCard
+from preprocess.labels.tasks import TASKS
+from preprocess.shards.prepared import PreparedDataset
+from results.scores.pooling import score
+from results.store.outcome_store import OutcomeStore
+from results.store.study_card import StudyCard
 
 DATA = multi_label(study_data(subjects=4, clips=6))
 FOLD = folds_of(DATA, validate=True)[1]

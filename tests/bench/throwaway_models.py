@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from mer_models.registry import Recipe, Resources, register_model
+from mer_models.contracts import Resources, TrainingRecipe
+from mer_models.registry import register_model
 
 FEATURE = "flow_uvs_28"
 PAPER = "Written for the tests, without a paper."
@@ -74,7 +75,7 @@ def register_network(cls: type[nn.Module] = TinyNet, name: str = "tiny", **recip
     """Register a network whose recipe is quick; the keyword arguments change it. Returns its name."""
     values: dict[str, Any] = {"epochs": 3, "batch_size": 8, "lr": 1e-2, "input_range": "unit", **recipe}
     register_model(
-        name, features=(FEATURE,), paper=PAPER, recipe=Recipe(**values), resources=Resources(cpus=1, pack=3)
+        name, features=(FEATURE,), paper=PAPER, recipe=TrainingRecipe(**values), resources=Resources(cpus=1, pack=3)
     )(cls)
     return name
 

@@ -43,7 +43,7 @@ class Figures:
 
 def harness(arguments: argparse.Namespace, selection: str, folder: Path) -> Figures:
     """Run ``merbench run`` into a new store below ``folder`` and remove it again."""
-    from results.store import OutcomeStore
+    from results.store.outcome_store import OutcomeStore
 
     results = folder / "runs"
     options = ["--data", str(arguments.data), "--models", arguments.model, "--protocols", "cde"]

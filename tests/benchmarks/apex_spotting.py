@@ -18,9 +18,9 @@ import numpy as np
 from benchmark_report import machine_facts, print_table, run_plainly
 from known_motion import rendered_clips, without_apex
 
-from preprocess.apex_spotting import SPOTTERS
-from preprocess.face_finder import DlibFaceFinder
+from preprocess.faces.finder import DlibFaceFinder
 from preprocess.steps import STEPS, Work
+from preprocess.steps._apex_spotting import SPOTTERS
 from preprocess.synth.databases import LIKE, Options
 
 

@@ -52,7 +52,7 @@ def timed(command: Sequence[str], cwd: Path | None = None) -> Timed:
 
 def machine_facts(device: str = "cpu") -> list[str]:
     """Return what a reader must know to judge figures from this machine, in lines of text."""
-    from bench.provenance import git_state, package_versions
+    from bench.workers.provenance import git_state, package_versions
 
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     cores = len(os.sched_getaffinity(0))
@@ -92,7 +92,7 @@ def median_of(values: Sequence[float], digits: int = 1) -> str:
 
 def print_table(title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table under its title: the first column aligned to the left, the others to the right."""
-    from results.text import Header, table
+    from results.views.text import Header, table
 
     headers: list[Header] = [(name, "right" if place else "left") for place, name in enumerate(names)]
     print("", title, *table(headers, rows), sep="\n", flush=True)

@@ -31,7 +31,8 @@ from typing import Any
 import numpy as np
 from benchmark_report import machine_facts, median_of, print_table, run_plainly
 
-from bench.data import StudyData, assemble
+from bench.study.assemble import assemble
+from bench.study.data import StudyData
 from mer_models.registry import MODELS, ModelInfo
 from preprocess.base.errors import UsageError
 
@@ -42,7 +43,7 @@ SAMPLE_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class InMemory:
-    """A dataset as ``bench.data.assemble`` takes it, straight from its source and without shards."""
+    """A dataset as ``bench.study.data.assemble`` takes it, straight from its source and without shards."""
 
     name: str
     samples: Any
@@ -60,7 +61,7 @@ class InMemory:
 def read_data(path: Path, info: ModelInfo) -> StudyData:
     """Return the study data of ``cde`` on a flow-image tree."""
     from preprocess.datasets import read_source
-    from preprocess.tasks import TASKS
+    from preprocess.labels.tasks import TASKS
 
     datasets: list[Any] = []
     for raw in read_source(path):
@@ -82,8 +83,8 @@ def train(
     info: ModelInfo, values: dict[str, Any], data: StudyData, numbers: Sequence[int], device: str
 ) -> dict[str, np.ndarray]:
     """Train the folds with these numbers as one pack and return sample id -> (n_classes,) scores."""
-    from bench.engine import FoldJob, FoldResult, train_pack
-    from bench.training import make_folds
+    from bench.engine.train import FoldJob, FoldResult, train_pack
+    from bench.study.splitting import make_folds
 
     folds = make_folds(PROTOCOL, info.name, False, SEED, data)
     scores: dict[str, np.ndarray] = {}
@@ -119,7 +120,7 @@ def _train_named(
 
 def stored_scores(results: Path, info: ModelInfo, values: dict[str, Any]) -> dict[str, np.ndarray]:
     """Return sample id -> scores of the stored study that this benchmark repeats; SystemExit without one."""
-    from results.store import OutcomeStore
+    from results.store.outcome_store import OutcomeStore
 
     store = OutcomeStore(results)
     wanted = (info.name, PROTOCOL, TASK, SELECTION, SEED, values)
@@ -164,7 +165,7 @@ def gpu_watched(device: str) -> Iterator[list[float]]:
 
 def agreement(name: str, found: dict[str, np.ndarray], reference: dict[str, np.ndarray], data: StudyData) -> list[str]:
     """Return a table row: samples in common, largest difference of scores, share of equal predictions, both UF1."""
-    from results.metrics import confusion, uf1
+    from results.scores.metrics import confusion, uf1
 
     ids = sorted(found.keys() & reference.keys())
     if not ids:

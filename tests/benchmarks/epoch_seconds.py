@@ -23,12 +23,12 @@ import numpy as np
 from benchmark_report import ROOT, machine_facts, print_table, run_plainly
 
 from bench.config import RunConfig
-from bench.data import StudyData
-from bench.engine import FoldJob, train_pack
-from bench.folds import Fold
-from bench.hyperparameters import changed, resolve
+from bench.engine.train import FoldJob, train_pack
+from bench.plan.hyperparameters import changed, resolve
+from bench.study.data import StudyData
+from bench.study.folds import Fold
 from mer_models.registry import MODELS, ModelInfo
-from preprocess.action_units import SHARED_UNITS
+from preprocess.labels.action_units import SHARED_UNITS
 
 sys.path.append(str(ROOT / "tests" / "mer_models"))
 

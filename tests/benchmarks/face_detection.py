@@ -19,8 +19,8 @@ import cv2
 import numpy as np
 from benchmark_report import machine_facts, print_table, run_plainly
 
-from preprocess.clips import Clip, ClipError
-from preprocess.face_finder import DlibFaceFinder
+from preprocess.faces.finder import DlibFaceFinder
+from preprocess.samples.clip import Clip, ClipError
 from preprocess.synth.databases import LIKE, Options, film, plan
 
 TARGET = 0.995

@@ -21,10 +21,10 @@ from pathlib import Path
 import numpy as np
 from benchmark_report import machine_facts, median_of, print_table, run_plainly
 
-from preprocess.clips import Clip, ClipError
 from preprocess.datasets import read_source
-from preprocess.face_finder import DlibFaceFinder
+from preprocess.faces.finder import DlibFaceFinder
 from preprocess.recipes import FEATURES
+from preprocess.samples.clip import Clip, ClipError
 from preprocess.steps.flow import remembered_tvl1
 from preprocess.synth.databases import Options
 from preprocess.synth.trees import render

@@ -18,7 +18,7 @@ import numpy as np
 from benchmark_report import machine_facts, print_table, run_plainly
 from known_motion import measured_and_true_flow, rendered_clips
 
-from preprocess.face_finder import DlibFaceFinder
+from preprocess.faces.finder import DlibFaceFinder
 from preprocess.steps.flow import METHODS
 from preprocess.synth.databases import Options
 from preprocess.synth.expressions import STRENGTHS

@@ -19,12 +19,12 @@ from typing import TypeVar
 
 from benchmark_report import machine_facts, median_of, print_table, run_plainly
 
-from preprocess.clips import Clip
 from preprocess.datasets import read_source
-from preprocess.face_detection import Detectors
-from preprocess.face_finder import HOG_SIDE, DlibFaceFinder
-from preprocess.frames import FrameReader
+from preprocess.faces.detectors import Detectors
+from preprocess.faces.finder import HOG_SIDE, DlibFaceFinder
 from preprocess.recipes import FEATURES
+from preprocess.samples.clip import Clip
+from preprocess.samples.frames import FrameReader
 from preprocess.steps import STEPS, Work
 from preprocess.steps.flow import remembered_tvl1
 from preprocess.synth.databases import Options

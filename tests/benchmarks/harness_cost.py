@@ -30,8 +30,8 @@ from benchmark_report import RUN_ALL, machine_facts, median_of, print_table, run
 from drawn_flow import write_drawn_tree
 
 if TYPE_CHECKING:
-    from bench.plan import Plan
-    from results.store import OutcomeStore
+    from bench.plan.plan import Plan
+    from results.store.outcome_store import OutcomeStore
 
 MODEL = "majority"
 PROTOCOLS = ["loso", "cde"]
@@ -84,11 +84,11 @@ def without_ray(seeds: int, arguments: argparse.Namespace, folder: Path) -> list
     import numpy as np
 
     from bench.config import RunConfig
-    from bench.plan import make_plan
-    from bench.sources import prepare_datasets, read_datasets
+    from bench.plan.plan import make_plan
+    from bench.study.sources import prepare_datasets, read_datasets
     from mer_models.registry import MODELS
-    from results.leaderboard import build_leaderboard
-    from results.store import OutcomeStore
+    from results.scores.leaderboard import build_leaderboard
+    from results.store.outcome_store import OutcomeStore
 
     config = RunConfig(data=[arguments.data], models=[MODEL], protocols=PROTOCOLS, seeds=list(range(seeds)))
     prepared = prepare_datasets(read_datasets(config), MODELS.get(MODEL).features, folder / "shards")
@@ -113,7 +113,7 @@ def without_ray(seeds: int, arguments: argparse.Namespace, folder: Path) -> list
 
 def train_all(plan: Plan, store: OutcomeStore) -> int:
     """Train the plan's folds into the store, one after the other in this process, and return their number."""
-    from bench.training import run_pack
+    from bench.workers.pack import run_pack
 
     done = 0
     for planned in plan.trainings:

@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 from benchmark_report import machine_facts, print_table, run_plainly
 
-from preprocess.clips import Clip
 from preprocess.datasets import read_source
-from preprocess.face_finder import DlibFaceFinder
-from preprocess.landmark_sets import BROWS_MOUTH_30
+from preprocess.faces.finder import DlibFaceFinder
+from preprocess.faces.landmark_sets import BROWS_MOUTH_30
+from preprocess.samples.clip import Clip
 from preprocess.steps import STEPS, Work
 from preprocess.synth.databases import Options
 from preprocess.synth.trees import render, rendered_film

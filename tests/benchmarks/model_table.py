@@ -18,13 +18,13 @@ from pathlib import Path
 import numpy as np
 from benchmark_report import run_plainly
 
-from bench.model_facts import size_and_cost
+from bench.commands.model_listing import size_and_cost
 from mer_models.registry import MODELS
-from results.columns import class_counts, number, number_ranges
-from results.leaderboard import Row, build_leaderboard
-from results.scoring import FULL
-from results.store import OutcomeStore
-from results.study import StudyCard
+from results.scores.leaderboard import Row, build_leaderboard
+from results.scores.pooling import FULL
+from results.store.outcome_store import OutcomeStore
+from results.store.study_card import StudyCard
+from results.views.columns import class_counts, number, number_ranges
 
 Benchmark = tuple[str, str, str, str]
 """Task, protocol, dataset and part."""

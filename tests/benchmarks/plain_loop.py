@@ -23,7 +23,8 @@ from benchmark_report import run_plainly
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from mer_models.registry import MODELS, ModelInfo, Recipe
+from mer_models.contracts import TrainingRecipe
+from mer_models.registry import MODELS, ModelInfo
 
 N_CLASSES = 3
 
@@ -43,7 +44,9 @@ def read_tree(root: Path) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
     return torch.from_numpy(np.stack(images)), torch.tensor(labels), np.array(subjects)
 
 
-def train_fold(info: ModelInfo, recipe: Recipe, images: torch.Tensor, labels: torch.Tensor, test: torch.Tensor) -> int:
+def train_fold(
+    info: ModelInfo, recipe: TrainingRecipe, images: torch.Tensor, labels: torch.Tensor, test: torch.Tensor
+) -> int:
     """Train on everybody but ``test`` and return how many test predictions are right after the last epoch."""
     train_set = TensorDataset(images[~test], labels[~test])
     test_set = TensorDataset(images[test], labels[test])

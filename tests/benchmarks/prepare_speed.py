@@ -60,12 +60,12 @@ def plain_loop(database: Path, out: Path, threads: int = 0) -> dict[str, Any]:
     import cv2
     import numpy as np
 
-    from preprocess.alignment import face_transform, warp
-    from preprocess.apex_spotting import SPOTTERS
     from preprocess.datasets import read_source
-    from preprocess.face_detection import Detectors
-    from preprocess.face_finder import HOG_SIDE, DlibFaceFinder
+    from preprocess.faces.alignment import face_transform, warp
+    from preprocess.faces.detectors import Detectors
+    from preprocess.faces.finder import HOG_SIDE, DlibFaceFinder
     from preprocess.steps import Work
+    from preprocess.steps._apex_spotting import SPOTTERS
     from preprocess.steps.strain import optical_strain
 
     if threads:
@@ -99,11 +99,11 @@ def one_core(database: Path, out: Path) -> dict[str, Any]:
 
 def warm_ray(database: Path, out: Path) -> dict[str, Any]:
     """Make everything on a Ray that is up, after its workers have made two subjects; tell clips and seconds."""
-    from bench.clip_fan_out import make_on_ray
-    from bench.ray_session import RaySession
+    from bench.workers.clip_tasks import make_on_ray
+    from bench.workers.ray_session import RaySession
     from preprocess.datasets import read_source
-    from preprocess.making import Result
-    from preprocess.shards import prepare
+    from preprocess.shards.making import Result
+    from preprocess.shards.prepare import prepare
 
     figures: dict[str, Any] = {}
 
@@ -125,8 +125,8 @@ def second_time(database: Path, out: Path) -> dict[str, Any]:
     start = time.perf_counter()
     from rich.console import Console
 
+    from bench.commands.prepare import prepare
     from bench.config import RunConfig
-    from bench.prepare import prepare
 
     imported = time.perf_counter()
     prepare(RunConfig(data=[str(database)], results=str(out / "runs")), None, False, Console(file=sys.stderr))
@@ -159,7 +159,7 @@ def differing(database: Path, out: Path) -> int:
     import numpy as np
 
     from preprocess.datasets import read_source
-    from preprocess.shards import prepare
+    from preprocess.shards.prepare import prepare
 
     prepared = prepare(read_source(database)[0], out / "runs" / "shards", [FEATURE])
     tensors = dict(zip(prepared.samples["sample_id"], prepared.load(FEATURE), strict=True))

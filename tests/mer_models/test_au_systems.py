@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch.nn import functional
 
-from mer_models._action_units import au_loss, of_units
-from mer_models._au_tokens import UNITS
-from mer_models._p3d import P3D
+from mer_models._parts.action_units import au_loss, of_units
+from mer_models._parts.au_tokens import UNITS
+from mer_models._parts.p3d import P3D
 from mer_models.au_fusion import LEVEL, AUFusion
 from mer_models.au_layered import AULayered
 from mer_models.registry import MODELS
-from preprocess.action_units import SHARED_UNITS
-from preprocess.landmark_sets import BROWS_MOUTH_30
+from preprocess.faces.landmark_sets import BROWS_MOUTH_30
+from preprocess.labels.action_units import SHARED_UNITS
 from preprocess.recipes import FEATURES
 
 Tensors = tuple[torch.Tensor, torch.Tensor]

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from model_inputs import random_arrays
 
-from bench.data import StudyData
-from bench.engine import FoldJob, FoldResult, score_again, train_pack
-from bench.folds import Fold
+from bench.engine.train import FoldJob, FoldResult, score_again, train_pack
+from bench.study.data import StudyData
+from bench.study.folds import Fold
 from mer_models.registry import MODELS
-from preprocess.action_units import SHARED_UNITS
+from preprocess.labels.action_units import SHARED_UNITS
 
 SMALL = {"mhssa_gcn": {"dim": 8}, "au_fusion": {"au_depth": 17, "au_width": 2}, "au_layered": {}}
 FOLD = Fold("s0", train=np.arange(2, 6), validation=np.arange(0), test=np.arange(2), seed=7)

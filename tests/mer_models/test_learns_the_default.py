@@ -17,18 +17,19 @@ import numpy as np
 import pytest
 
 from bench.config import DEFAULT_MODELS, RunConfig
-from bench.data import StudyData, assemble
-from bench.engine import FoldJob, FoldResult, train_pack
-from bench.folds import Fold
-from bench.hyperparameters import resolve
-from bench.training import make_folds
+from bench.engine.train import FoldJob, FoldResult, train_pack
+from bench.plan.hyperparameters import resolve
+from bench.study.assemble import assemble
+from bench.study.data import StudyData
+from bench.study.folds import Fold
+from bench.study.splitting import make_folds
 from mer_models.registry import MODELS
 from preprocess.datasets import read_source
-from preprocess.shards import prepare
+from preprocess.labels.tasks import TASKS
+from preprocess.shards.prepare import prepare
 from preprocess.synth.default import DEFAULT, make_default
 from preprocess.synth.trees import render
-from preprocess.tasks import TASKS
-from results.metrics import confusion, decide, uf1
+from results.scores.metrics import confusion, decide, uf1
 
 RUNS = "MERBENCH_TEST_RUNS"
 CHANCE = "majority"

@@ -7,7 +7,7 @@ import torch
 from model_inputs import as_tensors, random_arrays
 from torch.nn import functional
 
-from mer_models._losses import contrastive_loss, focal_loss, margin_loss
+from mer_models._parts.losses import contrastive_loss, focal_loss, margin_loss
 from mer_models.registry import MODELS
 
 SMALL = {

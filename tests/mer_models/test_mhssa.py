@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch.func import vmap
 
-from mer_models._action_units import co_occurrence
-from mer_models._manifold import geodesics, manifold_distances, plane_of
+from mer_models._parts.action_units import co_occurrence
+from mer_models._parts.manifold import geodesics, manifold_distances, plane_of
 from mer_models.mhssa_gcn import MHSSAGCN, REGION_UNITS, cut_patches
-from preprocess.action_units import SHARED_UNITS
-from preprocess.landmark_sets import MHSSA_REGIONS
+from preprocess.faces.landmark_sets import MHSSA_REGIONS
+from preprocess.labels.action_units import SHARED_UNITS
 from preprocess.steps.patches import gather_patches
 
 Tensors = tuple[torch.Tensor, torch.Tensor]
@@ -97,7 +97,7 @@ def test_geodesics_take_the_shorter_way_round() -> None:
 
 
 def test_points_of_a_plane_keep_their_distances() -> None:
-    from mer_models._manifold import _planar
+    from mer_models._parts.manifold import _planar
 
     points = torch.randn(4, 6, 2, dtype=torch.float64)
     distances = torch.cdist(points, points)
@@ -105,7 +105,7 @@ def test_points_of_a_plane_keep_their_distances() -> None:
 
 
 def test_the_plane_has_the_derivative_of_its_differences(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mer_models._manifold.EVEN", 1e-4)
+    monkeypatch.setattr("mer_models._parts.manifold.EVEN", 1e-4)
     torch.manual_seed(3)
     square = torch.randn(2, 6, 6, dtype=torch.float64)
     gram = (square @ square.transpose(1, 2)).requires_grad_()

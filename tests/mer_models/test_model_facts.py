@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mer_models._images import resized
-from mer_models._losses import focal_loss
-from mer_models._rcn import RecurrentBlock
+from mer_models._parts.images import resized
+from mer_models._parts.losses import focal_loss
+from mer_models._parts.rcn import RecurrentBlock
 from mer_models.registry import MODELS
 
 

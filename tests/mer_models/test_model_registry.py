@@ -15,10 +15,12 @@ import torch
 from torch import nn
 
 from mer_models import registry
-from mer_models._pretrained import fetched_from_hub
-from mer_models.registry import MODELS, ModelInfo, PublishedScore, Recipe, register_model
+from mer_models._parts.pretrained import fetched_from_hub
+from mer_models.contracts import PublishedScore, TrainingRecipe
+from mer_models.registry import MODELS, ModelInfo, register_model
+from preprocess.base.code import code_fingerprint
 from preprocess.base.errors import UsageError
-from preprocess.base.hashing import canonical_json, code_fingerprint
+from preprocess.base.hashing import canonical_json
 from preprocess.base.registry import Registry
 from preprocess.recipes import FEATURES
 
@@ -27,7 +29,7 @@ BENCHMARKS = (
     r"(CASME II|SAMM|SMIC|MMEW) loso (\d+|objective) classes",
 )
 ROOT = Path(__file__).resolve().parents[2]
-RECIPE = Recipe(epochs=1, batch_size=1, lr=0.1)
+RECIPE = TrainingRecipe(epochs=1, batch_size=1, lr=0.1)
 FLOW = ("flow_uvs_28",)
 
 
@@ -61,7 +63,7 @@ def test_a_model_documents_itself(info: ModelInfo) -> None:
 
 def test_a_models_settings_can_name_a_run(info: ModelInfo) -> None:
     canonical_json(info.hyperparameters())
-    assert len(code_fingerprint(info.sources)) == 64
+    assert len(code_fingerprint(info.source)) == 64
 
 
 def test_resources_and_recipe_are_sane(info: ModelInfo) -> None:
@@ -199,7 +201,7 @@ def test_a_hub_that_answers_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_download_server_that_stays_silent_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from torchvision.models import ResNet18_Weights
 
-    monkeypatch.setattr("mer_models._pretrained.SILENT_SECONDS", 0.2)
+    monkeypatch.setattr("mer_models._parts.pretrained.SILENT_SECONDS", 0.2)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv("no_proxy", "*")
     before = socket.getdefaulttimeout()
@@ -302,12 +304,6 @@ def test_a_model_that_could_not_run_is_refused(
     with pytest.raises(TypeError, match=message):
         register_model("broken", **{"features": FLOW, "paper": "none", "recipe": RECIPE, **changes})(cls)
     assert empty_registry.names() == []
-
-
-def test_a_shared_file_must_exist(empty_registry: Registry[ModelInfo]) -> None:
-    made = type("Made", (nn.Module,), {"__init__": lambda self, n_classes: None, "__module__": __name__})
-    with pytest.raises(FileNotFoundError, match=r"Made: shares names .*absent\.py, which does not exist"):
-        register_model("broken", features=FLOW, paper="none", recipe=RECIPE, shares=("absent.py",))(made)
 
 
 def test_every_setting_of_a_network_is_listed_once(info: ModelInfo) -> None:

@@ -11,11 +11,11 @@ import pytest
 
 import mer_models
 from bench.config import RunConfig
-from bench.hyperparameters import resolve
-from bench.protocols import select_protocols
-from bench.selection import SELECTIONS
+from bench.engine.selection import SELECTIONS
+from bench.plan.hyperparameters import resolve
+from bench.study.protocols import select_protocols
 from mer_models.registry import MODELS, ModelInfo
-from preprocess.tasks import TASKS
+from preprocess.labels.tasks import TASKS
 
 PAGE = (Path(mer_models.__path__[0]) / "README.md").read_text(encoding="utf-8")
 TWO_FORMS = [info for _, info in MODELS.items() if "as_published" in info.params]

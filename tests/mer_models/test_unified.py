@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from mer_models._facial_graph import FacialGraph, GraphAutoencoder, _Attention, _GraphLayer
-from mer_models._images import resized
+from mer_models._parts.facial_graph import FacialGraph, GraphAutoencoder, _Attention, _GraphLayer
+from mer_models._parts.images import resized
 from mer_models.registry import MODELS
 from mer_models.unified_fgs_vs import EDGE_BLOCKS, GRAPH_BLOCKS, LANDMARKS, UnifiedFGSVS, _Fusion
 from preprocess.base.errors import UsageError

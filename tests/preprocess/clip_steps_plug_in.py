@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from preprocess.frames import FrameReader
+from preprocess.samples.frames import FrameReader
 from preprocess.steps import Work, register_step
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from preprocess.clips import Clip
+from preprocess.samples.clip import Clip
 
 WIDTH, HEIGHT = 640, 480
 # Frame pixels per pixel of the portrait, and the portrait's pixel in the frame's middle.

@@ -9,10 +9,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from preprocess.clips import Clip
 from preprocess.datasets import RawDataset
 from preprocess.recipes import FeatureRecipe
-from preprocess.samples import samples_table
+from preprocess.samples.clip import Clip
+from preprocess.samples.table import samples_table
 
 SIZE = 8
 PEOPLE = {"s1": ("a1", "a2", "a3"), "s2": ("b1",), "s3": ("c1", "c2")}

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from preprocess.clips import Clip
-from preprocess.face import Face
+from preprocess.faces.face import Face
+from preprocess.samples.clip import Clip
 from preprocess.steps import STEPS, Work
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from preprocess.base.hashing import digest
-from results.outcome import Failure, Outcome
-from results.study import FoldCard, StudyCard, fold_key
+from results.store.outcome import Failure, Outcome
+from results.store.study_card import FoldCard, StudyCard, fold_key
 
 CLASSES = ("negative", "positive", "surprise")
 UNITS = ("AU1", "AU2", "AU4")

@@ -1,0 +1,92 @@
+"""``merbench datasets``: which databases lie somewhere, and what they hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.console.waiting import telling
+from preprocess.base.errors import DataError
+
+if TYPE_CHECKING:
+    from preprocess.datasets import RawDataset
+
+app = typer.Typer(help="Look at databases before a run: what is recognised, and what is in it.", no_args_is_help=True)
+
+Adapter = Annotated[str | None, typer.Option(help="Look for this database only (`merbench list datasets`).")]
+Data = Annotated[
+    list[str] | None,
+    typer.Option("--data", metavar="[ADAPTER[:VARIANT]=]PATH", help="Where to look for the named dataset."),
+]
+
+
+@app.command()
+def detect(
+    path: Annotated[Path, typer.Argument(help="A folder; databases are found at any depth down to six levels.")],
+    adapter: Adapter = None,
+) -> None:
+    """Print every database recognised under PATH: variant, sheet version, folder, and what is missing.
+
+    The exit status is 0 where all can be read, 1 where something is missing.
+    """
+    from preprocess.datasets import DATASETS, describe
+    from preprocess.datasets import detect as find
+    from preprocess.datasets._build import mark_of
+    from results.views.text import Header, table
+
+    if not path.is_dir():
+        raise DataError(f"{path} is not a folder. Give the folder that holds the databases.")
+    if adapter is not None:
+        DATASETS.get(adapter)
+    with telling(f"looking through {path}"):
+        found = find(path, adapter)
+    if not found:
+        raise DataError(f"No database was recognised under {path}. `merbench list datasets` tells what can be read.")
+    headers: list[Header] = [(name, "left") for name in ("database", "folder", "sheet")]
+    rows = [
+        [("synth_" if mark_of(one.root) else "") + describe(one), str(one.root), str(one.sheet or "none")]
+        for one in found
+    ]
+    typer.echo("\n".join(table(headers, rows)))
+    for one in found:
+        for what in one.missing:
+            typer.echo(f"{describe(one)} in {one.root}: missing {what}")
+    raise typer.Exit(1 if any(one.missing for one in found) else 0)
+
+
+@app.command()
+def report(
+    source: Annotated[
+        str | None,
+        typer.Argument(help="[ADAPTER[:VARIANT]=]PATH; or a dataset's name, with --data. Default: all of --data."),
+    ] = None,
+    data: Data = None,
+    decode: Annotated[
+        bool, typer.Option("--decode", help="Decode every frame too, and tell which are damaged; takes minutes.")
+    ] = False,
+) -> None:
+    """Print what databases hold: subjects, classes of every task, missing frames, repaired cells, notes."""
+    from preprocess.views.dataset_report import decoded_frames
+    from preprocess.views.dataset_report import report as lines_of
+
+    for dataset in _read(source, data):
+        for line in lines_of(dataset.samples, dataset.features, dataset.clips, dataset.notes):
+            typer.echo(line)
+        if decode and dataset.clips:
+            for line in decoded_frames(dataset.clips):
+                typer.echo(line)
+
+
+def _read(source: str | None, data: list[str] | None) -> list[RawDataset]:
+    from bench.config import RunConfig
+    from bench.study.sources import read_data, read_datasets
+
+    if source is not None and not data:
+        return read_data(source)
+    config = RunConfig(data=data or [], datasets=[source or "*"])
+    if data:
+        return read_datasets(config)
+    with telling("rendering the embedded default"):
+        return read_datasets(config)

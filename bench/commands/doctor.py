@@ -1,0 +1,118 @@
+"""``merbench doctor``: what this machine has, and what keeps a run from working."""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bench.config import results_root
+from bench.workers.provenance import git_state, package_versions
+from preprocess.base.errors import MerError
+from results.store.outcome_store import MissingStore, OutcomeStore
+from results.tracking.writer import check_address
+
+PACKAGES = ("merbench", "ray", "torch", "torchvision", "torch-geometric", "timm", "mlflow",
+            "opencv-contrib-python-headless", "dlib-bin", "pandas", "scikit-learn", "pyarrow")  # fmt: skip
+
+
+def examine(results: str, tracking_uri: str | None, say: Callable[[str], None]) -> int:
+    """Print one line a check, ``ok`` or ``PROBLEM``; return 0 when there is no problem, else 1."""
+    say(f"python {platform.python_version()} on {platform.platform()}; code {git_state() or 'outside a git checkout'}")
+    say(" ".join(f"{name} {version or 'MISSING'}" for name, version in package_versions(PACKAGES).items()))
+    checks: list[tuple[str, Callable[[], str]]] = [
+        ("cores and memory", _cores),
+        ("torch", _torch),
+        ("TV-L1 flow", _tv_l1),
+        ("dlib", _dlib),
+        ("shared memory", _shared_memory),
+        ("results", lambda: _results(results)),
+        ("tracking", lambda: _tracking(results, tracking_uri)),
+    ]
+    problems = 0
+    for name, check in checks:
+        try:
+            say(f"ok       {name}: {check()}")
+        except (MerError, ImportError, AttributeError, OSError) as error:
+            problems += 1
+            say(f"PROBLEM  {name}: {error}")
+    return 1 if problems else 0
+
+
+def _cores() -> str:
+    import psutil
+
+    return f"{len(os.sched_getaffinity(0))} cores, {psutil.virtual_memory().available / 2**30:.1f} GiB of memory free"
+
+
+def _torch() -> str:
+    import torch
+
+    if not torch.cuda.is_available():
+        return f"{torch.__version__}, no GPU: networks train on the CPU, one thread a worker"
+    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return f"{torch.__version__}, GPUs: {', '.join(names)}"
+
+
+def _tv_l1() -> str:
+    import cv2
+    import numpy as np
+
+    from preprocess.motion.tvl1 import tvl1_flow
+
+    if not hasattr(cv2, "optflow"):
+        return "not compared: this cv2 is not that of opencv-contrib-python-headless; is another opencv installed too?"
+    noise = np.random.default_rng(0).integers(0, 256, (40, 48), dtype=np.uint8)
+    first = cv2.GaussianBlur(noise, (0, 0), 3)
+    second = np.roll(first, 1, axis=1)
+    solver: Any = cv2.optflow
+    theirs = solver.DualTVL1OpticalFlow_create().calc(first, second, None)
+    apart = float(np.abs(tvl1_flow(first, second) - theirs).max())
+    if not apart:
+        return f"equal to that of OpenCV {cv2.__version__} to the bit"
+    return f"up to {apart:.2g} px from that of OpenCV {cv2.__version__}: features made here differ from those elsewhere"
+
+
+def _dlib() -> str:
+    import dlib
+
+    return str(dlib.__version__)
+
+
+def _shared_memory() -> str:
+    folder = Path("/dev/shm")
+    free = os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize / 2**30 if folder.is_dir() else 0.0
+    if free < 0.25:
+        raise OSError(f"{free:.2f} GiB free in {folder}; Ray shares data there: give the container a larger --shm-size")
+    return f"{free:.1f} GiB free"
+
+
+def _results(results: str) -> str:
+    root = results_root(results)
+    try:
+        store = OutcomeStore(root)
+        return f"{store.root} holds {len(store.cards())} studies"
+    except MissingStore:
+        if "://" in root:
+            return f"{root}: nothing there yet"
+    parent = next(folder for folder in [Path(root), *Path(root).parents] if folder.is_dir())
+    with tempfile.TemporaryFile(dir=parent):
+        return f"{root}: nothing there yet, and it can be made"
+
+
+def _tracking(results: str, tracking_uri: str | None) -> str:
+    from results.tracking.client import Tracker, TrackingLost, shown_uri
+    from results.tracking.sync import TRACKING_OFF
+
+    uri = check_address(tracking_uri, results_root(results))
+    if uri is None:
+        return TRACKING_OFF if tracking_uri is None else tracking_uri
+    if uri.startswith("http"):
+        try:
+            Tracker(uri)
+        except TrackingLost as error:
+            raise ConnectionError(f"{shown_uri(uri)}: {error}") from error
+    return shown_uri(uri)

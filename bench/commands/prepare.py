@@ -1,0 +1,71 @@
+"""``merbench prepare``: make features before, or without, a run. ``merbench inspect``: look at one clip."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from bench.config import DEFAULT_FEATURES, RunConfig, results_root
+from bench.console.interrupts import exit_status, farewell
+from bench.console.prepared import describe
+from bench.console.progress import ClipProgress
+from bench.console.say import say
+from bench.study.sources import read_datasets, shards_folder
+from bench.workers.clip_tasks import here_or_on_ray
+from bench.workers.ray_session import RaySession
+from preprocess.datasets import RawDataset
+from preprocess.faces.finder import face_finder
+from preprocess.recipes import load_recipes
+from preprocess.shards.features import choose
+from preprocess.shards.prepare import prepare_all
+from preprocess.shards.prepared import PreparedDataset
+from preprocess.views.contact_sheet import write_contact_sheet
+
+
+def prepare(config: RunConfig, features: Sequence[str] | None, overwrite: bool, console: Console) -> int:
+    """Bring the shards of the chosen features up to date and draw a contact sheet a dataset; return the exit status.
+
+    features : names or shell patterns; None for what a run's default models need.
+    Raises MerError for anything that a user must mend first; what was made until then is kept.
+    """
+    start = time.monotonic()
+    for file in config.recipes:
+        load_recipes(file)
+    shards = shards_folder(results_root(config.results))
+    try:
+        with RaySession(config.address, config.workers) as session:
+            with ClipProgress(console, "rendering").shown() as rendering:
+                raw = read_datasets(config, rendering)
+            chosen = choose(raw, features or DEFAULT_FEATURES)
+            spread = here_or_on_ray(session, config.workers)
+            with ClipProgress(console).shown() as progress:
+                prepared = prepare_all(raw, shards, chosen, progress, spread, overwrite)
+        for before, after in zip(raw, prepared, strict=True):
+            _tell(before, after, shards, console)
+    except KeyboardInterrupt:
+        say(console, farewell())
+        return exit_status()
+    say(console, f"Took {time.monotonic() - start:.0f} s. Shards: {shards}")
+    return 0
+
+
+def contact_sheet(raw: RawDataset, prepared: PreparedDataset, shards: Path) -> Path | None:
+    """Draw a dataset's contact sheet beside its shards where anything changed; None without recordings."""
+    if not raw.clips:
+        return None
+    path = shards / raw.name / "contact_sheet.png"
+    if prepared.made or prepared.repaired or not path.exists():
+        write_contact_sheet(path, raw.name, raw.samples, raw.clips, face_finder())
+    return path
+
+
+def _tell(raw: RawDataset, prepared: PreparedDataset, shards: Path, console: Console) -> None:
+    for line in describe(prepared):
+        say(console, line)
+    for warning in prepared.warnings:
+        say(console, f"warning: {warning}")
+    sheet = contact_sheet(raw, prepared, shards)
+    say(console, f"  contact sheet: {sheet}" if sheet else "  no contact sheet: this copy brings no recordings")

@@ -1,0 +1,141 @@
+"""``merbench test``: score a study again from its stored weights and compare with its stored predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from bench.config import RunConfig, results_root
+from bench.plan.cards import ENGINE
+from bench.plan.training import Training
+from bench.study.assemble import assemble
+from bench.study.data import StudyData
+from bench.study.sources import prepare_datasets, read_datasets, shards_folder
+from mer_models.registry import MODELS
+from preprocess.base.code import code_fingerprint
+from preprocess.base.errors import DataError, StoreError, UsageError
+from preprocess.datasets import RawDataset
+from preprocess.labels.tasks import TASKS
+from preprocess.shards.prepared import PreparedDataset
+from results.store.outcome import Outcome
+from results.store.outcome_store import OutcomeStore, fold_file
+from results.store.study_card import StudyCard
+from results.views.study_report import find_study
+
+
+def retest(sources: list[str], study: str, results: str, say: Callable[[str], None]) -> int:
+    """Score one study (or, with an empty ``study``, all that have weights) again; return 0 when all predictions agree.
+
+    sources : the ``--data`` that the studies were trained on; empty for the embedded default.
+    Raises DataError when the data is not what the study was trained on, StoreError when there are no weights,
+    UsageError when the study was trained on a GPU and there is none here.
+    """
+    store = OutcomeStore(results_root(results))
+    cards = [find_study(store.cards(), study)] if study else store.cards()
+    cards = [card for card in cards if store.state(card).weights]
+    if not cards:
+        raise StoreError(f"No study at {store.root} has stored weights{f' ({study})' if study else ''}. {_REMEDY}")
+    for card in cards:
+        if changed := _changed_code(card):
+            say(f"{card.title}: left out, its {changed} has changed since it was trained")
+    cards = [card for card in cards if not _changed_code(card)]
+    if not cards:
+        raise StoreError("Other code than this trained these weights. Use that version of merbench, or train again.")
+    raw = {dataset.name: dataset for dataset in read_datasets(RunConfig(data=sources))}
+    different = 0
+    for card in cards:
+        data = _data_of(card, raw, store)
+        state = store.state(card)
+        stored = [number for number, fold in enumerate(card.folds) if fold.key in state.done & state.weights]
+        differing = _differing_folds(store, card, stored, data)
+        agree = len(stored) - len(differing)
+        say(f"{card.title}: {agree} of {len(stored)} folds give the stored predictions again")
+        for name in differing:
+            say(f"  differs: {name}")
+        if len(stored) < len(card.folds):
+            say(f"  {len(card.folds) - len(stored)} of its {len(card.folds)} folds have no weights yet. {_REMEDY}")
+        different += len(differing)
+    return 1 if different else 0
+
+
+_REMEDY = "Run the same command with --keep-weights."
+
+
+def _changed_code(card: StudyCard) -> str:
+    """Name the code that is not what the study was trained with: its weights mean nothing to another network."""
+    now = {"model_code": MODELS.get(card.model).source, "engine_code": ENGINE}
+    changed = [name for name, sources in now.items() if card.ingredients[name] != code_fingerprint(sources)]
+    return " and ".join(name.replace("_", " ") for name in changed)
+
+
+def _data_of(card: StudyCard, raw: dict[str, RawDataset], store: OutcomeStore) -> StudyData:
+    names = card.dataset.split("+")
+    missing = [name for name in names if name not in raw]
+    if missing:
+        raise DataError(
+            f"{card.title}: dataset {missing[0]} is not in the data given, which holds {', '.join(sorted(raw))}. "
+            "Give the --data that the study was trained on, or name another study."
+        )
+    info = MODELS.get(card.model)
+    prepared = prepare_datasets([raw[name] for name in names], info.features, shards_folder(store.root))
+    for dataset in prepared:
+        if dataset.lacking:
+            raise DataError(f"{card.title}: {' '.join(dataset.lacking.values())}")
+        _check_same(card, dataset)
+    return assemble(prepared, TASKS.get(card.task), info.features)
+
+
+def _check_same(card: StudyCard, dataset: PreparedDataset) -> None:
+    contents = {name: card.ingredients["features"][name][dataset.name]["content"] for name in dataset.features}
+    changed = [f"feature {name}" for name, content in contents.items() if dataset.features[name].fingerprint != content]
+    if card.ingredients["datasets"][dataset.name] != dataset.fingerprint:
+        changed.insert(0, "samples table")
+    if changed:
+        raise DataError(
+            f"{card.title}: dataset {dataset.name} is not the one this study was trained on "
+            f"(another {', another '.join(changed)}). Give the same --data."
+        )
+
+
+def _differing_folds(store: OutcomeStore, card: StudyCard, numbers: list[int], data: StudyData) -> list[str]:
+    from bench.engine.train import score_again
+    from bench.plan.training import verify_fold
+
+    info = MODELS.get(card.model)
+    training = Training((card,), data="")
+    folds = training.folds(data)
+    differing = []
+    for number in numbers:
+        fold, key = folds[number], card.folds[number].key
+        verify_fold(training, number, fold, data)
+        outcome = store.read_outcome(card, key)
+        weights = store.read_weights(card, key)
+        device = _device_of(card, outcome)
+        try:
+            scores = score_again(info, card.hyperparameters, data, fold, weights, device, info.resources.cpus)
+        except DataError as error:
+            file = f"{store.root}/{fold_file(card, key, 'weights')}"
+            raise StoreError(f"{file}: {error}. Remove the file. {_REMEDY}") from error
+        stored = dict(zip(outcome.sample_ids, outcome.scores, strict=True))
+        same = all(
+            np.array_equal(stored[sample_id], row)
+            for sample_id, row in zip(data.sample_ids[fold.test].tolist(), scores, strict=True)
+        )
+        if not same:
+            differing.append(fold.name)
+    return differing
+
+
+def _device_of(card: StudyCard, outcome: Outcome) -> str:
+    import torch
+
+    trained_on = outcome.provenance["device"]
+    if trained_on in ("cpu", "unknown"):
+        return "cpu"
+    if not torch.cuda.is_available():
+        raise UsageError(
+            f"{card.title} was trained on {trained_on}, and there is no GPU here: the scores would differ in their "
+            "last digits. Run `merbench test` on such a machine, or name another study."
+        )
+    return "cuda"

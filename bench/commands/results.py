@@ -1,0 +1,65 @@
+"""The verbs that only read the store: status, leaderboard, report, sync."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from bench.config import results_root
+from preprocess.base.errors import UsageError
+from results.store.outcome_store import OutcomeStore
+from results.views.text import Header, table
+
+BOOTSTRAP_SEED = 0
+"""Seed of the intervals' resampling: the same store gives the same table, whoever asks and whenever."""
+
+
+def status(results: str) -> str:
+    """Return a table of the store's studies with their folds done, failed and missing."""
+    store = OutcomeStore(results_root(results))
+    rows = []
+    for card in store.cards():
+        state, total = store.state(card), len(card.folds)
+        missing = total - len(state.done) - len(state.failed)
+        counts = [str(total), str(len(state.done)), str(len(state.failed)), str(missing)]
+        rows.append(
+            [card.key[:12], card.label, card.dataset, card.task, card.protocol, card.selection, str(card.seed), *counts]
+        )
+    names = ["study", "model", "dataset", "task", "protocol", "selection", "seed", "folds", "done", "failed", "missing"]
+    headers: list[Header] = [(name, "right" if name in names[6:] else "left") for name in names]
+    return "\n".join(table(headers, rows))
+
+
+def leaderboard(results: str, format: str, include_superseded: bool, width: int | None) -> str:
+    """Return the ranked table of the store in one of the formats of ``results.views.leaderboard_text``."""
+    from results.scores.leaderboard import build_leaderboard
+    from results.views.leaderboard_text import render
+
+    store = OutcomeStore(results_root(results))
+    rng = np.random.default_rng(BOOTSTRAP_SEED)
+    return render(build_leaderboard(store, rng=rng, include_superseded=include_superseded), format, width)
+
+
+def report(results: str, study: str) -> str:
+    """Return the per-class and per-subject report of the study that ``study`` (a key's start or words) names."""
+    from results.views.study_report import find_study, study_report
+
+    store = OutcomeStore(results_root(results))
+    card = find_study(store.cards(), study)
+    outcomes, damaged = store.read_outcomes(card)
+    text = study_report(card, outcomes, store.failures(card), np.random.default_rng(BOOTSTRAP_SEED))
+    return "\n".join([*(f"warning: {message}" for message in damaged), text])
+
+
+def sync(results: str, tracking_uri: str | None, say: Callable[[str], None]) -> int:
+    """Bring MLflow up to date with the store; return 0, or 1 where the server could not be reached."""
+    from results.tracking.sync import TRACKING_OFF, open_tracking
+    from results.tracking.sync import sync as show
+
+    store = OutcomeStore(results_root(results))
+    uri = open_tracking(tracking_uri, store.root)
+    if uri is None:
+        raise UsageError(TRACKING_OFF)
+    report = show(store, store.cards(), uri, np.random.default_rng(BOOTSTRAP_SEED), say)
+    return 1 if report.unreachable else 0

@@ -1,0 +1,258 @@
+"""A run from configuration to leaderboard: prepare, plan, fan out, track, score."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sized
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from bench.config import RunConfig, results_root
+from bench.console.interrupts import exit_status, farewell
+from bench.console.prepared import describe
+from bench.console.progress import ClipProgress, RunProgress
+from bench.console.say import say
+from bench.plan.checks import check_names
+from bench.plan.plan import Plan, PlannedStudy, make_plan
+from bench.plan.table import plan_table
+from bench.study.sources import prepare_datasets, read_datasets, shards_folder
+from bench.workers.clip_tasks import here_or_on_ray
+from bench.workers.ray_session import RaySession
+from mer_models.registry import MODELS
+from preprocess.base.errors import HonestyError, MerError
+from preprocess.datasets import RawDataset
+from preprocess.recipes import load_recipes
+from preprocess.shards.prepared import PreparedDataset
+from results.scores.leaderboard import build_leaderboard
+from results.scores.pooling import score
+from results.store.outcome_store import MissingStore, OutcomeStore
+from results.store.study_card import StudyCard
+from results.tracking.writer import TrackingWriter, check_address
+from results.views.leaderboard_text import render
+
+DONE, SOME_FAILED = 0, 1
+"""Exit statuses of a run that was not stopped (2, a usage or data error, is the command line's)."""
+
+
+def dry_run(config: RunConfig, console: Console) -> int:
+    """Print what a run would do; train nothing and write nothing but shards."""
+    root = results_root(config.results)
+    raw = _read(config, console)
+    try:
+        store = OutcomeStore(root)
+    except MissingStore:
+        store = None
+    try:
+        with RaySession(config.address, config.workers) as session:
+            prepared = _prepare(raw, config, root, session, console)
+    except KeyboardInterrupt:
+        say(console, farewell())
+        return exit_status()
+    plan = make_plan(config, prepared, store, _every_five_seconds(lambda n: say(console, f"planning: {n} studies")))
+    say(console, plan_table(plan))
+    return DONE
+
+
+def run(config: RunConfig, console: Console) -> int:
+    """Carry out a run and print its leaderboard; return the exit status.
+
+    Raises MerError for anything a user must mend before folds can be trained.
+    """
+    start = time.monotonic()
+    root = results_root(config.results)
+    plan = writer = None
+    with RaySession(config.address, config.workers) as session:
+        try:
+            raw = _read(config, console)
+            store = OutcomeStore(root, create=True)
+            prepared = _prepare(raw, config, root, session, console)
+            plan = make_plan(
+                config, prepared, store, _every_five_seconds(lambda n: say(console, f"planning: {n} studies"))
+            )
+            _announce(plan, config, console)
+            writer = TrackingWriter(store, config.tracking_uri, say=lambda text: say(console, text))
+            ended = _train(plan, store, config, session, writer, console)
+        except KeyboardInterrupt:
+            if writer:
+                writer.abandon()
+            say(console, farewell(_folds_kept(plan, store)) if plan else farewell())
+            return exit_status()
+    board = build_leaderboard(store, plan.cards, rng=np.random.default_rng(0))
+    console.print()
+    console.print(render(board, "table", console.width), highlight=False, markup=False, soft_wrap=True, end="")
+    writer.finish(plan.cards)
+    _where_next(config, root, writer, console)
+    if ended is not None:
+        raise MerError(ended)
+    return _status(plan, store, time.monotonic() - start, console)
+
+
+def _folds_kept(plan: Plan, store: OutcomeStore) -> str:
+    kept = sum(len(store.state(card).done) for card in plan.cards)
+    return f"{kept} of {sum(len(card.folds) for card in plan.cards)} folds"
+
+
+@dataclass(frozen=True)
+class _Best:
+    uf1: float
+    text: str
+
+
+def _read(config: RunConfig, console: Console) -> list[RawDataset]:
+    """Check every name and address of the configuration and read the sources; only the default is written so far."""
+    for file in config.recipes:
+        load_recipes(file)
+    check_names(config)
+    check_address(config.tracking_uri, results_root(config.results))
+    if not config.data:
+        say(
+            console,
+            "No --data given: running on a small SYNTHETIC set, rendered by this program. "
+            "Its scores say that the software works, nothing about real faces.",
+        )
+    with ClipProgress(console, "rendering").shown() as rendering:
+        return read_datasets(config, rendering)
+
+
+def _prepare(
+    raw: list[RawDataset], config: RunConfig, root: str, session: RaySession, console: Console
+) -> list[PreparedDataset]:
+    models = [MODELS.get(name) for name in MODELS.select(config.models)]
+    features = sorted({feature for info in models for feature in info.features})
+    execute = here_or_on_ray(session, config.workers)
+    with ClipProgress(console).shown() as progress:
+        prepared = prepare_datasets(raw, features, shards_folder(root), progress, execute)
+    for dataset in prepared:
+        for line in describe(dataset):
+            say(console, line)
+        for warning in dataset.warnings:
+            say(console, f"warning: {warning}")
+    return prepared
+
+
+def _announce(plan: Plan, config: RunConfig, console: Console) -> None:
+    total, done, failed = (sum(map(len, column)) for column in zip(*map(_counted, plan.studies), strict=True))
+    todo = sum(len(planned.todo) for planned in plan.trainings)
+    say(
+        console,
+        f"{len(plan.studies)} studies of {total} folds (preset {config.resolved_preset()}): {done} done, "
+        f"{failed} failed before, {todo} trainings to do",
+    )
+    for note in plan.notes:
+        say(console, note)
+    for study in plan.studies:
+        for message in study.damaged:
+            say(console, f"warning: {message}")
+        if study.reason:
+            say(console, f"{study.card.title}: computed, because it {_because(study.reason)}")
+
+
+def _counted(study: PlannedStudy) -> tuple[Sized, Sized, Sized]:
+    return study.card.folds, study.done, study.failed
+
+
+def _because(reason: str) -> str:
+    return reason if reason.startswith("differs") else f"was asked for or needed: {reason}"
+
+
+def _train(
+    plan: Plan, store: OutcomeStore, config: RunConfig, session: RaySession, writer: TrackingWriter, console: Console
+) -> str | None:
+    """Fan out what is to do; return why the run had to stop, None when it went through."""
+    for planned in plan.trainings:
+        for study in planned.studies:
+            store.write_card(study.card)
+            if study.damaged or study.failed or study.reason:
+                _discard(store, study, planned.todo)
+        if not planned.todo:
+            writer.add([study.card for study in planned.studies])
+    total = sum(len(planned.todo) for planned in plan.trainings)
+    if not total:
+        say(console, "Nothing to train: every fold is done or failed before (--overwrite failed tries those again).")
+        return None
+    cluster = session.cluster()
+    from bench.workers.pack_trials import (
+        fan_out,  # imports Ray, which reads the session's environment when it is imported
+    )
+
+    use_gpu = config.device == "cuda" or (config.device == "auto" and cluster.gpus > 0)
+    devices = f"{cluster.cpus} CPUs, {cluster.gpus:g} GPUs on {cluster.nodes} node(s)"
+    say(console, f"Ray at {cluster.address}: {devices}; training on {'GPU' if use_gpu else 'CPU'}")
+    progress = RunProgress(console, total, config.workers or max(cluster.cpus, 1))
+    best: list[_Best] = []
+
+    def training_over(number: int) -> None:
+        cards = [study.card for study in plan.trainings[number].studies]
+        writer.add(cards)
+        _note_best(best, cards, store)
+        if best:
+            progress.best(best[0].text)
+
+    with progress.shown():
+        report = fan_out(plan, store, cluster, use_gpu, config.workers, progress.update, training_over)
+    for message in dict.fromkeys(report.lost):
+        say(console, f"A pack was lost: {message}")
+    return report.error
+
+
+def _discard(store: OutcomeStore, study: PlannedStudy, todo: list[int]) -> None:
+    """Remove what is left of the folds that are trained anew: a worker takes a fold that is there for done."""
+    for number in todo:
+        key = study.card.folds[number].key
+        if key not in study.done:
+            store.discard(study.card, key)
+
+
+def _note_best(best: list[_Best], cards: list[StudyCard], store: OutcomeStore) -> None:
+    for card in cards:
+        if card.selection == "oracle" or len(store.state(card).done) < len(card.folds):
+            continue
+        uf1 = score(card, store.read_outcomes(card)[0])["full"].metrics["uf1"]
+        if not best or uf1 > best[0].uf1:
+            best[:] = [_Best(uf1, f"{card.label} UF1 {uf1:.3f} ({card.dataset}, {card.protocol})")]
+
+
+def _status(plan: Plan, store: OutcomeStore, seconds: float, console: Console) -> int:
+    missing = failed = 0
+    for card in plan.cards:
+        failures = store.failures(card)
+        failed += len(failures)
+        missing += len(card.folds) - len(store.state(card).done)
+        for error in list(dict.fromkeys(failure.error for failure in failures))[:3]:
+            say(console, f"FAILED {card.title}: {error} (merbench report {card.key[:12]})")
+    if missing > failed:
+        raise HonestyError(
+            f"{missing - failed} folds were reported done, but their outcomes are not at {store.root}. Workers on "
+            "other nodes wrote elsewhere: give --results a folder that all nodes share, or a URI (s3://bucket/path)."
+        )
+    say(console, f"Took {seconds:.0f} s." + (f" {failed} folds FAILED." if failed else ""))
+    return SOME_FAILED if failed else DONE
+
+
+def _where_next(config: RunConfig, root: str, writer: TrackingWriter, console: Console) -> None:
+    say(console, f"Results: {root}")
+    say(console, f"  merbench leaderboard --results {root} --format md    this table as Markdown, CSV, JSON or LaTeX")
+    say(
+        console,
+        f"  merbench report --results {root} STUDY               per subject and per class (STUDY: ststnet loso)",
+    )
+    if writer.where:
+        say(console, f"  mlflow ui --backend-store-uri {writer.where}")
+    if not config.data:
+        say(console, "  merbench run --data PATH                             the same on your own database")
+
+
+def _every_five_seconds(tell: Callable[..., None]) -> Callable[..., None]:
+    """Return ``tell`` held back: it is called at most every five seconds, and not at once."""
+    last = time.monotonic()
+
+    def throttled(*values: Any) -> None:
+        nonlocal last
+        if time.monotonic() - last > 5:
+            last = time.monotonic()
+            tell(*values)
+
+    return throttled

@@ -1,0 +1,32 @@
+"""``merbench synth``: render a synthetic database in the layout of a real one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from bench.console.progress import ClipProgress
+from preprocess.synth.databases import Options, plan
+from preprocess.synth.trees import render
+
+
+def synthesise(options: Options, out: Path, console: Console) -> int:
+    """Render a database into ``out``, unless it is there, and say how to use it; return the exit status.
+
+    Raises UsageError for bad options, DataError where ``out`` holds something else or cannot be written.
+    """
+    out = out.expanduser()
+    with ClipProgress(console, "rendering").shown() as progress:
+        rendered = render(options, out, progress)
+    clips = plan(options)
+    frames = sum(clip.last - clip.first + 1 for clip in clips)
+    what = f"{len(clips)} SYNTHETIC {options.strength}-expression clips of {options.subjects} people, {frames} frames"
+    told = "is rendered into" if rendered else "lies ready in"
+    lines = [
+        f"synth_{options.like}: {what}, {told} {out}",
+        f"  merbench run --data {out}        benchmark models on it, as on the real database",
+    ]
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    return 0

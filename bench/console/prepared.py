@@ -1,0 +1,70 @@
+"""What is said of prepared datasets: how much was made, which clips are left out and why, what was noted."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+from preprocess.shards.prepared import PreparedDataset
+
+EXAMPLES = 3
+"""How many sample ids a line names as examples."""
+
+
+def describe(dataset: PreparedDataset) -> list[str]:
+    """Return what came of preparing a dataset, one line a fact; the first line names it."""
+    subjects = dataset.samples["subject"].nunique()
+    shards = f"{dataset.made} shards made, {dataset.reused} kept, {dataset.repaired} repaired"
+    what = "samples of macro-expressions" if dataset.macro else "samples"
+    lines = [f"{dataset.name}: {len(dataset.samples)} {what}, {subjects} subjects ({shards})"]
+    if dataset.clips_made and dataset.seconds >= 1:
+        kept = len(dataset.samples) - dataset.clips_made
+        pace = dataset.clips_made / dataset.seconds
+        lines.append(
+            f"  {dataset.clips_made} clips made, {kept} kept; {dataset.seconds:.0f} s of computing, "
+            f"{pace:.1f} clips/s a process"
+        )
+    faces = Counter(way for way in _merged(info.remarks.faces for info in dataset.features.values()).values())
+    if faces:
+        lines.append(f"  faces found by: {', '.join(f'{way} {count}' for way, count in faces.most_common())}")
+    return lines + _left_out(dataset) + _notes(dataset)
+
+
+def _left_out(dataset: PreparedDataset) -> list[str]:
+    lines = []
+    for name, skipped in dataset.skipped.items():
+        if skipped:
+            count, total = len(skipped), len(dataset.samples)
+            lines.append(f"  {count} of {total} samples have no {name} and are left out:")
+            lines += _grouped(skipped.items())
+    return lines
+
+
+def _notes(dataset: PreparedDataset) -> list[str]:
+    notes: dict[str, set[str]] = {}
+    for info in dataset.features.values():
+        for sample_id, texts in info.remarks.notes.items():
+            notes.setdefault(sample_id, set()).update(texts)
+    pairs = [(sample_id, text) for sample_id, texts in notes.items() for text in sorted(texts)]
+    return [f"  noted of {len(notes)} samples:", *_grouped(pairs)] if pairs else []
+
+
+def _grouped(pairs: Iterable[tuple[str, str]]) -> list[str]:
+    """Return a line a kind of text, the most frequent first: texts that differ in names and numbers are of one kind."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for sample_id, text in pairs:
+        text = text.removeprefix(f"{sample_id}: ")
+        groups.setdefault(re.sub(r"\S*/\S*|\d+", "#", text), []).append((sample_id, text))
+    lines = []
+    for group in sorted(groups.values(), key=len, reverse=True):
+        ids = ", ".join(sample_id for sample_id, _ in group[:EXAMPLES])
+        more = ", ..." if len(group) > EXAMPLES else ""
+        example = group[0][1]
+        said = example if all(text == example for _, text in group) else f"such as: {example}"
+        lines.append(f"    {len(group)} x {said} ({ids}{more})")
+    return lines
+
+
+def _merged(mappings: Iterable[dict[str, str]]) -> dict[str, str]:
+    return {key: value for mapping in mappings for key, value in mapping.items()}

@@ -1,0 +1,174 @@
+"""Training one network on one fold: epochs, and the ones kept for each selection."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bench.engine.batches import Epochs, Schedule
+from bench.engine.inputs import Inputs, laid_out
+from bench.engine.loss import Objective, make_objective, prepare_training
+from bench.engine.selection import Selection
+from bench.study.data import StudyData
+from bench.study.folds import Fold
+from mer_models.contracts import TrainingRecipe
+from mer_models.registry import ModelInfo
+
+ONEDNN_BLOCK = 16
+"""Channels that oneDNN computes at a time, with the widest registers there are."""
+
+
+class TrainingError(RuntimeError):
+    """A training that cannot go on; names the epoch and the batch."""
+
+
+@dataclass
+class Kept:
+    """The weights a selection keeps: ``state`` after ``epoch`` (from 1), and the curves seen on the way."""
+
+    state: dict[str, Tensor]
+    epoch: int
+    value: float
+    curves: dict[str, list[float]]
+
+
+def build_network(info: ModelInfo, params: dict[str, Any], n_classes: int, seed: int, device: str) -> nn.Module:
+    """Return the network with initial weights drawn from ``seed``; leaves the default generators seeded with it."""
+    torch.manual_seed(seed)
+    model: nn.Module = info.build(n_classes=n_classes, **params)
+    for parameter in model.parameters():
+        parameter.data = laid_out(parameter.data, device)
+    if device == "cpu":
+        for module in model.modules():
+            _keep_from_crashing(module)
+    return model.to(device)
+
+
+def train_network(
+    model: nn.Module,
+    recipe: TrainingRecipe,
+    inputs: Inputs,
+    data: StudyData,
+    fold: Fold,
+    rules: Sequence[Selection],
+) -> dict[str, Kept]:
+    """Train on ``fold.train`` for the recipe's epochs and return what each selection keeps, by its name.
+
+    The test rows are looked at during training only by a rule that watches them (``oracle``), and looking changes
+    nothing: evaluation draws no random numbers and leaves the weights and the optimiser alone.
+    Raises TrainingError on a loss that is not finite.
+    """
+    device = str(inputs.device)
+    prepare_training(model, data, fold.train, device)
+    objective = make_objective(model, recipe, data, fold.train, device)
+    labels = data.labels
+    optimizer = _optimizer(recipe, model)
+    schedule = Schedule(recipe, optimizer)
+    epochs = Epochs(recipe, inputs, fold.train, labels, fold.seed)
+    losses: list[float] = []
+    watched: dict[str, list[float]] = {rule.name: [] for rule in rules if rule.watches}
+    kept: dict[str, Kept] = {}
+    for epoch in range(1, recipe.epochs + 1):
+        losses.append(_train_epoch(model, optimizer, objective, epochs, epoch))
+        schedule.step(losses[-1])
+        for rule in rules:
+            if rule.watches:
+                _watch(rule, model, inputs, labels, fold, epoch, watched[rule.name], kept)
+    for rule in rules:
+        if not rule.watches:
+            kept[rule.name] = Kept(_snapshot(model), recipe.epochs, 0.0, {})
+        kept[rule.name].curves = {"train_loss": losses}
+        if rule.watches:
+            kept[rule.name].curves[rule.curve(labels.ndim == 2)] = watched[rule.name]
+    return kept
+
+
+def evaluate(model: nn.Module, inputs: Inputs, rows: np.ndarray) -> np.ndarray:
+    """Return the (n_rows, n_classes) float32 logits of the given rows, in evaluation mode."""
+    was_training = model.training
+    model.eval()
+    index = torch.from_numpy(rows).to(inputs.device)
+    with torch.no_grad():
+        logits = [model(*inputs.batch(part)) for part in index.split(inputs.evaluation_batch)]
+    model.train(was_training)
+    return torch.cat(logits).float().cpu().numpy()
+
+
+def _keep_from_crashing(module: nn.Module) -> None:
+    """Let a strided 1x1 convolution of few channels take its images channels first.
+
+    Channels last, oneDNN's backward pass of one with fewer than 16 input channels writes outside of its memory (torch
+    2.15 on a processor with AVX-512): the process dies, or goes on with memory that was written to.
+    """
+    if not isinstance(module, nn.Conv2d) or module.kernel_size != (1, 1) or module.stride == (1, 1):
+        return
+    if module.in_channels < ONEDNN_BLOCK:
+        module.weight.data = module.weight.data.clone(memory_format=torch.contiguous_format)
+        module.register_forward_pre_hook(lambda _, images: (images[0].clone(memory_format=torch.contiguous_format),))
+
+
+def _train_epoch(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    objective: Objective,
+    epochs: Epochs,
+    epoch: int,
+) -> float:
+    """Take one pass over the training samples and return the mean loss of those shown."""
+    model.train()
+    rows = epochs.rows()
+    total = torch.zeros((), dtype=torch.float64, device=rows.device)
+    losses: list[Tensor] = []
+    for features, part, mixed in epochs.batches(rows):
+        optimizer.zero_grad(set_to_none=True)
+        loss = objective.loss(model, features, part, mixed)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.detach())
+        total += losses[-1].double() * len(part)
+    # One look at the loss an epoch: reading it after every batch would stall a GPU.
+    mean = float(total) / len(rows)
+    if not math.isfinite(mean):
+        first = int((~torch.stack(losses).isfinite()).nonzero()[0])
+        raise TrainingError(
+            f"The loss of epoch {epoch}, batch {first + 1} of {len(losses)}, is {float(losses[first])}. "
+            "Lower the learning rate (--set MODEL.lr=...) or check the features for wild values."
+        )
+    return mean
+
+
+def _watch(
+    rule: Selection,
+    model: nn.Module,
+    inputs: Inputs,
+    labels: np.ndarray,
+    fold: Fold,
+    epoch: int,
+    seen: list[float],
+    kept: dict[str, Kept],
+) -> None:
+    rows = fold.validation if rule.watches == "validation" else fold.test
+    value = rule.value(labels[rows], evaluate(model, inputs, rows))
+    seen.append(value)
+    if rule.name not in kept or value > kept[rule.name].value:
+        kept[rule.name] = Kept(_snapshot(model), epoch, value, {})
+
+
+def _snapshot(model: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+def _optimizer(recipe: TrainingRecipe, model: nn.Module) -> torch.optim.Optimizer:
+    # The fused kernels do the same arithmetic in one pass; on a small network the optimiser is a third of a step.
+    common: dict[str, Any] = {"lr": recipe.lr, "weight_decay": recipe.weight_decay, "fused": True}
+    if recipe.optimizer == "adam":
+        return torch.optim.Adam(model.parameters(), **common)
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(model.parameters(), **common)
+    return torch.optim.SGD(model.parameters(), momentum=recipe.momentum, **common)

@@ -1,0 +1,203 @@
+"""What a network is fed: batches of the features as float32, made from what is stored.
+
+Values are changed at random (augmentation), reduced to what the network looks at, and brought into the recipe's range,
+in this order. What no augmentation changes is reduced once for all folds that follow one another.
+"""
+
+from __future__ import annotations
+
+import warnings
+import weakref
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bench.engine.augmentation import Augmenter, make_augmenter
+from bench.study.data import StudyData
+from mer_models.contracts import TrainingRecipe
+from mer_models.registry import ModelInfo
+from preprocess.recipes.layouts import channel_axis, time_axis
+
+Change = Callable[[Tensor], Tensor]
+
+
+class _LatestReduction:
+    """What was reduced last, kept while the same is asked for again: the folds of a study come one after the other."""
+
+    def __init__(self) -> None:
+        self._of: weakref.ref[np.ndarray] | None = None
+        self._by: tuple[Change, str] | None = None
+        self._values = torch.empty(0)
+
+    def of(self, array: np.ndarray, values: Tensor, reduce: Change, device: str, at_a_time: int) -> Tensor:
+        """Return what ``reduce`` makes of all values, float32 on the device.
+
+        array : where the values come from; two calls with the same one have the same values. reduce : equal to others
+        that do the same.
+        """
+        if self._of is None or self._of() is not array or self._by != (reduce, device):
+            # Two of them at once may be too much.
+            self._of, self._values = None, torch.empty(0)
+            parts = [reduce(part.to(device).float()) for part in values.split(at_a_time)]
+            self._of, self._by, self._values = weakref.ref(array), (reduce, device), torch.cat(parts)
+        return self._values
+
+
+def _saves_memory(values: Tensor, reduce: Change) -> bool:
+    """Return whether the reduced values take at most half of the memory of the stored ones.
+
+    Stored ones are shared by all workers of a node and stay where they are; each worker reduces for itself.
+    """
+    stored, reduced = values[:1], reduce(values[:1].float())
+    return 2 * reduced.numel() * reduced.element_size() <= stored.numel() * stored.element_size()
+
+
+def _unchanged(values: Tensor) -> Tensor:
+    """Return the values: the reduction of networks that look at a feature as it is."""
+    return values
+
+
+_LATEST = _LatestReduction()
+
+LARGEST_EVALUATION = 512
+"""Most samples in one forward pass of an evaluation."""
+EVALUATION_BYTES = 64 * 2**20
+"""Most bytes of float32 features in one, where training batches are not larger themselves."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A feature of all samples of a study, on the device.
+
+    values : (n, ...) as stored (8-bit ones at a quarter of the memory), or reduced. reduce : what is left to do to a
+    float32 batch of them.
+    """
+
+    values: Tensor
+    reduce: Change
+
+    def batch(self, rows: Tensor) -> Tensor:
+        """Return the given rows as float32, as the network looks at them."""
+        return self.reduce(self.values[rows].float())
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """A model's features of all samples of a study.
+
+    ranges : what brings a float32 batch of each into the recipe's range. evaluation_batch : samples that an evaluation
+    feeds at a time; it depends on the features' shapes, the network and the recipe alone, so that a score has the same
+    bits wherever it is computed. augment : what changes training batches.
+    """
+
+    sources: tuple[Source, ...]
+    ranges: tuple[Change, ...]
+    evaluation_batch: int
+    augment: Augmenter | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the features are."""
+        return self.sources[0].values.device
+
+    def batch(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """Return the features of the given rows as float32, in the recipe's range. rows : int64, on the device."""
+        return self._in_range(source.batch(rows) for source in self.sources)
+
+    def training_batch(self, rows: Tensor, rng: np.random.Generator) -> tuple[Tensor, ...]:
+        """Return a batch whose samples are changed at random where the recipe says so."""
+        if self.augment is None:
+            return self.batch(rows)
+        changed = self.augment([source.values[rows].float() for source in self.sources], rng)
+        return self._in_range(source.reduce(values) for source, values in zip(self.sources, changed, strict=True))
+
+    def _in_range(self, batch: Iterable[Tensor]) -> tuple[Tensor, ...]:
+        return tuple(scale(values) for scale, values in zip(self.ranges, batch, strict=True))
+
+
+def make_inputs(
+    info: ModelInfo, network: nn.Module, recipe: TrainingRecipe, data: StudyData, train: np.ndarray, device: str
+) -> Inputs:
+    """Return the inputs of a fold for a network of the model.
+
+    Only the rows ``train`` are looked at to fit the means and deviations of ``standard`` and ``difference``.
+    """
+    augment = make_augmenter(recipe.augment, info.features)
+    sources = _sources(info, network, augment, data, device)
+    fitted_on = torch.from_numpy(train).to(device)
+    ranges = [_range(recipe, name, one, fitted_on) for name, one in zip(info.features, sources, strict=True)]
+    most = max(recipe.batch_size, _at_a_time(*(source.values for source in sources)))
+    return Inputs(sources, tuple(ranges), min(LARGEST_EVALUATION, most), augment)
+
+
+def _sources(
+    info: ModelInfo, network: nn.Module, augment: Augmenter | None, data: StudyData, device: str
+) -> tuple[Source, ...]:
+    sources = []
+    reductions = getattr(network, "reductions", (None,) * len(info.features))
+    for place, (name, reduction) in enumerate(zip(info.features, reductions, strict=True)):
+        values, reduce = _tensor(data.features[name]), reduction or _unchanged
+        if not (augment and augment.changes(place)) and _saves_memory(values, reduce):
+            values, reduce = _LATEST.of(data.features[name], values, reduce, device, _at_a_time(values)), _unchanged
+        sources.append(Source(laid_out(values.to(device), device), reduce))
+    return tuple(sources)
+
+
+def laid_out(values: Tensor, device: str) -> Tensor:
+    """Put images and convolution weights channels last on the CPU, where a small network's step is a fifth faster."""
+    return values.contiguous(memory_format=torch.channels_last) if values.dim() == 4 and device == "cpu" else values
+
+
+def _range(recipe: TrainingRecipe, feature: str, source: Source, train: Tensor) -> Change:
+    if recipe.input_range == "unit":
+        return lambda batch: batch / 255.0
+    if recipe.input_range == "raw":
+        return _unchanged
+    time = time_axis(feature) if recipe.input_range == "difference" else None
+
+    def change(batch: Tensor) -> Tensor:
+        """How clips differ from their first frame; all else as it is."""
+        return batch if time is None else batch - batch.narrow(time, 0, 1)
+
+    mean, deviation = _mean_and_deviation(source, train, change, channel_axis(feature))
+    if time is not None:
+        return lambda batch: change(batch).div_(deviation)
+    return lambda batch: (batch - mean).div_(deviation)
+
+
+def _mean_and_deviation(source: Source, train: Tensor, change: Change, axis: int) -> tuple[Tensor, Tensor]:
+    """Return mean and deviation, along ``axis``, of what ``change`` makes of the training samples; (1, ..., 1).
+
+    A few samples at a time are turned into float32: all of them may not fit into memory.
+    """
+
+    def total(of: Change) -> tuple[Tensor, int]:
+        """Return the sum of what ``of`` makes of the values, and how many of them each is the sum of."""
+        sums, count = torch.zeros((), dtype=torch.float64, device=train.device), 0
+        for rows in train.split(_at_a_time(source.values, source.batch(train[:1]))):
+            part = of(change(source.batch(rows)))
+            others = [other for other in range(part.dim()) if other != axis]
+            sums = sums + part.sum(dim=others, keepdim=True).double()
+            count += part.numel() // part.shape[axis]
+        return sums, count
+
+    values, count = total(_unchanged)
+    mean = (values / count).float()
+    squares, _ = total(lambda part: (part - mean).square_())
+    return mean, (squares / max(1, count - 1)).sqrt().float().clamp_min(1e-6)
+
+
+def _at_a_time(*stored: Tensor) -> int:
+    """Return how many samples of all the given tensors make EVALUATION_BYTES of float32, at least one."""
+    return max(1, EVALUATION_BYTES // max(1, sum(4 * values[0].numel() for values in stored)))
+
+
+def _tensor(values: np.ndarray) -> Tensor:
+    """Return an array as a tensor that shares its memory and is never written to."""
+    with warnings.catch_warnings():
+        # Arrays out of Ray's object store cannot be written; torch cannot know that nobody will.
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable", category=UserWarning)
+        return torch.from_numpy(values)

@@ -1,0 +1,200 @@
+"""The training engine: trains a pack of folds of one study on one device and hands back each fold's result.
+
+Pure torch and numpy: no Ray, no MLflow, no files. A fold's result depends on its own rows, seed and recipe only, never
+on the pack it travels in, so that any packing gives the same bits on the same kind of device.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import torch
+
+from bench.engine.fit import build_network, evaluate, train_network
+from bench.engine.inputs import make_inputs
+from bench.engine.selection import SELECTIONS, Selection
+from bench.study.data import StudyData
+from bench.study.folds import Fold
+from mer_models.contracts import TrainingRecipe
+from mer_models.registry import ModelInfo
+from preprocess.base.errors import DataError
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """One fold under one selection.
+
+    scores : (n_test, n_classes) float32, rows as in ``Fold.test``. Of a network and a multi-label task, the sigmoid of
+    a score is the probability that the sample shows the class. selected_epoch : from 1; 0 for estimators.
+    curves : name -> a float per epoch. weights : name -> array, all that is needed to score again.
+    """
+
+    scores: np.ndarray
+    selected_epoch: int
+    curves: dict[str, list[float]]
+    weights: dict[str, np.ndarray]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class FoldJob:
+    """A fold and the selections wanted of it; ``last`` and ``oracle`` are read from one training."""
+
+    fold: Fold
+    selections: tuple[str, ...]
+
+
+OnResult = Callable[[FoldJob, str, FoldResult], None]
+OnError = Callable[[FoldJob, BaseException], None]
+
+
+def train_pack(
+    info: ModelInfo,
+    hyperparameters: dict[str, Any],
+    data: StudyData,
+    jobs: Sequence[FoldJob],
+    on_result: OnResult,
+    on_error: OnError,
+    device: str = "cpu",
+    threads: int = 1,
+) -> Iterator[FoldJob]:
+    """Train the folds of ``jobs`` and yield each job once it is finished or has failed.
+
+    hyperparameters : every settable name of the model, resolved. threads : torch threads on the CPU; part of what
+    makes results equal to the bit, so it comes from the model's resources and not from the machine.
+    on_result(job, selection, result) is called as each result is there; on_error(job, error) for a fold that raised
+    (the other folds go on). Raises HonestyError, before anything is trained, when a fold's subjects overlap.
+    """
+    for job in jobs:
+        job.fold.check(data.subjects)
+    run = _fit_network if info.kind == "network" else _fit_estimator
+    for job in jobs:
+        with _deterministic(threads):
+            try:
+                for selection, result in run(info, hyperparameters, data, job, device):
+                    on_result(job, selection, result)
+            except Exception as error:
+                on_error(job, error)
+        yield job
+
+
+def score_again(
+    info: ModelInfo,
+    hyperparameters: dict[str, Any],
+    data: StudyData,
+    fold: Fold,
+    weights: dict[str, np.ndarray],
+    device: str = "cpu",
+    threads: int = 1,
+) -> np.ndarray:
+    """Return the (n_test, n_classes) scores of a fold from its stored weights, as ``train_pack`` computed them.
+
+    Raises DataError for weights that are not this model's.
+    """
+    with _deterministic(threads):
+        if info.kind == "estimator":
+            return _score_estimator(info, hyperparameters, data, fold, weights)
+        recipe = recipe_of(info, hyperparameters)
+        model = build_network(info, _model_params(info, hyperparameters), len(data.classes), fold.seed, device)
+        _check_weights(info.name, model, weights)
+        model.load_state_dict({name: torch.from_numpy(value.copy()).to(device) for name, value in weights.items()})
+        inputs = make_inputs(info, model, recipe, data, fold.train, device)
+        return evaluate(model, inputs, fold.test)
+
+
+def recipe_of(info: ModelInfo, hyperparameters: dict[str, Any]) -> TrainingRecipe:
+    """Return the training recipe among resolved hyper-parameters."""
+    return TrainingRecipe(**{item.name: hyperparameters[item.name] for item in fields(TrainingRecipe)})
+
+
+def _score_estimator(
+    info: ModelInfo, hyperparameters: dict[str, Any], data: StudyData, fold: Fold, weights: dict[str, np.ndarray]
+) -> np.ndarray:
+    estimator = info.build(n_classes=len(data.classes), **_model_params(info, hyperparameters))
+    try:
+        estimator.load_state(weights)
+        return estimator.scores(*_rows(info, data, fold.test))
+    except (ValueError, IndexError, TypeError) as error:
+        # Arrays of the right names and other shapes: numpy finds out where they meet.
+        shapes = ", ".join(f"{name} {value.shape}" for name, value in sorted(weights.items()))
+        raise DataError(f"the weights ({shapes}) are not those of {info.name}: {error}") from error
+
+
+def _check_weights(name: str, model: torch.nn.Module, weights: dict[str, np.ndarray]) -> None:
+    """Raise DataError, naming the first difference, unless the weights have the names and shapes of the network's."""
+    expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    given = {key: value.shape for key, value in weights.items()}
+    for key in sorted(expected.keys() | given.keys()):
+        if given.get(key) != expected.get(key):
+            raise DataError(
+                f"the weights are not those of {name}: {key} is {given.get(key, 'missing')} in the file and "
+                f"{expected.get(key, 'unknown')} in the network"
+            )
+
+
+def _model_params(info: ModelInfo, hyperparameters: dict[str, Any]) -> dict[str, Any]:
+    return {name: hyperparameters[name] for name in info.params}
+
+
+def _rows(info: ModelInfo, data: StudyData, rows: np.ndarray) -> list[np.ndarray]:
+    return [data.features[name][rows].astype(np.float32) for name in info.features]
+
+
+def _fit_network(
+    info: ModelInfo, hyperparameters: dict[str, Any], data: StudyData, job: FoldJob, device: str
+) -> Iterator[tuple[str, FoldResult]]:
+    start = time.perf_counter()
+    fold, recipe = job.fold, recipe_of(info, hyperparameters)
+    rules: list[Selection] = [SELECTIONS.get(name) for name in job.selections]
+    model = build_network(info, _model_params(info, hyperparameters), len(data.classes), fold.seed, device)
+    inputs = make_inputs(info, model, recipe, data, fold.train, device)
+    trained = train_network(model, recipe, inputs, data, fold, rules)
+    seconds = time.perf_counter() - start
+    for name, kept in trained.items():
+        model.load_state_dict(kept.state)
+        scores = evaluate(model, inputs, fold.test)
+        weights = {key: value.cpu().numpy() for key, value in kept.state.items()}
+        yield name, FoldResult(scores, kept.epoch, kept.curves, weights, seconds)
+
+
+def _fit_estimator(
+    info: ModelInfo, hyperparameters: dict[str, Any], data: StudyData, job: FoldJob, device: str
+) -> Iterator[tuple[str, FoldResult]]:
+    start = time.perf_counter()
+    fold = job.fold
+    estimator = info.build(n_classes=len(data.classes), **_model_params(info, hyperparameters))
+    rng = np.random.default_rng([fold.seed, 2])
+    estimator.fit(*_rows(info, data, fold.train), y=data.labels[fold.train], rng=rng)
+    scores = np.asarray(estimator.scores(*_rows(info, data, fold.test)), dtype=np.float32)
+    result = FoldResult(scores, 0, {}, estimator.state(), time.perf_counter() - start)
+    # An estimator has no epochs to choose from, so every selection scores the same fit.
+    for name in job.selections:
+        yield name, result
+
+
+@contextmanager
+def _deterministic(threads: int) -> Iterator[None]:
+    """Fix the thread count and choose deterministic kernels; leave the caller's torch as it was."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = torch.get_num_threads()
+    strict = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    # Filling fresh memory guards against kernels that read it unwritten; it costs a sixth of a small network's step.
+    guard: Any = torch.utils.deterministic
+    filling, guard.fill_uninitialized_memory = guard.fill_uninitialized_memory, False
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
+    try:
+        with torch.random.fork_rng(devices=devices):
+            yield
+    finally:
+        torch.use_deterministic_algorithms(strict, warn_only=warn_only)
+        guard.fill_uninitialized_memory = filling
+        torch.set_num_threads(before)

@@ -1,0 +1,168 @@
+"""Study cards: what a study's key is made of, what its card tells, and how it differs from a stored one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.plan import hyperparameters
+from bench.study.data import StudyData
+from bench.study.folds import Fold
+from bench.study.protocols import MACRO, MICRO, Protocol
+from mer_models.registry import ModelInfo
+from preprocess.base.code import code_fingerprint
+from preprocess.base.hashing import digest
+from preprocess.labels.tasks import Task
+from preprocess.shards.prepared import PreparedDataset
+from results.store.study_card import FoldCard, StudyCard, fold_key
+
+ENGINE = Path(__file__).parents[1] / "engine" / "train.py"
+"""The file from which the code that decides a fold's numbers, whatever the model, is followed through its imports."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a study's selections have in common. values : the model's hyper-parameters. group : the datasets."""
+
+    info: ModelInfo
+    values: dict[str, Any]
+    task: Task
+    protocol: Protocol
+    group: list[PreparedDataset]
+    seed: int
+
+
+class CardMaker:
+    """Makes the cards of a plan; the code of each model and the labels of each study's data are hashed once."""
+
+    def __init__(self) -> None:
+        self._engine_code = code_fingerprint(ENGINE)
+        self._model_code: dict[str, str] = {}
+        self._labels: dict[str, str] = {}
+
+    def make(
+        self,
+        setting: Setting,
+        selection: str,
+        data_key: str,
+        data: StudyData,
+        folds: list[Fold],
+        ids: list[str],
+        notes: list[str],
+    ) -> StudyCard:
+        """Return a study's card. data_key : tells its data apart. ids : the digest of each fold's sample ids."""
+        info, values, task, protocol = setting.info, setting.values, setting.task, setting.protocol
+        group, seed = setting.group, setting.seed
+        ingredients = self._ingredients(setting, selection, data_key, data)
+        study_key = digest(ingredients)
+        tested = np.sort(np.concatenate([fold.test for fold in folds]))
+        parts = sorted(set(data.datasets[tested].tolist())) if protocol.by_dataset else []
+        parts = parts if len(parts) > 1 else []
+        unions = _strengths(parts, data) if protocol.by_strength else {}
+        rows = _rows_of_parts(data, tested, {**unions, **{part: (part,) for part in parts}})
+        return StudyCard(
+            model=info.name,
+            params=hyperparameters.changed(info, values),
+            hyperparameters=values,
+            dataset="+".join(sorted(dataset.name for dataset in group)),
+            parts=(*unions, *parts),
+            task=task.name,
+            classes=tuple(task.classes),
+            protocol=protocol.name,
+            selection=selection,
+            seed=seed,
+            **_counts(data, rows),
+            ingredients=ingredients,
+            folds=tuple(
+                FoldCard(fold_key(study_key, ids_of), fold.name, len(fold.test))
+                for fold, ids_of in zip(folds, ids, strict=True)
+            ),
+            synthetic=any(dataset.synthetic for dataset in group),
+            notes=notes,
+            multilabel=task.multilabel,
+            averaged=protocol.averaged,
+            unions=unions,
+        )
+
+    def _ingredients(self, setting: Setting, selection: str, data_key: str, data: StudyData) -> dict[str, Any]:
+        info, task, group = setting.info, setting.task, setting.group
+        if info.name not in self._model_code:
+            self._model_code[info.name] = code_fingerprint(info.source)
+        if data_key not in self._labels:
+            self._labels[data_key] = digest(list(zip(data.sample_ids.tolist(), data.labels.tolist(), strict=True)))
+        ingredients = {
+            "model": info.name,
+            "hyperparameters": setting.values,
+            "model_code": self._model_code[info.name],
+            "engine_code": self._engine_code,
+            "datasets": {dataset.name: dataset.fingerprint for dataset in group},
+            "features": {name: _feature_ingredient(name, group) for name in info.features},
+            "task": {"name": task.name, "classes": list(task.classes), "labels": self._labels[data_key]},
+            "protocol": setting.protocol.name,
+            "selection": selection,
+            "seed": setting.seed,
+        }
+        if setting.protocol.by_strength:
+            ingredients["macro"] = sorted(data.macro)
+        if data.action_units is not None:
+            ingredients["action_units"] = digest(data.action_units.tolist())
+        return ingredients
+
+
+def why_new(card: StudyCard, stored: list[StudyCard]) -> str:
+    """Say what differs from the most alike study in the store, when one has the same name but another key."""
+    names = ("model", "dataset", "task", "protocol", "selection", "seed")
+    alike = [old for old in stored if all(getattr(old, name) == getattr(card, name) for name in names)]
+    alike = [old for old in alike if old.key != card.key]
+    if not alike:
+        return ""
+    differences = min((_differences(old.ingredients, card.ingredients) for old in alike), key=len)
+    return "differs from the stored one in " + ", ".join(differences)
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    texts = []
+    for name in sorted(set(old) | set(new)):
+        before, after = old.get(name), new.get(name)
+        if before == after:
+            continue
+        if name == "hyperparameters" and isinstance(before, dict) and isinstance(after, dict):
+            keys = sorted(key for key in set(before) | set(after) if before.get(key) != after.get(key))
+            texts += [f"{key} ({before.get(key)} -> {after.get(key)})" for key in keys]
+        else:
+            texts.append(name.replace("_", " "))
+    return texts
+
+
+def _feature_ingredient(name: str, group: list[PreparedDataset]) -> dict[str, Any]:
+    infos = {dataset.name: dataset.features[name] for dataset in group}
+    return {dataset: {"recipe": info.recipe_hash, "content": info.fingerprint} for dataset, info in infos.items()}
+
+
+def _strengths(datasets: list[str], data: StudyData) -> dict[str, tuple[str, ...]]:
+    """Return the datasets of macro- and of micro-expressions."""
+    macro = tuple(dataset for dataset in datasets if dataset in data.macro)
+    return {MACRO: macro, MICRO: tuple(dataset for dataset in datasets if dataset not in macro)}
+
+
+def _rows_of_parts(data: StudyData, tested: np.ndarray, parts: dict[str, tuple[str, ...]]) -> dict[str, np.ndarray]:
+    """Return part (``full`` first) -> its rows among those ``tested``: what a study trains on only is in no score."""
+    return {"full": tested, **{part: tested[np.isin(data.datasets[tested], names)] for part, names in parts.items()}}
+
+
+def _counts(data: StudyData, rows: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Return the counts of a card. rows : of each part."""
+    return {
+        "n_samples": {part: len(own) for part, own in rows.items()},
+        "n_subjects": {part: len(set(data.subjects[own].tolist())) for part, own in rows.items()},
+        "class_counts": {part: _class_counts(data, own) for part, own in rows.items()},
+    }
+
+
+def _class_counts(data: StudyData, rows: np.ndarray) -> list[int]:
+    if data.multilabel:
+        return data.labels[rows].sum(axis=0).tolist()
+    return np.bincount(data.labels[rows], minlength=len(data.classes)).tolist()

@@ -1,0 +1,126 @@
+"""What is checked before anything is trained: names and settings, and what the training data lacks."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bench.config import RunConfig
+from bench.engine.selection import SELECTIONS
+from bench.plan import hyperparameters
+from bench.study.data import StudyData
+from bench.study.folds import Fold, classes_shown
+from bench.study.protocols import select_protocols
+from mer_models.registry import MODELS, ModelInfo
+from preprocess.base.errors import DataError, MerError, UsageError
+from preprocess.labels.tasks import TASKS
+from preprocess.recipes import FEATURES
+
+
+def check_names(config: RunConfig) -> None:
+    """Raise UsageError for an unknown model, selection, protocol or task, or a bad setting, before data is touched."""
+    models = MODELS.select(config.models)
+    resolved = hyperparameters.resolve(config, models)
+    SELECTIONS.select(config.selection)
+    select_protocols(config.protocols)
+    for model, task in itertools.product(models, [TASKS.get(name) for name in TASKS.select(config.tasks)]):
+        _check_settings(MODELS.get(model), resolved[model], len(task.classes))
+
+
+def _check_settings(info: ModelInfo, values: dict[str, Any], n_classes: int) -> None:
+    """Raise UsageError where the model refuses a value that was set, or cannot take its features with it.
+
+    In the workers, every fold would fail for it.
+    """
+    params = {name: values[name] for name in info.params}
+    quick = {name: info.quick.get(name, value) for name, value in info.params.items()}
+    if params in (info.params, quick):
+        # The model's own values, which are tested with it.
+        return
+    try:
+        info.build(n_classes=n_classes, **params)
+    except MerError:
+        raise
+    except Exception:
+        # A bug of the model: its folds will record it with the traceback, and the other studies go on.
+        return
+    known = {name: FEATURES.get(name).shape for name in info.features if name in FEATURES.names()}
+    if len(known) == len(info.features):
+        check_inputs(info, params, n_classes, known)
+
+
+def check_inputs(
+    info: ModelInfo, params: dict[str, Any], n_classes: int, shapes: Mapping[str, tuple[int, ...]]
+) -> None:
+    """Build a network and feed it one blank sample; UsageError where it cannot take features of these shapes.
+
+    shapes : of one sample's tensor of each feature. Sequences that are too short are told here, not by every fold.
+    """
+    if info.kind != "network":
+        return
+    import torch
+
+    from bench.engine.fit import build_network
+
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            network = build_network(info, params, n_classes, seed=0, device="cpu").eval()
+            network(*(torch.zeros(1, *shapes[name]) for name in info.features))
+    except MerError:
+        raise
+    except Exception as error:
+        made_for = {name: FEATURES.get(name).shape for name in info.features if name in FEATURES.names()}
+        given = " and ".join(
+            f"{name} of shape {shapes[name]}"
+            + (f" (it is made for {made_for[name]})" if made_for.get(name, shapes[name]) != shapes[name] else "")
+            for name in info.features
+        )
+        changed = ", ".join(f"{name}={value}" for name, value in params.items() if value != info.params[name])
+        reason = " ".join(str(error).split())[:300]
+        raise UsageError(
+            f"Model {info.name}{f' with {changed}' if changed else ''} cannot take {given}: {type(error).__name__}: "
+            f"{reason}. Choose other settings or another model, or leave this data out with --datasets."
+        ) from error
+
+
+def lacking_classes(protocol: str, folds: Sequence[Fold], data: StudyData) -> list[str]:
+    """Return a note, if any, of the classes that some folds never see in training; their samples there still count.
+
+    Raises DataError for a fold, not of a multi-label task, whose training samples are all of one class.
+    """
+    lacking: dict[int, list[str]] = {}
+    unlearned = 0
+    for fold in folds:
+        present = classes_shown(data.labels[fold.train])
+        if len(present) < 2 and not data.multilabel:
+            raise DataError(
+                f"{'+'.join(sorted(set(data.datasets.tolist())))}, protocol {protocol}: without {fold.name!r}, all "
+                f"{len(fold.train)} training samples show class {data.classes[min(present)]!r}. Nobody learns from one "
+                "class to tell several: use another task or protocol, or leave this dataset out with --datasets."
+            )
+        absent = sorted(set(range(len(data.classes))) - present)
+        for index in absent:
+            lacking.setdefault(index, []).append(fold.name)
+        tested = data.labels[fold.test]
+        unlearned += int((tested[:, absent].any(axis=1) if data.multilabel else np.isin(tested, absent)).sum())
+    if not lacking:
+        return []
+    found = ", ".join(
+        f"{data.classes[index]} in {len(names)} of {len(folds)} folds ({names[0]}{', ...' if names[1:] else ''})"
+        for index, names in sorted(lacking.items())
+    )
+    return [f"no training sample shows {found}; the test samples that do so there ({unlearned}) count all the same"]
+
+
+def unknown_units(model: str, data: StudyData) -> list[str]:
+    """Return a note for each dataset without action units, where ``model`` learns them."""
+    if data.action_units is None:
+        return []
+    return [
+        f"{name}: no sample has action units, so {model} learns nothing from them"
+        for name in sorted(set(data.datasets.tolist()))
+        if (data.action_units[data.datasets == name] < 0).all()
+    ]

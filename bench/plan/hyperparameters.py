@@ -1,0 +1,126 @@
+"""Hyper-parameters of a run's models: the recipe's defaults, the preset, ``--epochs`` and ``--set``, in that order."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import typing
+from typing import Any
+
+from bench.config import PRESET_EPOCHS, RunConfig
+from bench.engine.augmentation import make_augmenter
+from mer_models.contracts import RECIPE_FIELDS, TrainingRecipe
+from mer_models.registry import MODELS, ModelInfo
+from preprocess.base.errors import UsageError, did_you_mean
+from preprocess.recipes.layouts import time_axis
+
+
+def resolve(config: RunConfig, models: list[str]) -> dict[str, dict[str, Any]]:
+    """Return model name -> every hyper-parameter with the value this run gives it.
+
+    Raises UsageError for a setting of a model that is not in the run, an unknown key, a value of another type or one
+    that contradicts another.
+    """
+    resolved = {name: _defaults(MODELS.get(name), config) for name in models}
+    for setting, value in config.set.items():
+        model, _, key = setting.partition(".")
+        if model not in resolved:
+            MODELS.get(model)
+            raise UsageError(f"--set {setting}: model {model!r} is not in this run ({', '.join(models)}).")
+        known = resolved[model]
+        if key not in known:
+            raise UsageError(f"--set {setting}: {model} has no hyper-parameter {key!r}. {did_you_mean(key, known)}")
+        known[key] = _checked(setting, value, MODELS.get(model), key)
+    for name, values in resolved.items():
+        _show_as_published(MODELS.get(name), values, config)
+        _check_recipe(MODELS.get(name), values)
+    return resolved
+
+
+def changed(info: ModelInfo, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the hyper-parameters whose value differs from the model's default."""
+    defaults = info.hyperparameters()
+    return {name: value for name, value in values.items() if value != defaults[name]}
+
+
+def _defaults(info: ModelInfo, config: RunConfig) -> dict[str, Any]:
+    values = info.hyperparameters()
+    limit = PRESET_EPOCHS[config.resolved_preset()]
+    if limit is not None:
+        values |= info.quick
+    if info.recipe:
+        if config.epochs is not None:
+            values["epochs"] = config.epochs
+        elif limit is not None:
+            values["epochs"] = min(values["epochs"], limit)
+    return values
+
+
+def _show_as_published(info: ModelInfo, values: dict[str, Any], config: RunConfig) -> None:
+    """Give a network the input that its ``as_published`` speaks of, in place of its quick one's.
+
+    Raises UsageError where another one is set beside ``as_published``.
+    """
+    if not (info.recipe and info.published_input and values["as_published"]):
+        return
+    published, setting = info.recipe.input_range, f"{info.name}.input_range"
+    if setting in config.set and values["input_range"] != published:
+        raise UsageError(
+            f"--set {setting}={values['input_range']}: with {info.name}.as_published=true the network is shown what "
+            f"the public code shows it, which takes input_range {published}. Leave one of the two settings out."
+        )
+    values["input_range"] = published
+
+
+def _checked(setting: str, value: Any, info: ModelInfo, key: str) -> Any:
+    default = info.hyperparameters()[key]
+    wanted = type(default)
+    value = _converted(value, wanted)
+    if type(value) is not wanted:
+        raise UsageError(f"--set {setting}={value}: expected {wanted.__name__} (default {default!r}).")
+    if wanted is float and not math.isfinite(value):
+        raise UsageError(f"--set {setting}={value}: expected a finite number (default {default!r}).")
+    choices = typing.get_args(typing.get_type_hints(TrainingRecipe).get(key)) if key in RECIPE_FIELDS else ()
+    if choices and value not in choices:
+        raise UsageError(f"--set {setting}={value}: expected one of {', '.join(map(str, choices))}.")
+    if key in ("epochs", "batch_size") and value < 1:
+        raise UsageError(f"--set {setting}={value}: expected 1 or more.")
+    if key in ("lr", "lr_gamma") and not value > 0:
+        raise UsageError(f"--set {setting}={value}: expected a number above 0.")
+    if key in ("momentum", "weight_decay", "lr_step") and value < 0:
+        raise UsageError(f"--set {setting}={value}: expected 0 or more.")
+    return value
+
+
+def _check_recipe(info: ModelInfo, values: dict[str, Any]) -> None:
+    """Raise UsageError, naming the model, where its recipe contradicts itself, the network or its features."""
+    if not info.recipe:
+        return
+    try:
+        recipe = TrainingRecipe(**{name: values[name] for name in RECIPE_FIELDS})
+        make_augmenter(recipe.augment, info.features)
+        if recipe.input_range == "difference" and not any(map(time_axis, info.features)):
+            raise UsageError(f"input_range difference finds no time in {', '.join(info.features)}.")
+    except UsageError as error:
+        raise UsageError(f"Model {info.name}: {error}") from None
+    if recipe.mixup and callable(getattr(info.build, "loss", None)):
+        raise UsageError(
+            f"Model {info.name}: mixup is {recipe.mixup:g}, but the network has a loss of its own, whose labels cannot "
+            "be mixed. Leave mixup at 0."
+        )
+
+
+def _converted(value: Any, wanted: type) -> Any:
+    """Return a value as YAML reads it in the type of the hyper-parameter, where that loses nothing."""
+    if wanted in (int, float) and isinstance(value, str):
+        # YAML 1.1 reads 5e-4 as a text, everybody else as a number.
+        with contextlib.suppress(ValueError):
+            value = float(value)
+    if wanted is float and type(value) is int:
+        return float(value)
+    if wanted is int and type(value) is float and value.is_integer():
+        return int(value)
+    if wanted is str and type(value) in (int, float):
+        # A few texts may be numbers: flow_svm.gamma is "scale", "auto" or 0.1.
+        return str(value)
+    return value

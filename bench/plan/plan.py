@@ -1,0 +1,279 @@
+"""The plan of a run: which studies, which folds, what the store holds already, and what is left to train."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.config import RunConfig
+from bench.engine.selection import SELECTIONS
+from bench.plan import hyperparameters
+from bench.plan.cards import CardMaker, Setting, why_new
+from bench.plan.checks import check_inputs, lacking_classes, unknown_units
+from bench.plan.training import Training
+from bench.study.assemble import assemble, labelled
+from bench.study.data import StudyData
+from bench.study.folds import Fold
+from bench.study.protocols import Protocol, select_protocols
+from bench.study.splitting import ids_digest, make_folds
+from mer_models.registry import MODELS
+from preprocess.base.errors import Unfit, UsageError, did_you_mean
+from preprocess.base.hashing import digest
+from preprocess.labels.tasks import TASKS, Task
+from preprocess.recipes import FEATURES
+from preprocess.shards.prepared import PreparedDataset
+from results.store.outcome_store import OutcomeStore
+from results.store.study_card import StudyCard
+
+
+@dataclass
+class PlannedStudy:
+    """A study of the plan and what the store holds of it. reason : why it is computed although a like one is there.
+
+    done : folds whose outcome is there and whole (and its weights, where they are to be kept); none with
+    ``--overwrite all``. damaged : a message per outcome file that is not whole.
+    """
+
+    card: StudyCard
+    done: frozenset[str] = frozenset()
+    failed: frozenset[str] = frozenset()
+    damaged: list[str] = field(default_factory=list)
+    reason: str = ""
+
+
+@dataclass
+class PlannedTraining:
+    """A training of the plan, its studies, and the numbers of the folds to train now."""
+
+    training: Training
+    studies: list[PlannedStudy]
+    todo: list[int]
+
+
+@dataclass
+class Plan:
+    """Everything a run is about to do.
+
+    data : key -> the arrays that its trainings are cut from. notes : what was asked for and is not planned, and why.
+    """
+
+    trainings: list[PlannedTraining]
+    data: dict[str, StudyData] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def studies(self) -> list[PlannedStudy]:
+        """All studies, in plan order."""
+        return [study for training in self.trainings for study in training.studies]
+
+    @property
+    def cards(self) -> list[StudyCard]:
+        """The cards of all studies, in plan order."""
+        return [study.card for study in self.studies]
+
+    def packs(self, slots: int) -> Iterator[tuple[int, list[int]]]:
+        """Yield (training number, fold numbers) lazily: what one Ray Tune trial trains.
+
+        A pack is at most what the model's resources say, and at most half a worker's share of what is left: packs get
+        smaller towards the end, so that all ``slots`` workers finish at about the same time.
+        """
+        left = sum(len(planned.todo) for planned in self.trainings)
+        for number, planned in enumerate(self.trainings):
+            most = MODELS.get(planned.training.model).resources.pack
+            waiting = planned.todo
+            while waiting:
+                size = max(1, min(most, left // (2 * max(1, slots))))
+                pack, waiting = waiting[:size], waiting[size:]
+                left -= len(pack)
+                yield number, pack
+
+
+def make_plan(
+    config: RunConfig,
+    prepared: Sequence[PreparedDataset],
+    store: OutcomeStore | None,
+    progress: Callable[[int], None] | None = None,
+) -> Plan:
+    """Work out all studies of ``config`` over the prepared datasets and compare them with the store.
+
+    store : None where there is none yet (a dry run). progress(n) is called with the number of studies planned so far.
+    A protocol, task or model that does not apply to a dataset is left out with a note.
+    Raises UsageError for unknown names, DataError for a study that cannot be run honestly (a class that no training
+    subject shows, a single subject), and Unfit where nothing that was asked for applies.
+    """
+    models = MODELS.select(config.models)
+    resolved = hyperparameters.resolve(config, models)
+    selections = SELECTIONS.select(config.selection)
+    protocols = select_protocols(config.protocols)
+    tasks = [TASKS.get(name) for name in TASKS.select(config.tasks)]
+    _check_datasets(protocols, [dataset.name for dataset in prepared])
+    builder = _Builder(config, store)
+    for protocol in protocols:
+        for task in tasks:
+            for group in _groups(protocol, builder.with_labels(task, prepared)):
+                for model, seed in itertools.product(models, config.seeds):
+                    setting = Setting(MODELS.get(model), resolved[model], task, protocol, group, seed)
+                    builder.add(setting, selections)
+                    if progress:
+                        progress(len(builder.plan.studies))
+    return builder.finished()
+
+
+def _check_datasets(protocols: list[Protocol], known: list[str]) -> None:
+    for protocol in protocols:
+        for name in protocol.datasets:
+            if name not in known:
+                raise UsageError(f"Protocol {protocol.name}: no dataset {name!r}. {did_you_mean(name, known)}")
+
+
+def _groups(protocol: Protocol, prepared: list[PreparedDataset]) -> list[list[PreparedDataset]]:
+    """Return the datasets of each study. A protocol that takes several is left to say that there is one only."""
+    if not prepared:
+        return []
+    if protocol.over == "each":
+        return [[dataset] for dataset in prepared]
+    if protocol.over == "named":
+        return [[dataset for dataset in prepared if dataset.name in protocol.datasets]]
+    if protocol.over == "pairs" and len(prepared) > 1:
+        return [list(pair) for pair in itertools.combinations(prepared, 2)]
+    return [prepared]
+
+
+class _Builder:
+    """Collects trainings; keeps what studies have in common so that it is worked out once."""
+
+    def __init__(self, config: RunConfig, store: OutcomeStore | None) -> None:
+        self.plan = Plan([])
+        self._config = config
+        self._store = store
+        self._stored = store.cards() if store else []
+        self._folds: dict[tuple[Any, ...], tuple[list[str], list[str]]] = {}
+        self._fed: set[str] = set()
+        self._labelled: dict[tuple[str, str], bool] = {}
+        self._cards = CardMaker()
+
+    def with_labels(self, task: Task, prepared: Sequence[PreparedDataset]) -> list[PreparedDataset]:
+        """Return the datasets of which the task labels at least one sample; the others are noted."""
+        for dataset in prepared:
+            if (task.name, dataset.name) not in self._labelled:
+                made = bool(task.mapping(dataset.name))
+                self._labelled[task.name, dataset.name] = made and bool(labelled(task, dataset).any())
+                if not self._labelled[task.name, dataset.name]:
+                    why = "none of its samples has a label" if made else "the task is made for other databases"
+                    self._note(f"Dataset {dataset.name} left out of task {task.name}: {why}.")
+        return [dataset for dataset in prepared if self._labelled[task.name, dataset.name]]
+
+    def finished(self) -> Plan:
+        """Return the plan; Unfit, with what was left out, where it holds no study at all."""
+        if not self.plan.trainings:
+            raise Unfit(" ".join(self.plan.notes) or "There is nothing to run: no dataset was given.")
+        used = {planned.training.data for planned in self.plan.trainings}
+        self.plan.data = {key: data for key, data in self.plan.data.items() if key in used}
+        return self.plan
+
+    def add(self, setting: Setting, selections: list[str]) -> None:
+        """Plan the studies of one setting, or note why it does not apply to its datasets."""
+        names, features = "+".join(dataset.name for dataset in setting.group), setting.info.features
+        if setting.task.multilabel and (form := setting.info.one_class_only(setting.values)):
+            self._note(
+                f"Model {form} left out of task {setting.task.name}: it takes one class a sample, and this task has "
+                "several."
+            )
+            return
+        lacking = [dataset.lacking[name] for dataset in setting.group for name in dataset.lacking if name in features]
+        if lacking:
+            self._note(f"Model {setting.info.name} left out for {names}: {' '.join(lacking)}")
+            return
+        try:
+            self._add(setting, selections)
+        except Unfit as reason:
+            self._note(f"Protocol {setting.protocol.name} left out for {names}, task {setting.task.name}: {reason}")
+
+    def _note(self, note: str) -> None:
+        if note not in self.plan.notes:
+            self.plan.notes.append(note)
+
+    def _add(self, setting: Setting, selections: list[str]) -> None:
+        """Plan ``last`` and ``oracle`` as one training, ``validation`` as another."""
+        key, data = self._data(setting)
+        self._check_shapes(setting, data)
+        for validate in (False, True):
+            chosen = [name for name in selections if (SELECTIONS.get(name).watches == "validation") == validate]
+            if not chosen:
+                continue
+            folds, ids, notes = self._make_folds(key, setting, validate, data)
+            cards = tuple(self._cards.make(setting, selection, key, data, folds, ids, notes) for selection in chosen)
+            studies = [self._compare(card) for card in cards]
+            training = Training(cards, key, self._config.keep_weights)
+            self.plan.trainings.append(PlannedTraining(training, studies, self._todo(studies)))
+
+    def _data(self, setting: Setting) -> tuple[str, StudyData]:
+        group, task, features = setting.group, setting.task, setting.info.features
+        units = setting.info.uses_action_units
+        key = "|".join(["+".join(d.name for d in group), task.name, *features, *(["action units"] if units else [])])
+        if key not in self.plan.data:
+            self.plan.data[key] = assemble(group, task, features, units)
+        return key, self.plan.data[key]
+
+    def _check_shapes(self, setting: Setting, data: StudyData) -> None:
+        """Raise UsageError where a network cannot take features that another than the built-in recipe has made."""
+        info, values = setting.info, setting.values
+        shapes = {name: data.features[name].shape[1:] for name in info.features}
+        known = set(FEATURES.names())
+        if all(name in known and FEATURES.get(name).shape == shape for name, shape in shapes.items()):
+            return
+        case = digest([info.name, values, len(data.classes), {name: list(shape) for name, shape in shapes.items()}])
+        if case not in self._fed:
+            self._fed.add(case)
+            check_inputs(info, {name: values[name] for name in info.params}, len(data.classes), shapes)
+
+    def _make_folds(
+        self, data_key: str, setting: Setting, validate: bool, data: StudyData
+    ) -> tuple[list[Fold], list[str], list[str]]:
+        """Return the folds, the digests of their sample ids, and what is to be noted of the study."""
+        protocol, model, seed = setting.protocol, setting.info.name, setting.seed
+        # Without a validation split the rows depend on neither model nor seed, so their digests are shared.
+        folds = make_folds(protocol.name, model, validate, seed, data)
+        shared = (data_key, protocol.name) if not validate else (data_key, protocol.name, model, seed)
+        if shared not in self._folds:
+            for fold in folds:
+                fold.check(data.subjects)
+            notes = lacking_classes(protocol.name, folds, data)
+            self._folds[shared] = [ids_digest(fold, data) for fold in folds], notes
+        ids, notes = self._folds[shared]
+        where = "+".join(dataset.name for dataset in setting.group)
+        for note in notes:
+            self._note(f"{where}, task {setting.task.name}, protocol {protocol.name}: {note}.")
+        unknown = unknown_units(setting.info.name, data)
+        for note in unknown:
+            self._note(f"{note}.")
+        return folds, ids, notes + unknown
+
+    def _compare(self, card: StudyCard) -> PlannedStudy:
+        if self._store is None:
+            return PlannedStudy(card)
+        state = self._store.state(card)
+        outcomes, damaged = self._store.read_outcomes(card) if state.done else ([], [])
+        whole = frozenset(outcome.key for outcome in outcomes)
+        done = whole & state.weights if self._config.keep_weights else whole
+        if self._config.overwrite == "all" and (state.done or state.failed):
+            return PlannedStudy(card, damaged=damaged, reason="--overwrite all")
+        reason = ""
+        if whole - done:
+            reason = f"{len(whole - done)} folds have no stored weights (--keep-weights)"
+        elif damaged:
+            reason = f"{len(damaged)} outcome files are damaged"
+        elif not state.done:
+            reason = why_new(card, self._stored)
+        return PlannedStudy(card, done, state.failed, damaged, reason)
+
+    def _todo(self, studies: list[PlannedStudy]) -> list[int]:
+        overwrite = self._config.overwrite
+        numbers: set[int] = set()
+        for study in studies:
+            for number, fold in enumerate(study.card.folds):
+                if fold.key not in study.done and (fold.key not in study.failed or overwrite == "failed"):
+                    numbers.add(number)
+        return sorted(numbers)

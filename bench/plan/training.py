@@ -1,0 +1,50 @@
+"""A training: the studies that share every fold's training, and how one of their packs is run into the store.
+
+``last`` and ``oracle`` differ only in which epoch is read, so the studies of both are one training. A training is
+described by a few plain values; its folds are worked out from the data wherever they are needed (driver or worker),
+and the fold keys written on the study's card prove that both worked out the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench.study.data import StudyData
+from bench.study.folds import Fold
+from bench.study.splitting import ids_digest, make_folds
+from preprocess.base.errors import HonestyError
+from results.store.study_card import StudyCard, fold_key
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True)
+class Training:
+    """Studies equal in all but selection, whose folds are trained once. data : key of the study data it is cut from."""
+
+    cards: tuple[StudyCard, ...]
+    data: str
+    keep_weights: bool = False
+
+    @property
+    def model(self) -> str:
+        """Name of the model."""
+        return self.cards[0].model
+
+    def folds(self, data: StudyData) -> list[Fold]:
+        """Work out the folds of this training from its data, in the cards' order."""
+        card = self.cards[0]
+        return make_folds(card.protocol, card.model, card.selection == "validation", card.seed, data)
+
+
+def verify_fold(training: Training, number: int, fold: Fold, data: StudyData) -> None:
+    """Raise HonestyError when a fold worked out here does not hold the samples that its key on the card stands for."""
+    ids = ids_digest(fold, data)
+    for card in training.cards:
+        if fold_key(card.key, ids) != card.folds[number].key:
+            raise HonestyError(
+                f"Fold {number} ({fold.name!r}) of {card.title} has other samples here than in the plan. "
+                "The driver and its workers run different code or data: give all nodes the same version."
+            )

@@ -1,0 +1,82 @@
+"""From prepared datasets to the arrays of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from bench.study.data import StudyData
+from preprocess.base.errors import DataError, Unfit
+from preprocess.labels.action_units import SHARED_UNITS, multi_hot
+from preprocess.labels.tasks import Task
+from preprocess.labels.tasks import labels as labels_of
+from preprocess.shards.prepared import PreparedDataset
+
+
+def labelled(task: Task, dataset: PreparedDataset) -> np.ndarray:
+    """Return which of a dataset's samples have a label in the task, (n,) bool."""
+    return _has_label(labels_of(task, dataset.samples))
+
+
+def assemble(
+    prepared: Sequence[PreparedDataset], task: Task, features: Sequence[str], action_units: bool = False
+) -> StudyData:
+    """Join datasets into one study's data, without samples that have no class in the task or lack a feature.
+
+    Raises DataError when a sample id occurs in two datasets, and Unfit when no sample has a class or when a feature
+    is of another shape in another dataset.
+    """
+    _check_shapes(prepared, features)
+    ids: list[np.ndarray] = []
+    subjects: list[np.ndarray] = []
+    datasets: list[np.ndarray] = []
+    splits: list[np.ndarray] = []
+    labels: list[np.ndarray] = []
+    units: list[np.ndarray] = []
+    blocks: dict[str, list[np.ndarray]] = {name: [] for name in features}
+    for dataset in prepared:
+        label = labels_of(task, dataset.samples)
+        keep = _has_label(label) & dataset.usable(features)
+        labels.append(label[keep])
+        for column, target in (("sample_id", ids), ("subject", subjects), ("dataset", datasets)):
+            target.append(dataset.samples[column].to_numpy(dtype=str)[keep])
+        splits.append(dataset.samples["split"].fillna("").to_numpy(dtype=str)[keep])
+        if action_units:
+            units.append(multi_hot(dataset.samples[keep], SHARED_UNITS).astype(np.int8))
+        for name in features:
+            blocks[name].append(dataset.load(name, keep))
+    all_ids = np.concatenate(ids)
+    order = np.argsort(all_ids, kind="stable")
+    sorted_ids = all_ids[order]
+    twice = sorted_ids[1:][sorted_ids[1:] == sorted_ids[:-1]]
+    if len(twice):
+        raise DataError(f"Sample {str(twice[0])!r} occurs twice in {', '.join(d.name for d in prepared)}.")
+    if not len(sorted_ids):
+        names = ", ".join(d.name for d in prepared)
+        also = f" and the features {', '.join(features)}" if features else ""
+        raise Unfit(f"No sample of {names} has a class in task {task.name!r} ({', '.join(task.classes)}){also}.")
+    return StudyData(
+        sample_ids=sorted_ids,
+        subjects=np.concatenate(subjects)[order],
+        datasets=np.concatenate(datasets)[order],
+        splits=np.concatenate(splits)[order],
+        labels=np.concatenate(labels)[order].astype(np.int64),
+        features={name: np.ascontiguousarray(np.concatenate(parts)[order]) for name, parts in blocks.items()},
+        classes=tuple(task.classes),
+        action_units=np.concatenate(units)[order] if action_units else None,
+        macro=frozenset(dataset.name for dataset in prepared if dataset.macro),
+    )
+
+
+def _check_shapes(prepared: Sequence[PreparedDataset], features: Sequence[str]) -> None:
+    for name in features:
+        shapes = {dataset.name: dataset.features[name].shape for dataset in prepared if name in dataset.features}
+        if len(set(shapes.values())) > 1:
+            found = ", ".join(f"{shape} in {dataset}" for dataset, shape in shapes.items())
+            raise Unfit(f"{name} is {found}. Make it by one recipe everywhere, or use --protocols loso.")
+
+
+def _has_label(labels: np.ndarray) -> np.ndarray:
+    # A multi-label row is -1 as a whole or not at all.
+    return (labels if labels.ndim == 1 else labels.min(axis=1)) >= 0

@@ -1,0 +1,43 @@
+"""The samples of a study as arrays: what every fold of it is cut from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True)
+class StudyData:
+    """Labelled samples of one dataset or composite, in sample-id order.
+
+    sample_ids, subjects, datasets : (n,) fixed-width unicode arrays (so that Ray shares them without a copy).
+    splits : (n,) like them, the database's own division of its samples; empty text where it has none.
+    labels : (n,) int64 class indices; of a multi-label task (n, n_classes) int64, 1 where the sample shows the class.
+    features : name -> (n, ...) C-contiguous array as stored (8-bit or float32).
+    action_units : (n, 12) int8, whether a sample shows each of ``SHARED_UNITS``; a row of -1 where that is not known.
+        None where no model of the study asks for them.
+    macro : which of the datasets hold macro-expressions; the others hold micro-expressions.
+    """
+
+    sample_ids: np.ndarray
+    subjects: np.ndarray
+    datasets: np.ndarray
+    splits: np.ndarray
+    labels: np.ndarray
+    features: dict[str, np.ndarray]
+    classes: tuple[str, ...]
+    action_units: np.ndarray | None = None
+    macro: frozenset[str] = frozenset()
+
+    def __len__(self) -> int:
+        return len(self.sample_ids)
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether a sample may show any number of the classes."""
+        return self.labels.ndim == 2

@@ -1,0 +1,313 @@
+"""Protocols: the rules that split samples into folds. A new one is one function with one decorator."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from preprocess.base.errors import DataError, HonestyError, Unfit, UsageError
+from preprocess.base.registry import Registry
+
+if TYPE_CHECKING:
+    from bench.study.data import StudyData
+
+FOLDS = 10
+"""Folds of ``kfold-subject``."""
+
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+MACRO, MICRO = "macro", "micro"
+
+
+@dataclass(frozen=True)
+class Split:
+    """One fold of a protocol. name : what is held out. test, train : sorted rows; None trains on all other rows.
+
+    The test rows of a study's folds are disjoint; rows that no fold tests count in no score.
+    """
+
+    name: str
+    test: np.ndarray
+    train: np.ndarray | None = None
+
+
+Splitter = Callable[["StudyData"], list[Split]]
+"""StudyData (its subjects, datasets, splits and labels are looked at) -> the folds, whatever the order of its rows.
+
+Raises Unfit where the data has not what the protocol takes; the same split for all seeds and models.
+"""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A splitting rule.
+
+    over : which datasets make a study: ``each`` by itself, all ``merged``, all ``pairs``, or the ``named`` ones, in
+        which case ``datasets`` names them. by_dataset : scored on each tested dataset as well, from the same run.
+    averaged : the mean of the tested datasets' scores is a score of its own, besides the pooled one.
+    by_strength : scored on the macro- and on the micro-expressions, too.
+    """
+
+    name: str
+    split: Splitter
+    over: Literal["each", "merged", "pairs", "named"]
+    summary: str
+    source: str
+    averaged: bool = False
+    datasets: tuple[str, ...] = ()
+    by_strength: bool = False
+
+    @property
+    def by_dataset(self) -> bool:
+        """Whether each tested dataset is scored by itself, too."""
+        return self.over != "each"
+
+
+PROTOCOLS: Registry[Protocol] = Registry("protocol")
+
+
+def register_protocol(
+    name: str,
+    *,
+    over: Literal["each", "merged", "pairs"],
+    source: str,
+    averaged: bool = False,
+    by_strength: bool = False,
+) -> Callable[[Splitter], Splitter]:
+    """Return a decorator that registers a splitting function; its docstring's first line is the summary."""
+
+    def decorate(split: Splitter) -> Splitter:
+        origin = f"{split.__module__}.{split.__qualname__}"
+        protocol = Protocol(name, split, over, _summary(split), source, averaged, by_strength=by_strength)
+        PROTOCOLS.add(name, protocol, origin=origin)
+        return split
+
+    return decorate
+
+
+def select_protocols(names: Sequence[str]) -> list[Protocol]:
+    """Return the protocols that names or shell patterns pick, in their order, none twice.
+
+    A pattern does not pick ``transfer``, which must be told its datasets. UsageError for what is unknown or misspelt.
+    """
+    chosen: dict[str, Protocol] = {}
+    for name in names:
+        alone = ":" in name or name in PROTOCOLS.names()
+        for one in [name] if alone else PROTOCOLS.select([name]):
+            if alone or PROTOCOLS.get(one).over != "named":
+                chosen[one] = find_protocol(one)
+    return list(chosen.values())
+
+
+def find_protocol(name: str) -> Protocol:
+    """Return the protocol of a study's card: a registered one, or ``transfer:TRAIN:TEST``; UsageError otherwise."""
+    rule, *given = name.split(":")
+    protocol = PROTOCOLS.get(rule)
+    if protocol.over != "named":
+        if given:
+            raise UsageError(f"Protocol {name!r}: {rule} takes no datasets; choose them with --datasets.")
+        return protocol
+    sides = [tuple(part.split("+")) for part in given]
+    if len(sides) != 2 or not all(dataset for side in sides for dataset in side):
+        raise UsageError(
+            f"Protocol {name!r}: expected {rule}:TRAIN:TEST, for example {rule}:samm:casme2 or {rule}:samm+smic:casme2."
+        )
+    if both := sorted(set(sides[0]) & set(sides[1])):
+        raise UsageError(f"Protocol {name!r}: {both[0]} is to be trained and tested on; give it on one side.")
+    split = partial(transfer, trained=sides[0], tested=sides[1])
+    return dataclasses.replace(protocol, name=name, split=split, datasets=(*sides[0], *sides[1]))
+
+
+def _summary(split: Callable[..., list[Split]]) -> str:
+    return (split.__doc__ or "").strip().splitlines()[0]
+
+
+def check_tested_once(protocol: str, splits: Sequence[Split]) -> None:
+    """Raise HonestyError where two folds have the same name or test the same row."""
+    if len({split.name for split in splits}) < len(splits):
+        raise HonestyError(f"Protocol {protocol} gives two folds the same name; a fold is known by what it holds out.")
+    tested = np.concatenate([split.test for split in splits])
+    if len(np.unique(tested)) < len(tested):
+        raise HonestyError(f"Protocol {protocol} tests {len(tested) - len(np.unique(tested))} samples more than once.")
+
+
+@register_protocol("loso", over="each", source="SDE of MEGC2019: See et al., IEEE FG 2019")
+def loso(data: StudyData) -> list[Split]:
+    """Leave one subject out of one dataset, each subject once."""
+    people = sorted(set(data.subjects.tolist()))
+    if len(people) < 2:
+        raise DataError(
+            f"{_datasets_of(data)} has {len(people)} subject(s) in this task; leaving one out "
+            "takes at least 2. Check the data, or leave the dataset out with --datasets."
+        )
+    return [Split(person, np.flatnonzero(data.subjects == person)) for person in people]
+
+
+@register_protocol("cde", over="merged", source="CDE of MEGC2019: See et al., IEEE FG 2019")
+def cde(data: StudyData) -> list[Split]:
+    """Leave one subject out of all datasets merged; scored on the whole and on each dataset from the same run."""
+    _several(data)
+    return loso(data)
+
+
+@register_protocol(
+    "hde", over="pairs", averaged=True, source="HDE of MEGC2018: Yap et al., IEEE FG 2018 (UAR, and WAR = accuracy)"
+)
+def hde(data: StudyData) -> list[Split]:
+    """Train on one dataset, test on the other, in both directions; one study for each pair of datasets."""
+    return _by_dataset(data)
+
+
+@register_protocol(
+    "lodo", over="merged", averaged=True, source="CD6ME: Varanka et al., IEEE TAFFC 2023, arXiv:2211.11425"
+)
+def lodo(data: StudyData) -> list[Split]:
+    """Leave one dataset out of all, each dataset once."""
+    return _by_dataset(data)
+
+
+@register_protocol(
+    "macro-micro",
+    over="merged",
+    by_strength=True,
+    source="public code of the unified framework shayhan-ameen/Unified_MaE_and_ME_Recognition, its leave-one-subject-"
+    "out mode over merged databases",
+)
+def macro_micro(data: StudyData) -> list[Split]:
+    """Leave one subject out of macro- and micro-expressions merged; scored on the whole, on both and on each dataset.
+
+    A person of two datasets (CAS(ME)^2 has both kinds) is left out of both. A dataset that has a test or validation
+    part of its own keeps it: the rest of it is trained on only. So AFEW, which does not name its people, is tested on
+    its validation set as one subject, and its training set is always trained on.
+    """
+    strengths = np.isin(data.datasets, sorted(data.macro))
+    if strengths.all() or not strengths.any():
+        raise Unfit(
+            f"it takes macro- and micro-expressions, and {_datasets_of(data)} has {MACRO if strengths.any() else MICRO}"
+            f"-expressions only. Add --data with {MICRO if strengths.any() else MACRO}-expressions, or use "
+            "--protocols cde or loso."
+        )
+    tested = ~_trained_only(data)
+    people = sorted(set(data.subjects[tested].tolist()))
+    everyone = np.ones(len(data), dtype=bool)
+    return [_tested_on(data, person, (data.subjects == person) & tested, everyone) for person in people]
+
+
+@register_protocol("kfold-subject", over="each", source="10 subject-independent folds of DFME: Zhao et al., 2023")
+def kfold_subject(data: StudyData) -> list[Split]:
+    """Ten folds of whole subjects, of about equal size, the same whatever the seed."""
+    people, sizes = np.unique(data.subjects, return_counts=True)
+    if len(people) < FOLDS:
+        raise DataError(
+            f"{_datasets_of(data)} has {len(people)} subjects in this task; protocol kfold-subject takes at least "
+            f"{FOLDS}. Use --protocols loso, or leave the dataset out with --datasets."
+        )
+    # Largest first into the emptiest fold; of equally large people the first in the alphabet.
+    groups: list[list[str]] = [[] for _ in range(FOLDS)]
+    filled = np.zeros((FOLDS, 2), dtype=np.int64)
+    for place in np.lexsort((people, -sizes)):
+        number = min(range(FOLDS), key=lambda fold: (*filled[fold], fold))
+        groups[number].append(str(people[place]))
+        filled[number] += (sizes[place], 1)
+    return [
+        Split(f"fold{number:02d}", np.flatnonzero(np.isin(data.subjects, group)))
+        for number, group in enumerate(groups, start=1)
+    ]
+
+
+@register_protocol("official", over="each", source="the database's own division (AFEW, DFME, 4DME)")
+def official(data: StudyData) -> list[Split]:
+    """The database's own division: train and test parts, or named folds of which each is tested once.
+
+    With a test part that has labels, test on it and train on the train and validation parts; otherwise test on the
+    validation part. Samples outside the division take no part.
+    """
+    names = sorted(set(data.splits.tolist()) - {""})
+    where = _datasets_of(data)
+    if not names:
+        raise Unfit(f"{where} has no division of its own. Use --protocols loso or kfold-subject.")
+    parts = {TRAIN, VALIDATION, TEST} & set(names)
+    if parts and len(parts) < len(names):
+        raise DataError(
+            f"{where}: its own division has parts ({', '.join(sorted(parts))}) and folds "
+            f"({', '.join(sorted(set(names) - parts))}); expected one or the other. Correct its split column."
+        )
+    if not parts:
+        if len(names) < 2:
+            raise Unfit(f"all samples of {where} are in one fold, {names[0]!r}. Use --protocols loso or kfold-subject.")
+        return [_tested_on(data, name, data.splits == name, data.splits != "") for name in names]
+    held_out = TEST if TEST in parts else VALIDATION
+    trained = np.isin(data.splits, sorted(parts - {held_out}))
+    if held_out not in parts or not trained.any():
+        raise Unfit(
+            f"the labelled samples of {where} are all in its {', '.join(sorted(parts))} part; "
+            "expected one to train on and one to test on. Use --protocols loso or kfold-subject."
+        )
+    return [_tested_on(data, held_out, data.splits == held_out, trained)]
+
+
+def transfer(data: StudyData, trained: Iterable[str], tested: Iterable[str]) -> list[Split]:
+    """Train on some datasets, test on others: transfer:TRAIN:TEST, such as transfer:samm+smic:casme2."""
+    tested = sorted(tested)
+    rows = [np.isin(data.datasets, tested), np.isin(data.datasets, sorted(trained))]
+    for side, names in zip(rows, (tested, trained), strict=True):
+        if not side.any():
+            raise Unfit(f"no sample of {'+'.join(sorted(names))} has a label in this task.")
+    return [_tested_on(data, "+".join(tested), *rows)]
+
+
+PROTOCOLS.add(
+    "transfer",
+    Protocol(
+        name="transfer",
+        split=partial(transfer, trained=(), tested=()),
+        over="named",
+        summary=_summary(transfer),
+        source="cross-database recognition, one direction of hde",
+    ),
+    origin=f"{__name__}.transfer",
+)
+
+
+def _by_dataset(data: StudyData) -> list[Split]:
+    return [_tested_on(data, name, data.datasets == name, data.datasets != name) for name in _several(data)]
+
+
+def _trained_only(data: StudyData) -> np.ndarray:
+    """Return (n,) bool: the rows outside the held-out part of a dataset that divides itself into parts."""
+    result = np.zeros(len(data), dtype=bool)
+    for dataset in sorted(set(data.datasets.tolist())):
+        own = data.datasets == dataset
+        held_out = next((part for part in (TEST, VALIDATION) if (data.splits[own] == part).any()), None)
+        if held_out and (data.splits[own] == TRAIN).any():
+            result |= own & (data.splits != held_out)
+    return result
+
+
+def _tested_on(data: StudyData, name: str, test: np.ndarray, train: np.ndarray) -> Split:
+    """Return the fold that tests on ``test`` and trains on the people of ``train`` who are not tested; (n,) bool."""
+    people = np.isin(data.subjects, np.unique(data.subjects[test]))
+    if not (train & ~people).any():
+        raise Unfit(
+            f"nobody is left to train on where {name} is held out of {_datasets_of(data)}: the others are the same "
+            "people. Give a dataset of other people, or use --protocols loso."
+        )
+    return Split(name, np.flatnonzero(test), np.flatnonzero(train & ~people))
+
+
+def _several(data: StudyData) -> list[str]:
+    names = sorted(set(data.datasets.tolist()))
+    if len(names) < 2:
+        raise Unfit(
+            f"it takes several datasets, and only {', '.join(names)} is given. "
+            "Add --data for another one, or use --protocols loso."
+        )
+    return names
+
+
+def _datasets_of(data: StudyData) -> str:
+    return "+".join(sorted(set(data.datasets.tolist())))

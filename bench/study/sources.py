@@ -1,0 +1,113 @@
+"""From ``--data`` to prepared datasets: read the sources or the embedded default, bring their shards up to date."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.config import RunConfig, results_root
+from bench.console.waiting import telling
+from preprocess.base.errors import DataError, UsageError, did_you_mean
+from preprocess.datasets import RawDataset, read_source
+from preprocess.shards.features import feature_of
+from preprocess.shards.making import Execute, in_this_process
+from preprocess.shards.prepare import Progress, prepare_all
+from preprocess.shards.prepared import PreparedDataset
+
+# A Windows path such as C:\data=2 is none: neither name nor variant holds a slash, and the name has two letters.
+_SOURCE = re.compile(r"(?P<adapter>[A-Za-z0-9][A-Za-z0-9_.-]+)(?::(?P<variant>[^/\\=]+))?=(?P<path>.+)")
+
+
+def read_datasets(config: RunConfig, rendering: Progress | None = None) -> list[RawDataset]:
+    """Return the datasets of the run, by name; DataError when two sources bring the same one.
+
+    Without a source, the embedded default is rendered where it is not there yet; ``rendering`` is told its progress.
+    """
+    if config.data:
+        found = [dataset for source in config.data for dataset in read_data(source)]
+    else:
+        from preprocess.synth.default import make_default
+
+        found = read_source(make_default(_shared_folder(config), rendering))
+    by_name: dict[str, RawDataset] = {}
+    for dataset in found:
+        if dataset.name in by_name:
+            raise DataError(
+                f"Dataset {dataset.name} comes from two of the sources given: {', '.join(config.data)}. "
+                "Leave one of them out, or choose with ADAPTER=PATH and --datasets."
+            )
+        by_name[dataset.name] = dataset
+    return [by_name[name] for name in _chosen(list(by_name), config.datasets)]
+
+
+def prepare_datasets(
+    raw: Sequence[RawDataset],
+    features: Sequence[str],
+    shards: Path,
+    progress: Progress | None = None,
+    execute: Execute = in_this_process,
+) -> list[PreparedDataset]:
+    """Return the datasets with the shards of ``features`` complete under ``shards``, and what each of them lacks."""
+    lacking = {dataset.name: _lacking(dataset, features) for dataset in raw}
+    wanted = {name: [feature for feature in features if feature not in lacking[name]] for name in lacking}
+    prepared = prepare_all(raw, shards, wanted, progress, execute)
+    return [dataclasses.replace(dataset, lacking=lacking[dataset.name]) for dataset in prepared]
+
+
+def _lacking(raw: RawDataset, features: Sequence[str]) -> dict[str, str]:
+    """Return the features that a dataset cannot have -> what would bring them."""
+    reasons = {}
+    for name in features:
+        try:
+            feature_of(raw, name)
+        except DataError as reason:
+            reasons[name] = str(reason)
+    return reasons
+
+
+def shards_folder(results_root: str) -> Path:
+    """Return where shards are kept: beside the results, or in the user's cache when those lie at a remote address."""
+    if "://" not in results_root:
+        return Path(results_root) / "shards"
+    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(cache) / "merbench" / "shards"
+
+
+def _shared_folder(config: RunConfig) -> Path | None:
+    """Return a folder that all nodes of a cluster see: the results; None where there is no cluster, or no folder."""
+    root = results_root(config.results)
+    cluster = config.address or os.environ.get("RAY_ADDRESS") or "local"
+    return None if cluster == "local" or "://" in root else Path(root)
+
+
+def read_data(source: str) -> list[RawDataset]:
+    """Read every dataset of one ``--data`` source, ``[ADAPTER[:VARIANT]=]PATH``."""
+    path, adapter, variant = parse_source(source)
+    with telling(f"reading {path}"):
+        return read_source(path, adapter, variant)
+
+
+def parse_source(source: str) -> tuple[Path, str | None, str | None]:
+    """Return path, adapter and variant of ``[ADAPTER[:VARIANT]=]PATH``; None for what is not said.
+
+    A path may hold ``=`` itself: what stands before it is an adapter only where it looks like a name, and where no
+    folder is called like the whole.
+    """
+    match = _SOURCE.fullmatch(source)
+    if match is None or Path(source).expanduser().is_dir():
+        return Path(source).expanduser(), None, None
+    return Path(match["path"]).expanduser(), match["adapter"], match["variant"]
+
+
+def _chosen(names: Sequence[str], patterns: Sequence[str]) -> list[str]:
+    chosen: dict[str, None] = {}
+    for pattern in patterns:
+        found = fnmatch.filter(names, pattern)
+        if not found:
+            raise UsageError(f"--datasets: no dataset {pattern!r} in the data given. {did_you_mean(pattern, names)}")
+        chosen.update(dict.fromkeys(found))
+    return sorted(chosen)

@@ -1,0 +1,165 @@
+"""Making shards: in threads of this process while little is to do, else on Ray Data over the CPUs of the cluster.
+
+One job a subject. Threads need no start, and OpenCV works outside of Python's lock; a cluster has more cores.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import socket
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.workers.clip_threads import ClipThreads
+from bench.workers.ray_session import RaySession, usable_cores
+from preprocess.base.errors import DataError, MerError
+from preprocess.shards.making import Broken, Execute, MadeShard, Result, SubjectJob, make
+
+RETRIES = 3
+"""How often a subject is given out again after its worker or node died; bugs in a step are never retried."""
+
+WORTH_RAY = 60.0
+"""Seconds left in this process above which Ray is used: starting it and its workers takes about ten, of all cores."""
+
+MOST_THREADS = 4
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A worker's answer: what it made, without the job, which the driver has."""
+
+    shards: tuple[MadeShard, ...]
+    broken: tuple[Broken, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Unseen:
+    """A worker's answer where it does not see a clip's frames."""
+
+    path: Path
+    node: str
+
+
+def here_or_on_ray(
+    session: RaySession, workers: int | None = None, worth_ray: float = WORTH_RAY, threads: int | None = None
+) -> Execute:
+    """Return what carries out jobs in threads of this process while little is left to do, and on Ray where more is.
+
+    workers : the most jobs at a time, None for as many as there are cores, or CPUs on Ray. worth_ray : seconds left
+    from which Ray is used. threads : how many of this process, None for what ``here_threads`` says. A few of the
+    smallest subjects are made here first, and how long they take tells how much is left. The shards are the same bytes
+    either way.
+    """
+
+    def execute(jobs: Sequence[SubjectJob]) -> Iterator[Result]:
+        number = here_threads(workers) if threads is None else threads
+        ordered = sorted(jobs, key=lambda job: job.size)
+        # The largest of what comes after the first few are given out first, so that nobody waits for the last.
+        pool = ClipThreads([*ordered[: 2 * number], *reversed(ordered[2 * number :])], number)
+        with pool:
+            for done, result in enumerate(pool.results()):
+                yield result
+                # The first ones also pay for loading the models: they say little of the others unless they took long.
+                if done < number and result.seconds <= worth_ray / 4:
+                    continue
+                left = sum(job.size for job in pool.waiting)
+                seconds = result.seconds / result.job.size * left / number
+                if seconds > worth_ray and session.spreads():
+                    rest = pool.take_back()
+                    yield from pool.results()
+                    yield from make_on_ray(rest, workers)
+
+    return execute
+
+
+def here_threads(workers: int | None) -> int:
+    """Return how many threads make clips in this process: dlib and numpy share one interpreter lock beyond a few."""
+    return min(MOST_THREADS, usable_cores(), workers or MOST_THREADS)
+
+
+def make_on_ray(jobs: Sequence[SubjectJob], workers: int | None = None) -> Iterator[Result]:
+    """Carry out jobs on the connected Ray; results come as they are done, and the driver holds no more than it must.
+
+    workers : the most jobs at a time. A subject whose worker died too often comes back as broken.
+    Raises DataError where a node does not see the raw data, and what ``make`` raises.
+    """
+    import ray.data
+    from ray.util.annotations import RayDeprecationWarning
+
+    _be_quiet()
+    ordered = sorted(jobs, key=lambda job: job.size, reverse=True)
+    items = [{"number": number, "job": pickle.dumps(job)} for number, job in enumerate(ordered)]
+    strategy = ray.data.TaskPoolStrategy(size=workers)
+    with warnings.catch_warnings():
+        # Without max_retries, a subject that kills its worker would be given out for ever; nothing else sets it yet.
+        warnings.simplefilter("ignore", RayDeprecationWarning)
+        dataset = ray.data.from_items(items, override_num_blocks=len(items)).map(
+            _make, compute=strategy, num_cpus=1, max_retries=RETRIES
+        )
+    missing = set(range(len(ordered)))
+    for row in dataset.iter_rows():
+        missing.discard(row["number"])
+        yield _result(ordered[row["number"]], pickle.loads(row["answer"]))
+    for number in sorted(missing):
+        job = ordered[number]
+        error = f"its worker ended {RETRIES + 1} times without an answer (out of memory, or a crash in a library)"
+        yield Result(job, (), (Broken(f"{job.dataset}/{job.subject}", error),), 0.0)
+
+
+def _result(job: SubjectJob, answer: Any) -> Result:
+    """Turn a worker's answer into a result; raise the error that it is."""
+    if isinstance(answer, MerError):
+        raise answer
+    if isinstance(answer, _Unseen):
+        if not answer.path.exists():
+            # It has gone since it was judged, here too: the clip is skipped as any other whose frames are missing.
+            return make(job)
+        raise DataError(
+            f"Node {answer.node} does not see {answer.path}. The raw data must lie at the same path on every node: put "
+            "it on storage that all nodes share (NFS, a mounted bucket), or run without --address where it lies."
+        )
+    return Result(job, answer.shards, answer.broken, answer.seconds)
+
+
+def _make(row: dict[str, Any]) -> dict[str, Any]:
+    """Carry out one job in a worker. Errors are answers: Ray Data takes an exception for a lost block."""
+    job: SubjectJob = pickle.loads(row["job"])
+    answer: Any = _first_unseen(job)
+    if answer is None:
+        try:
+            result = make(job)
+            answer = _Made(result.shards, result.broken, result.seconds)
+        except MerError as error:
+            answer = error
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}"
+            broken = Broken(f"{job.dataset}/{job.subject}", text, traceback.format_exc())
+            answer = _Made((), (broken,), 0.0)
+    return {"number": row["number"], "answer": pickle.dumps(answer)}
+
+
+def _first_unseen(job: SubjectJob) -> _Unseen | None:
+    for clip in job.clips:
+        path = clip.video or next(iter(clip.files.values()), None)
+        if path is not None and not os.path.exists(path):
+            return _Unseen(path, socket.gethostname())
+    return None
+
+
+def _be_quiet() -> None:
+    """Keep Ray Data's bars and logs off the console: progress is told in clips."""
+    from ray.data import DataContext
+
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    # A subject that is lost must not end the others' work; it is told when they are done.
+    context.max_errored_blocks = -1
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)

@@ -1,0 +1,70 @@
+"""Making shards in threads of this process."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+
+from preprocess.shards.making import Result, SubjectJob, make, one_thread
+
+
+class ClipThreads:
+    """Threads that carry out jobs, first come first served, as long as the ``with`` block lasts.
+
+    waiting : the jobs that no thread has begun. A block that is left early, as by Ctrl-C, waits for the clips that the
+    threads are at, not for their subjects.
+    """
+
+    def __init__(self, jobs: Sequence[SubjectJob], threads: int) -> None:
+        self.waiting = deque(jobs)
+        self._due = len(self.waiting)
+        self._stop = threading.Event()
+        self._done: queue.SimpleQueue[Result | BaseException] = queue.SimpleQueue()
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(min(threads, self._due))]
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> ClipThreads:
+        self._stack.enter_context(one_thread())
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.take_back()
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+        self._stack.close()
+
+    def results(self) -> Iterator[Result]:
+        """Yield each job's result as soon as it is there; raise what ``make`` raised."""
+        while self._due:
+            self._due -= 1
+            result = self._done.get()
+            if isinstance(result, BaseException):
+                raise result
+            yield result
+
+    def take_back(self) -> list[SubjectJob]:
+        """Return the jobs that no thread has begun; none begins them any more."""
+        taken: list[SubjectJob] = []
+        with contextlib.suppress(IndexError):
+            while True:
+                taken.append(self.waiting.popleft())
+        self._due -= len(taken)
+        return taken
+
+    def _work(self) -> None:
+        with contextlib.suppress(IndexError):
+            while True:
+                job = self.waiting.popleft()
+                try:
+                    self._done.put(make(job, self._stop))
+                except BaseException as error:
+                    self._done.put(error)

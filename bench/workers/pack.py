@@ -1,0 +1,97 @@
+"""One pack: folds of one training, trained here and written into the store one by one."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from bench.plan.training import Training, verify_fold
+from bench.study.data import StudyData
+from bench.study.folds import Fold
+from bench.workers.provenance import provenance
+from preprocess.base.errors import StoreError
+from results.scores.metrics import decide
+from results.store.outcome import Failure, Outcome
+from results.store.outcome_store import OutcomeStore
+from results.store.study_card import StudyCard
+
+
+def run_pack(
+    training: Training,
+    data: StudyData,
+    fold_numbers: Sequence[int],
+    store: OutcomeStore,
+    device: str = "cpu",
+) -> Iterator[tuple[int, int]]:
+    """Train the given folds, write each outcome or failure the moment it is there, and yield (done, failed) a fold.
+
+    Folds whose outcome is in the store already are not trained again, so that a pack which a fault interrupted can be
+    given out once more. Raises HonestyError when the folds worked out here are not the ones of the cards.
+    """
+    from bench.engine.train import FoldJob, FoldResult, train_pack
+    from mer_models.registry import MODELS
+
+    info = MODELS.get(training.model)
+    folds = training.folds(data)
+    done = {card.selection: store.state(card).done for card in training.cards}
+    jobs, number_of = [], {}
+    for number in fold_numbers:
+        verify_fold(training, number, folds[number], data)
+        wanted = [card for card in training.cards if card.folds[number].key not in done[card.selection]]
+        if wanted:
+            jobs.append(FoldJob(folds[number], tuple(card.selection for card in wanted)))
+            number_of[folds[number].name] = number
+        else:
+            yield 1, 0
+    cards = {card.selection: card for card in training.cards}
+    outcome_counts = {"failed": 0}
+
+    def keep(job: FoldJob, selection: str, result: FoldResult) -> None:
+        card = cards[selection]
+        outcome = _outcome(card, number_of[job.fold.name], job.fold, data, result, device)
+        if training.keep_weights:
+            store.write_weights(card, outcome.key, result.weights)
+        store.write_outcome(card, outcome)
+
+    def fail(job: FoldJob, error: BaseException) -> None:
+        if isinstance(error, StoreError):
+            raise error
+        outcome_counts["failed"] += 1
+        for selection in job.selections:
+            card = cards[selection]
+            store.write_failure(card, _failure(card, number_of[job.fold.name], job.fold, error, device))
+
+    resources = info.resources
+    hyperparameters = training.cards[0].hyperparameters
+    for _ in train_pack(info, hyperparameters, data, jobs, keep, fail, device, threads=resources.cpus):
+        failed, outcome_counts["failed"] = outcome_counts["failed"], 0
+        yield (0, 1) if failed else (1, 0)
+
+
+def _outcome(card: StudyCard, number: int, fold: Fold, data: StudyData, result: Any, device: str) -> Outcome:
+    return Outcome(
+        key=card.folds[number].key,
+        study_key=card.key,
+        fold=fold.name,
+        sample_ids=tuple(data.sample_ids[fold.test].tolist()),
+        subjects=tuple(data.subjects[fold.test].tolist()),
+        datasets=tuple(data.datasets[fold.test].tolist()),
+        y_true=data.labels[fold.test],
+        y_pred=decide(result.scores, data.multilabel),
+        scores=result.scores,
+        selected_epoch=result.selected_epoch,
+        curves=result.curves,
+        provenance=provenance(device, result.seconds),
+    )
+
+
+def _failure(card: StudyCard, number: int, fold: Fold, error: BaseException, device: str) -> Failure:
+    return Failure(
+        key=card.folds[number].key,
+        study_key=card.key,
+        fold=fold.name,
+        error=f"{type(error).__name__}: {error}",
+        traceback="".join(traceback.format_exception(error)),
+        provenance=provenance(device, None),
+    )

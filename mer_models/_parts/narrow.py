@@ -1,0 +1,56 @@
+"""Torchvision's residual networks with fewer channels, which a laptop trains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from mer_models._parts.checks import require
+from mer_models._parts.pretrained import NONE
+
+FULL_WIDTH = 64
+COLOURS = 3
+
+
+def require_width(setting: str, width: int, pretrained: str) -> None:
+    """Raise UsageError unless a residual network can have ``width`` channels in its first stage.
+
+    pretrained : as the model was given it; there are pretrained weights for all 64 channels alone.
+    """
+    valid = width == FULL_WIDTH or (pretrained == NONE and width >= 1 and FULL_WIDTH % width == 0)
+    require(valid, setting, width, "a divisor of 64" + ("" if pretrained == NONE else "; 64 with pretrained weights"))
+
+
+def narrowed(build: Callable[[], Any], width: int) -> Any:
+    """Return a network that ``build`` makes with 64 channels in its first stage, with ``width`` there instead.
+
+    All other channels but the colours are reduced in proportion, in new convolutions and normalisations, whose weights
+    are drawn as torchvision draws them. Other layers hold no values then and must be replaced or left out. At 64 the
+    network is as built.
+    """
+    if width == FULL_WIDTH:
+        return build()
+    # On this device nothing is drawn for the weights that are given up.
+    with torch.device("meta"):
+        network = build()
+
+    def fewer(channels: int) -> int:
+        return channels if channels == COLOURS else max(1, channels * width // FULL_WIDTH)
+
+    for parent in list(network.modules()):
+        for name, layer in list(parent.named_children()):
+            if isinstance(layer, nn.Conv2d | nn.Conv3d):
+                setattr(parent, name, _convolution(layer, fewer(layer.in_channels), fewer(layer.out_channels)))
+            elif isinstance(layer, nn.BatchNorm2d | nn.BatchNorm3d):
+                setattr(parent, name, type(layer)(fewer(layer.num_features)))
+    return network
+
+
+def _convolution(layer: nn.Conv2d | nn.Conv3d, channels: int, width: int) -> nn.Module:
+    kind: Any = nn.Conv3d if isinstance(layer, nn.Conv3d) else nn.Conv2d
+    new = kind(channels, width, layer.kernel_size, stride=layer.stride, padding=layer.padding, bias=False)
+    nn.init.kaiming_normal_(new.weight, mode="fan_out", nonlinearity="relu")
+    return new

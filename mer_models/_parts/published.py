@@ -1,0 +1,42 @@
+"""Published scores in the forms in which the field prints them: one row a method, a pair of numbers a benchmark."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from mer_models.contracts import PublishedScore
+
+Pair = tuple[float, float]
+
+
+def megc2019_cde(
+    *,
+    full: Pair,
+    casme2: Pair,
+    samm: Pair,
+    smic: Pair,
+    selection: Literal["last", "validation", "oracle", "unknown"],
+    source: str,
+) -> tuple[PublishedScore, ...]:
+    """Return one row of a MEGC2019 composite table as four scores, the whole composite first.
+
+    full, casme2, samm, smic : (UF1, UAR), each in 0..1. selection, source : as in ``PublishedScore``.
+    """
+    parts = {"full": full, "casme2": casme2, "samm": samm, "smic": smic}
+    return tuple(
+        PublishedScore(f"MEGC2019 cde {part}", uf1=uf1, uar=uar, selection=selection, source=source)
+        for part, (uf1, uar) in parts.items()
+    )
+
+
+def accuracy_and_f1(
+    pairs: dict[str, Pair], *, selection: Literal["last", "validation", "oracle", "unknown"], source: str
+) -> tuple[PublishedScore, ...]:
+    """Return scores of single databases, printed as accuracy and an F1 of unsaid averaging.
+
+    pairs : benchmark -> (accuracy, F1), each in 0..1. selection, source : as in ``PublishedScore``.
+    """
+    return tuple(
+        PublishedScore(benchmark, uf1=None, uar=None, accuracy=accuracy, f1=f1, selection=selection, source=source)
+        for benchmark, (accuracy, f1) in pairs.items()
+    )

@@ -1,0 +1,101 @@
+"""What an adapter is: it finds one database in a folder, and reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from preprocess.base.registry import Registry
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from preprocess.samples.clip import Clip
+
+
+@dataclass(frozen=True)
+class RawFeature:
+    """One named tensor per sample, not yet computed.
+
+    recipe : how it is made, as JSON values (name, version, source, steps, channels, range). Two features with equal
+        recipes and equal sources are equal, so everything that changes a tensor belongs here.
+    shape, dtype : of one sample's tensor, such as ``(3, 28, 28)`` and ``"uint8"``.
+    source_fingerprint : sample id -> sha256 of the bytes that the tensor is made from; paths do not count.
+    compute : sample id -> the tensor; raises DataError, which names the file, where the source is bad.
+    """
+
+    recipe: dict[str, Any]
+    shape: tuple[int, ...]
+    dtype: str
+    source_fingerprint: Callable[[str], str]
+    compute: Callable[[str], np.ndarray]
+
+
+@dataclass(frozen=True)
+class RawDataset:
+    """A database as an adapter found it on disk.
+
+    name : the dataset; ``synth_<name>`` where the tree was drawn by this program (``synthetic`` is then True).
+    samples : the checked samples table (``preprocess.samples.table.samples_table``).
+    features : tensors that the database itself brings (a flow-image tree has flow, and no faces to make others from).
+    clips : sample id -> where its frames are, for every sample of a database of recordings; recipes start from these.
+    notes : what a person should know: counts that differ from the published ones, rows and clips left out, each with
+        its reason.
+    macro : its clips are macro-expressions, as the adapter declares it; micro-expressions otherwise.
+    """
+
+    name: str
+    samples: pd.DataFrame
+    synthetic: bool
+    features: dict[str, RawFeature] = field(default_factory=dict)
+    clips: dict[str, Clip] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    macro: bool = False
+
+
+@dataclass(frozen=True)
+class Found:
+    """A database that was recognised in a folder.
+
+    adapter : its name. root : the folder that holds it. variant : which of the database's forms ("raw", "cropped",
+        "hs", "flow"). sheet : the annotation file it would be read with, None where the database has none.
+    version : which published version the sheet is ("2014", "v2"). missing : what is lacking to read it, one line each;
+        empty where it can be read.
+    """
+
+    adapter: str
+    root: Path
+    variant: str = ""
+    sheet: Path | None = None
+    version: str = ""
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A reader of one database.
+
+    layout : the folder layout in one line, shown where nothing was recognised.
+    find : gives what of this database lies exactly at a folder (not further below), from names alone; [] for nothing.
+    read : reads one thing found; raises DataError, which names file and place, for bad input.
+    variants : the forms in which the database is known, the preferred one first.
+    """
+
+    name: str
+    description: str
+    layout: str
+    find: Callable[[Path], list[Found]]
+    read: Callable[[Found], list[RawDataset]]
+    variants: tuple[str, ...] = ()
+
+
+DATASETS: Registry[Adapter] = Registry("dataset", package="preprocess.datasets")
+
+
+def describe(found: Found) -> str:
+    """Return adapter, variant and sheet version of what was found, as ``--data`` takes them: ``casme2:raw,2014``."""
+    words = ",".join(word for word in (found.variant, found.version) if word)
+    return found.adapter + (f":{words}" if words else "")

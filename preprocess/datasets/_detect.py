@@ -1,0 +1,150 @@
+"""Which adapter reads a given folder: databases are recognised by their layout, wherever they lie."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from preprocess.base.errors import DataError, UsageError
+from preprocess.datasets._adapter import DATASETS, Found, RawDataset, describe
+
+# A database hides this many levels below the folder that a person gives, and among this many folders.
+DEPTH = 6
+
+
+FOLDERS = 20_000
+
+
+def detect(path: Path, adapter: str | None = None) -> list[Found]:
+    """Return every database recognised at ``path`` or below it, sorted by adapter, root, variant and sheet.
+
+    adapter : look for this one only. A database that is found is not searched for others; links are not followed.
+    A sheet without its clips is told only where the database is found nowhere else.
+    """
+    from preprocess.datasets._trees import remembered_listings
+
+    names = [adapter] if adapter is not None else DATASETS.names()
+    everything: list[Found] = []
+    with remembered_listings():
+        for folder, descend in _folders(path):
+            here = [found for name in names for found in DATASETS.get(name).find(folder)]
+            # Two databases may have folders of one layout; frames and sheet tell which it is.
+            lacking = min((len(found.missing) for found in here), default=0)
+            here = [found for found in here if len(found.missing) == lacking]
+            everything += here
+            descend(not any(found.variant or not found.missing for found in here))
+    complete = {found.adapter for found in everything if found.variant or not found.missing}
+    kept = [found for found in everything if found.variant or not found.missing or found.adapter not in complete]
+    return sorted(kept, key=lambda found: (found.adapter, str(found.root)))
+
+
+def read_source(path: Path | str, adapter: str | None = None, variant: str | None = None) -> list[RawDataset]:
+    """Read the datasets that lie at ``path`` or below it.
+
+    adapter : the name of the adapter to use; None reads every database that is recognised.
+    variant : which form to read: a variant ("raw", "cropped"), a version of the sheet ("2014"), or both with a comma.
+        None reads the preferred variant with the newest official sheet, and notes what else lies there.
+    Raises DataError where the path is not a folder, where nothing is recognised, where a folder fits several adapters
+    or a database lies there twice, where half of one is missing, and for whatever the adapter finds wrong; UsageError
+    for an unknown adapter, or a variant that is not there.
+    """
+    path = Path(path)
+    if adapter is not None:
+        DATASETS.get(adapter)
+    if not path.is_dir():
+        state = "is a file" if path.exists() else "does not exist"
+        raise DataError(f"Data path {path} {state}; expected a folder that holds a dataset.")
+    found = detect(path, adapter)
+    if not found:
+        raise DataError(_nothing(path, adapter))
+    _one_adapter_a_folder(found)
+    by_adapter: dict[str, list[Found]] = defaultdict(list)
+    for one in _of_variant(found, variant, path):
+        by_adapter[one.adapter].append(one)
+    datasets: dict[str, tuple[RawDataset, Found]] = {}
+    for several in by_adapter.values():
+        chosen, notes = _preferred(several)
+        for dataset in DATASETS.get(chosen.adapter).read(chosen):
+            if dataset.name in datasets:
+                other = datasets[dataset.name][1]
+                raise DataError(
+                    f"Dataset {dataset.name} lies in {path} twice: {other.root} ({other.adapter}) and {chosen.root} "
+                    f"({chosen.adapter}). Say which one is meant: {other.adapter}={other.root} or "
+                    f"{chosen.adapter}={chosen.root}."
+                )
+            datasets[dataset.name] = (replace(dataset, notes=(*notes, *dataset.notes)), chosen)
+    return [dataset for dataset, _ in datasets.values()]
+
+
+def _folders(path: Path) -> Iterator[tuple[Path, Callable[[bool], None]]]:
+    """Yield ``path`` and the folders below it, level by level; the caller says of each whether to look below it."""
+    from preprocess.datasets._trees import listing
+
+    level = [path]
+    seen = 0
+    for _ in range(DEPTH + 1):
+        below: list[Path] = []
+        for folder in level:
+            seen += 1
+            if seen > FOLDERS:
+                raise DataError(
+                    f"{path} holds more than {FOLDERS} folders besides the databases recognised. Give a folder nearer "
+                    "to the data."
+                )
+            answers: list[bool] = []
+            yield folder, answers.append
+            if all(answers):
+                children = (folder / name for name, is_folder in listing(folder) if is_folder)
+                below += [child for child in children if not child.is_symlink()]
+        level = below
+
+
+def _one_adapter_a_folder(found: Sequence[Found]) -> None:
+    at: dict[Path, set[str]] = defaultdict(set)
+    for one in found:
+        if not one.missing:
+            at[one.root].add(one.adapter)
+    for root, names in at.items():
+        if len(names) > 1:
+            options = " or ".join(f"{name}={root}" for name in sorted(names))
+            raise DataError(f"{root} fits more than one layout. Say which one is meant: {options}.")
+
+
+def _of_variant(found: Sequence[Found], variant: str | None, path: Path) -> list[Found]:
+    words = [word.strip() for word in (variant or "").split(",") if word.strip()]
+    fitting = [one for one in found if all(word in (one.variant, one.version) for word in words)]
+    if fitting:
+        return fitting
+    there = "; ".join(sorted({describe(one) for one in found}))
+    raise UsageError(f"Nothing in {path} is of variant {variant!r}. Found: {there}.")
+
+
+def _preferred(found: Sequence[Found]) -> tuple[Found, list[str]]:
+    """Return the form of one database to read, and notes on the others. DataError where none or two can be."""
+    whole = [one for one in found if not one.missing]
+    if not whole:
+        lacking = "\n".join(f"  {one.root}: missing {what}" for one in found for what in one.missing)
+        raise DataError(f"{found[0].adapter} was recognised but cannot be read:\n{lacking}\nComplete the copy.")
+    order = DATASETS.get(whole[0].adapter).variants
+    best = min((order.index(one.variant) for one in whole if one.variant in order), default=0)
+    same = [one for one in whole if not order or one.variant == order[best]]
+    roots = sorted({one.root for one in same})
+    if len(roots) > 1:
+        raise DataError(
+            f"{same[0].adapter} lies there twice ({same[0].variant}): {' and '.join(map(str, roots))}. "
+            "Give the folder of the one that is meant."
+        )
+    chosen = same[0]
+    notes = [f"{describe(chosen)} is read; {describe(one)} in {one.root} is not" for one in whole if one is not chosen]
+    notes += [f"{one.root} is not read: missing {what}" for one in found for what in one.missing]
+    return chosen, notes
+
+
+def _nothing(path: Path, adapter: str | None) -> str:
+    known = "\n".join(f"  {name}: {DATASETS.get(name).layout}" for name in DATASETS.names(adapter or "*"))
+    return (
+        f"No dataset was recognised in {path}, down to {DEPTH} levels (links to folders are not followed). "
+        f"Looked for:\n{known}\nGive a folder that holds such a tree, or name the adapter: NAME=PATH."
+    )

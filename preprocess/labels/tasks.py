@@ -1,0 +1,271 @@
+"""Label schemes: an ordered class list, and how each database's annotation maps onto it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from preprocess.base.errors import DataError
+from preprocess.base.registry import Registry
+from preprocess.labels.action_units import SHARED_UNITS, multi_hot
+from preprocess.labels.emotions import WORDS, table
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Task:
+    """One label scheme.
+
+    classes : class names in order; a label is an index into them.
+    mapping : called with a dataset's name, gives annotated word (lower case) -> class name, or None for a word that
+        the task leaves out on purpose. A word that is not a key is unknown, and an error; a dataset without any key
+        is one that the task is not made for.
+    source : where the scheme is defined.
+    multilabel : a sample may show any number of the classes. The classes are action units, and the mapping's keys
+        are their FACS numbers ("12" -> "AU12"); other units are left out.
+    column : which column of the samples table holds the words; a multi-label task reads the action units.
+    left_out : sample ids that the task's published list does not hold although their emotion has a class.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    mapping: Callable[[str], Mapping[str, str | None]]
+    source: str
+    multilabel: bool = False
+    column: str = "emotion"
+    left_out: frozenset[str] = frozenset()
+
+
+TASKS: Registry[Task] = Registry("task")
+
+
+def labels(task: Task, samples: pd.DataFrame) -> np.ndarray:
+    """Return the class of every sample.
+
+    samples : a samples table of n rows. Returns (n,) int64 class indices in the order of its rows; -1 where the sample
+    has no class in the task (its emotion is left out, it has no annotation, it shows emotions of two classes, the
+    task's published list leaves it out), so that it takes no part in the study.
+    A multi-label task of k classes gives (n, k) int64 of 0 and 1, and a row of -1 where the clip has no annotation of
+    action units; a clip that was annotated and shows none of the k is a row of 0, and takes part.
+    Raises DataError for a word that the dataset's mapping does not know; it names the samples and what is known; and
+    for a dataset that the task is not made for.
+    """
+    import numpy as np
+
+    if task.multilabel:
+        return _unit_labels(task, samples)
+    index = {name: number for number, name in enumerate(task.classes)}
+    result = np.full(len(samples), -1, dtype=np.int64)
+    mappings = {dataset: task.mapping(dataset) for dataset in samples["dataset"].unique()}
+    unknown: dict[tuple[str, str], list[str]] = {}
+    columns = (samples[column].tolist() for column in ("sample_id", "dataset", task.column))
+    missing = samples[task.column].isna().tolist()
+    for row, (sample_id, dataset, word) in enumerate(zip(*columns, strict=True)):
+        if missing[row]:
+            continue
+        try:
+            mapped = _class_of(word, mappings[dataset])
+        except KeyError:
+            unknown.setdefault((dataset, word), []).append(sample_id)
+            continue
+        if mapped is not None:
+            result[row] = index[mapped]
+    if unknown:
+        raise DataError(_unknown_words(task, mappings, unknown))
+    result[samples["sample_id"].isin(task.left_out).to_numpy(dtype=bool)] = -1
+    return result
+
+
+def _class_of(word: str, mapping: Mapping[str, str | None]) -> str | None:
+    """Return the class of an annotation such as ``disgust`` or ``positive+surprise``; KeyError for an unknown word."""
+    name = word.strip().lower()
+    if name in mapping:
+        return mapping[name]
+    classes = {mapping[part.strip()] for part in name.split("+")}
+    return classes.pop() if len(classes) == 1 else None
+
+
+def _unit_labels(task: Task, samples: pd.DataFrame) -> np.ndarray:
+    import numpy as np
+
+    result = np.full((len(samples), len(task.classes)), -1, dtype=np.int64)
+    datasets = samples["dataset"].to_numpy(dtype=str)
+    for dataset in np.unique(datasets):
+        numbers = {name: int(number) for number, name in task.mapping(str(dataset)).items()}
+        rows = np.flatnonzero(datasets == dataset)
+        result[rows] = multi_hot(samples.iloc[rows], [numbers[name] for name in task.classes])
+    return result
+
+
+def _unknown_words(
+    task: Task, mappings: Mapping[str, Mapping[str, str | None]], unknown: Mapping[tuple[str, str], list[str]]
+) -> str:
+    sentences = []
+    for dataset in sorted({dataset for dataset, _ in unknown if not mappings[dataset]}):
+        made_for = [name for name in WORDS if task.mapping(name)]
+        sentences.append(f"Task {task.name} is not made for dataset {dataset}, only for: {', '.join(made_for)}.")
+    for (dataset, word), sample_ids in sorted(unknown.items()):
+        if mappings[dataset]:
+            more = f" and {len(sample_ids) - 5} more" if len(sample_ids) > 5 else ""
+            sentences.append(
+                f"Task {task.name} does not know the {task.column.replace('_', ' ')} {word!r} of dataset {dataset} "
+                f"({', '.join(sample_ids[:5])}{more}); it knows: {', '.join(sorted(mappings[dataset]))}."
+            )
+    return " ".join([*sentences, "Correct the annotation, or choose a task made for this dataset."])
+
+
+def _add(name: str, classes: Mapping[str, tuple[str, ...]], datasets: tuple[str, ...], source: str) -> None:
+    """Register a task of emotions. classes : class name -> the emotions in it, each in its one spelling."""
+    class_of = {emotion: name for name, emotions in classes.items() for emotion in emotions}
+
+    def mapping(dataset: str) -> dict[str, str | None]:
+        return table(dataset, class_of) if dataset.removeprefix("synth_") in datasets else {}
+
+    TASKS.add(name, Task(name, tuple(classes), mapping, source), origin=__name__)
+
+
+def _same(*emotions: str) -> dict[str, tuple[str, ...]]:
+    return {emotion: (emotion,) for emotion in emotions}
+
+
+_NEGATIVE = ("anger", "contempt", "disgust", "fear", "sadness")
+_VALENCE = {
+    "negative": (*_NEGATIVE, "negative"),
+    "positive": ("happiness", "positive"),
+    "surprise": ("surprise",),
+}
+_OWN = {name: name for name in _VALENCE}
+_PARTS = ("casme2", "samm", "smic")
+_MEGC3 = {
+    # CASME II's sadness and fear clips are not in the composite.
+    "casme2": {"disgust": "negative", "repression": "negative", "happiness": "positive", "surprise": "surprise"},
+    "samm": {**dict.fromkeys(_NEGATIVE, "negative"), "happiness": "positive", "surprise": "surprise"},
+}
+
+
+def _megc3(dataset: str) -> dict[str, str | None]:
+    # Copies of the composite (flow trees, SMIC's own folders) are annotated with the three class names themselves.
+    name = dataset.removeprefix("synth_")
+    if name in WORDS and name not in _PARTS:
+        return {}
+    return {**_OWN, **table(dataset, _MEGC3.get(name, _OWN))}
+
+
+# The organisers gave the composite as a list of clips: all of CASME II, SAMM and SMIC-HS that have a class, but for two
+# clips of CASME II's sheet of 2014, and three that its sheet of 2019 calls surprise and the older one sadness.
+_NOT_IN_MEGC2019 = frozenset(
+    f"casme2/{clip}"
+    for clip in ("sub04/EP12_01f", "sub05/EP09_05f", "sub24/EP07_01", "sub24/EP07_04f", "sub24/EP10_03")
+)
+
+
+def _objective(dataset: str) -> dict[str, str | None]:
+    # CASME II and SAMM number the classes, CAS(ME)^3 writes Roman numerals; VI and VII are no class of the challenge.
+    if dataset.removeprefix("synth_") not in ("casme2", "samm", "casme3"):
+        return {}
+    roman = ("I", "II", "III", "IV", "V", "VI", "VII")
+    kept = {name: name if number <= 5 else None for number, name in enumerate(roman, start=1)}
+    return {key: kept[name] for number, name in enumerate(roman, start=1) for key in (name.lower(), str(number))}
+
+
+_MEGC2019 = "See et al., MEGC 2019: The Second Facial Micro-Expressions Grand Challenge, FG 2019"
+_CASME2 = "Yan et al., CASME II: An Improved Spontaneous Micro-Expression Database, PLoS ONE 2014"
+_SAMM = "Davison et al., SAMM: A Spontaneous Micro-Facial Movement Dataset, IEEE TAFFC 2018"
+_CASME3 = "Li et al., CAS(ME)^3: A Third Generation Facial Spontaneous Micro-Expression Database, IEEE TPAMI 2022"
+
+TASKS.add("megc3", Task("megc3", tuple(_VALENCE), _megc3, _MEGC2019, left_out=_NOT_IN_MEGC2019), origin=__name__)
+
+# CASME II alone has been scored on several sets of three classes. The names give the clips of the 2014 sheet.
+_add(
+    "casme2_3class_147",
+    {"negative": ("disgust", "repression"), "positive": ("happiness",), "surprise": ("surprise",)},
+    ("casme2",),
+    "The classes of MEGC 2019 on the whole CASME II sheet of 2014, which has two clips more than the challenge's list",
+)
+_add(
+    "casme2_3class_156",
+    {**_VALENCE, "negative": ("disgust", "repression", "sadness", "fear")},
+    ("casme2",),
+    "Public code of MMNet (Li et al., IJCAI 2022): sadness and fear count as negative",
+)
+_add(
+    "casme2_4class",
+    {**_same("happiness", "disgust", "surprise"), "others": ("others", "repression")},
+    ("casme2",),
+    "The five classes of CASME II with repression merged into others, as several public codes have them",
+)
+_add("emotion5", _same("happiness", "disgust", "repression", "surprise", "others"), ("casme2",), _CASME2)
+_add("emotion5_samm", _same("anger", "contempt", "happiness", "surprise", "others"), ("samm",), _SAMM)
+_add(
+    "emotion7",
+    _same("happiness", "surprise", "anger", "fear", "disgust", "contempt", "sadness"),
+    ("samm", "dfme", "ckplus"),
+    f"{_SAMM}; the same seven in DFME (arXiv 2301.00985) and in CK+ (Lucey et al., CVPR Workshops 2010)",
+)
+_add(
+    "emotion7_casme2",
+    _same("happiness", "disgust", "repression", "surprise", "others", "sadness", "fear"),
+    ("casme2",),
+    _CASME2,
+)
+_add(
+    "emotion7_others",
+    _same("happiness", "surprise", "anger", "fear", "disgust", "sadness", "others"),
+    ("casme3", "casme3_macro", "mmew"),
+    f"{_CASME3}; the same seven in MMEW (Ben et al., IEEE TPAMI 2021)",
+)
+_add(
+    "emotion7_neutral",
+    _same("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"),
+    ("afew",),
+    "Dhall et al., Emotion Recognition in the Wild Challenge, ICMI 2016 (AFEW)",
+)
+_add(
+    "emotion6",
+    _same("anger", "disgust", "fear", "happiness", "sadness", "surprise"),
+    ("oulu_casia", "ckplus"),
+    "Zhao et al., Facial Expression Recognition from Near-Infrared Videos, IVC 2011 (Oulu-CASIA)",
+)
+_SMIC = ("smic_vis", "smic_nir", "smic_long", "smic_vis_long", "smic_nir_long")
+_FAMILY = ("casme3", "casme3_macro", "casme3_c", "casme_sq", "casme_sq_macro", "casme")
+# What all databases can be asked for, so that micro- and macro-expressions can be merged. CASME II's repression and its
+# others are no class here, so that it has fewer negative clips than in ``megc3``.
+_add("emotion3", _VALENCE, tuple(WORDS), f"{_CASME3}; the same in all databases, or their own classes")
+_add(
+    "emotion4",
+    {**_VALENCE, "others": ("others", "repression", "tense")},
+    _FAMILY,
+    f"{_CASME3}; the databases' own classes elsewhere; CASME's repression and tense count as others",
+)
+_add(
+    "binary",
+    {"negative": (*_VALENCE["negative"], "repression"), "positive": _VALENCE["positive"]},
+    ("casme2", "samm", "smic", *_SMIC),
+    "Public code of Facial-Microexpression-Recognition (S. Joshi): happiness against all but surprise and others",
+)
+TASKS.add(
+    "objective5",
+    Task(
+        name="objective5",
+        classes=("I", "II", "III", "IV", "V"),
+        mapping=_objective,
+        source="Davison et al., Objective Classes for Micro-Facial Expression Recognition, J. Imaging 2018; MEGC 2018",
+        column="objective_class",
+    ),
+    origin=__name__,
+)
+TASKS.add(
+    "au12",
+    Task(
+        name="au12",
+        classes=tuple(f"AU{number}" for number in SHARED_UNITS),
+        mapping=lambda dataset: {str(number): f"AU{number}" for number in SHARED_UNITS},
+        source="Varanka et al., Data Leakage and Evaluation Issues in Micro-Expression Analysis, CD6ME benchmark",
+        multilabel=True,
+    ),
+    origin=__name__,
+)

@@ -1,0 +1,182 @@
+"""Frames of a clip, read one at a time: image files of any kind, or a video."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from preprocess.samples.clip import Clip, ClipError
+from preprocess.samples.integrity import damage
+
+if TYPE_CHECKING:
+    import numpy as np
+
+COLORS = ("grey", "rgb")
+
+
+@dataclass(frozen=True)
+class FrameCount:
+    """What a whole clip holds: frames that can be read, and the numbers of those that are missing or damaged."""
+
+    readable: int
+    missing: tuple[int, ...]
+    damaged: tuple[int, ...]
+
+
+class FrameReader:
+    """Reads frames of one clip by number. At most one decoded frame is held; use it in a ``with`` statement.
+
+    color : "grey" gives (H, W) uint8, "rgb" (H, W, 3) uint8, whatever the files hold.
+    A video is decoded forwards; asking for an earlier frame starts it anew, so ask in rising order.
+    """
+
+    def __init__(self, clip: Clip, color: str = "grey") -> None:
+        if color not in COLORS:
+            raise ValueError(f"color is {color!r}; expected one of {', '.join(COLORS)}")
+        self.clip = clip
+        self.color = color
+        self._capture: Any = None
+        self._position = 0
+        self._numbers: list[int] | None = None
+
+    def __enter__(self) -> FrameReader:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def numbers(self) -> list[int]:
+        """The numbers of the frames that are there from onset to offset, in order; ClipError where there is none."""
+        if self._numbers is None:
+            self._numbers = self._video_numbers() if self.clip.video is not None else self.clip.numbers
+        if not self._numbers:
+            onset, offset = self.clip.onset, self.clip.offset
+            span = "" if onset is None or offset is None else f" from onset {onset} to offset {offset}"
+            raise ClipError(f"{self.clip.sample_id}: no frame{span} is there. Complete the copy of the database.")
+        return self._numbers
+
+    def read(self, number: int) -> np.ndarray:
+        """Return frame ``number``; ClipError, which names file and frame, where it is missing or damaged."""
+        if self.clip.video is not None:
+            return self._video_frame(number, self.clip.video)
+        path = self.clip.files.get(number)
+        if path is None:
+            raise ClipError(f"{self.clip.sample_id}: frame {number} is missing. Complete the copy of the database.")
+        return decode_image(path, self.color, f"{self.clip.sample_id}: frame {number}")
+
+    def read_nearest(self, number: int, avoid: Iterable[int] = ()) -> tuple[int, np.ndarray]:
+        """Return the readable frame nearest to ``number`` inside onset..offset, with its own number.
+
+        avoid : numbers that will not do. The earlier of two equally near frames wins. Raises the ClipError of the
+        nearest frame where none can be read.
+        """
+        first: ClipError | None = None
+        refused = set(avoid)
+        for candidate in sorted(self.numbers, key=lambda one: (abs(one - number), one)):
+            if candidate in refused:
+                continue
+            try:
+                return candidate, self.read(candidate)
+            except ClipError as error:
+                first = first or error
+        raise first or ClipError(f"{self.clip.sample_id}: no frame can take the place of frame {number}.")
+
+    def close(self) -> None:
+        """Release the video."""
+        if self._capture is not None:
+            self._capture.release()
+            self._capture = None
+        self._position = 0
+
+    def _video_numbers(self) -> list[int]:
+        # The container's own count is an estimate: only decoding tells how many frames there are.
+        self._open()
+        count = 0
+        while self._capture.grab():
+            count += 1
+        self.close()
+        if count == 0:
+            raise ClipError(f"{self.clip.sample_id}: the video {self.clip.video} holds no frame that can be decoded.")
+        low = self.clip.onset or 0
+        high = count - 1 if self.clip.offset is None else min(self.clip.offset, count - 1)
+        return list(range(low, high + 1))
+
+    def _open(self) -> None:
+        import cv2
+
+        self.close()
+        path = str(self.clip.video)
+        if not Path(path).is_file():
+            raise ClipError(f"{self.clip.sample_id}: the video {path} is missing. Complete the copy of the database.")
+        self._capture = cv2.VideoCapture(path)
+        if not self._capture.isOpened():
+            self.close()
+            raise ClipError(
+                f"{self.clip.sample_id}: the video {path} cannot be opened ({Path(path).stat().st_size} bytes). "
+                "Restore it from the original copy, or convert it to a format that OpenCV reads."
+            )
+
+    def _video_frame(self, number: int, video: Path) -> np.ndarray:
+        import cv2
+
+        if self._capture is None or number < self._position:
+            self._open()
+        while self._position < number and self._capture.grab():
+            self._position += 1
+        read, picture = self._capture.read() if self._position == number else (False, None)
+        if not read or picture is None:
+            end = self._position
+            self.close()
+            raise ClipError(f"{self.clip.sample_id}: frame {number}: the video {video} ends after {end} frames.")
+        self._position += 1
+        return cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY if self.color == "grey" else cv2.COLOR_BGR2RGB)
+
+
+def count_frames(clip: Clip) -> FrameCount:
+    """Decode every frame of a clip, one in memory, and tell which are missing and which damaged.
+
+    Raises ClipError for a video that does not open and for a clip without any frame.
+    """
+    damaged = []
+    with FrameReader(clip) as reader:
+        numbers = reader.numbers
+        for number in numbers:
+            try:
+                reader.read(number)
+            except ClipError:
+                damaged.append(number)
+    missing = clip.missing
+    if clip.video is not None and clip.offset is not None:
+        missing = list(range(numbers[-1] + 1, clip.offset + 1))
+    return FrameCount(len(numbers) - len(damaged), tuple(missing), tuple(damaged))
+
+
+def decode_image(path: Path, color: str, place: str) -> np.ndarray:
+    """Read one image file as (H, W) grey or (H, W, 3) RGB uint8.
+
+    place : what the file is ("casme2/sub01/EP02_01f: frame 7"), for messages. Raises ClipError, which names the file,
+    for one that cannot be read, is empty, truncated or no image.
+    """
+    import cv2
+    import numpy as np
+
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ClipError(f"{place}: {path} cannot be read: {error.strerror}.") from error
+    reason = damage(content)
+    picture = None
+    if reason is None:
+        flag = cv2.IMREAD_GRAYSCALE if color == "grey" else cv2.IMREAD_COLOR
+        try:
+            picture = cv2.imdecode(np.frombuffer(content, np.uint8), flag)
+        except cv2.error as error:
+            reason = f"cannot be decoded ({error.err})"
+    if picture is None:
+        reason = reason or "is not an image that OpenCV can decode"
+        raise ClipError(f"{place}: {path} {reason} ({len(content)} bytes). Restore the file from the original copy.")
+    return picture if color == "grey" else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)

@@ -1,0 +1,213 @@
+"""One feature's folder of shards: judging which can be kept, taking in new ones, the manifest."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+from preprocess.base.errors import DataError, StoreError
+from preprocess.base.files import write_atomic
+from preprocess.base.hashing import digest
+from preprocess.shards.features import Feature
+from preprocess.shards.file import Remarks, content_hash, decode
+from preprocess.shards.making import Entry, MadeShard, entry_of
+
+FORMAT = 1
+
+
+@dataclass
+class Tally:
+    """What was done to shards (see ``PreparedDataset``)."""
+
+    made: int = 0
+    reused: int = 0
+    repaired: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    """What is found out about a shard: the entry to keep, or why it is made again; nothing set: make it."""
+
+    keep: Entry | None = None
+    damage: str | None = None
+    change: str | None = None
+
+
+class FeatureFolder:
+    """The shards of one feature of one dataset, in ``path``.
+
+    Use: ``judge`` tells the subjects whose shards are to be made, ``take`` writes each one made, and ``finish``, once
+    all are there, removes what is stale and writes the manifest. A process that ends before ``finish`` loses nothing:
+    a shard that the manifest does not know is judged by the hashes that it carries itself.
+
+    sources : subject -> fingerprint of what its shard is made from.
+    """
+
+    def __init__(self, dataset: str, feature: Feature, sources: Mapping[str, str], path: Path) -> None:
+        self.title = f"{dataset}/{feature.name}"
+        self.feature = feature
+        self.entries: dict[str, Entry] = {}
+        self.tally = Tally()
+        self.sources = sources
+        self._path = path
+        self._recipe_hash = feature.recipe_hash
+        self._damages: dict[str, str] = {}
+        self._changes: dict[str, list[str]] = {}
+
+    def shard_path(self, subject: str) -> Path:
+        """Return where a subject's shard lies; the id is percent-encoded as Hive-style partitions are."""
+        return self._path / f"subject={quote(subject, safe='')}" / "part.parquet"
+
+    def fingerprint(self) -> str:
+        """Return the sha256 of all tensors by sample id."""
+        return digest({subject: entry.content for subject, entry in self.entries.items()})
+
+    def judge(self, overwrite: bool = False) -> list[str]:
+        """Return the subjects whose shards must be made: missing, changed or damaged, or all with ``overwrite``."""
+        recipe_hash, known = self._read_manifest()
+        stale = []
+        for subject in self.sources:
+            verdict = _Verdict() if overwrite else self._judge(subject, known.get(subject), recipe_hash)
+            if verdict.keep:
+                self.entries[subject] = verdict.keep
+                self.tally.reused += 1
+                continue
+            stale.append(subject)
+            if verdict.damage:
+                self._damages[subject] = verdict.damage
+            if verdict.change:
+                self._changes.setdefault(verdict.change, []).append(subject)
+        return stale
+
+    def take(self, subject: str, made: MadeShard) -> None:
+        """Write a shard that was made; StoreError where that fails, and then nothing of it is left."""
+        path = self.shard_path(subject)
+        with storing(path):
+            write_atomic(path, made.content)
+        self.entries[subject] = made.entry
+        if subject in self._damages:
+            self.tally.repaired += 1
+            self.tally.warnings.append(f"{path}: {self._damages[subject]}; made again from the source.")
+        else:
+            self.tally.made += 1
+
+    def finish(self) -> None:
+        """Remove the shards of subjects that are no more and write the manifest; all subjects' shards must be there."""
+        self.entries = {subject: self.entries[subject] for subject in self.sources}
+        for change, subjects in self._changes.items():
+            self.tally.warnings.append(f"{self.title}: {change}; made again for: {', '.join(subjects)}.")
+        self._remove_stale()
+        self._write_manifest()
+
+    def remarks(self) -> Remarks:
+        """Return the remarks of all shards as one."""
+        result = Remarks()
+        for entry in self.entries.values():
+            result.skipped.update(entry.remarks.skipped)
+            result.notes.update(entry.remarks.notes)
+            result.faces.update(entry.remarks.faces)
+        return result
+
+    def _judge(self, subject: str, entry: Entry | None, recipe_hash: str | None) -> _Verdict:
+        path = self.shard_path(subject)
+        change = self._change(subject, entry, recipe_hash) if entry else None
+        if not path.exists():
+            return _Verdict(damage="is gone") if entry and not change else _Verdict(change=change)
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            return _Verdict(damage=f"cannot be read ({error.strerror})")
+        if entry and not change:
+            whole = hashlib.sha256(content).hexdigest() == entry.sha256
+            return _Verdict(keep=entry) if whole else _Verdict(damage="its bytes do not match the manifest's checksum")
+        return self._adopt(subject, content, change)
+
+    def _change(self, subject: str, entry: Entry, recipe_hash: str | None) -> str | None:
+        if recipe_hash != self._recipe_hash:
+            return "the recipe changed"
+        return "the source files changed" if entry.source != self.sources[subject] else None
+
+    def _adopt(self, subject: str, content: bytes, change: str | None) -> _Verdict:
+        """Judge a shard that the manifest does not vouch for: an interrupted run left it, or it is older than a change.
+
+        The hashes in the file itself tell which; so hours of interrupted work are not done twice.
+        """
+        try:
+            shard = decode(content, str(self.shard_path(subject)))
+        except DataError:
+            return _Verdict(damage="is not a readable shard")
+        if (shard.recipe_hash, shard.source) != (self._recipe_hash, self.sources[subject]):
+            return _Verdict(change=change)
+        if content_hash(shard.sample_ids, shard.tensors) != shard.content:
+            return _Verdict(damage="its tensors do not match the hash in the file")
+        return _Verdict(keep=entry_of(shard, content))
+
+    def _remove_stale(self) -> None:
+        expected = {self.shard_path(subject).parent.name for subject in self.sources}
+        stale = [folder for folder in sorted(self._path.glob("subject=*")) if folder.name not in expected]
+        for folder in stale:
+            with storing(folder):
+                shutil.rmtree(folder)
+        if stale:
+            names = ", ".join(folder.name.removeprefix("subject=") for folder in stale)
+            self.tally.warnings.append(
+                f"{self.title}: removed the shards of subjects no longer in the source: {names}."
+            )
+
+    def _read_manifest(self) -> tuple[str | None, dict[str, Entry]]:
+        """Return the recipe hash and the entries of the manifest; (None, {}) where there is none that can be used."""
+        path = self._path / "manifest.json"
+        if not path.exists():
+            return None, {}
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+            if value["format"] != FORMAT:
+                raise ValueError(f"format {value['format']!r}, expected {FORMAT}")
+            entries = {subject: _entry(subject_value) for subject, subject_value in value["subjects"].items()}
+            return value["recipe_hash"], entries
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            self.tally.warnings.append(
+                f"{path}: cannot be used ({error!r}); every shard was checked by its own hashes."
+            )
+            return None, {}
+
+    def _write_manifest(self) -> None:
+        value = {
+            "format": FORMAT,
+            "feature": self.title,
+            "recipe": self.feature.recipe,
+            "recipe_hash": self._recipe_hash,
+            "fingerprint": self.fingerprint(),
+            "subjects": {subject: dataclasses.asdict(entry) for subject, entry in self.entries.items()},
+        }
+        content = (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
+        path = self._path / "manifest.json"
+        with storing(path):
+            if not path.is_file() or path.read_bytes() != content:
+                write_atomic(path, content)
+
+
+@contextmanager
+def storing(path: Path) -> Iterator[None]:
+    """Turn an operating-system error of the block into a StoreError that names ``path``."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StoreError(
+            f"{path} cannot be written: {reason}. Expected a folder that can be written, with room on its disk. "
+            "Free some space or choose another folder, and run again: what is whole is kept."
+        ) from error
+
+
+def _entry(value: dict) -> Entry:
+    """Read an entry of a manifest; one without remarks is of a version that had none."""
+    return Entry(**{**value, "remarks": Remarks(**value.get("remarks", {}))})

@@ -1,0 +1,210 @@
+"""Making shards: all features of one subject's clips in one go, clip by clip. Runs in any process, here or far away."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from preprocess.base.errors import DataError, MerError
+from preprocess.faces.finder import face_finder
+from preprocess.samples.clip import Clip, ClipError
+from preprocess.shards.features import Feature
+from preprocess.shards.file import Remarks, Shard, content_hash, encode
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from preprocess.faces.face import FaceFinder
+    from preprocess.steps import Work
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One shard in the manifest: its file's sha256, its tensors' content hash, its source's fingerprint, its rows."""
+
+    sha256: str
+    content: str
+    source: str
+    rows: int
+    remarks: Remarks = field(default_factory=Remarks)
+
+
+@dataclass(frozen=True)
+class SubjectJob:
+    """One subject's stale features: what a worker makes in one go.
+
+    features : each with the fingerprint of the source that it is to be made from.
+    """
+
+    dataset: str
+    subject: str
+    clips: tuple[Clip, ...]
+    features: tuple[tuple[Feature, str], ...]
+
+    @property
+    def portable(self) -> bool:
+        """Whether another process can do it."""
+        return all(feature.portable for feature, _ in self.features)
+
+    @property
+    def size(self) -> int:
+        """How much work it is, in no unit: the largest are given out first, so that nobody waits for the last."""
+        return len(self.features) * sum(10 + len(clip.numbers) for clip in self.clips)
+
+
+@dataclass(frozen=True)
+class MadeShard:
+    """A shard as bytes, not yet written: whoever judges what is stale also writes, so nodes need no common folder."""
+
+    feature: str
+    content: bytes = field(repr=False)
+    entry: Entry
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A feature that could not be made of a clip through no fault of the clip: a bug, or a worker that died."""
+
+    place: str
+    error: str
+    traceback: str = ""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a job. seconds : how long it took, in the process that did it."""
+
+    job: SubjectJob
+    shards: tuple[MadeShard, ...]
+    broken: tuple[Broken, ...]
+    seconds: float
+
+
+Execute = Callable[[Sequence[SubjectJob]], Iterator[Result]]
+"""Carries out jobs, in any order, and gives each one's result as soon as it is there."""
+
+
+def in_this_process(jobs: Sequence[SubjectJob]) -> Iterator[Result]:
+    """Carry out jobs one after the other."""
+    return map(make, jobs)
+
+
+class Stopped(Exception):
+    """A job was given up between two clips, because the process is to end."""
+
+
+def make(job: SubjectJob, stop: threading.Event | None = None) -> Result:
+    """Make the shards of a job.
+
+    A clip that cannot be used is left out and remarked; a bug in a step costs the shard it struck, and the others go
+    on. Raises DataError for a recipe or an adapter that does not give what it promises, Stopped once ``stop`` is set.
+    """
+    start = time.monotonic()
+    makers = [_ShardMaker(f"{job.dataset}/{feature.name}", feature, source) for feature, source in job.features]
+    with one_thread() if job.portable else _as_it_is():
+        finder: Any = face_finder() if job.portable else None
+        for clip in job.clips:
+            if stop is not None and stop.is_set():
+                raise Stopped
+            made: dict[str, Work] = {}
+            for maker in makers:
+                maker.add(clip, finder, made)
+    shards = tuple(maker.shard() for maker in makers if not maker.broken)
+    broken = tuple(broken for maker in makers for broken in maker.broken)
+    return Result(job, shards, broken, time.monotonic() - start)
+
+
+class _ShardMaker:
+    """Collects one feature's tensors, clip by clip."""
+
+    def __init__(self, title: str, feature: Feature, source: str) -> None:
+        self.broken: list[Broken] = []
+        self._title, self._feature, self._source = title, feature, source
+        self._tensors: dict[str, np.ndarray] = {}
+        self._remarks = Remarks()
+
+    def add(self, clip: Clip, finder: FaceFinder, made: dict[str, Work]) -> None:
+        if self.broken:
+            return
+        name = clip.sample_id
+        try:
+            work = self._feature.compute(clip, finder, made)
+            self._tensors[name] = self._checked(name, work.tensor)
+        except ClipError as error:
+            self._remarks.skipped[name] = str(error)
+            return
+        except MerError:
+            raise
+        except Exception as error:
+            place = f"{name}, feature {self._feature.name}"
+            text = f"{type(error).__name__}: {error}"
+            self.broken.append(Broken(place, text, traceback.format_exc()))
+            return
+        if work.notes:
+            self._remarks.notes[name] = list(work.notes)
+        if work.face is not None:
+            self._remarks.faces[name] = work.face.way
+
+    def shard(self) -> MadeShard:
+        import numpy as np
+
+        sample_ids = tuple(self._tensors)
+        empty = np.empty((0, *self._feature.shape), self._feature.dtype)
+        tensors = np.stack(list(self._tensors.values())) if sample_ids else empty
+        content = content_hash(sample_ids, tensors)
+        shard = Shard(sample_ids, tensors, self._feature.recipe_hash, self._source, content, self._remarks)
+        encoded = encode(shard, self._feature.recipe)
+        return MadeShard(self._feature.name, encoded, entry_of(shard, encoded))
+
+    def _checked(self, name: str, tensor: Any) -> np.ndarray:
+        import numpy as np
+
+        feature = self._feature
+        if tensor.shape != feature.shape or tensor.dtype != np.dtype(feature.dtype):
+            raise DataError(
+                f"Feature {self._title} of sample {name} is {tensor.dtype} {tensor.shape}; its adapter promised "
+                f"{feature.dtype} {feature.shape}. Correct the adapter."
+            )
+        if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
+            if not feature.portable:
+                raise DataError(
+                    f"Feature {self._title} of sample {name} holds NaN or infinite values. Check its source."
+                )
+            raise ArithmeticError("the tensor holds NaN or infinite values")
+        return tensor
+
+
+def entry_of(shard: Shard, content: bytes) -> Entry:
+    """Return the manifest's entry of a shard and its file's bytes."""
+    sha256 = hashlib.sha256(content).hexdigest()
+    return Entry(sha256, shard.content, shard.source, len(shard.sample_ids), shard.remarks)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let libraries compute in one thread: a worker owns one core, and DIS flow depends on the number of threads.
+
+    It holds for the whole process. Whoever makes jobs in several threads at a time enters it around them all, so that
+    the first to end does not lift it for the others.
+    """
+    import cv2
+    from threadpoolctl import threadpool_limits
+
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+@contextmanager
+def _as_it_is() -> Iterator[None]:
+    yield

@@ -1,0 +1,205 @@
+"""Feature shards: what a dataset's features look like on disk, and how they are brought up to date.
+
+``<root>/<dataset>/samples.parquet`` is the samples table; ``<root>/<dataset>/<feature>/subject=<id>/part.parquet``
+holds one subject's tensors; ``<root>/<dataset>/<feature>/manifest.json``, written last, holds every shard's checksum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from preprocess.base.errors import DataError
+from preprocess.base.files import write_atomic
+from preprocess.base.hashing import digest
+from preprocess.datasets import RawDataset
+from preprocess.samples.clip import Clip
+from preprocess.samples.table import COLUMNS, plain_rows, samples_fingerprint
+from preprocess.shards.features import clips_of, feature_of
+from preprocess.shards.folder import FeatureFolder, storing
+from preprocess.shards.making import Broken, Execute, SubjectJob, in_this_process
+from preprocess.shards.prepared import FeatureInfo, PreparedDataset
+
+if TYPE_CHECKING:
+    pass
+
+Progress = Callable[[int, int], None]
+"""Called as ``progress(clips done, clips to do in all)`` whenever a subject is done."""
+
+
+def prepare(
+    raw: RawDataset,
+    root: Path | str,
+    features: Sequence[str],
+    progress: Progress | None = None,
+    execute: Execute = in_this_process,
+    overwrite: bool = False,
+) -> PreparedDataset:
+    """Bring the shards of one dataset up to date: ``prepare_all`` for that dataset alone."""
+    return prepare_all([raw], root, {raw.name: features}, progress, execute, overwrite)[0]
+
+
+def prepare_all(
+    datasets: Sequence[RawDataset],
+    root: Path | str,
+    features: Mapping[str, Sequence[str]],
+    progress: Progress | None = None,
+    execute: Execute = in_this_process,
+    overwrite: bool = False,
+) -> list[PreparedDataset]:
+    """Write the shards that are missing, changed or damaged below ``root``; keep the others.
+
+    features : dataset name -> the features wanted of it. execute : carries out what is to be made; ready-made features
+    are always taken in this process. overwrite : make every shard again.
+    A shard is one subject's tensors. It is kept while the recipe and its own source files are what they were and its
+    bytes match the manifest's checksum. Clips that cannot be used are left out and told in ``skipped``. A run that was
+    interrupted goes on where it stopped.
+    Raises DataError for an unknown feature, bad source data or a step that has a bug (after everything else was made),
+    StoreError where ``root`` cannot be written.
+    """
+    books = [_Book(raw, Path(root) / raw.name, features[raw.name]) for raw in datasets]
+    for book in books:
+        book.write_samples()
+    jobs = [job for book in books for job in book.judge(overwrite)]
+    by_name = {book.raw.name: book for book in books}
+    broken: list[Broken] = []
+    done, total = 0, sum(len(job.clips) for job in jobs)
+    if progress and total:
+        progress(0, total)
+    for carry_out, portable in ((in_this_process, False), (execute, True)):
+        part = [job for job in jobs if job.portable == portable]
+        for result in carry_out(part) if part else ():
+            book = by_name[result.job.dataset]
+            for made in result.shards:
+                book.folders[made.feature].take(result.job.subject, made)
+            broken += result.broken
+            book.count(result.job, result.seconds)
+            done += len(result.job.clips)
+            if progress:
+                progress(done, total)
+    if broken:
+        raise DataError(_broken_text(broken))
+    return [book.finish() for book in books]
+
+
+class _Book:
+    """One dataset while it is prepared."""
+
+    def __init__(self, raw: RawDataset, home: Path, features: Sequence[str]) -> None:
+        if set(raw.samples["dataset"]) != {raw.name}:
+            found = ", ".join(sorted(set(raw.samples["dataset"])))
+            raise DataError(f"Dataset {raw.name}: its samples table is of {found}. Correct the adapter.")
+        self.raw = raw
+        self.folders: dict[str, FeatureFolder] = {}
+        self._home = home
+        self._clips = _by_subject(raw)
+        self._fingerprint = samples_fingerprint(raw.samples)
+        self._made: set[str] = set()
+        self._seconds = 0.0
+        sources: dict[Callable[[Clip], str], dict[str, str]] = {}
+        for name in dict.fromkeys(features):
+            feature = feature_of(raw, name)
+            if feature.source not in sources:
+                # One pass over the files, however many features are made from them.
+                sources[feature.source] = _sources(self._clips, feature.source)
+            self.folders[name] = FeatureFolder(raw.name, feature, sources[feature.source], home / name)
+
+    def write_samples(self) -> None:
+        _write_samples(self._home / "samples.parquet", self.raw, self._fingerprint)
+
+    def judge(self, overwrite: bool) -> list[SubjectJob]:
+        """Return what is to be made: a job a subject, ready-made features apart from recipes."""
+        stale = {name: set(folder.judge(overwrite)) for name, folder in self.folders.items()}
+        jobs = []
+        for subject, clips in self._clips.items():
+            for portable in (False, True):
+                chosen = tuple(
+                    (folder.feature, folder.sources[subject])
+                    for name, folder in self.folders.items()
+                    if folder.feature.portable == portable and subject in stale[name]
+                )
+                if chosen:
+                    jobs.append(SubjectJob(self.raw.name, subject, tuple(clips), chosen))
+        return jobs
+
+    def count(self, job: SubjectJob, seconds: float) -> None:
+        self._made.update(clip.sample_id for clip in job.clips)
+        self._seconds += seconds
+
+    def finish(self) -> PreparedDataset:
+        for folder in self.folders.values():
+            folder.finish()
+        tallies = [folder.tally for folder in self.folders.values()]
+        return PreparedDataset(
+            name=self.raw.name,
+            synthetic=self.raw.synthetic,
+            samples=self.raw.samples,
+            fingerprint=self._fingerprint,
+            features={name: _info(folder) for name, folder in self.folders.items()},
+            made=sum(tally.made for tally in tallies),
+            reused=sum(tally.reused for tally in tallies),
+            repaired=sum(tally.repaired for tally in tallies),
+            warnings=[warning for tally in tallies for warning in tally.warnings],
+            checksums={
+                name: {folder.shard_path(subject): entry.sha256 for subject, entry in folder.entries.items()}
+                for name, folder in self.folders.items()
+            },
+            clips_made=len(self._made),
+            seconds=self._seconds,
+            macro=self.raw.macro,
+        )
+
+
+def _info(folder: FeatureFolder) -> FeatureInfo:
+    feature = folder.feature
+    return FeatureInfo(
+        recipe=feature.recipe,
+        recipe_hash=feature.recipe_hash,
+        fingerprint=folder.fingerprint(),
+        shape=feature.shape,
+        dtype=feature.dtype,
+        remarks=folder.remarks(),
+    )
+
+
+def _by_subject(raw: RawDataset) -> dict[str, list[Clip]]:
+    """Return subject id (without the dataset's name) -> its clips, both sorted."""
+    clips = clips_of(raw)
+    groups: dict[str, list[Clip]] = {}
+    for subject, sample_id in sorted(zip(raw.samples["subject"], raw.samples["sample_id"], strict=True)):
+        groups.setdefault(subject.partition("/")[2], []).append(clips[sample_id])
+    return groups
+
+
+def _sources(clips: Mapping[str, Sequence[Clip]], source: Callable[[Clip], str]) -> dict[str, str]:
+    return {subject: digest([[clip.sample_id, source(clip)] for clip in ones]) for subject, ones in clips.items()}
+
+
+def _broken_text(broken: Sequence[Broken]) -> str:
+    first = broken[0]
+    more = f" ({len(broken) - 1} more like it)" if len(broken) > 1 else ""
+    text = (
+        f"{first.place}: {first.error}{more}. This is a bug of the step or of what it calls, not of the clip, so no "
+        "clip was left out for it. What could be made is kept; mend the step, or name other features, and run again."
+    )
+    return f"{text}\n{first.traceback}".rstrip()
+
+
+def _write_samples(path: Path, raw: RawDataset, fingerprint: str) -> None:
+    content = _samples_file(raw, fingerprint)
+    with storing(path):
+        if not path.is_file() or path.read_bytes() != content:
+            write_atomic(path, content)
+
+
+def _samples_file(raw: RawDataset, fingerprint: str) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    types = {"string": pa.string(), "Int64": pa.int64(), "Float64": pa.float64()}
+    facts = {"merbench.fingerprint": fingerprint, "merbench.synthetic": str(raw.synthetic).lower()}
+    schema = pa.schema([(column, types[dtype]) for column, dtype in COLUMNS.items()], metadata=facts)
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(plain_rows(raw.samples), schema=schema), sink)
+    return sink.getvalue().to_pybytes()

@@ -1,0 +1,118 @@
+"""Prepared datasets: what a study reads of the shards, each checked against its checksum."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from preprocess.base.errors import DataError
+from preprocess.shards.file import Remarks, decode
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class FeatureInfo:
+    """A prepared feature.
+
+    recipe : how it is made. recipe_hash : sha256 of the recipe, the shape and the dtype.
+    fingerprint : sha256 of all tensors by sample id. shape, dtype : of one sample's tensor.
+    remarks : which clips were skipped and why, what the steps noted, how faces were found.
+    """
+
+    recipe: Mapping[str, Any]
+    recipe_hash: str
+    fingerprint: str
+    shape: tuple[int, ...]
+    dtype: str
+    remarks: Remarks = field(default_factory=Remarks, repr=False)
+
+
+@dataclass(frozen=True)
+class PreparedDataset:
+    """A dataset whose shards are complete.
+
+    samples : the samples table, sorted by sample id. fingerprint : sha256 of its content.
+    made, reused, repaired : how many shards were written for the first time or after a change, were found whole, and
+    were found damaged and made again. warnings : what was changed, damaged or removed, one line each.
+    lacking : features that were asked for and that the dataset cannot have, with what would bring them.
+    clips_made : of how many clips anything was made. seconds : what that took, summed over the processes that did it.
+    checksums : feature -> shard file -> sha256 of its bytes, which ``load`` holds the files to.
+    macro : its clips are macro-expressions; micro-expressions otherwise.
+    """
+
+    name: str
+    synthetic: bool
+    samples: pd.DataFrame
+    fingerprint: str
+    features: dict[str, FeatureInfo]
+    made: int
+    reused: int
+    repaired: int
+    warnings: list[str]
+    checksums: dict[str, dict[Path, str]] = field(repr=False)
+    lacking: Mapping[str, str] = field(default_factory=dict)
+    clips_made: int = 0
+    seconds: float = 0.0
+    macro: bool = False
+
+    @property
+    def skipped(self) -> dict[str, dict[str, str]]:
+        """Feature -> sample id -> why that clip could not be used; the feature's shards have no row for it."""
+        return {name: info.remarks.skipped for name, info in self.features.items()}
+
+    def usable(self, features: Sequence[str]) -> np.ndarray:
+        """Return (n,) bool: which samples have all of these features."""
+        import numpy as np
+
+        skipped = {sample_id for name in features for sample_id in self._info(name).remarks.skipped}
+        return np.array([sample_id not in skipped for sample_id in self.samples["sample_id"]], dtype=bool)
+
+    def load(self, feature: str, keep: np.ndarray | None = None) -> np.ndarray:
+        """Return a feature of the samples: (n, *shape) C-contiguous, row i belonging to row i of ``samples``.
+
+        keep : (number of samples,) bool, the rows wanted; None for all.
+        Raises DataError for an unknown feature, for a wanted sample that was skipped, and for a shard that is not what
+        ``prepare`` left.
+        """
+        import numpy as np
+
+        info = self._info(feature)
+        wanted = self.samples["sample_id"].to_numpy(dtype=object)
+        wanted = wanted if keep is None else wanted[keep]
+        rows = {sample_id: row for row, sample_id in enumerate(wanted)}
+        for sample_id in wanted:
+            if sample_id in info.remarks.skipped:
+                reason = info.remarks.skipped[sample_id]
+                raise DataError(f"Sample {sample_id} has no {feature}: {reason} Leave it out.")
+        result = np.empty((len(wanted), *info.shape), dtype=info.dtype)
+        for path, checksum in self.checksums[feature].items():
+            shard = decode(_verified(path, checksum), str(path))
+            chosen = [index for index, sample_id in enumerate(shard.sample_ids) if sample_id in rows]
+            result[[rows.pop(shard.sample_ids[index]) for index in chosen]] = shard.tensors[chosen]
+        if rows:
+            raise DataError(
+                f"Sample {next(iter(rows))} is in no shard of {feature}. Run `prepare` with its samples table."
+            )
+        return result
+
+    def _info(self, feature: str) -> FeatureInfo:
+        if feature not in self.features:
+            known = ", ".join(sorted(self.features)) or "none"
+            raise DataError(f"Dataset {self.name} has no feature {feature!r} prepared; it has: {known}.")
+        return self.features[feature]
+
+
+def _verified(path: Path, checksum: str) -> bytes:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"Shard {path} cannot be read: {error.strerror}. Run again to make it anew.") from error
+    if hashlib.sha256(content).hexdigest() != checksum:
+        raise DataError(f"Shard {path} was changed or damaged after it was prepared. Run again to make it anew.")
+    return content

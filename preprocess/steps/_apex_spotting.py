@@ -1,0 +1,167 @@
+"""Apex spotting: the frame of the strongest expression in a clip whose onset and offset are known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from preprocess.faces.alignment import face_transform, transform_points, warp
+from preprocess.samples.frames import FrameReader
+
+if TYPE_CHECKING:
+    from preprocess.steps import Work
+
+# The aligned face that is looked at, and the blur (sigma) that lets motions of a pixel or two change grey levels
+# linearly and takes the sensor's noise away.
+SIZE = 64
+BLUR = 1.25
+# The apex is looked for between these shares of the clip's length.
+EARLIEST, LATEST = 0.15, 0.9
+
+
+def midpoint(work: Work, present: list[int]) -> int:
+    """Return the frame in the middle of the clip, as several public preprocessings of SMIC do."""
+    return present[(len(present) - 1) // 2]
+
+
+def roi_difference(work: Work, present: list[int]) -> int:
+    """Return the frame whose brow and mouth regions differ most from those of onset and offset together.
+
+    Mean absolute differences of smoothed frames that are freed of head motion and light; the sum is smoothed again.
+    """
+    return present[int(difference_curve(work, present).argmax())]
+
+
+def difference_curve(work: Work, present: list[int]) -> np.ndarray:
+    """Return what ``roi_difference`` finds the highest frame of, (T,) float64: grey levels from onset and offset."""
+    from scipy.ndimage import gaussian_filter1d
+
+    changes = _changes(work, present, _brows_and_mouth)
+    smooth = gaussian_filter1d(changes, max(0.7, len(present) / 15), axis=0, mode="nearest")
+    ends = max(1, len(present) // 20)
+    first, last = changes[:ends].mean(axis=0), changes[-ends:].mean(axis=0)
+    return np.abs(smooth - first).mean(axis=1) + np.abs(smooth - last).mean(axis=1)
+
+
+def profile(work: Work, present: list[int]) -> int:
+    """Return the frame at which a rise and a fall of the face's change explain the clip best.
+
+    For each frame that may be the apex, the grey levels of the inner face are fitted by least squares with two courses
+    of time: a half cosine from 0 at the onset to 1 at the apex and back, and one from the apex on for what is left at
+    the offset. The apex whose courses explain most of all pixels' change wins: every frame has its say, so noise and a
+    blink weigh little. Clips of fewer than four frames give their middle.
+    """
+    curve = profile_curve(work, present)
+    return midpoint(work, present) if np.isnan(curve).all() else present[int(np.nanargmax(curve))]
+
+
+def profile_curve(work: Work, present: list[int]) -> np.ndarray:
+    """Return how much of the change each frame explains as the apex, (T,) float64; NaN where it is not looked for."""
+    curve = np.full(len(present), np.nan)
+    times = np.asarray(present, dtype=np.float64)
+    times = (times - times[0]) / max(times[-1] - times[0], 1.0)
+    candidates = [index for index, time in enumerate(times) if EARLIEST <= time <= LATEST]
+    if len(present) < 4 or not candidates:
+        return curve
+    changes = _changes(work, present, _inner_face)
+    # All pixels share their courses of time, so the frames' products among each other say everything.
+    products = np.einsum("ip,jp->ij", changes, changes)
+    curve[candidates] = [_explained(products, times, times[index]) for index in candidates]
+    return curve
+
+
+SPOTTERS: dict[str, Callable[[Work, list[int]], int]] = {
+    "profile": profile,
+    "roi_difference": roi_difference,
+    "midpoint": midpoint,
+}
+CURVES: dict[str, Callable[[Work, list[int]], np.ndarray]] = {
+    "profile": profile_curve,
+    "roi_difference": difference_curve,
+}
+"""The curves whose highest frame a spotter gives."""
+
+
+def _explained(products: np.ndarray, times: np.ndarray, apex: float) -> float:
+    """Return how much of the change the two courses of an apex explain (the sum of squares of their best fit)."""
+    rise = 0.5 - 0.5 * np.cos(np.pi * np.clip(times / apex, 0, 1))
+    fall = 0.5 + 0.5 * np.cos(np.pi * np.clip((times - apex) / (1 - apex), 0, 1))
+    after = times > apex
+    courses = np.stack([np.where(after, fall, rise), np.where(after, 1 - fall, 0.0)])
+    courses -= courses.mean(axis=1, keepdims=True)
+    gram = np.einsum("at,bt->ab", courses, courses)
+    seen = np.einsum("at,ts,bs->ab", courses, products, courses)
+    return float(np.trace(np.linalg.solve(gram, seen)))
+
+
+def _changes(work: Work, present: list[int], regions: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Return the grey levels of a face's regions less their mean over time, (T, pixels) float64.
+
+    Freed of head motion and light: shift, turn, scale, gain and offset of each frame are fitted, to first order, on the
+    back of the nose and the cheeks beside it, and taken from the whole face.
+    """
+    face = work.face or work.finder.find(work.clip)
+    transform = face_transform(face.landmarks, (SIZE, SIZE))
+    points = transform_points(face.landmarks, transform)
+    faces = _faces(work, present, transform)
+    mean = faces.mean(axis=0)
+    down, right = np.gradient(mean)
+    y, x = np.mgrid[-1 : 1 : SIZE * 1j, -1 : 1 : SIZE * 1j]
+    causes = np.stack([right, down, right * x + down * y, down * x - right * y, mean, np.ones_like(mean)], axis=-1)
+    eyes = _eyes(points)
+    still, moving = _nose(points) & ~eyes, regions(points) & ~eyes
+    known = causes[still]
+    square = np.einsum("pa,pb->ab", known, known)
+    # A hair's breadth of ridge, for a picture without any structure.
+    square += 1e-6 * np.trace(square) * np.eye(len(square)) + 1e-9 * np.eye(len(square))
+    amounts = np.linalg.solve(square, np.einsum("pa,tp->at", known, faces[:, still] - mean[still]))
+    return faces[:, moving] - mean[moving] - np.einsum("pa,at->tp", causes[moving], amounts)
+
+
+def _faces(work: Work, present: list[int], transform: np.ndarray) -> np.ndarray:
+    """Return every frame as an aligned, smoothed grey face, (T, SIZE, SIZE) float64; unreadable ones by a neighbour."""
+    import cv2
+
+    result = np.empty((len(present), SIZE, SIZE))
+    with FrameReader(work.clip) as reader:
+        for index, number in enumerate(present):
+            _, picture = reader.read_nearest(number)
+            aligned = warp(picture, transform, (SIZE, SIZE))
+            result[index] = cv2.GaussianBlur(aligned.astype(np.float64), (0, 0), BLUR)
+    return result
+
+
+def _brows_and_mouth(points: np.ndarray) -> np.ndarray:
+    parts = (points[17:22], points[22:27], points[48:68])
+    return np.logical_or.reduce([_box(part, (3, 3, 3, 3)) for part in parts])
+
+
+def _inner_face(points: np.ndarray) -> np.ndarray:
+    """Return the mask of the face from the forehead above the brows to inside the jaw."""
+    import cv2
+
+    outline = np.concatenate([points[:17], points[17:27] - [0, 5]])
+    mask = np.zeros((SIZE, SIZE), np.uint8)
+    cv2.fillConvexPoly(mask, cv2.convexHull(np.rint(outline).astype(np.int32)), 1)
+    return cv2.erode(mask, np.ones((3, 3), np.uint8)).astype(bool)
+
+
+def _nose(points: np.ndarray) -> np.ndarray:
+    """Return the mask of the nose's back and the cheeks beside it, as wide as the eyes; no expression moves it much."""
+    return _box(np.stack([points[36], points[45], points[27], points[33]]), (4, 0, 4, 1))
+
+
+def _eyes(points: np.ndarray) -> np.ndarray:
+    """Return the mask of both eyes and their lids, which blink."""
+    return _box(points[36:42], (3, 3, 3, 3)) | _box(points[42:48], (3, 3, 3, 3))
+
+
+def _box(points: np.ndarray, more: tuple[int, int, int, int]) -> np.ndarray:
+    """Return the mask of the points' bounding box, with ``more`` pixels on its left, top, right and bottom."""
+    left, top = np.floor(points.min(axis=0)).astype(int) - more[:2]
+    right, bottom = np.ceil(points.max(axis=0)).astype(int) + more[2:]
+    mask = np.zeros((SIZE, SIZE), bool)
+    mask[max(top, 0) : max(bottom, 0) + 1, max(left, 0) : max(right, 0) + 1] = True
+    return mask

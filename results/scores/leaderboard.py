@@ -1,0 +1,390 @@
+"""The leaderboard: complete studies, averaged over seeds, ranked; incomplete ones shown without a score."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from preprocess.base.hashing import digest
+from results.scores.bootstrap import subject_bootstrap
+from results.scores.metrics import Metric
+from results.scores.pooling import AVERAGE, FULL, Pooled, averaged_datasets, part_names, part_score, pool_complete
+from results.store.outcome import Outcome
+from results.store.outcome_store import OutcomeStore
+from results.store.study_card import StudyCard
+
+SCHEMA_VERSION = 1
+ORACLE = "oracle"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the leaderboard: the studies equal in all but seed, scored on one part.
+
+    model : name in the registry. label : the name with ``params``, the hyper-parameters that were changed.
+    part : ``full``, or one dataset of a composite, scored from the same predictions; or ``average``, the mean of these
+        datasets' scores, where the protocol asks for it.
+    studies : first 16 digits of the studies' keys, in the order of ``seeds``.
+    class_counts : class name -> true samples, in the task's order. folds_* : summed over the seeds.
+    multilabel : a sample may show any number of the classes; class_counts count the samples that show each, and uf1,
+        uar, accuracy and weighted_f1 are those of ``results.scores.multilabel`` (uf1: mean of the classes' binary F1).
+    uf1, uar, accuracy, weighted_f1 : mean over the seeds of the pooled scores; None until every fold of every seed is
+        done. uf1_per_seed : in the order of ``seeds``. other_metrics : the other registered ones.
+    *_low, *_high : 95 % subject-bootstrap interval of that mean; None without a score or with a single subject.
+    rank : 1 is best, equal scores share a rank; None for oracle, incomplete and superseded rows.
+    synthetic : the data was drawn by this program, not recorded from people.
+    superseded : a later run of the same study with other data or code exists. notes : warnings, in words.
+    """
+
+    model: str
+    label: str
+    params: dict[str, Any]
+    dataset: str
+    part: str
+    task: str
+    protocol: str
+    selection: str
+    seeds: list[int]
+    studies: list[str]
+    n_samples: int
+    n_subjects: int
+    class_counts: dict[str, int]
+    folds_done: int
+    folds_total: int
+    folds_failed: int
+    uf1: float | None = None
+    uar: float | None = None
+    accuracy: float | None = None
+    weighted_f1: float | None = None
+    uf1_low: float | None = None
+    uf1_high: float | None = None
+    uar_low: float | None = None
+    uar_high: float | None = None
+    uf1_per_seed: list[float] | None = None
+    f1_per_class: dict[str, float] | None = None
+    recall_per_class: dict[str, float] | None = None
+    other_metrics: dict[str, float] = dataclasses.field(default_factory=dict)
+    rank: int | None = None
+    synthetic: bool = False
+    multilabel: bool = False
+    superseded: bool = False
+    notes: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def benchmark(self) -> tuple[Any, ...]:
+        """What two rows must share to be compared: dataset, task, protocol, part, and the very counts of samples."""
+        counts = (self.n_samples, self.n_subjects, *self.class_counts.items())
+        return self.synthetic, self.dataset, self.task, self.protocol, self.part, counts
+
+
+@dataclass(frozen=True)
+class Gap:
+    """How much better a model looks when its epoch is chosen on the test subject: oracle minus honest UF1.
+
+    Both are means over ``seeds``, the seeds that the two rows share. selection : the honest row's.
+    """
+
+    label: str
+    dataset: str
+    part: str
+    task: str
+    protocol: str
+    synthetic: bool
+    selection: str
+    seeds: list[int]
+    honest_uf1: float
+    oracle_uf1: float
+    gap: float
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """Rows in print order (by benchmark, ranked first, oracle last), optimism gaps, and what is not shown."""
+
+    rows: list[Row]
+    gaps: list[Gap]
+    notes: list[str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values: ``{"schema_version": 1, "rows": [Row...], "gaps": [Gap...], "notes": [...]}``."""
+        return {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(self)}
+
+
+@dataclass
+class _Study:
+    """A card with what the store holds of it. outcomes is filled only where they are needed."""
+
+    card: StudyCard
+    done: int
+    failed: int
+    outcomes: list[Outcome]
+    damage: list[str]
+
+    @property
+    def complete(self) -> bool:
+        return self.done == len(self.card.folds)
+
+    def notes(self) -> list[str]:
+        """Return what its training lacked and what keeps it from a score, in words."""
+        notes = [*self.card.notes, *self.damage]
+        if not self.failed:
+            return notes
+        return [*notes, f"failed folds: {self.failed}; `merbench report {self.card.key[:16]}` tells why"]
+
+
+def build_leaderboard(
+    store: OutcomeStore,
+    cards: Sequence[StudyCard] | None = None,
+    *,
+    rng: np.random.Generator,
+    resamples: int = 1000,
+    include_superseded: bool = False,
+    cached: Mapping[str, list[Outcome]] | None = None,
+) -> Leaderboard:
+    """Score and rank the store's studies, or the given ones.
+
+    rng : gives one number, from which a row's draws derive, together with the names of its subjects; so an interval
+        does not depend on which other rows there are, and rows of the same subjects are resampled alike.
+    resamples : bootstrap draws an interval.
+    include_superseded : also show studies that a later run with other data or code has replaced.
+    cached : study key -> outcomes that the caller holds already, read instead of the store's.
+    Raises HonestyError where a complete study's predictions contradict its card or each other, StoreError where the
+    store cannot be read. A damaged outcome file counts as a missing fold, and is named in the row's notes.
+    """
+    root_seed = int(rng.integers(2**63))
+    chosen = store.cards() if cards is None else cards
+    unique = list({card.key: card for card in chosen}.values())
+    current, replaced = _generations(store, unique, cached or {})
+    rows = [row for group in current for row in _rows(group, root_seed, resamples, superseded=False)]
+    if include_superseded:
+        rows += [row for group in replaced for row in _rows(group, root_seed, resamples, superseded=True)]
+    order = {(card.dataset, part): place for card in unique for place, part in enumerate(part_names(card))}
+    rows = sorted(_ranked(rows), key=lambda row: _print_order(row, order[row.dataset, row.part]))
+    hidden = 0 if include_superseded else sum(len(group) for group in replaced)
+    return Leaderboard(rows, _gaps(rows), _notes(rows, hidden))
+
+
+def study_rows(
+    card: StudyCard, outcomes: Sequence[Outcome], rng: np.random.Generator, resamples: int = 1000
+) -> list[Row]:
+    """Return the rows of one study, a part each: the scores and intervals it has on a leaderboard by itself.
+
+    An incomplete study's rows have no score. rng, resamples, HonestyError : as in ``build_leaderboard``.
+    """
+    study = _Study(card, len(outcomes), 0, list(outcomes), [])
+    return _rows([study], int(rng.integers(2**63)), resamples, superseded=False)
+
+
+def _generations(
+    store: OutcomeStore, cards: Iterable[StudyCard], cached: Mapping[str, list[Outcome]]
+) -> tuple[list[list[_Study]], list[list[_Study]]]:
+    """Group the studies that are equal in all but seed, and tell the current groups from the superseded ones.
+
+    Groups of one name and setting differ in data, code or defaults; the one with the outcome finished last is current.
+    """
+    named: dict[tuple[str, ...], dict[str, list[_Study]]] = defaultdict(lambda: defaultdict(list))
+    for card in sorted(cards, key=lambda card: (card.seed, card.key)):
+        name = (card.label, card.dataset, card.task, card.protocol, card.selection)
+        generation = digest({key: value for key, value in card.ingredients.items() if key != "seed"})
+        named[name][generation].append(_read(store, card, cached))
+    current, replaced = [], []
+    for generations in named.values():
+        groups = list(generations.values())
+        if len(groups) > 1:
+            groups.sort(key=lambda group: max(_finished(store, study) for study in group))
+        replaced += groups[:-1]
+        current.append(groups[-1])
+    return current, replaced
+
+
+def _read(store: OutcomeStore, card: StudyCard, cached: Mapping[str, list[Outcome]]) -> _Study:
+    state = store.state(card)
+    if card.key in cached:
+        outcomes = cached[card.key]
+        return _Study(card, len(outcomes), len(state.failed), outcomes, [])
+    if len(state.done) < len(card.folds):
+        # No score, so nothing to read: a leaderboard during a run stays cheap.
+        return _Study(card, len(state.done), len(state.failed), [], [])
+    outcomes, damage = store.read_outcomes(card)
+    return _Study(card, len(outcomes), len(state.failed), outcomes, damage)
+
+
+def _finished(store: OutcomeStore, study: _Study) -> str:
+    """Return when the study's newest outcome was made (ISO time), or an empty string where there is none."""
+    outcomes = study.outcomes or store.read_outcomes(study.card)[0]
+    return max((str(outcome.provenance.get("finished_at", "")) for outcome in outcomes), default="")
+
+
+def _rows(group: list[_Study], root_seed: int, resamples: int, superseded: bool) -> list[Row]:
+    parts = part_names(group[0].card)
+    if not all(study.complete for study in group):
+        return [_bare_row(group, part, superseded) for part in parts]
+    pooled = [pool_complete(study.card, study.outcomes) for study in group]
+    return [
+        _scored(
+            _bare_row(group, part, superseded),
+            [one.part(part) for one in pooled],
+            averaged_datasets(group[0].card, part),
+            root_seed,
+            resamples,
+        )
+        for part in parts
+    ]
+
+
+def _bare_row(group: list[_Study], part: str, superseded: bool) -> Row:
+    """Return the row without its score. What concerns all parts is noted on ``full`` only."""
+    card = group[0].card
+    notes = list(dict.fromkeys(note for study in group for note in study.notes())) if part == FULL else []
+    counted = FULL if part == AVERAGE else part
+    return Row(
+        model=card.model,
+        label=card.label,
+        params=card.params,
+        dataset=card.dataset,
+        part=part,
+        task=card.task,
+        protocol=card.protocol,
+        selection=card.selection,
+        seeds=[study.card.seed for study in group],
+        studies=[study.card.key[:16] for study in group],
+        n_samples=card.n_samples[counted],
+        n_subjects=card.n_subjects[counted],
+        class_counts=dict(zip(card.classes, card.class_counts[counted], strict=True)),
+        folds_done=sum(study.done for study in group),
+        folds_total=sum(len(study.card.folds) for study in group),
+        folds_failed=sum(study.failed for study in group),
+        synthetic=card.synthetic,
+        multilabel=card.multilabel,
+        superseded=superseded,
+        notes=notes,
+    )
+
+
+def _scored(row: Row, pooled: list[Pooled], datasets: Sequence[str], root_seed: int, resamples: int) -> Row:
+    """Return the row with the scores of its part.
+
+    pooled : the part's predictions, a seed each. datasets : those whose scores are averaged; none for one score of all.
+    """
+    seeds = [part_score(row.part, one, datasets) for one in pooled]
+    subjects = pooled[0].counts_by_subject(datasets)[0]
+    counts = np.stack([one.counts_by_subject(datasets)[1] for one in pooled])
+    # Who is resampled decides the draws, and nothing else does: models tested on the same people are resampled alike,
+    # and equal predictions have equal intervals, whichever code made them.
+    generator = [root_seed, int(digest(subjects)[:16], 16)]
+    metrics = pooled[0].counting.metrics
+
+    def interval(metric: Metric) -> tuple[float | None, float | None]:
+        low, high = subject_bootstrap(counts, metric, resamples, np.random.default_rng(generator))
+        return (None, None) if math.isnan(low) else (low, high)
+
+    means = {name: float(np.mean([one.metrics[name] for one in seeds])) for name in metrics.names()}
+    uf1_low, uf1_high = interval(metrics.get("uf1"))
+    uar_low, uar_high = interval(metrics.get("uar"))
+    notes = seeds[0].notes()
+    if row.n_subjects < 2:
+        notes.append("a single subject: no interval")
+    return dataclasses.replace(
+        row,
+        uf1=means.pop("uf1"),
+        uar=means.pop("uar"),
+        accuracy=means.pop("accuracy"),
+        weighted_f1=means.pop("weighted_f1"),
+        other_metrics=means,
+        uf1_low=uf1_low,
+        uf1_high=uf1_high,
+        uar_low=uar_low,
+        uar_high=uar_high,
+        uf1_per_seed=[one.metrics["uf1"] for one in seeds],
+        f1_per_class=_mean_by_class([one.f1_per_class for one in seeds]),
+        recall_per_class=_mean_by_class([one.recall_per_class for one in seeds]),
+        notes=row.notes + notes,
+    )
+
+
+def _mean_by_class(seeds: list[dict[str, float]]) -> dict[str, float]:
+    return {name: float(np.mean([one[name] for one in seeds])) for name in seeds[0]}
+
+
+def _ranked(rows: list[Row]) -> list[Row]:
+    """Return the rows with ranks: inside one benchmark, honest selections only, complete and current ones only."""
+    rivals: dict[tuple[Any, ...], list[float]] = defaultdict(list)
+    for row in rows:
+        if _competes(row) and row.uf1 is not None:
+            rivals[row.benchmark].append(row.uf1)
+    ranked = []
+    for row in rows:
+        if _competes(row) and row.uf1 is not None:
+            row = dataclasses.replace(row, rank=1 + sum(other > row.uf1 for other in rivals[row.benchmark]))
+        ranked.append(row)
+    return ranked
+
+
+def _competes(row: Row) -> bool:
+    return row.selection != ORACLE and not row.superseded
+
+
+def _print_order(row: Row, part_place: int) -> tuple[Any, ...]:
+    board = (row.synthetic, row.dataset, row.task, row.protocol, part_place, row.benchmark)
+    place = row.rank if row.rank is not None else math.inf
+    uf1 = row.uf1 if row.uf1 is not None else -math.inf
+    return *board, row.selection == ORACLE, row.superseded, place, -uf1, row.label, row.selection, row.studies
+
+
+def _gaps(rows: list[Row]) -> list[Gap]:
+    honest: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
+    for row in rows:
+        if _competes(row):
+            honest[row.benchmark, row.label].append(row)
+    oracles = [row for row in rows if row.selection == ORACLE and not row.superseded]
+    pairs = [(row, oracle) for oracle in oracles for row in honest[oracle.benchmark, oracle.label]]
+    return [gap for row, oracle in pairs if (gap := _gap(row, oracle)) is not None]
+
+
+def _gap(honest: Row, oracle: Row) -> Gap | None:
+    """Return the gap over the seeds that both rows have, or None where a row has no score or they share no seed."""
+    honest_uf1 = dict(zip(honest.seeds, honest.uf1_per_seed or [], strict=False))
+    oracle_uf1 = dict(zip(oracle.seeds, oracle.uf1_per_seed or [], strict=False))
+    seeds = sorted(set(honest_uf1) & set(oracle_uf1))
+    if not seeds:
+        return None
+    honest_mean = float(np.mean([honest_uf1[seed] for seed in seeds]))
+    oracle_mean = float(np.mean([oracle_uf1[seed] for seed in seeds]))
+    return Gap(
+        label=honest.label,
+        dataset=honest.dataset,
+        part=honest.part,
+        task=honest.task,
+        protocol=honest.protocol,
+        synthetic=honest.synthetic,
+        selection=honest.selection,
+        seeds=seeds,
+        honest_uf1=honest_mean,
+        oracle_uf1=oracle_mean,
+        gap=oracle_mean - honest_mean,
+    )
+
+
+def _notes(rows: list[Row], hidden: int) -> list[str]:
+    notes = []
+    incomplete = sum(row.part == FULL and row.uf1 is None for row in rows)
+    if incomplete:
+        notes.append(f"Incomplete rows: {incomplete}. No score before all folds are done; run the same command again.")
+    if hidden:
+        notes.append(f"Superseded studies not shown: {hidden}. Later runs with other data or code replaced them.")
+    if any(row.multilabel for row in rows):
+        notes.append(
+            "Multi-label tasks: F1 (in a table of both kinds under UF1) is the mean over the classes of the F1 of "
+            '"present", recall (under UAR) likewise; acc is the share of right answers over all classes.'
+        )
+    if any(row.part == AVERAGE for row in rows):
+        notes.append("Part average: the mean of the tested datasets' scores; full: the score of their pooled samples.")
+    if any(row.synthetic for row in rows):
+        notes.append("Synthetic data is drawn by this program: its scores say nothing about real faces.")
+    return notes

@@ -1,0 +1,47 @@
+"""What one fold produced: predictions per sample id, curves, provenance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One finished fold.
+
+    key : the fold's key (``results.store.study_card.fold_key``). study_key : its study's. fold : what it held out.
+    sample_ids, subjects, datasets : one string per test sample. y_true, y_pred : (n,) int64 class indices; of a
+    multi-label task (n, n_classes) int64, 1 where the sample shows the class.
+    scores : (n, n_classes) float32, logits or decision values; of a multi-label task, above 0 means present.
+    selected_epoch : number of the epoch whose weights were scored, counted from 1; 0 for estimators.
+    curves : name -> one float per epoch (``train_loss``, ``validation_uf1``, ``oracle_accuracy``, ``oracle_uf1``).
+    provenance : where, when and with what it was computed; not part of what is compared between runs.
+    """
+
+    key: str
+    study_key: str
+    fold: str
+    sample_ids: tuple[str, ...]
+    subjects: tuple[str, ...]
+    datasets: tuple[str, ...]
+    y_true: np.ndarray
+    y_pred: np.ndarray
+    scores: np.ndarray
+    selected_epoch: int
+    curves: dict[str, list[float]]
+    provenance: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A fold that a bug or bad data ended: the error's one line, its traceback, and provenance as in Outcome."""
+
+    key: str
+    study_key: str
+    fold: str
+    error: str
+    traceback: str
+    provenance: dict[str, Any]

@@ -1,0 +1,171 @@
+"""The outcome file: one Parquet file a fold, sealed so that any changed byte is found."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from preprocess.base.errors import StoreError
+from preprocess.base.hashing import canonical_json, digest_bytes
+from results.store.outcome import Outcome
+
+SCHEMA_VERSION, MULTILABEL_VERSION = 1, 2
+"""Of the outcomes of single-label tasks (y_true and y_pred are numbers) and of multi-label ones (they are lists)."""
+
+_METADATA_KEY = b"merbench"
+_SEAL_KEY = b"merbench_seal"
+_SEAL_MARK = b"sha256-of-this-file-with-zeros-here:"
+_SEAL_LENGTH = 64
+_OPEN_SEAL = _SEAL_MARK + b"0" * _SEAL_LENGTH
+
+
+class DamagedOutcome(StoreError):
+    """An outcome file whose bytes are not the ones that were written."""
+
+
+def outcome_to_bytes(outcome: Outcome) -> bytes:
+    """Return the outcome as one Parquet file.
+
+    Rows are the predictions: sample_id, subject, dataset, y_true, y_pred int64, scores list<float32>; of a multi-label
+    task y_true and y_pred are list<int64>, 0 or 1 for each class. Everything else is JSON in the file's metadata. Any
+    Parquet reader can open it. ValueError where the columns' lengths differ, or where the provenance holds something
+    other than JSON values.
+    """
+    scores = np.ascontiguousarray(outcome.scores, dtype=np.float32)
+    _check_shapes(outcome, scores)
+    multilabel = np.ndim(outcome.y_true) == 2
+    columns = {
+        "sample_id": pa.array(outcome.sample_ids, pa.string()),
+        "subject": pa.array(outcome.subjects, pa.string()),
+        "dataset": pa.array(outcome.datasets, pa.string()),
+        "y_true": _column(np.asarray(outcome.y_true, dtype=np.int64)),
+        "y_pred": _column(np.asarray(outcome.y_pred, dtype=np.int64)),
+        "scores": _column(scores),
+    }
+    metadata = {
+        "schema_version": MULTILABEL_VERSION if multilabel else SCHEMA_VERSION,
+        **_identity(outcome),
+        "classes_scored": scores.shape[1],
+        "provenance": outcome.provenance,
+    }
+    table = pa.table(columns)
+    sink = pa.BufferOutputStream()
+    # Without store_schema the metadata stands in the file once, so that the seal can lie behind it.
+    options = {"store_schema": False, "write_page_checksum": True, "use_dictionary": False, "compression": "none"}
+    with pq.ParquetWriter(sink, table.schema, **options) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({_METADATA_KEY: canonical_json(metadata).encode(), _SEAL_KEY: _OPEN_SEAL})
+    return _sealed(sink.getvalue().to_pybytes())
+
+
+def outcome_from_bytes(data: bytes, where: str) -> Outcome:
+    """Rebuild the outcome that ``outcome_to_bytes`` wrote. where : the file's address, for messages.
+
+    DamagedOutcome where a byte changed, the file was cut short, or it is another kind of file; StoreError where another
+    version of this program wrote it.
+    """
+    _check_seal(data, where)
+    try:
+        table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
+        metadata = json.loads(table.schema.metadata[_METADATA_KEY])
+        version = metadata["schema_version"]
+    except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
+        raise DamagedOutcome(f"{where} is sealed, but it is no outcome file: {error}.") from error
+    if version not in (SCHEMA_VERSION, MULTILABEL_VERSION):
+        raise StoreError(
+            f"{where} has outcome schema version {version}, this program reads versions {SCHEMA_VERSION} and "
+            f"{MULTILABEL_VERSION}. Use the merbench version that wrote it, or remove the file to have the fold "
+            "computed again."
+        )
+    width = metadata["classes_scored"]
+    return Outcome(
+        key=metadata["key"],
+        study_key=metadata["study_key"],
+        fold=metadata["fold"],
+        sample_ids=tuple(table["sample_id"].to_pylist()),
+        subjects=tuple(table["subject"].to_pylist()),
+        datasets=tuple(table["dataset"].to_pylist()),
+        y_true=_array(table["y_true"], width),
+        y_pred=_array(table["y_pred"], width),
+        scores=_array(table["scores"], width),
+        selected_epoch=metadata["selected_epoch"],
+        curves={name: [float(value) for value in curve] for name, curve in metadata["curves"].items()},
+        provenance=metadata["provenance"],
+    )
+
+
+def result_digest(outcome: Outcome) -> str:
+    """Return the sha256 of everything but the provenance: equal digests mean results equal to the bit."""
+    names = [outcome.sample_ids, outcome.subjects, outcome.datasets]
+    labels = [np.asarray(column, dtype="<i8").tobytes() for column in (outcome.y_true, outcome.y_pred)]
+    scores = np.asarray(outcome.scores, dtype="<f4")
+    text = canonical_json([_identity(outcome), names, list(scores.shape)])
+    return digest_bytes(text.encode(), *labels, scores.tobytes())
+
+
+def _identity(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "key": outcome.key,
+        "study_key": outcome.study_key,
+        "fold": outcome.fold,
+        "selected_epoch": outcome.selected_epoch,
+        "curves": {name: [_json_float(value) for value in curve] for name, curve in outcome.curves.items()},
+    }
+
+
+def _json_float(value: float) -> float | str:
+    """JSON knows no NaN or infinity; they are written as the strings that ``float`` reads."""
+    value = float(value)
+    return value if math.isfinite(value) else str(value)
+
+
+def _column(values: np.ndarray) -> pa.Array:
+    """Return (n,) values as a column of numbers, (n, width) ones as a column of lists."""
+    if values.ndim == 1:
+        return pa.array(values)
+    rows, width = values.shape
+    return pa.ListArray.from_arrays(np.arange(rows + 1, dtype=np.int32) * width, values.reshape(-1))
+
+
+def _array(column: pa.ChunkedArray, width: int) -> np.ndarray:
+    """Return what ``_column`` was given; width : of lists."""
+    if not pa.types.is_list(column.type):
+        return column.to_numpy()
+    return column.combine_chunks().flatten().to_numpy().reshape(len(column), width)
+
+
+def _check_shapes(outcome: Outcome, scores: np.ndarray) -> None:
+    rows = len(outcome.sample_ids)
+    lengths = {name: len(getattr(outcome, name)) for name in ("subjects", "datasets", "y_true", "y_pred")}
+    wrong: dict[str, object] = {name: length for name, length in lengths.items() if length != rows}
+    shapes = {name: np.shape(getattr(outcome, name)) for name in ("y_true", "y_pred")}
+    wrong |= {name: shape for name, shape in shapes.items() if shape not in ((rows,), scores.shape)}
+    if wrong or shapes["y_true"] != shapes["y_pred"] or scores.ndim != 2 or len(scores) != rows:
+        raise ValueError(
+            f"outcome of fold {outcome.fold!r}: {rows} sample ids need columns of that length and scores of shape "
+            f"({rows}, n_classes), not {wrong} and scores {scores.shape}"
+        )
+
+
+def _sealed(data: bytes) -> bytes:
+    start = data.rindex(_OPEN_SEAL) + len(_SEAL_MARK)
+    seal = hashlib.sha256(data).hexdigest().encode()
+    return data[:start] + seal + data[start + _SEAL_LENGTH :]
+
+
+def _check_seal(data: bytes, where: str) -> None:
+    # The seal lies in the footer, behind every string that a fold can bring along.
+    mark = data.rfind(_SEAL_MARK)
+    if mark < 0:
+        raise DamagedOutcome(f"{where} is no whole outcome file ({len(data)} bytes, no seal).")
+    start = mark + len(_SEAL_MARK)
+    seal = data[start : start + _SEAL_LENGTH]
+    opened = data[:start] + b"0" * _SEAL_LENGTH + data[start + _SEAL_LENGTH :]
+    if hashlib.sha256(opened).hexdigest().encode() != seal:
+        raise DamagedOutcome(f"{where} is damaged: its bytes are not the ones that were written (sha256 differs).")

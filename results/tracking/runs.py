@@ -1,0 +1,273 @@
+"""What MLflow shows of a study and of a leaderboard: names, tags, parameters, metrics and pictures."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+
+from preprocess.base.hashing import canonical_json
+from results.scores.leaderboard import ORACLE, Leaderboard, Row
+from results.scores.pooling import AVERAGE, FULL, Pooled, pool_complete
+from results.store.outcome import Failure, Outcome
+from results.store.study_card import StudyCard
+from results.tracking.client import Point, RunContent
+from results.views.columns import class_counts, interval, number
+from results.views.leaderboard_text import ORACLE_STAMP, render
+from results.views.pictures import classes_picture, confusion_picture, curves_picture
+from results.views.study_files import study_tables
+
+# MLflow's own tag for the text at the top of a run's page, and how much of it a server must take.
+_NOTE_TAG = "mlflow.note.content"
+_NOTE_CHARACTERS = 8000
+
+
+def experiment_name(card: StudyCard) -> str:
+    """Return the experiment of a study's benchmark: what its studies are compared on, whatever the model."""
+    stamp = " (synthetic data)" if card.synthetic else ""
+    return f"merbench: {card.dataset} · {card.task} · {card.protocol}{stamp}"
+
+
+def scored_run(card: StudyCard, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> RunContent:
+    """Return the run of a complete study.
+
+    outcomes : of all folds, in the card's order. rows : the study's own leaderboard rows, ``full`` first.
+    HonestyError where outcomes contradict the card.
+    """
+    pooled = pool_complete(card, outcomes)
+    started, ended = _span([outcome.provenance for outcome in outcomes])
+    return RunContent(
+        name=_run_name(card),
+        status="FINISHED",
+        started=started,
+        ended=ended,
+        tags={**_study_tags(card, outcomes[0].provenance), _NOTE_TAG: _score_note(card, rows)},
+        params=_params(card),
+        metrics=(*_score_points(rows, ended), *_fold_points(outcomes, ended)),
+        files={
+            "study.json": _study_json(card),
+            **study_tables(pooled, outcomes, rows),
+            **_pictures(card, pooled, outcomes, rows),
+        },
+    )
+
+
+def failed_run(card: StudyCard, outcomes: Sequence[Outcome], failures: Sequence[Failure]) -> RunContent:
+    """Return the run of a study that has failed folds and nothing left to run: what failed and why, and no score."""
+    started, ended = _span([one.provenance for one in outcomes] + [one.provenance for one in failures])
+    folds = f"{len(outcomes)}/{len(card.folds)} folds done, {len(failures)} failed: no score."
+    errors = "\n".join(f"- {failure.fold}: `{failure.error}`" for failure in failures)
+    tracebacks = "\n".join(f"fold {failure.fold}\n\n{failure.traceback.rstrip()}\n\n" for failure in failures)
+    note = f"{folds}\n\n{errors}\n\nMend the cause, then run again with `--overwrite failed`."
+    return RunContent(
+        name=_run_name(card),
+        status="FAILED",
+        started=started,
+        ended=ended,
+        tags={**_study_tags(card, failures[0].provenance), "error": failures[0].error, _NOTE_TAG: _cut(note)},
+        params=_params(card),
+        metrics=(Point("folds_done", len(outcomes), 0, ended), Point("folds_failed", len(failures), 0, ended)),
+        files={"tracebacks.txt": tracebacks.encode(), "study.json": _study_json(card)},
+    )
+
+
+def leaderboard_run(leaderboard: Leaderboard) -> RunContent:
+    """Return the run that holds one experiment's ranked table."""
+    now = time.time_ns() // 1_000_000
+    first = leaderboard.rows[0]
+    leaders = [row for row in leaderboard.rows if row.rank == 1 and row.uf1 is not None]
+    best: dict[str, float] = {}
+    for row in leaders:
+        name = _metric_name(row.part, "best_uf1")
+        best[name] = max(best.get(name, 0.0), row.uf1 or 0.0)
+    table = render(leaderboard, "md")
+    tags = {
+        "kind": "leaderboard",
+        "dataset": first.dataset,
+        "task": first.task,
+        "protocol": first.protocol,
+        "synthetic": str(first.synthetic).lower(),
+        "leader": ", ".join(row.label for row in leaders if row.part == FULL),
+        _NOTE_TAG: table if len(table) <= _NOTE_CHARACTERS else "The table is among the artifacts: leaderboard.md.",
+        **_version_tag(),
+    }
+    return RunContent(
+        name="leaderboard",
+        status="FINISHED",
+        started=now,
+        ended=now,
+        tags=tags,
+        metrics=tuple(Point(name, value, 0, now) for name, value in best.items()),
+        files={f"leaderboard.{kind}": render(leaderboard, kind).encode() for kind in ("json", "csv", "md")},
+    )
+
+
+def _run_name(card: StudyCard) -> str:
+    selection = f"ORACLE ({ORACLE_STAMP})" if card.selection == ORACLE else card.selection
+    return f"{card.label} · {selection} · seed {card.seed}"
+
+
+def _study_tags(card: StudyCard, provenance: Mapping[str, Any]) -> dict[str, str]:
+    tags = {
+        "kind": "study",
+        "model": card.model,
+        "label": card.label,
+        "dataset": card.dataset,
+        "task": card.task,
+        "protocol": card.protocol,
+        "selection": card.selection,
+        "seed": str(card.seed),
+        "synthetic": str(card.synthetic).lower(),
+        **_version_tag(),
+        **_fingerprints(card.ingredients),
+    }
+    tags |= {name: str(provenance[name]) for name in ("git", "device") if provenance.get(name)}
+    if card.selection == ORACLE:
+        tags["oracle"] = ORACLE_STAMP
+    return tags
+
+
+def _fingerprints(ingredients: Mapping[str, Any]) -> dict[str, str]:
+    """Return the fingerprints of code, datasets and features as ``fingerprint.*`` tags."""
+    known = {name: ingredients[name] for name in ("model_code", "engine_code") if name in ingredients}
+    known |= {f"dataset.{name}": value for name, value in dict(ingredients.get("datasets", {})).items()}
+    known |= {f"feature.{name}": value for name, value in dict(ingredients.get("features", {})).items()}
+    return {
+        _safe_name(f"fingerprint.{name}"): value if isinstance(value, str) else canonical_json(value)
+        for name, value in known.items()
+    }
+
+
+def _version_tag() -> dict[str, str]:
+    try:
+        return {"merbench.version": version("merbench")}
+    except PackageNotFoundError:
+        # A checkout that is not installed has no version; the git tag tells what ran.
+        return {}
+
+
+def _params(card: StudyCard) -> dict[str, str]:
+    """Return the resolved hyper-parameters; one too long for MLflow is cut there, and whole in ``study.json``."""
+    return {
+        _safe_name(name): value if isinstance(value, str) else json.dumps(value)
+        for name, value in card.hyperparameters.items()
+    }
+
+
+def _score_note(card: StudyCard, rows: Sequence[Row]) -> str:
+    lines = [f"**{_run_name(card)}**", ""]
+    if card.synthetic:
+        lines += ["SYNTHETIC DATA: these scores say nothing about real faces.", ""]
+    f1, recall = _score_names(card)
+    lines += [f"| part | n | subjects | classes | {f1} | 95 % | {recall} | 95 % | accuracy | weighted F1 |"]
+    lines += ["|---|---:|---:|---|---:|---|---:|---|---:|---:|"]
+    for row in rows:
+        cells = [row.part, str(row.n_samples), str(row.n_subjects), class_counts(row)]
+        cells += [number(row.uf1), interval(row.uf1_low, row.uf1_high)]
+        cells += [number(row.uar), interval(row.uar_low, row.uar_high), number(row.accuracy), number(row.weighted_f1)]
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    lines += ["", f"{len(card.folds)} folds, scored on their pooled predictions; intervals resample subjects."]
+    lines += [f"- {row.part}: {note}" for row in rows for note in row.notes]
+    return _cut("\n".join(lines))
+
+
+def _score_names(card: StudyCard) -> tuple[str, str]:
+    """Return what the two headline scores are called: a multi-label task's are means over its classes."""
+    return ("mean F1", "mean recall") if card.multilabel else ("UF1", "UAR")
+
+
+def _score_points(rows: Sequence[Row], now: int) -> list[Point]:
+    points = []
+    for row in rows:
+        values: dict[str, float | None] = {
+            name: getattr(row, name)
+            for name in ("uf1", "uar", "accuracy", "weighted_f1", "uf1_low", "uf1_high", "uar_low", "uar_high")
+        }
+        values |= row.other_metrics
+        values |= {f"f1/{name}": value for name, value in (row.f1_per_class or {}).items()}
+        values |= {f"recall/{name}": value for name, value in (row.recall_per_class or {}).items()}
+        values |= {"n_samples": row.n_samples, "n_subjects": row.n_subjects}
+        points += [
+            Point(_metric_name(row.part, name), value, 0, now) for name, value in values.items() if value is not None
+        ]
+    return points
+
+
+def _fold_points(outcomes: Sequence[Outcome], ended: int) -> list[Point]:
+    """Return the series over the folds (step = place in the card): raw material, never averaged into a score."""
+    points = []
+    for step, outcome in enumerate(outcomes):
+        moment = _milliseconds(outcome.provenance) or ended
+        values = {
+            "fold/accuracy": float(np.mean(outcome.y_true == outcome.y_pred)) if len(outcome.y_true) else None,
+            "fold/n_test": len(outcome.y_true),
+            "fold/selected_epoch": outcome.selected_epoch,
+            "fold/seconds": outcome.provenance.get("seconds"),
+        }
+        points += [Point(name, float(value), step, moment) for name, value in values.items() if value is not None]
+    return points
+
+
+def _pictures(card: StudyCard, pooled: Pooled, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> dict[str, bytes]:
+    setting = f"task {card.task} · protocol {card.protocol} · selection {card.selection} · seed {card.seed}"
+    if card.selection == ORACLE:
+        setting += f"\noracle: {ORACLE_STAMP}"
+    stamp = " (synthetic data)" if card.synthetic else ""
+    f1, recall = _score_names(card)
+    folder, draw = ("classes", classes_picture) if card.multilabel else ("confusion", confusion_picture)
+    files = {}
+    for row in rows:
+        if row.part == AVERAGE:
+            continue
+        scores = f"{f1} {number(row.uf1)} {interval(row.uf1_low, row.uf1_high)} · "
+        scores += f"{recall} {number(row.uar)} {interval(row.uar_low, row.uar_high)} · accuracy {number(row.accuracy)}"
+        where = card.dataset if row.part == FULL else f"{row.part} (part of {card.dataset})"
+        files[f"{folder}/{row.part}.png"] = draw(
+            pooled.part(row.part).counts(),
+            card.classes,
+            f"{card.label} on {where}{stamp}",
+            f"{setting}\n{row.n_samples} samples, {row.n_subjects} subjects\n{scores}",
+        )
+    curves = [outcome.curves for outcome in outcomes]
+    if any(np.isfinite(values).any() for fold in curves for values in fold.values()):
+        title = f"{card.label} on {card.dataset}{stamp}"
+        files["curves.png"] = curves_picture(curves, title, f"{setting}\n{rows[0].n_samples} samples")
+    return files
+
+
+def _study_json(card: StudyCard) -> bytes:
+    return (json.dumps({"key": card.key, **card.to_json()}, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _span(provenances: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
+    """Return when the first fold began and the last one ended, in milliseconds since 1970; now where none tells."""
+    ends = [(_milliseconds(facts), float(facts.get("seconds") or 0.0)) for facts in provenances]
+    known = [(end, seconds) for end, seconds in ends if end is not None]
+    if not known:
+        now = time.time_ns() // 1_000_000
+        return now, now
+    return min(int(end - 1000 * seconds) for end, seconds in known), max(end for end, _ in known)
+
+
+def _milliseconds(provenance: Mapping[str, Any]) -> int | None:
+    text = provenance.get("finished_at")
+    return int(datetime.fromisoformat(text).timestamp() * 1000) if text else None
+
+
+def _metric_name(part: str, name: str) -> str:
+    return _safe_name(name if part == FULL else f"{part}/{name}")
+
+
+def _safe_name(name: str) -> str:
+    """Return a name that MLflow takes: it knows letters, digits, and ``_-./`` and blanks."""
+    return re.sub(r"[^\w./ -]", "_", name)[:250]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _NOTE_CHARACTERS else text[: _NOTE_CHARACTERS - 4] + " ..."

@@ -1,0 +1,276 @@
+"""The MLflow view of the store: one run a study, one experiment a benchmark, rebuilt from the store at any time."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import re
+import shlex
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+
+from preprocess.base.errors import StoreError, UsageError
+from preprocess.base.hashing import digest
+from results.scores.leaderboard import build_leaderboard
+from results.store.outcome import Failure, Outcome
+from results.store.outcome_file import result_digest
+from results.store.outcome_store import OutcomeStore
+from results.store.study_card import StudyCard
+from results.tracking.client import SQLITE, FoundRun, RunContent, Tracker, TrackingLost, shown_uri
+from results.tracking.runs import experiment_name, failed_run, leaderboard_run, scored_run
+
+STUDY_TAG = "merbench.study"
+LEADERBOARD_TAG = "merbench.leaderboard"
+
+TRACKING_OFF = "Tracking is off: a results address has no MLflow database beside it. Give --tracking-uri to have one."
+
+# Counts in every run's content digest: raised when runs show something else, so that the next sync makes them anew.
+VIEW_VERSION = 2
+
+_EXPECTED = "Give http://HOST:PORT of an MLflow server, or sqlite:///FILE.db for a database file."
+
+
+@dataclass
+class SyncReport:
+    """What a sync did with the studies it was given.
+
+    logged : runs made. updated : runs made again, because the study changed or its run was half-written.
+    unchanged : runs left as they were. incomplete : studies with folds left to run; they have no run.
+    unreachable : why MLflow could not be brought up to date, in one line; None where all went well.
+    """
+
+    logged: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    incomplete: int = 0
+    unreachable: str | None = None
+
+
+def resolve_tracking_uri(uri: str | None, results_root: str) -> str | None:
+    """Return the address to track at: ``uri``, or a database file beside the results; nothing is opened or made.
+
+    results_root : local folder or address of the store. None where no ``uri`` is given and the results lie at an
+    address: then there is no folder to put a database in, and tracking is off (TRACKING_OFF says so to users).
+    UsageError for an address that MLflow does not take here, with one that it takes.
+    """
+    if not uri:
+        folder = _local_folder(results_root)
+        return None if folder is None else f"{SQLITE}{folder / 'mlflow.db'}"
+    if uri.startswith("sqlite:"):
+        return _sqlite_uri(uri)
+    if uri.startswith(("http://", "https://")):
+        return _server_uri(uri)
+    scheme = re.match(r"([A-Za-z][\w+]+)://", uri)
+    if scheme and scheme[1] != "file":
+        raise UsageError(
+            f"--tracking-uri {shown_uri(uri)!r}: {scheme[1]} is no address of a tracking server. Start "
+            "`mlflow server --backend-store-uri` on that database and give the server's http:// address."
+        )
+    raise UsageError(f"--tracking-uri {uri!r}: MLflow keeps no runs in plain folders such as ./mlruns. {_EXPECTED}")
+
+
+def open_tracking(uri: str | None, results_root: str) -> str | None:
+    """Return ``resolve_tracking_uri``'s address; where it is a database file, make it and its tables first.
+
+    A server is not asked for: it may be down now, and ``sync`` finds out. UsageError as above; StoreError where the
+    database file cannot be made, is damaged, or belongs to another version of MLflow.
+    """
+    resolved = resolve_tracking_uri(uri, results_root)
+    if resolved is None or not resolved.startswith(SQLITE):
+        return resolved
+    path = Path(resolved.removeprefix(SQLITE))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Tracker(resolved)
+    except (OSError, TrackingLost) as error:
+        raise StoreError(
+            f"The MLflow database {path} cannot be used: {error}. Everything in it can be made again from the "
+            "results: move the file away and run the same command again, or name another with --tracking-uri."
+        ) from error
+    return resolved
+
+
+def sync(
+    store: OutcomeStore,
+    cards: Iterable[StudyCard],
+    tracking_uri: str,
+    rng: np.random.Generator,
+    say: Callable[[str], None],
+    leaderboards: bool = True,
+) -> SyncReport:
+    """Bring MLflow up to date with the given studies; doing it again changes nothing and doubles nothing.
+
+    A complete study has one run with scores; one that failed and has nothing left to run has one without; an
+    incomplete one has none. Runs are known by the study's key and a digest of what they show.
+    tracking_uri : from ``open_tracking``. rng : for the bootstrap intervals; it is left as it was, and gives the
+    intervals that ``build_leaderboard`` gives with an equal generator. say : takes each line meant for the user.
+    leaderboards : also renew the leaderboard of each experiment that a given study belongs to, over all studies of the
+    store; during a run that would read every outcome after every study, so do it at the end.
+    Whatever goes wrong on MLflow's side ends the sync with ``unreachable`` set, and the next one completes it. Raises
+    StoreError where the store cannot be read, and HonestyError where predictions contradict their study's card.
+    """
+    report = SyncReport()
+    given: dict[str, list[StudyCard]] = defaultdict(list)
+    for card in cards:
+        given[experiment_name(card)].append(card)
+    known: dict[str, list[StudyCard]] = defaultdict(list)
+    for card in store.cards() if leaderboards else ():
+        known[experiment_name(card)].append(card)
+    try:
+        view = _View(store, Tracker(tracking_uri), rng, say, report)
+        for experiment, shown in given.items():
+            studies = {card.key: view.show(experiment, card) for card in shown}
+            if leaderboards:
+                view.show_leaderboard(experiment, known[experiment], studies)
+    except TrackingLost as lost:
+        report.unreachable = str(lost)
+    say(_summary(report, store, tracking_uri))
+    return report
+
+
+@dataclass(frozen=True)
+class _Study:
+    """A study as the store holds it. content : digest of what its run shows; None where folds are left to run.
+
+    standing : folds done, folds failed, when the last one was finished. Leaderboards show it besides the content.
+    """
+
+    card: StudyCard
+    outcomes: list[Outcome]
+    failures: list[Failure]
+    content: str | None
+    standing: tuple[int, int, str]
+
+    @property
+    def complete(self) -> bool:
+        return len(self.outcomes) == len(self.card.folds)
+
+
+@dataclass
+class _View:
+    """One sync: the store on one side, MLflow on the other, and the count of what was done."""
+
+    store: OutcomeStore
+    tracker: Tracker
+    rng: np.random.Generator
+    say: Callable[[str], None]
+    report: SyncReport
+
+    def show(self, experiment: str, card: StudyCard) -> _Study:
+        """Make the study's run, unless it is there and shows the same; return what the store holds of the study."""
+        study = self._read(card)
+        found = self.tracker.find(experiment, STUDY_TAG, card.key)
+        if study.content is None:
+            self.report.incomplete += 1
+            self._remove(found)
+        elif [run.content for run in found] == [study.content]:
+            self.report.unchanged += 1
+        else:
+            run = self._run(study)
+            self._remove(found)
+            self.tracker.write(experiment, (STUDY_TAG, card.key), run, study.content)
+            self.report.updated += bool(found)
+            self.report.logged += not found
+        return _without_curves(study)
+
+    def show_leaderboard(self, experiment: str, cards: list[StudyCard], read: dict[str, _Study]) -> None:
+        """Make the experiment's leaderboard run, unless it shows the same already; none before a study is complete.
+
+        cards : all of the experiment. read : those that were read already, by study key.
+        """
+        studies = [read.get(card.key) or _without_curves(self._read(card)) for card in cards]
+        # Two stores may share a server: each keeps a leaderboard of its own studies.
+        identity = (LEADERBOARD_TAG, digest([experiment, shown_uri(self.store.root)]))
+        content = digest([VIEW_VERSION, [[study.card.key, study.content, study.standing] for study in studies]])
+        found = self.tracker.find(experiment, *identity)
+        if not any(study.complete for study in studies):
+            self._remove(found)
+        elif [run.content for run in found] != [content]:
+            cached = {study.card.key: study.outcomes for study in studies if study.content is not None}
+            leaderboard = build_leaderboard(self.store, cards, rng=copy.deepcopy(self.rng), cached=cached)
+            self._remove(found)
+            self.tracker.write(experiment, identity, leaderboard_run(leaderboard), content)
+
+    def _read(self, card: StudyCard) -> _Study:
+        state = self.store.state(card)
+        standing = (len(state.done), len(state.failed), "")
+        if len(state.done) + len(state.failed) < len(card.folds):
+            return _Study(card, [], [], None, standing)
+        outcomes, damage = self.store.read_outcomes(card)
+        for message in damage:
+            self.say(message)
+        failures = self.store.failures(card) if state.failed else []
+        if len(outcomes) + len(failures) < len(card.folds):
+            return _Study(card, [], [], None, (len(outcomes), len(failures), ""))
+        shown = [VIEW_VERSION, card.to_json(), [result_digest(outcome) for outcome in outcomes]]
+        content = digest([*shown, [[failure.key, failure.error, failure.traceback] for failure in failures]])
+        finished = max((str(outcome.provenance.get("finished_at", "")) for outcome in outcomes), default="")
+        return _Study(card, outcomes, failures, content, (len(outcomes), len(failures), finished))
+
+    def _run(self, study: _Study) -> RunContent:
+        if not study.complete:
+            return failed_run(study.card, study.outcomes, study.failures)
+        cached = {study.card.key: study.outcomes}
+        own = build_leaderboard(self.store, [study.card], rng=copy.deepcopy(self.rng), cached=cached)
+        return scored_run(study.card, study.outcomes, own.rows)
+
+    def _remove(self, runs: list[FoundRun]) -> None:
+        for run in runs:
+            self.tracker.remove(run.run_id)
+
+
+def _without_curves(study: _Study) -> _Study:
+    """Drop what leaderboards do not show, so that the outcomes of many studies fit into memory."""
+    slim = [dataclasses.replace(outcome, curves={}) for outcome in study.outcomes]
+    return dataclasses.replace(study, outcomes=slim)
+
+
+def _summary(report: SyncReport, store: OutcomeStore, tracking_uri: str) -> str:
+    shown = shown_uri(tracking_uri)
+    if report.unreachable:
+        again = f"merbench sync --results {shlex.quote(shown_uri(store.root))} --tracking-uri {shlex.quote(shown)}"
+        return (
+            f"MLflow at {shown} is not up to date: {report.unreachable}. No result is lost; once it works again, "
+            f"bring it up to date with: {again}"
+        )
+    counts = {
+        "logged": report.logged,
+        "updated": report.updated,
+        "unchanged": report.unchanged,
+        "incomplete": report.incomplete,
+    }
+    told = ", ".join(f"{number} {name}" for name, number in counts.items() if number) or "nothing to show"
+    return f"MLflow at {shown}: {told}."
+
+
+def _local_folder(results_root: str) -> Path | None:
+    """Return the absolute folder of a local results root; None where it is an address."""
+    if results_root.startswith("file://"):
+        return Path(unquote(urlsplit(results_root).path))
+    # Two letters at least before the colon: C:/runs is a path.
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", results_root):
+        return None
+    return Path(results_root).expanduser().absolute()
+
+
+def _sqlite_uri(uri: str) -> str:
+    name = uri.removeprefix(SQLITE)
+    if not uri.startswith(SQLITE) or not name or name.startswith(":memory:") or "?" in name:
+        raise UsageError(f"--tracking-uri {uri!r} names no database file. {_EXPECTED}")
+    return f"{SQLITE}{Path(name).expanduser().absolute()}"
+
+
+def _server_uri(uri: str) -> str:
+    try:
+        parts = urlsplit(uri)
+        valid = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise UsageError(f"--tracking-uri {shown_uri(uri)!r} has no valid host and port. {_EXPECTED}")
+    return uri.rstrip("/")

@@ -1,0 +1,88 @@
+"""Shows finished studies in MLflow while others train, from one background thread: tracking never delays a fold."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+
+import numpy as np
+
+from preprocess.base.errors import MerError
+from results.store.outcome_store import OutcomeStore
+from results.store.study_card import StudyCard
+
+OFF = "off"
+
+
+def check_address(tracking_uri: str | None, results_root: str) -> str | None:
+    """Return the address that a run would track at, None for no tracking; nothing is opened or made.
+
+    Raises UsageError for an address that MLflow does not take.
+    """
+    from results.tracking.sync import resolve_tracking_uri
+
+    return None if tracking_uri == OFF else resolve_tracking_uri(tracking_uri, results_root)
+
+
+class TrackingWriter:
+    """The driver's only writer to MLflow.
+
+    tracking_uri : of a server or database; None for SQLite beside the results; ``off`` for no tracking.
+    where : the address in use, None where tracking is off.
+    A server that is down costs nothing: the store is the truth, and ``merbench sync`` shows it later.
+    Raises UsageError for an address that MLflow does not take.
+    """
+
+    def __init__(self, store: OutcomeStore, tracking_uri: str | None, say: Callable[[str], None]) -> None:
+        from results.tracking.sync import TRACKING_OFF
+
+        self._store, self._say = store, say
+        self.where = check_address(tracking_uri, store.root)
+        if self.where is None and tracking_uri is None:
+            say(TRACKING_OFF)
+        self._waiting: queue.SimpleQueue[list[StudyCard] | None] = queue.SimpleQueue()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="mlflow-writer", daemon=True)
+        self._thread.start()
+
+    def add(self, cards: list[StudyCard]) -> None:
+        """Show these studies as soon as the writer gets to them."""
+        self._waiting.put(cards)
+
+    def abandon(self) -> None:
+        """Stop after the studies being written; the rest stays for the next run or ``merbench sync``."""
+        self._stopped.set()
+        self._waiting.put(None)
+        self._thread.join(timeout=10)
+
+    def finish(self, cards: list[StudyCard]) -> None:
+        """Show everything of the run, leaderboards included, and say how that went."""
+        self._waiting.put(None)
+        self._thread.join()
+        if self.where is not None:
+            self._sync(cards, leaderboards=True, say=self._say)
+
+    def _work(self) -> None:
+        """Sync study by study until told to end; after a problem, leave the rest to the sync at the end of the run."""
+        while (cards := self._waiting.get()) is not None:
+            if self.where is not None and not self._stopped.is_set() and not self._sync(cards, False, _silent):
+                self._stopped.set()
+
+    def _sync(self, cards: list[StudyCard], leaderboards: bool, say: Callable[[str], None]) -> bool:
+        """Bring MLflow up to date with ``cards``; return whether it is."""
+        from results.tracking.sync import open_tracking, sync
+
+        assert self.where is not None
+        try:
+            open_tracking(self.where, self._store.root)
+            rng = np.random.default_rng(0)
+            report = sync(self._store, cards, self.where, rng, say=say, leaderboards=leaderboards)
+        except MerError as error:
+            say(f"MLflow is not up to date: {error}")
+            return False
+        return report.unreachable is None
+
+
+def _silent(text: str) -> None:
+    """Say nothing: what a sync during the run tells, the one at its end tells again."""

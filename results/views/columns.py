@@ -1,0 +1,206 @@
+"""The columns of printed leaderboards: one function and one decorator each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from preprocess.base.registry import Registry
+from results.scores.leaderboard import ORACLE, Row
+from results.views.text import Justify
+
+Text = Callable[[Row], str]
+
+
+@dataclass(frozen=True)
+class Column:
+    """header : printed above. text : row -> the cell. justify : side that the cells are aligned to.
+
+    multilabel_header : printed above a table of a multi-label task, where the number means something else.
+    """
+
+    header: str
+    text: Text
+    justify: Justify
+    multilabel_header: str = ""
+
+    def title(self, multilabel: bool) -> str:
+        """Return what is printed above the column in a table of one task."""
+        return self.multilabel_header if multilabel and self.multilabel_header else self.header
+
+
+COLUMNS: Registry[Column] = Registry("column")
+
+# What a row says of itself, and what its section's heading says for it where there are headings.
+ROW_COLUMNS = ("rank", "model", "selection", "seeds", "uf1", "uf1_interval", "uar", "accuracy", "folds")
+FLAT_COLUMNS = (
+    *("dataset", "part", "task", "protocol", "samples", "subjects", "classes"),
+    *("rank", "model", "selection", "seeds", "uf1", "uf1_interval", "uar", "uar_interval"),
+    *("accuracy", "weighted_f1", "folds"),
+)
+
+MISSING = "–"
+
+
+def column(header: str, justify: Justify = "left", multilabel_header: str = "") -> Callable[[Text], Text]:
+    """Return a decorator that registers ``row -> str`` as a column under the function's name.
+
+    Columns of other packages are printed behind the built-in ones, in the order of their names.
+    """
+
+    def decorate(text: Text) -> Text:
+        entry = Column(header, text, justify, multilabel_header)
+        COLUMNS.add(text.__name__, entry, origin=f"{text.__module__}.{text.__qualname__}")
+        return text
+
+    return decorate
+
+
+def row_columns() -> list[Column]:
+    """Return the columns of a table whose headings tell dataset, task, protocol, part and counts."""
+    return [COLUMNS.get(name) for name in (*ROW_COLUMNS, *_added())]
+
+
+def flat_columns() -> list[Column]:
+    """Return the columns of a table without headings: each line tells all that its score depends on."""
+    return [COLUMNS.get(name) for name in (*FLAT_COLUMNS, *_added())]
+
+
+def number(value: float | None) -> str:
+    """Return a score as the field prints it: ``.7353``, ``1.0000``, or a dash where there is none."""
+    return MISSING if value is None else f"{value:.4f}".removeprefix("0")
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """Return ``[.691, .781]``, or a dash where there is none."""
+    if low is None or high is None:
+        return MISSING
+    return "[" + ", ".join(f"{value:.3f}".removeprefix("0") for value in (low, high)) + "]"
+
+
+def number_ranges(numbers: list[int]) -> str:
+    """Return whole numbers with runs of three or more shortened: ``0-4,7``."""
+    runs: list[list[int]] = []
+    for value in sorted(numbers):
+        if runs and value == runs[-1][-1] + 1:
+            runs[-1].append(value)
+        else:
+            runs.append([value])
+    return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 2 else ",".join(map(str, run)) for run in runs)
+
+
+def class_counts(row: Row) -> str:
+    """Return the true samples per class: ``negative 250, positive 109, surprise 83``."""
+    return ", ".join(f"{name} {count}" for name, count in row.class_counts.items())
+
+
+def _added() -> list[str]:
+    return [name for name in COLUMNS.names() if name not in {*ROW_COLUMNS, *FLAT_COLUMNS}]
+
+
+@column("dataset")
+def dataset(row: Row) -> str:
+    """The dataset, stamped where it is synthetic."""
+    return f"{row.dataset} (synthetic)" if row.synthetic else row.dataset
+
+
+@column("part")
+def part(row: Row) -> str:
+    """``full``, a dataset of a composite, or ``average``."""
+    return row.part
+
+
+@column("task")
+def task(row: Row) -> str:
+    """The label scheme."""
+    return row.task
+
+
+@column("protocol")
+def protocol(row: Row) -> str:
+    """The rule that made the folds."""
+    return row.protocol
+
+
+@column("n", "right")
+def samples(row: Row) -> str:
+    """Number of samples."""
+    return str(row.n_samples)
+
+
+@column("subjects", "right")
+def subjects(row: Row) -> str:
+    """Number of subjects."""
+    return str(row.n_subjects)
+
+
+@column("classes")
+def classes(row: Row) -> str:
+    """True samples per class."""
+    return class_counts(row)
+
+
+@column("#", "right")
+def rank(row: Row) -> str:
+    """Place among the honest rows of the same benchmark."""
+    return MISSING if row.rank is None else str(row.rank)
+
+
+@column("model")
+def model(row: Row) -> str:
+    """The model with the hyper-parameters that were changed."""
+    return f"{row.label} (superseded)" if row.superseded else row.label
+
+
+@column("selection")
+def selection(row: Row) -> str:
+    """Which epoch was scored; the oracle's is marked, for it saw the test subject."""
+    return f"{ORACLE}*" if row.selection == ORACLE else row.selection
+
+
+@column("seeds")
+def seeds(row: Row) -> str:
+    """The seeds that the scores are averaged over."""
+    return number_ranges(row.seeds)
+
+
+@column("UF1", "right", "F1")
+def uf1(row: Row) -> str:
+    """Unweighted F1; of a multi-label task, the mean F1 of its classes."""
+    return number(row.uf1)
+
+
+@column("95% CI")
+def uf1_interval(row: Row) -> str:
+    """Subject-bootstrap interval of UF1."""
+    return interval(row.uf1_low, row.uf1_high)
+
+
+@column("UAR", "right", "recall")
+def uar(row: Row) -> str:
+    """Unweighted average recall; of a multi-label task, the mean recall of its classes."""
+    return number(row.uar)
+
+
+@column("95% CI")
+def uar_interval(row: Row) -> str:
+    """Subject-bootstrap interval of UAR."""
+    return interval(row.uar_low, row.uar_high)
+
+
+@column("acc", "right")
+def accuracy(row: Row) -> str:
+    """Accuracy."""
+    return number(row.accuracy)
+
+
+@column("wF1", "right")
+def weighted_f1(row: Row) -> str:
+    """F1 weighted by class size."""
+    return number(row.weighted_f1)
+
+
+@column("folds", "right")
+def folds(row: Row) -> str:
+    """Folds done of folds needed, over all seeds."""
+    return f"{row.folds_done}/{row.folds_total}"

@@ -1,0 +1,131 @@
+"""A complete study as tables for other programs: CSV, and Parquet where CSV would be large."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from results.scores.leaderboard import Row
+from results.scores.pooling import AVERAGE, Pooled
+from results.store.outcome import Outcome
+
+
+def study_tables(pooled: Pooled, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> dict[str, bytes]:
+    """Return file name -> content: predictions, subjects, classes and folds, and the curves where there are some.
+
+    pooled : the predictions of all outcomes. rows : the study's own leaderboard rows, one a part.
+    """
+    files = {
+        "predictions.csv": _predictions(pooled, outcomes),
+        "subjects.csv": _subjects(pooled),
+        "classes.csv": _classes(pooled, rows),
+        "folds.csv": _folds(outcomes),
+    }
+    if any(outcome.curves for outcome in outcomes):
+        files["curves.parquet"] = _curves(outcomes)
+    return files
+
+
+def _predictions(pooled: Pooled, outcomes: Sequence[Outcome]) -> bytes:
+    """A line a sample: its true and its predicted class, or one pair of 0 and 1 a class of a multi-label task."""
+    fold_of = {sample: outcome.fold for outcome in outcomes for sample in outcome.sample_ids}
+    names = pooled.classes
+    pairs = [f"{kind}_{name}" for kind in ("true", "predicted") for name in names]
+    header = ["sample_id", "subject", "dataset", "fold", *(pairs if pooled.multilabel else ("true", "predicted"))]
+    columns = (pooled.sample_ids, pooled.subjects, pooled.datasets, pooled.y_true, pooled.y_pred, pooled.scores)
+
+    def answers(true: np.ndarray, guess: np.ndarray) -> list[Any]:
+        return [*true.tolist(), *guess.tolist()] if pooled.multilabel else [names[int(true)], names[int(guess)]]
+
+    return _csv(
+        [*header, *(f"score_{name}" for name in names)],
+        # Nine digits tell any two float32 numbers apart.
+        (
+            [sample, subject, dataset, fold_of[sample], *answers(true, guess), *(f"{s:.9g}" for s in scores)]
+            for sample, subject, dataset, true, guess, scores in zip(*columns, strict=True)
+        ),
+    )
+
+
+def _subjects(pooled: Pooled) -> bytes:
+    """A line a subject; ``correct`` counts answers: one a sample, or one a sample and class of a multi-label task."""
+    dataset_of = dict(zip(pooled.subjects, pooled.datasets, strict=True))
+    samples = Counter(pooled.subjects)
+    counting = pooled.counting
+    header = ["subject", "dataset", "samples", "correct", "accuracy"]
+    header += [f"{kind}_{name}" for name in pooled.classes for kind in ("true", "correct")]
+    body = []
+    for subject, (counts,) in zip(*pooled.counts_by_subject(), strict=True):
+        right, support = int(counting.right(counts)), counting.support(counts)
+        cells = [subject, dataset_of[subject], samples[subject], right, f"{right / int(counting.answers(counts)):.6f}"]
+        hits = counts[:, 1, 1] if pooled.multilabel else np.diagonal(counts)
+        body.append([*cells, *np.stack([support, hits], axis=1).reshape(-1).tolist()])
+    return _csv(header, body)
+
+
+def _classes(pooled: Pooled, rows: Sequence[Row]) -> bytes:
+    """A line a part and class, with its row of the confusion matrix (of a multi-label task: how the samples that show
+    the class, and those that do not, were answered)."""
+    counting = pooled.counting
+    answers = [f"as_{name}" for name in pooled.classes]
+    if pooled.multilabel:
+        answers = ["true_positive", "false_negative", "false_positive", "true_negative"]
+    header = ["part", "class", "samples", "precision", "recall", "f1", *answers]
+    body = []
+    for row in rows:
+        if row.part == AVERAGE:
+            continue
+        counts = pooled.part(row.part).counts()
+        precision = counting.precision(counts)
+        for place, name in enumerate(pooled.classes):
+            values = (precision[place], (row.recall_per_class or {})[name], (row.f1_per_class or {})[name])
+            cells = [row.part, name, row.class_counts[name], *(f"{value:.6f}" for value in values)]
+            answered = counts[place][[1, 1, 0, 0], [1, 0, 1, 0]] if pooled.multilabel else counts[place]
+            body.append([*cells, *answered.tolist()])
+    return _csv(header, body)
+
+
+def _folds(outcomes: Sequence[Outcome]) -> bytes:
+    facts = ("seconds", "device", "host", "finished_at")
+    header = ["step", "fold", "key", "n_test", "correct", "selected_epoch", *facts]
+    body = (
+        [
+            *(step, outcome.fold, outcome.key, len(outcome.y_true), int((outcome.y_true == outcome.y_pred).sum())),
+            *(outcome.selected_epoch, *(outcome.provenance.get(name) for name in facts)),
+        ]
+        for step, outcome in enumerate(outcomes)
+    )
+    return _csv(header, body)
+
+
+def _curves(outcomes: Sequence[Outcome]) -> bytes:
+    """Return the curves of all folds as Parquet: fold, curve, epoch (from 1), value."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    series = [(o.fold, name, values) for o in outcomes for name, values in sorted(o.curves.items())]
+    lengths = [len(values) for _, _, values in series]
+    table = pa.table(
+        {
+            "fold": np.repeat([fold for fold, _, _ in series], lengths),
+            "curve": np.repeat([name for _, name, _ in series], lengths),
+            "epoch": np.concatenate([np.arange(1, length + 1) for length in lengths]),
+            "value": np.concatenate([np.asarray(values, dtype=np.float64) for _, _, values in series]),
+        }
+    )
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    return sink.getvalue().to_pybytes()
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
+    sink = io.StringIO()
+    writer = csv.writer(sink, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return sink.getvalue().encode()

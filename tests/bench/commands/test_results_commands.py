@@ -1,0 +1,123 @@
+"""The verbs that only read the store: status, leaderboard, report, sync."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from local_runs import LocalRuns
+from throwaway_models import register_scripted
+
+from results.store.outcome_store import OutcomeStore, fold_file
+
+
+@pytest.fixture
+def done(merbench: LocalRuns, tree: Path, tmp_path: Path, registries: None) -> OutcomeStore:
+    """Return the store of a run of three models over CASME II, one of which failed on one fold."""
+    calls: list[int] = []
+
+    def on_fit(x: np.ndarray, y: np.ndarray) -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            raise ValueError("this clip is\nodd")
+
+    register_scripted(on_fit)
+    options = ["--data", str(tree), "--results", str(tmp_path / "runs"), "--datasets", "casme2", "--protocols", "loso"]
+    said = merbench("run", *options, "--models", "majority,flow_svm,scripted", "--tracking-uri", "off")
+    assert said.status == 1
+    return OutcomeStore(tmp_path / "runs")
+
+
+def test_status_counts_the_folds_of_each_study(merbench: LocalRuns, done: OutcomeStore) -> None:
+    card = next(card for card in done.cards() if card.model == "majority")
+    done.discard(card, card.folds[0].key)
+    said = merbench("status", "--results", done.root)
+    assert said.status == 0
+    rows = [line.split() for line in said.out.splitlines() if " loso " in line]
+    assert {(row[1], *map(int, row[-4:])) for row in rows} == {
+        ("flow_svm", 3, 3, 0, 0),
+        ("majority", 3, 2, 0, 1),
+        ("scripted", 3, 2, 1, 0),
+    }
+    assert {row[0] for row in rows} == {card.key[:12] for card in done.cards()}
+
+
+def test_the_leaderboard_in_every_format(merbench: LocalRuns, done: OutcomeStore) -> None:
+    said = {
+        name: merbench("leaderboard", "--results", done.root, "--format", name)
+        for name in ("table", "json", "csv", "md", "latex")
+    }
+    assert {outcome.status for outcome in said.values()} == {0}
+    rows = json.loads(said["json"].out)["rows"]
+    wanted = {"model", "dataset", "part", "task", "protocol", "selection", "seeds", "n_samples", "n_subjects"}
+    wanted |= {"folds_done", "folds_total", "uf1", "uar", "accuracy", "uf1_low", "uf1_high"}
+    assert all(wanted <= row.keys() for row in rows)
+    assert [row["model"] for row in csv.DictReader(io.StringIO(said["csv"].out))] == [row["model"] for row in rows]
+    assert "| " in said["md"].out
+    assert "\\begin{tab" in said["latex"].out
+    scripted = next(row for row in rows if row["model"] == "scripted")
+    assert (scripted["folds_done"], scripted["uf1"]) == (2, None)
+    assert "2/3" in said["table"].out
+
+
+def test_the_same_store_gives_the_same_leaderboard(merbench: LocalRuns, done: OutcomeStore) -> None:
+    first, second = (merbench("leaderboard", "--results", done.root, "--format", "json").out for _ in range(2))
+    assert first == second
+
+
+def test_an_unknown_format_names_near_ones(merbench: LocalRuns, done: OutcomeStore) -> None:
+    said = merbench("leaderboard", "--results", done.root, "--format", "jsn")
+    assert said.status == 2
+    assert said.err.startswith("error: Unknown format 'jsn'. Did you mean: json?")
+
+
+def test_a_report_by_words_and_by_key(merbench: LocalRuns, done: OutcomeStore) -> None:
+    card = next(card for card in done.cards() if card.model == "flow_svm")
+    by_words = merbench("report", "--results", done.root, "flow_svm", "casme2")
+    by_key = merbench("report", "--results", done.root, card.key[:8])
+    assert by_words.status == by_key.status == 0
+    assert by_words.out == by_key.out
+    assert "per subject" in by_words.out
+    assert "casme2/sub02" in by_words.out
+    assert "surprise" in by_words.out
+
+
+def test_a_report_shows_what_failed(merbench: LocalRuns, done: OutcomeStore) -> None:
+    said = merbench("report", "--results", done.root, "scripted")
+    assert "2/3 folds are done: no score" in said.out
+    assert "failed folds: 1" in said.out
+
+
+def test_a_report_names_a_damaged_outcome(merbench: LocalRuns, done: OutcomeStore) -> None:
+    card = next(card for card in done.cards() if card.model == "majority")
+    path = Path(done.root, fold_file(card, card.folds[0].key, "outcome"))
+    path.write_bytes(path.read_bytes()[:-1])
+    said = merbench("report", "--results", done.root, "majority")
+    assert said.status == 0
+    assert said.out.startswith(f"warning: {path}")
+    assert "2/3 folds are done: no score" in said.out
+
+
+def test_a_report_of_no_study_or_of_several(merbench: LocalRuns, done: OutcomeStore) -> None:
+    none = merbench("report", "--results", done.root, "ststnet")
+    several = merbench("report", "--results", done.root, "casme2")
+    assert none.status == several.status == 2
+    assert "No study matches 'ststnet'" in none.err
+    assert "3 studies match 'casme2'" in several.err
+
+
+def test_sync_without_an_address_for_a_remote_store_or_off(merbench: LocalRuns, done: OutcomeStore) -> None:
+    said = merbench("sync", "--results", done.root, "--tracking-uri", "./mlruns")
+    assert said.status == 2
+    assert said.err.startswith("error: --tracking-uri")
+
+
+def test_sync_with_a_server_that_is_down_says_so(merbench: LocalRuns, done: OutcomeStore) -> None:
+    said = merbench("sync", "--results", done.root, "--tracking-uri", "http://127.0.0.1:9")
+    assert said.status == 1
+    assert "127.0.0.1:9" in said.out
+    assert "Traceback" not in said.out + said.err

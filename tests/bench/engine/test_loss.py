@@ -1,0 +1,189 @@
+"""Losses that networks bring with them, and action units: only networks that ask get them, test rows never count."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from small_runs import assert_equal_results, assert_equal_weights, folds_of, multi_label, plan_of, study_data, trained
+from throwaway_models import TinyNet, register_network
+from torch import Tensor
+from torch.nn import functional
+
+from bench.study.data import StudyData
+from mer_models.contracts import Criterion
+from mer_models.registry import MODELS
+from preprocess.labels.action_units import SHARED_UNITS
+from preprocess.shards.prepared import PreparedDataset
+
+DATA = study_data(subjects=3)
+FOLD = folds_of(DATA, validate=True)[0]
+NAME = (FOLD.name, "last")
+
+
+class OwnLossNet(TinyNet):
+    """Adds a share of the squared logits to the engine's loss."""
+
+    def __init__(self, n_classes: int, share: float = 0.0) -> None:
+        super().__init__(n_classes)
+        self.share = share
+
+    def loss(self, *features: Tensor, labels: Tensor, criterion: Criterion) -> Tensor:
+        logits = self(*features)
+        return criterion(logits, labels) + self.share * logits.square().mean()
+
+
+class UnitsNet(TinyNet):
+    """Learns action units where they are known, and keeps how often each occurs among those it is trained on."""
+
+    shares: Tensor
+
+    def __init__(self, n_classes: int) -> None:
+        super().__init__(n_classes)
+        self.units = torch.nn.Linear(48, len(SHARED_UNITS))
+        self.register_buffer("shares", torch.zeros(len(SHARED_UNITS)))
+
+    def loss(
+        self, *features: Tensor, labels: Tensor, criterion: Criterion, action_units: Tensor | None = None
+    ) -> Tensor:
+        assert action_units is not None
+        assert action_units.dtype == torch.float32
+        values = self.dropout(self.pool(self.norm(features[0])).flatten(1))
+        terms = functional.binary_cross_entropy_with_logits(
+            self.units(values), action_units.clamp_min(0), reduction="none"
+        )
+        return criterion(self.classifier(values), labels) + (terms * (action_units >= 0)).mean()
+
+    def prepare_training(self, labels: Tensor, action_units: Tensor) -> None:
+        assert action_units.dtype == torch.int8
+        assert len(labels) == len(action_units)
+        self.shares.copy_(action_units.clamp_min(0).float().mean(dim=0))
+
+
+def with_units(data: StudyData = DATA) -> StudyData:
+    units = np.random.default_rng(5).integers(0, 2, (len(data), len(SHARED_UNITS))).astype(np.int8)
+    units[::4] = -1
+    return dataclasses.replace(data, action_units=units)
+
+
+@pytest.mark.parametrize("data", [DATA, multi_label(DATA)], ids=["classes", "multi-label"])
+@pytest.mark.parametrize("weights", [False, True])
+def test_a_networks_own_loss_gets_the_engines_and_trains_the_same_with_it(
+    registries: None, data: StudyData, weights: bool
+) -> None:
+    register_network(OwnLossNet, "own")
+    register_network(TinyNet, "plain")
+    own = trained("own", data, [FOLD], class_weights=weights)[NAME]
+    assert_equal_results(own, trained("plain", data, [FOLD], class_weights=weights)[NAME])
+    changed = trained("own", data, [FOLD], class_weights=weights, share=0.5)[NAME]
+    assert changed.curves["train_loss"][0] > own.curves["train_loss"][0]
+    assert changed.scores.tobytes() != own.scores.tobytes()
+
+
+def test_published_losses_are_trained_with(registries: None) -> None:
+    """Dual-ATME's focal loss of an undecided classifier is well below the cross-entropy, ln 3."""
+    info = MODELS.get("dual_atme")
+    features = dict.fromkeys(info.features, DATA.features["flow_uvs_28"])
+    data = dataclasses.replace(DATA, features=features)
+    first = trained("dual_atme", data, [FOLD], epochs=1, batch_size=99, shuffle=False)[NAME].curves["train_loss"][0]
+    with torch.random.fork_rng():
+        torch.manual_seed(FOLD.seed)
+        network = info.build(n_classes=3)
+        flow = torch.from_numpy(DATA.features["flow_uvs_28"][FOLD.train]).float() / 255
+        labels = torch.from_numpy(DATA.labels[FOLD.train])
+        expected = float(network.train().loss(flow, flow, labels=labels, criterion=functional.cross_entropy).detach())
+    assert first == pytest.approx(expected, rel=1e-3)
+    assert first < 1.0
+
+
+def test_action_units_reach_a_network_that_asks(registries: None) -> None:
+    register_network(UnitsNet, "units")
+    assert MODELS.get("units").uses_action_units
+    data = with_units()
+    result = trained("units", data, [FOLD])[NAME]
+    assert data.action_units is not None
+    known = np.maximum(data.action_units[FOLD.train], 0)
+    np.testing.assert_allclose(result.weights["shares"], known.mean(axis=0), rtol=1e-6)
+    flipped = dataclasses.replace(data, action_units=np.where(data.action_units < 0, -1, 1 - data.action_units))
+    assert flipped.action_units is not None
+    other = trained("units", dataclasses.replace(flipped, action_units=flipped.action_units.astype(np.int8)), [FOLD])
+    assert other[NAME].weights["units.bias"].tobytes() != result.weights["units.bias"].tobytes()
+
+
+def test_2_action_units_of_validation_and_test_rows_change_nothing(registries: None) -> None:
+    register_network(UnitsNet, "units")
+    data = with_units()
+    assert data.action_units is not None
+    units = data.action_units.copy()
+    others = np.concatenate([FOLD.validation, FOLD.test])
+    units[others] = 1 - np.maximum(units[others], 0)
+    first, again = (
+        trained("units", one, [FOLD], ("last", "validation"))
+        for one in (data, dataclasses.replace(data, action_units=units))
+    )
+    for name in first:
+        assert_equal_results(first[name], again[name])
+
+
+def test_7_a_network_with_action_units_does_not_depend_on_its_pack(registries: None) -> None:
+    register_network(UnitsNet, "units")
+    data, folds = with_units(), folds_of(DATA)
+    together = trained("units", data, folds)
+    for fold in folds[::-1]:
+        assert_equal_results(together[fold.name, "last"], trained("units", data, [fold])[fold.name, "last"])
+
+
+def test_unknown_action_units_leave_their_branch_untouched(registries: None) -> None:
+    register_network(UnitsNet, "units", optimizer="sgd")
+    none = np.full((len(DATA), len(SHARED_UNITS)), -1, np.int8)
+    told, untold = (trained("units", one, [FOLD])[NAME] for one in (dataclasses.replace(DATA, action_units=none), DATA))
+    assert_equal_weights(told.weights, untold.weights)
+    longer = trained("units", DATA, [FOLD], epochs=5)[NAME].weights
+    assert longer["units.weight"].tobytes() == told.weights["units.weight"].tobytes()
+    assert longer["classifier.weight"].tobytes() != told.weights["classifier.weight"].tobytes()
+
+
+def coded(dataset: PreparedDataset, codes: list[str | None]) -> PreparedDataset:
+    column = pd.array([codes[row % len(codes)] for row in range(len(dataset.samples))], "string")
+    return dataclasses.replace(dataset, samples=dataset.samples.assign(action_units=column))
+
+
+def test_only_studies_of_models_that_use_action_units_depend_on_them(
+    registries: None, synthetic: list[PreparedDataset]
+) -> None:
+    register_network(UnitsNet, "units")
+    register_network(TinyNet, "plain")
+
+    def keys(codes: list[str | None]) -> dict[str, Any]:
+        plan = plan_of([coded(synthetic[0], codes)], models=["units", "plain"])
+        by_model: dict[str, Any] = {}
+        for planned in plan.trainings:
+            data = plan.data[planned.training.data]
+            by_model[planned.training.model] = (planned.training.cards[0].key, data.action_units, plan.notes)
+        return by_model
+
+    first, other = keys(["4+R12", "7", None]), keys(["4", "7", None])
+    assert first["plain"][0] == other["plain"][0]
+    assert first["plain"][1] is None
+    assert first["units"][0] != other["units"][0]
+    assert first["units"][2] == []
+    assert first["units"][1].dtype == np.int8
+    rows = {tuple(row) for row in first["units"][1].tolist()}
+    at = {unit: place for place, unit in enumerate(SHARED_UNITS)}
+    expected = np.zeros((3, len(SHARED_UNITS)), int)
+    expected[0, [at[4], at[12]]] = 1
+    expected[1, at[7]] = 1
+    expected[2] = -1
+    assert rows == {tuple(row) for row in expected.tolist()}
+
+
+def test_a_study_without_any_action_units_says_so_once(registries: None, synthetic: list[PreparedDataset]) -> None:
+    register_network(UnitsNet, "units")
+    plan = plan_of([coded(synthetic[0], [None])], models=["units"], selection=["last", "validation"])
+    assert plan.notes == ["synth_a: no sample has action units, so units learns nothing from them."]
+    # On the cards, leaderboards and reports tell it beside the scores.
+    assert all(card.notes == [plan.notes[0].removesuffix(".")] for card in plan.cards)

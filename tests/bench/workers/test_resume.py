@@ -1,0 +1,200 @@
+"""A run that is killed, interrupted, or has no tracking server: the same command finishes what is missing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+from drawn_flow import write_drawn_tree
+
+pytestmark = pytest.mark.ray
+
+ROOT = Path(__file__).resolve().parents[3]
+SECONDS = 300
+# Eight folds that are done at once, and eight that take a second or so each, so that a run can be stopped on its way.
+OPTIONS = ["--models", "majority,ststnet", "--datasets", "samm", "--protocols", "loso", "--epochs", "150"]
+OPTIONS += ["--workers", "1"]
+FOLDS = 16
+DATA = "MERBENCH_TEST_DRAWN"
+"""The variable of the runs' environment that tells the tests, and nobody else, where the data lies."""
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Return the environment of the runs: Ray's short temporary folder, and where their data lies."""
+    with tempfile.TemporaryDirectory(prefix="mb", dir="/tmp") as folder:
+        kept = {name: value for name, value in os.environ.items() if name not in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI")}
+        yield {**kept, "RAY_TMPDIR": folder, DATA: str(write_drawn_tree(tmp_path_factory.mktemp("drawn")))}
+
+
+@pytest.fixture(scope="module")
+def closed_port() -> str:
+    """Return the address of a tracking server that is down."""
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        return f"http://127.0.0.1:{bound.getsockname()[1]}"
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    environment: dict[str, str], closed_port: str, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """Carry out a run that nobody disturbs, with its tracking server down; return its results and how it ended."""
+    root = tmp_path_factory.mktemp("undisturbed") / "runs"
+    done = merbench(environment, *command(environment, root), "--tracking-uri", closed_port)
+    return root, done
+
+
+def command(environment: dict[str, str], root: Path) -> list[str]:
+    """Return the verb and the options of the run whose results lie at ``root``."""
+    return ["run", *OPTIONS, "--data", environment[DATA], "--results", str(root)]
+
+
+def merbench(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    program = str(Path(sys.executable).parent / "merbench")
+    return subprocess.run([program, *words], env=environment, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS)
+
+
+def leaderboard(environment: dict[str, str], root: Path) -> str:
+    done = merbench(environment, "leaderboard", "--results", str(root), "--format", "json")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def outcomes(root: Path) -> dict[Path, tuple[int, bytes]]:
+    """Return when each outcome file was written, and its bytes, provenance included."""
+    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in root.rglob("*.outcome.parquet")}
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """How a run ended that was sent a signal, and the processes that it had started."""
+
+    status: int
+    printed: str
+    processes: list[psutil.Process]
+
+
+def stop_at(folds: int, how: signal.Signals, environment: dict[str, str], root: Path) -> Stopped:
+    """Start the run, send it a signal once this many folds are done, and wait until nothing of it can train.
+
+    SIGKILL and SIGTERM hit the driver alone, as the kernel's memory killer and ``kill`` do; SIGINT its whole group, as
+    Ctrl-C does.
+    """
+    before = outcomes(root)
+    with started(environment, root) as (process, printed):
+        wait_for(lambda: len(outcomes(root)) >= folds, process)
+        others = psutil.Process(process.pid).children(recursive=True)
+        # Ray's two agents wait a minute for their dead node to answer; the test looks at them when it ends.
+        trainers = [other for other in others if "Agent" not in other.name()]
+        assert len(trainers) >= 3, "Ray runs"
+        if how == signal.SIGINT:
+            os.killpg(process.pid, how)
+        else:
+            process.send_signal(how)
+        status = process.wait(SECONDS)
+        assert not psutil.wait_procs(trainers, timeout=30)[1], "no worker stays behind"
+    after = outcomes(root)
+    assert folds <= len(after) < FOLDS
+    assert before.items() <= after.items(), "what is done is not done again"
+    return Stopped(status, printed.read_text(), others)
+
+
+@contextlib.contextmanager
+def started(environment: dict[str, str], root: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """Start the run in a process group of its own, as a terminal does; nothing of it outlives the block."""
+    words = [sys.executable, "bench/run_all.py", *command(environment, root)[1:]]
+    printed = root.parent / "printed"
+    with printed.open("wb") as log:
+        process = subprocess.Popen(words, env=environment, cwd=ROOT, stdout=log, stderr=log, process_group=0)
+    try:
+        yield process, printed
+    finally:
+        if process.poll() is None:
+            for left in psutil.Process(process.pid).children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    left.kill()
+            process.kill()
+            process.wait()
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert process.poll() is None, f"the run ended early with status {process.returncode}"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def tracked(database: Path) -> list[tuple[str, str | None]]:
+    """Return (name, study key or None) of every run in an MLflow database, as its user interface lists them."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=f"sqlite:///{database}")
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    runs = client.search_runs(experiments)
+    return sorted((run.info.run_name, run.data.tags.get("merbench.study")) for run in runs)
+
+
+def test_a_run_that_is_stopped_in_three_ways_ends_with_the_leaderboard_of_an_undisturbed_one(
+    environment: dict[str, str], undisturbed: tuple[Path, object], tmp_path: Path
+) -> None:
+    root = tmp_path / "runs"
+
+    first = stop_at(1, signal.SIGKILL, environment, root)
+    second = stop_at(FOLDS - 6, signal.SIGTERM, environment, root)
+    kept_by_second = outcomes(root)
+    third = stop_at(FOLDS - 4, signal.SIGINT, environment, root)
+    kept = outcomes(root)
+
+    assert (first.status, second.status, third.status) == (-signal.SIGKILL, 143, 130), second.printed + third.printed
+    for stopped, folds in ((second, kept_by_second), (third, kept)):
+        told = f"Interrupted. {len(folds)} of {FOLDS} folds are kept; the same command goes on from there."
+        assert stopped.printed.splitlines()[-1] == told, "and nothing after it"
+        assert "Traceback" not in stopped.printed
+        assert "***" not in stopped.printed, "what Ray's own handler of signals prints"
+
+    done = merbench(environment, *command(environment, root))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(outcomes(root)) == FOLDS
+    assert kept.items() <= outcomes(root).items(), "what is done is not done again"
+    assert leaderboard(environment, root) == leaderboard(environment, undisturbed[0])
+    studies = [study for _, study in tracked(root / "mlflow.db") if study]
+    assert len(studies) == len(set(studies)) == 2
+    processes = [*first.processes, *second.processes, *third.processes]
+    assert not psutil.wait_procs(processes, timeout=120)[1], "no process of a stopped run stays behind"
+
+
+def test_a_run_without_its_tracking_server_ends_well_and_sync_fills_it_in_without_doubles(
+    environment: dict[str, str],
+    undisturbed: tuple[Path, subprocess.CompletedProcess[str]],
+    closed_port: str,
+    tmp_path: Path,
+) -> None:
+    root, done = undisturbed
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len([line for line in done.stdout.splitlines() if "MLflow" in line and closed_port in line]) == 1
+    assert "merbench sync" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+    database = tmp_path / "tracking.db"
+    shown = []
+    for _ in range(2):
+        synced = merbench(environment, "sync", "--results", str(root), "--tracking-uri", f"sqlite:///{database}")
+        assert synced.returncode == 0, synced.stdout + synced.stderr
+        shown.append(tracked(database))
+
+    studies = [study for _, study in shown[0] if study]
+    assert len(studies) == len(set(studies)) == 2
+    assert shown[1] == shown[0]

@@ -1,0 +1,241 @@
+"""Finding faces: the usual way, every fallback, what must not pass for a face, and what is remembered."""
+
+from __future__ import annotations
+
+import importlib.util
+import pickle
+from pathlib import Path
+
+import cv2
+import numpy as np
+import portraits
+import pytest
+
+from preprocess.base.errors import DataError, UsageError
+from preprocess.faces.detectors import Box, Detectors
+from preprocess.faces.face import Face
+from preprocess.faces.finder import DlibFaceFinder, NoFaceError
+from preprocess.faces.model_files import LANDMARKS, model_file
+from preprocess.samples.clip import ClipError
+
+# Loading the models takes longer than finding a face.
+SHARED = Detectors()
+
+
+class Blinded(Detectors):
+    """The real detectors, some of which are made to see nothing: fallbacks are rare on sound pictures."""
+
+    def __init__(self, *blind: str) -> None:
+        super().__init__()
+        self.__dict__.update({name: getattr(SHARED, name) for name in ("_hog", "_cnn", "_predictor")})
+        self.blind = blind
+        self.asked: list[str] = []
+
+    def _ask(self, way: str, picture: np.ndarray, longest: int) -> list[Box]:
+        self.asked.append(way)
+        return [] if way in self.blind else getattr(super(), way)(picture, longest)
+
+    def hog(self, picture: np.ndarray, longest: int) -> list[Box]:
+        return self._ask("hog", picture, longest)
+
+    def hog_padded(self, picture: np.ndarray, longest: int, margin: float = 0.4) -> list[Box]:
+        # The real one asks ``hog``, which may be blind.
+        self.asked.append("hog_padded")
+        return [] if "hog_padded" in self.blind else SHARED.hog_padded(picture, longest, margin)
+
+    def cnn(self, picture: np.ndarray, longest: int) -> list[Box]:
+        return self._ask("cnn", picture, longest)
+
+
+def finder_with(detectors: Detectors) -> DlibFaceFinder:
+    finder = DlibFaceFinder()
+    finder._detectors = detectors
+    return finder
+
+
+def tight(picture: np.ndarray) -> np.ndarray:
+    """Return the face from the brows to the chin, as databases ship cropped clips."""
+    return np.ascontiguousarray(picture[110:390, 205:440])
+
+
+def middle(face: Face) -> np.ndarray:
+    return face.landmarks[17:].mean(axis=0)
+
+
+@pytest.fixture(scope="module")
+def portrait() -> np.ndarray:
+    return portraits.frame()
+
+
+@pytest.fixture(scope="module")
+def finder() -> DlibFaceFinder:
+    return finder_with(SHARED)
+
+
+def test_the_face_of_the_onset_is_found_where_it_is(
+    tmp_path: Path, portrait: np.ndarray, finder: DlibFaceFinder
+) -> None:
+    face = finder.find(portraits.clip_of(portraits.write_frames(tmp_path, [portrait] * 2, first=7)))
+    assert (face.way, face.frame, face.faces) == ("hog", 7, 1)
+    assert face.landmarks.shape == (68, 2)
+    assert face.landmarks.dtype == np.float32
+    assert np.linalg.norm(face.landmarks[27:36].mean(axis=0) - portraits.NOSE) < 3
+    assert face.box[0] < portraits.NOSE[0] < face.box[2]
+
+
+@pytest.mark.parametrize("scale", [0.4, 1.0, 3.2])
+def test_landmarks_do_not_depend_on_the_size_of_the_picture(
+    tmp_path: Path, portrait: np.ndarray, finder: DlibFaceFinder, scale: float
+) -> None:
+    size = (round(640 * scale), round(480 * scale))
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    face = finder.find(
+        portraits.clip_of(portraits.write_frames(tmp_path, [cv2.resize(portrait, size, None, 0, 0, way)]))
+    )
+    assert np.linalg.norm(face.landmarks[27:36].mean(axis=0) / scale - portraits.NOSE) < 4
+
+
+def test_of_two_faces_the_larger_one_is_taken(tmp_path: Path, portrait: np.ndarray, finder: DlibFaceFinder) -> None:
+    both = np.hstack([cv2.resize(portrait, (320, 240)), np.zeros((240, 20, 3), np.uint8)])
+    both = np.hstack([np.vstack([both, both]), portrait])
+    face = finder.find(portraits.clip_of(portraits.write_frames(tmp_path, [both])))
+    assert face.faces == 3
+    assert np.linalg.norm(face.landmarks[27:36].mean(axis=0) - portraits.NOSE - [340, 0]) < 4
+
+
+def test_a_face_that_the_onset_lacks_is_found_in_a_near_frame(
+    tmp_path: Path, portrait: np.ndarray, finder: DlibFaceFinder
+) -> None:
+    grass = portraits.without_face()
+    files = portraits.write_frames(tmp_path, [grass] * 3 + [portrait] * 5)
+    face = finder.find(portraits.clip_of(files))
+    assert face.way == "hog"
+    assert face.frame in (4, 5)
+
+
+def test_a_damaged_onset_does_not_hide_the_face(tmp_path: Path, portrait: np.ndarray, finder: DlibFaceFinder) -> None:
+    files = portraits.write_frames(tmp_path, [portrait] * 3)
+    files[1].write_bytes(b"")
+    assert finder.find(portraits.clip_of(files)).frame == 2
+
+
+def test_no_face_in_any_frame_is_an_error_that_lists_what_was_tried(tmp_path: Path, finder: DlibFaceFinder) -> None:
+    clip = portraits.clip_of(portraits.write_frames(tmp_path, [portraits.without_face()] * 2))
+    tried = "hog on frame 1, hog on frame 2, hog_padded on frame 1, cnn on frame 1, cnn on frame 2"
+    with pytest.raises(NoFaceError, match=rf"casme2/sub01/EP01: no face was found; tried {tried}\. "):
+        finder.find(clip)
+
+
+@pytest.mark.parametrize(
+    ("blind", "way"),
+    [
+        ((), "hog"),
+        (("hog",), "hog_padded"),
+        (("hog", "hog_padded"), "cnn"),
+        (("hog", "hog_padded", "cnn"), "rectangle"),
+    ],
+)
+def test_a_tight_crop_gets_the_same_landmarks_whatever_way_finds_it(
+    tmp_path: Path, portrait: np.ndarray, finder: DlibFaceFinder, blind: tuple[str, ...], way: str
+) -> None:
+    whole = finder.find(portraits.clip_of(portraits.write_frames(tmp_path / "whole", [portrait])))
+    clip = portraits.clip_of(portraits.write_frames(tmp_path / "crop", [tight(portrait)]))
+    face = finder_with(Blinded(*blind)).find(clip)
+    assert face.way == way
+    assert np.linalg.norm(face.landmarks[17:] + np.float32([205, 110]) - whole.landmarks[17:], axis=1).mean() < 4
+
+
+def test_a_whole_recording_never_passes_for_a_face(tmp_path: Path, portrait: np.ndarray) -> None:
+    clip = portraits.clip_of(portraits.write_frames(tmp_path, [portrait]))
+    with pytest.raises(NoFaceError) as caught:
+        finder_with(Blinded("hog", "hog_padded", "cnn")).find(clip)
+    assert "rectangle" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["grass", "brick", "gravel", "coins", "moon", "text", "coffee"])
+def test_what_is_shaped_like_a_crop_and_shows_no_face_is_refused(tmp_path: Path, name: str) -> None:
+    import skimage.data
+
+    picture = getattr(skimage.data, name)()
+    clip = portraits.clip_of(portraits.write_frames(tmp_path, [cv2.resize(picture, (240, 280))]))
+    with pytest.raises(NoFaceError, match="rectangle on frame 1"):
+        finder_with(Blinded("cnn")).find(clip)
+
+
+def test_the_cnn_detector_is_asked_first_by_option(tmp_path: Path, portrait: np.ndarray) -> None:
+    detectors = Blinded()
+    clip = portraits.clip_of(portraits.write_frames(tmp_path, [portrait]))
+    face = finder_with(detectors).find(clip, "cnn")
+    assert face.way == "cnn"
+    assert detectors.asked == ["cnn"]
+    with pytest.raises(UsageError, match="Did you mean: hog"):
+        finder_with(detectors).find(clip, "hogg")
+
+
+def test_a_face_is_found_once(tmp_path: Path, portrait: np.ndarray) -> None:
+    clip = portraits.clip_of(portraits.write_frames(tmp_path / "clip", [portrait]))
+    detectors = Blinded()
+    finder = finder_with(detectors)
+    first = finder.find(clip)
+    assert detectors.asked == ["hog"]
+    again = finder.find(clip)
+    assert detectors.asked == ["hog"]
+    assert (again.box, again.frame, again.way, again.faces) == (first.box, first.frame, first.way, first.faces)
+    assert np.array_equal(again.landmarks, first.landmarks)
+
+
+def test_a_clip_without_a_face_is_remembered_too(tmp_path: Path) -> None:
+    clip = portraits.clip_of(portraits.write_frames(tmp_path / "clip", [portraits.without_face()]))
+    detectors = Blinded("cnn")
+    finder, messages, asked = finder_with(detectors), [], []
+    for _ in range(2):
+        with pytest.raises(NoFaceError) as caught:
+            finder.find(clip)
+        messages.append(str(caught.value))
+        asked.append(len(detectors.asked))
+    assert messages[0] == messages[1]
+    assert asked[0] == asked[1] > 0
+
+
+def test_a_changed_clip_is_searched_anew(tmp_path: Path, portrait: np.ndarray) -> None:
+    clip = portraits.clip_of(portraits.write_frames(tmp_path / "clip", [portrait]))
+    finder = finder_with(Blinded())
+    face = finder.find(clip)
+    portraits.write_frames(tmp_path / "clip", [portraits.frame(portraits.shift(30, 0))])
+    moved = finder.find(clip)
+    assert abs(middle(moved)[0] - middle(face)[0] - 30) < 3
+
+
+def test_a_finder_travels_to_another_process(tmp_path: Path, portrait: np.ndarray, finder: DlibFaceFinder) -> None:
+    clip = portraits.clip_of(portraits.write_frames(tmp_path, [portrait]))
+    face = finder.find(clip)
+    assert np.array_equal(pickle.loads(pickle.dumps(DlibFaceFinder())).find(clip).landmarks, face.landmarks)
+
+
+def test_a_frame_that_cannot_be_read_is_not_called_a_clip_without_a_face(
+    tmp_path: Path, portrait: np.ndarray, finder: DlibFaceFinder
+) -> None:
+    files = portraits.write_frames(tmp_path, [portrait])
+    files[1].write_bytes(b"")
+    with pytest.raises(ClipError, match="is empty") as caught:
+        finder.find(portraits.clip_of(files))
+    assert not isinstance(caught.value, NoFaceError)
+
+
+def test_the_model_files_are_found_without_importing_their_package() -> None:
+    spec = importlib.util.find_spec("face_recognition_models")
+    assert spec is not None
+    assert spec.origin is not None
+    assert model_file(LANDMARKS).parent == Path(spec.origin).parent / "models"
+
+
+def test_model_files_that_are_not_there_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DataError, match=f"{LANDMARKS} is not in {tmp_path}"):
+        model_file(LANDMARKS, tmp_path)
+    monkeypatch.setenv("MERBENCH_DLIB_MODELS", str(tmp_path / "other"))
+    with pytest.raises(DataError, match="other"):
+        model_file(LANDMARKS)
+    monkeypatch.delenv("MERBENCH_DLIB_MODELS")
+    monkeypatch.setattr("preprocess.faces.model_files.find_spec", lambda name: None)
+    with pytest.raises(DataError, match="not installed"):
+        model_file(LANDMARKS)

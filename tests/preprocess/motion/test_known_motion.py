@@ -1,0 +1,47 @@
+"""Flow and apex spotting against the motion that is known: loose bounds of what the benchmarks measure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from known_motion import measured_and_true_flow, rendered_clips, without_apex
+
+from preprocess.faces.finder import DlibFaceFinder
+from preprocess.steps import STEPS, Work
+from preprocess.steps._apex_spotting import SPOTTERS
+from preprocess.steps.flow import METHODS
+from preprocess.synth.databases import Options
+
+
+@pytest.fixture(scope="module")
+def finder() -> DlibFaceFinder:
+    return DlibFaceFinder()
+
+
+@pytest.mark.parametrize("strength", ["micro", "macro"])
+def test_flow_finds_most_of_the_motion(strength: str, finder: DlibFaceFinder, tmp_path: Path) -> None:
+    errors: dict[str, list[float]] = {method: [] for method in [*METHODS, "no flow"]}
+    options = Options("smic", subjects=1, clips=3.0, seed=2, strength=strength)
+    for clip, film, truth in rendered_clips(options, tmp_path / "tree"):
+        for method in METHODS:
+            measured, true = measured_and_true_flow(clip, film, finder, method, truth.apex)
+            errors[method].append(float(np.linalg.norm(measured - true, axis=2).mean()))
+        errors["no flow"].append(float(np.linalg.norm(true, axis=2).mean()))
+    for method in METHODS:
+        assert np.mean(errors[method]) < 0.5 * np.mean(errors["no flow"]), method
+        assert np.mean(errors[method]) < {"micro": 0.25, "macro": 0.5}[strength], method
+
+
+def test_spotting_comes_nearer_to_the_apex_than_the_middle(finder: DlibFaceFinder, tmp_path: Path) -> None:
+    errors: dict[str, list[int]] = {spot: [] for spot in SPOTTERS}
+    for clip, _, truth in rendered_clips(Options("smic", subjects=2, clips=5.0), tmp_path / "tree"):
+        for spot in SPOTTERS:
+            work = STEPS.get("face").run(Work(clip=without_apex(clip), finder=finder))
+            work = STEPS.get("select").run(work, frames="onset_apex", spot=spot)
+            errors[spot].append(abs(work.numbers[dict(work.key)["apex"]] - truth.apex))
+    for spot in SPOTTERS:
+        if spot != "midpoint":
+            assert np.mean(errors[spot]) < 0.75 * np.mean(errors["midpoint"]), spot
+            assert np.median(errors[spot]) <= 3, spot

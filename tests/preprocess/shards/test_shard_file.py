@@ -1,0 +1,56 @@
+"""One shard file: what goes in comes out, and what is no shard is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from preprocess.base.errors import DataError
+from preprocess.shards.file import Shard, content_hash, decode, encode
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64", "int16"])
+def test_round_trip(dtype: str) -> None:
+    values = (np.arange(24).reshape(2, 3, 4) * 1.25).astype(dtype)
+    shard = Shard(
+        ("x/p/b", "x/p/a"), values, recipe_hash="r", source="s", content=content_hash(["x/p/b", "x/p/a"], values)
+    )
+    again = decode(encode(shard, {"v": 1}), "memory")
+    assert (again.sample_ids, again.recipe_hash, again.source) == (shard.sample_ids, "r", "s")
+    assert again.content == shard.content == content_hash(again.sample_ids, again.tensors)
+    assert again.tensors.dtype == values.dtype
+    np.testing.assert_array_equal(again.tensors, values)
+
+
+def test_equal_shards_are_equal_bytes() -> None:
+    shard = Shard(("x/p/a",), np.ones((1, 2, 2), np.float32), recipe_hash="r", source="s", content="c")
+    assert encode(shard, {"v": 1, "w": 2}) == encode(shard, {"w": 2, "v": 1})
+
+
+def test_a_parquet_file_of_something_else_is_refused() -> None:
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({"price": [1.0, 2.0]}), sink)
+    with pytest.raises(DataError, match=r"prices\.parquet is not a readable shard"):
+        decode(sink.getvalue().to_pybytes(), "prices.parquet")
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"not Parquet at all" * 10])
+def test_bytes_that_are_no_parquet_file_are_refused(content: bytes) -> None:
+    with pytest.raises(DataError, match=r"part\.parquet is not a readable shard"):
+        decode(content, "part.parquet")
+
+
+def test_content_hash_goes_by_sample_id() -> None:
+    values = np.arange(6, dtype=np.float32).reshape(2, 3)
+    assert content_hash(["a", "b"], values) == content_hash(["b", "a"], values[::-1])
+    assert content_hash(["a", "b"], values) == content_hash(["a", "b"], values.astype(">f4"))
+    others = (
+        content_hash(["b", "a"], values),
+        content_hash(["a", "c"], values),
+        content_hash(["a", "b"], values + 1),
+        content_hash(["a", "b"], values.view(np.int32)),
+        content_hash(["a", "b"], values.reshape(2, 3, 1)),
+    )
+    assert content_hash(["a", "b"], values) not in others

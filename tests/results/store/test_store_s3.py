@@ -1,0 +1,99 @@
+"""The same store behind S3's protocol, spoken to a real server on loopback."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import urllib.request
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from example_studies import example_study
+
+from preprocess.base.errors import StoreError
+from results.store.outcome_file import result_digest
+from results.store.outcome_store import OutcomeStore, fold_file
+
+moto_server = pytest.importorskip("moto.server", reason="needs moto[server]")
+
+_CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "nobody",
+    "AWS_SECRET_ACCESS_KEY": "nothing",
+    "AWS_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "no_proxy": "127.0.0.1",
+}
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in _CREDENTIALS.items():
+            environment.setenv(name, value)
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        server = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        server.start()
+        host, port = server.get_host_and_port()
+        urllib.request.urlopen(urllib.request.Request(f"http://{host}:{port}/lab", method="PUT")).close()
+        yield f"endpoint_override={host}:{port}&scheme=http"
+        server.stop()
+
+
+def test_a_study_in_a_bucket(endpoint: str) -> None:
+    address = f"s3://lab/me/runs?{endpoint}"
+    with pytest.raises(StoreError, match="No results at s3://lab/me/runs"):
+        OutcomeStore(address)
+    store = OutcomeStore(address, create=True)
+    assert store.root == address
+    study = example_study(datasets={"casme2": 2, "samm": 2})
+    card, keys = study.card, [fold.key for fold in study.card.folds]
+
+    store.write_card(card)
+    store.write_failure(card, study.failure(0))
+    for outcome in study.outcomes()[:3]:
+        store.write_outcome(card, outcome)
+    store.write_failure(card, study.failure(3))
+    store.write_weights(card, keys[0], {"w": np.ones((2, 2), np.float32)})
+
+    other = pickle.loads(pickle.dumps(store))
+    assert other.cards() == [card]
+    state = other.state(card)
+    assert (state.done, state.failed, state.weights) == (set(keys[:3]), {keys[3]}, {keys[0]})
+    assert other.failures(card) == [study.failure(3)]
+    outcomes, damaged = other.read_outcomes(card)
+    assert damaged == []
+    assert [result_digest(o) for o in outcomes] == [result_digest(o) for o in study.outcomes()[:3]]
+    np.testing.assert_array_equal(other.read_weights(card, keys[0])["w"], np.ones((2, 2)))
+
+    other.discard(card, keys[0])
+    assert store.state(card).done == set(keys[1:3])
+
+
+def test_damage_in_a_bucket_is_named(endpoint: str) -> None:
+    store = OutcomeStore(f"s3://lab/damaged?{endpoint}", create=True)
+    study = example_study()
+    for outcome in study.outcomes():
+        store.write_outcome(study.card, outcome)
+    name = fold_file(study.card, study.card.folds[1].key, "outcome")
+    store._storage.write(name, store._storage.read(name)[:-9])
+    outcomes, damaged = store.read_outcomes(study.card)
+    assert len(outcomes) == len(study.card.folds) - 1
+    assert [f"s3://lab/damaged/{name}" in message for message in damaged] == [True]
+
+
+def test_a_bucket_with_other_objects_is_left_alone(endpoint: str) -> None:
+    OutcomeStore(f"s3://lab/photos/store?{endpoint}", create=True)
+    with pytest.raises(StoreError, match="holds other files: store"):
+        OutcomeStore(f"s3://lab/photos?{endpoint}", create=True)
+
+
+def test_a_bucket_that_does_not_exist(endpoint: str) -> None:
+    with pytest.raises(StoreError, match=r"Cannot write s3://nobody/runs/store\.json"):
+        OutcomeStore(f"s3://nobody/runs?{endpoint}", create=True)
+
+
+@pytest.mark.slow
+def test_a_server_that_does_not_answer(endpoint: str) -> None:
+    with pytest.raises(StoreError, match="can be reached"):
+        OutcomeStore("s3://lab/runs?endpoint_override=127.0.0.1:9&scheme=http", create=True)

@@ -1,0 +1,797 @@
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import requests
+from example_studies import ExampleStudy, example_study
+from mlflow import MlflowClient
+from mlflow.entities import Run, ViewType
+from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES, MLFLOW_HTTP_REQUEST_TIMEOUT
+
+from preprocess.base.errors import HonestyError, StoreError, UsageError
+from results.scores.leaderboard import build_leaderboard
+from results.store.outcome_store import OutcomeStore, fold_file
+from results.store.study_card import FoldCard, fold_key
+from results.tracking.client import CONTENT_TAG
+from results.tracking.sync import (
+    LEADERBOARD_TAG,
+    STUDY_TAG,
+    TRACKING_OFF,
+    SyncReport,
+    open_tracking,
+    resolve_tracking_uri,
+    sync,
+)
+
+COMPOSITE = {"casme2": 3, "samm": 3, "smic": 2}
+
+
+@pytest.fixture(scope="module")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with MLflow's tables; making them takes seconds, so tests copy it."""
+    root = tmp_path_factory.mktemp("mlflow")
+    open_tracking(None, str(root))
+    return root / "mlflow.db"
+
+
+@pytest.fixture
+def store(tmp_path: Path, empty_database: Path) -> OutcomeStore:
+    """An empty store with a tracking database beside it."""
+    root = tmp_path / "my runs 50% #1"
+    store = OutcomeStore(root, create=True)
+    shutil.copy(empty_database, root / "mlflow.db")
+    return store
+
+
+def put(store: OutcomeStore, study: ExampleStudy, folds: int | None = None, hit_rate: float = 0.7) -> ExampleStudy:
+    store.write_card(study.card)
+    for outcome in study.outcomes(hit_rate)[:folds]:
+        store.write_outcome(study.card, outcome)
+    return study
+
+
+def fail(store: OutcomeStore, study: ExampleStudy, *places: int) -> None:
+    store.write_card(study.card)
+    for place in places:
+        store.write_failure(study.card, study.failure(place))
+
+
+def local_uri(store: OutcomeStore) -> str:
+    uri = resolve_tracking_uri(None, store.root)
+    assert uri is not None
+    return uri
+
+
+def synced(store: OutcomeStore, uri: str | None = None, seed: int = 0, **options: Any) -> SyncReport:
+    rng = np.random.default_rng(seed)
+    return sync(store, store.cards(), uri or local_uri(store), rng, lambda line: None, **options)
+
+
+def counts(report: SyncReport) -> tuple[int, int, int, int]:
+    assert report.unreachable is None
+    return report.logged, report.updated, report.unchanged, report.incomplete
+
+
+def all_runs(uri: str, kind: str = "study", deleted: bool = False) -> list[Run]:
+    client = MlflowClient(tracking_uri=uri)
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    view = ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY
+    return list(client.search_runs(experiments, f"tags.kind = '{kind}'", run_view_type=view))
+
+
+def only_run(uri: str, kind: str = "study") -> Run:
+    (run,) = all_runs(uri, kind)
+    return run
+
+
+def artifact(uri: str, run: Run, name: str, folder: Path) -> bytes:
+    folder.mkdir(exist_ok=True)
+    path = MlflowClient(tracking_uri=uri).download_artifacts(run.info.run_id, name, str(folder))
+    return Path(path).read_bytes()
+
+
+def table(content: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(content.decode())))
+
+
+class TestAddress:
+    def test_a_database_beside_local_results_is_the_default(self, tmp_path: Path) -> None:
+        expected = f"sqlite:///{tmp_path}/runs/mlflow.db"
+        assert resolve_tracking_uri(None, str(tmp_path / "runs")) == expected
+        assert resolve_tracking_uri(None, f"file://{tmp_path}/runs") == expected
+        assert list(tmp_path.iterdir()) == []
+
+    def test_results_at_an_address_have_no_default(self) -> None:
+        assert open_tracking(None, "s3://bucket/runs") is None
+        assert "--tracking-uri" in TRACKING_OFF
+
+    def test_a_relative_database_is_pinned_to_where_it_was_named(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        assert resolve_tracking_uri("sqlite:///mlflow.db", "s3://bucket/runs") == f"sqlite:///{tmp_path}/mlflow.db"
+
+    def test_a_server_is_taken_as_given_and_not_asked(self) -> None:
+        assert open_tracking("https://user:word@mlflow.invalid:8443/prefix/", "runs") == (
+            "https://user:word@mlflow.invalid:8443/prefix"
+        )
+
+    @pytest.mark.parametrize(
+        ("uri", "told"),
+        [
+            ("./mlruns", "MLflow keeps no runs in plain folders such as ./mlruns. Give http://HOST:PORT"),
+            ("file:///home/me/mlruns", "sqlite:///FILE.db for a database file"),
+            ("sqlite:///", "names no database file"),
+            ("sqlite:///:memory:", "names no database file"),
+            ("http://:5000", "no valid host and port"),
+            ("http://host:99999999", "no valid host and port"),
+            ("s3://bucket/mlflow", "s3 is no address of a tracking server"),
+            ("postgresql://me:secret@host/db", "mlflow server --backend-store-uri"),
+        ],
+    )
+    def test_what_mlflow_does_not_take_is_refused_with_what_it_takes(
+        self, uri: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(UsageError, match="--tracking-uri") as caught:
+            open_tracking(uri, str(tmp_path / "runs"))
+        assert told in str(caught.value)
+        assert "secret" not in str(caught.value)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_opening_makes_the_database_and_its_tables_and_nothing_else(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        uri = open_tracking(None, "runs")
+        assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["runs", "runs/mlflow.db"]
+        assert MlflowClient(tracking_uri=uri).search_experiments()
+        assert capfd.readouterr() == ("", "")
+
+    def test_a_damaged_database_is_told_with_the_remedy(self, tmp_path: Path) -> None:
+        (tmp_path / "mlflow.db").write_bytes(b"no database at all" * 100)
+        with pytest.raises(StoreError, match=r"mlflow\.db cannot be used: .*not a database.*move the file away"):
+            open_tracking(None, str(tmp_path))
+
+
+class TestStudyRun:
+    def test_a_complete_study_shows_its_pooled_scores(self, store: OutcomeStore) -> None:
+        card = put(store, example_study(datasets=COMPOSITE, params={"epochs": 30})).card
+        assert counts(synced(store)) == (1, 0, 0, 0)
+        run = only_run(local_uri(store))
+        rows = build_leaderboard(store, rng=np.random.default_rng(0)).rows
+        assert [row.part for row in rows] == ["full", "casme2", "samm", "smic"]
+        for row in rows:
+            prefix = "" if row.part == "full" else f"{row.part}/"
+            for name in ("uf1", "uar", "accuracy", "weighted_f1", "uf1_low", "uf1_high", "n_samples", "n_subjects"):
+                assert run.data.metrics[prefix + name] == getattr(row, name), (row.part, name)
+            assert row.f1_per_class is not None
+            for name, value in row.f1_per_class.items():
+                assert run.data.metrics[f"{prefix}f1/{name}"] == value
+        assert run.info.status == "FINISHED"
+        assert run.data.params == {"epochs": "30"}
+        assert run.info.run_name == f"{card.label} · last · seed 0"
+        assert card.label == "ststnet[epochs=30]"
+
+    def test_tags_tell_what_the_score_depends_on(self, store: OutcomeStore) -> None:
+        card = put(store, example_study()).card
+        synced(store)
+        tags = only_run(local_uri(store)).data.tags
+        expected = {"model": "ststnet", "dataset": "casme2", "task": "megc3", "protocol": "loso", "selection": "last"}
+        assert expected.items() <= tags.items()
+        assert (tags["seed"], tags["synthetic"], tags[STUDY_TAG]) == ("0", "false", card.key)
+        assert "oracle" not in tags
+        assert "16 | 4 | negative 8, positive 4, surprise 4" in tags["mlflow.note.content"]
+
+    def test_fingerprints_become_tags(self, store: OutcomeStore) -> None:
+        study = example_study()
+        known = {
+            "model_code": "aa11",
+            "engine_code": "bb22",
+            "datasets": {"casme2": "cc33"},
+            "features": {"flow_uvs_28": {"casme2": {"recipe": "dd44", "content": "ee55"}}},
+        }
+        card = dataclasses.replace(study.card, ingredients=known)
+        folds = tuple(FoldCard(fold_key(card.key, fold.name), fold.name, fold.n_test) for fold in card.folds)
+        put(store, ExampleStudy(dataclasses.replace(card, folds=folds), study.folds))
+        synced(store)
+        tags = only_run(local_uri(store)).data.tags
+        assert (tags["fingerprint.model_code"], tags["fingerprint.engine_code"]) == ("aa11", "bb22")
+        assert tags["fingerprint.dataset.casme2"] == "cc33"
+        assert json.loads(tags["fingerprint.feature.flow_uvs_28"]) == {"casme2": {"recipe": "dd44", "content": "ee55"}}
+
+    def test_an_experiment_is_a_benchmark(self, store: OutcomeStore) -> None:
+        put(store, example_study("ststnet", COMPOSITE))
+        put(store, example_study("rcn_a", COMPOSITE, seed=1))
+        put(store, example_study("rcn_a"))
+        put(store, example_study("rcn_a", synthetic=True, code="v2"))
+        assert counts(synced(store)) == (4, 0, 0, 0)
+        client = MlflowClient(tracking_uri=local_uri(store))
+        runs = {
+            e.name: len(client.search_runs([e.experiment_id], "tags.kind = 'study'"))
+            for e in client.search_experiments()
+        }
+        assert runs == {
+            "Default": 0,
+            "merbench: casme2+samm+smic · megc3 · cde": 2,
+            "merbench: casme2 · megc3 · loso": 1,
+            "merbench: casme2 · megc3 · loso (synthetic data)": 1,
+        }
+
+    def test_folds_are_a_series_and_a_table(self, store: OutcomeStore, tmp_path: Path) -> None:
+        study = put(store, example_study())
+        synced(store)
+        uri = local_uri(store)
+        run = only_run(uri)
+        history = MlflowClient(tracking_uri=uri).get_metric_history(run.info.run_id, "fold/accuracy")
+        expected = [float(np.mean(o.y_true == o.y_pred)) for o in study.outcomes()]
+        assert [(point.step, point.value) for point in sorted(history, key=lambda p: p.step)] == list(
+            enumerate(expected)
+        )
+        folds = table(artifact(uri, run, "folds.csv", tmp_path / "got"))
+        assert [row["fold"] for row in folds] == [fold.name for fold in study.card.folds]
+        assert [int(row["n_test"]) for row in folds] == [4, 4, 4, 4]
+        assert run.data.metrics["fold/n_test"] == 4
+
+    def test_predictions_are_a_table_by_sample_id(self, store: OutcomeStore, tmp_path: Path) -> None:
+        study = put(store, example_study(datasets=COMPOSITE))
+        synced(store)
+        uri = local_uri(store)
+        rows = table(artifact(uri, only_run(uri), "predictions.csv", tmp_path / "got"))
+        expected = {}
+        for outcome in study.outcomes():
+            for place, sample in enumerate(outcome.sample_ids):
+                names = study.card.classes
+                truth, guess = names[outcome.y_true[place]], names[outcome.y_pred[place]]
+                expected[sample] = (outcome.fold, outcome.subjects[place], truth, guess, *outcome.scores[place])
+        shown = {
+            row["sample_id"]: (
+                *(row["fold"], row["subject"], row["true"], row["predicted"]),
+                *(np.float32(row[f"score_{name}"]) for name in study.card.classes),
+            )
+            for row in rows
+        }
+        assert shown == expected
+        assert [row["sample_id"] for row in rows] == sorted(expected)
+
+    def test_subjects_classes_curves_and_pictures(self, store: OutcomeStore, tmp_path: Path) -> None:
+        put(store, example_study(datasets=COMPOSITE))
+        synced(store)
+        uri, got = local_uri(store), tmp_path / "got"
+        run = only_run(uri)
+        subjects = table(artifact(uri, run, "subjects.csv", got))
+        assert len(subjects) == 8
+        assert sum(int(row["samples"]) for row in subjects) == 32
+        right = sum(int(row["correct"]) for row in subjects) / 32
+        assert right == run.data.metrics["accuracy"]
+        classes = table(artifact(uri, run, "classes.csv", got))
+        assert {row["part"] for row in classes} == {"full", "casme2", "samm", "smic"}
+        assert float(classes[0]["f1"]) == pytest.approx(run.data.metrics["f1/negative"], abs=1e-6)
+        curves = pq.read_table(io.BytesIO(artifact(uri, run, "curves.parquet", got)))
+        assert curves.num_rows == 8 * 6
+        assert sorted(set(curves["epoch"].to_pylist())) == [1, 2, 3]
+        for name in ("curves.png", *(f"confusion/{part}.png" for part in ("full", "casme2", "samm", "smic"))):
+            assert artifact(uri, run, name, got).startswith(b"\x89PNG")
+
+    def test_a_multi_label_study_shows_its_classes_and_the_average(self, store: OutcomeStore, tmp_path: Path) -> None:
+        put(store, example_study(datasets=COMPOSITE, multilabel=True, averaged=True))
+        assert counts(synced(store)) == (1, 0, 0, 0)
+        uri, got = local_uri(store), tmp_path / "got"
+        run = only_run(uri)
+        rows = {row.part: row for row in build_leaderboard(store, rng=np.random.default_rng(0)).rows}
+        assert run.data.metrics["uf1"] == rows["full"].uf1
+        assert run.data.metrics["average/uf1"] == rows["average"].uf1
+        assert run.data.metrics["micro_f1"] == rows["full"].other_metrics["micro_f1"]
+        note = run.data.tags["mlflow.note.content"]
+        assert "| mean F1 | 95 % | mean recall |" in note
+        assert "UF1" not in note
+        assert artifact(uri, run, "classes/full.png", got).startswith(b"\x89PNG")
+        predictions = table(artifact(uri, run, "predictions.csv", got))
+        assert {"true_AU1", "predicted_AU4", "score_AU2"} <= predictions[0].keys()
+
+    def test_artifacts_of_a_database_lie_beside_it(self, store: OutcomeStore) -> None:
+        put(store, example_study())
+        synced(store)
+        run = only_run(local_uri(store))
+        place = Path(store.root, "mlartifacts", run.info.run_id, "artifacts")
+        assert {path.name for path in place.iterdir()} >= {"study.json", "predictions.csv", "confusion"}
+
+    def test_oracle_is_stamped(self, store: OutcomeStore) -> None:
+        put(store, example_study(selection="oracle"))
+        synced(store)
+        run = only_run(local_uri(store))
+        assert "ORACLE (best epoch on the test subject: not comparable, not ranked)" in run.info.run_name
+        assert run.data.tags["oracle"] == "best epoch on the test subject: not comparable, not ranked"
+
+    def test_long_values_and_odd_names_are_taken(self, store: OutcomeStore, tmp_path: Path) -> None:
+        params = {"widths": list(range(5000)), "note": "x" * 20_000, "odd*name": None}
+        put(store, example_study(params=params))
+        assert counts(synced(store)) == (1, 0, 0, 0)
+        uri = local_uri(store)
+        run = only_run(uri)
+        assert len(run.info.run_name) <= 250
+        assert run.data.params["odd_name"] == "null"
+        assert run.data.params["note"].startswith("xxxx")
+        card = json.loads(artifact(uri, run, "study.json", tmp_path / "got"))
+        assert card["hyperparameters"]["widths"] == list(range(5000))
+
+    def test_a_run_lasts_as_long_as_its_folds_did(self, store: OutcomeStore) -> None:
+        study = example_study()
+        store.write_card(study.card)
+        for place, outcome in enumerate(study.outcomes()):
+            outcome.provenance.update(finished_at=f"2026-01-01T00:0{place + 1}:00+00:00", seconds=30.0)
+            store.write_outcome(study.card, outcome)
+        synced(store)
+        run = only_run(local_uri(store))
+        assert run.info.end_time - run.info.start_time == (3 * 60 + 30) * 1000
+        assert run.info.end_time == 1767225840000
+
+
+class TestStanding:
+    def test_an_incomplete_study_has_no_run(self, store: OutcomeStore) -> None:
+        put(store, example_study(), folds=3)
+        assert counts(synced(store)) == (0, 0, 0, 1)
+        assert [e.name for e in MlflowClient(tracking_uri=local_uri(store)).search_experiments()] == ["Default"]
+
+    def test_a_failed_study_has_a_run_without_scores(self, store: OutcomeStore, tmp_path: Path) -> None:
+        study = put(store, example_study(), folds=3)
+        fail(store, study, 3)
+        assert counts(synced(store)) == (1, 0, 0, 0)
+        uri = local_uri(store)
+        run = only_run(uri)
+        assert run.info.status == "FAILED"
+        assert run.data.metrics == {"folds_done": 3, "folds_failed": 1}
+        assert run.data.tags["error"] == "ValueError: too few samples"
+        text = artifact(uri, run, "tracebacks.txt", tmp_path / "got").decode()
+        assert text.startswith(f"fold {study.card.folds[3].name}\n\nTraceback:\n  line 1\n")
+
+    def test_a_failed_fold_with_others_left_to_run_is_incomplete(self, store: OutcomeStore) -> None:
+        fail(store, put(store, example_study(), folds=2), 3)
+        assert counts(synced(store)) == (0, 0, 0, 1)
+
+    def test_a_mended_study_replaces_its_failed_run(self, store: OutcomeStore) -> None:
+        study = put(store, example_study(), folds=3)
+        fail(store, study, 3)
+        synced(store)
+        put(store, study)
+        assert counts(synced(store)) == (0, 1, 0, 0)
+        run = only_run(local_uri(store))
+        assert (run.info.status, "uf1" in run.data.metrics) == ("FINISHED", True)
+
+    def test_a_damaged_outcome_takes_the_run_back_and_is_named(self, store: OutcomeStore) -> None:
+        study = put(store, example_study())
+        synced(store)
+        path = Path(store.root, fold_file(study.card, study.card.folds[0].key, "outcome"))
+        path.write_bytes(path.read_bytes()[:-9])
+        said: list[str] = []
+        report = sync(store, store.cards(), local_uri(store), np.random.default_rng(0), said.append)
+        assert counts(report) == (0, 0, 0, 1)
+        assert path.name in said[0]
+        assert all_runs(local_uri(store)) == all_runs(local_uri(store), "leaderboard") == []
+
+    def test_predictions_that_contradict_the_card_are_not_shown(self, store: OutcomeStore) -> None:
+        study = example_study()
+        store.write_card(study.card)
+        for outcome in study.outcomes():
+            store.write_outcome(study.card, dataclasses.replace(outcome, y_true=(outcome.y_true + 1) % 3))
+        with pytest.raises(HonestyError, match="card"):
+            synced(store)
+        assert all_runs(local_uri(store)) == []
+
+
+class TestAgain:
+    def test_a_second_sync_changes_nothing(self, store: OutcomeStore) -> None:
+        put(store, example_study())
+        put(store, example_study(selection="oracle"))
+        fail(store, example_study("rcn_a"), 0, 1, 2, 3)
+        assert counts(synced(store)) == (3, 0, 0, 0)
+        uri = local_uri(store)
+        before = {run.info.run_id for kind in ("study", "leaderboard") for run in all_runs(uri, kind)}
+        # Another generator draws other intervals; that alone is no reason to make runs anew.
+        assert counts(synced(store, seed=7)) == (0, 0, 3, 0)
+        assert {run.info.run_id for kind in ("study", "leaderboard") for run in all_runs(uri, kind)} == before
+        assert len(before) == 4
+
+    @pytest.mark.parametrize("kind", ["study", "leaderboard"])
+    def test_a_half_written_run_is_made_again(self, store: OutcomeStore, kind: str) -> None:
+        put(store, example_study())
+        synced(store)
+        uri = local_uri(store)
+        client = MlflowClient(tracking_uri=uri)
+        half = only_run(uri, kind)
+        client.delete_tag(half.info.run_id, CONTENT_TAG)
+        report = synced(store)
+        assert counts(report) == ((0, 1, 0, 0) if kind == "study" else (0, 0, 1, 0))
+        whole = only_run(uri, kind)
+        assert whole.info.run_id != half.info.run_id
+        assert CONTENT_TAG in whole.data.tags
+        assert [run.info.run_id for run in all_runs(uri, kind, deleted=True)] == [half.info.run_id]
+
+    def test_a_run_that_was_doubled_is_made_one_again(self, store: OutcomeStore) -> None:
+        put(store, example_study())
+        synced(store)
+        uri = local_uri(store)
+        run = only_run(uri)
+        MlflowClient(tracking_uri=uri).create_run(run.info.experiment_id, tags=run.data.tags)
+        assert len(all_runs(uri)) == 2
+        assert counts(synced(store)) == (0, 1, 0, 0)
+        assert len(all_runs(uri)) == 1
+
+    def test_other_results_of_the_same_study_replace_the_run(self, store: OutcomeStore) -> None:
+        study = put(store, example_study(), hit_rate=0.2)
+        synced(store)
+        before = only_run(local_uri(store)).data.metrics["uf1"]
+        put(store, study, hit_rate=1.0)
+        assert counts(synced(store)) == (0, 1, 0, 0)
+        assert before < only_run(local_uri(store)).data.metrics["uf1"] == 1.0
+
+    def test_the_same_results_computed_elsewhere_do_not(self, store: OutcomeStore) -> None:
+        study = put(store, example_study())
+        synced(store)
+        for outcome in study.outcomes(finished_at="2030-01-01T00:00:00+00:00"):
+            outcome.provenance["host"] = "another"
+            store.write_outcome(study.card, outcome)
+        assert counts(synced(store)) == (0, 0, 1, 0)
+
+    def test_a_deleted_experiment_comes_back(self, store: OutcomeStore) -> None:
+        put(store, example_study())
+        synced(store)
+        uri = local_uri(store)
+        client = MlflowClient(tracking_uri=uri)
+        client.delete_experiment(only_run(uri).info.experiment_id)
+        assert all_runs(uri) == []
+        report = synced(store)
+        assert report.unreachable is None
+        assert len(all_runs(uri)) == 1
+
+    def test_nothing_is_printed_but_what_is_said(
+        self, store: OutcomeStore, capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        put(store, example_study(params={"note": "x" * 20_000}))
+        put(store, example_study("rcn_a"), folds=1)
+        said: list[str] = []
+        sync(store, store.cards(), local_uri(store), np.random.default_rng(0), said.append)
+        assert capfd.readouterr() == ("", "")
+        assert said == [f"MLflow at {local_uri(store)}: 1 logged, 1 incomplete."]
+        assert [path.name for path in tmp_path.iterdir()] == [Path(store.root).name]
+
+
+class TestLeaderboard:
+    def test_it_holds_the_ranked_table(self, store: OutcomeStore, tmp_path: Path) -> None:
+        put(store, example_study("ststnet", COMPOSITE), hit_rate=0.6)
+        put(store, example_study("rcn_a", COMPOSITE), hit_rate=0.9)
+        put(store, example_study("rcn_a", COMPOSITE, selection="oracle"), hit_rate=1.0)
+        put(store, example_study("htnet", COMPOSITE), folds=2)
+        synced(store)
+        uri, got = local_uri(store), tmp_path / "got"
+        run = only_run(uri, "leaderboard")
+        expected = build_leaderboard(store, rng=np.random.default_rng(0))
+        shown = json.loads(artifact(uri, run, "leaderboard.json", got))
+        assert shown == json.loads(json.dumps(expected.to_json()))
+        assert "oracle" in artifact(uri, run, "leaderboard.md", got).decode()
+        assert len(table(artifact(uri, run, "leaderboard.csv", got))) == len(expected.rows)
+        best = next(row for row in expected.rows if row.part == "full" and row.rank == 1)
+        assert (run.info.run_name, run.data.tags["leader"]) == ("leaderboard", "rcn_a")
+        assert run.data.metrics["best_uf1"] == best.uf1 != 1.0
+        assert "samm/best_uf1" in run.data.metrics
+
+    def test_it_follows_the_store(self, store: OutcomeStore, tmp_path: Path) -> None:
+        put(store, example_study("ststnet"), hit_rate=0.5)
+        synced(store)
+        uri = local_uri(store)
+        first = only_run(uri, "leaderboard")
+        put(store, example_study("rcn_a"), folds=2)
+        synced(store)
+        second = only_run(uri, "leaderboard")
+        assert second.info.run_id != first.info.run_id
+        rows = json.loads(artifact(uri, second, "leaderboard.json", tmp_path / "got"))["rows"]
+        assert [(row["label"], row["folds_done"], row["uf1"] is None) for row in rows] == [
+            ("ststnet", 4, False),
+            ("rcn_a", 2, True),
+        ]
+
+    def test_it_follows_an_incomplete_study_too(self, store: OutcomeStore) -> None:
+        put(store, example_study("ststnet"))
+        study = put(store, example_study("rcn_a"), folds=2)
+        uri = local_uri(store)
+        for folds in (2, 3):
+            put(store, study, folds=folds)
+            synced(store)
+            assert f"{folds}/4" in only_run(uri, "leaderboard").data.tags["mlflow.note.content"]
+
+    def test_one_study_renews_the_board_of_its_experiment_over_the_whole_store(self, store: OutcomeStore) -> None:
+        put(store, example_study("ststnet"))
+        put(store, example_study("rcn_a", COMPOSITE))
+        card = put(store, example_study("htnet"), hit_rate=1.0).card
+        uri = local_uri(store)
+        report = sync(store, [card], uri, np.random.default_rng(0), lambda line: None)
+        assert counts(report) == (1, 0, 0, 0)
+        run = only_run(uri, "leaderboard")
+        assert "ststnet" in run.data.tags["mlflow.note.content"]
+        assert "rcn_a" not in run.data.tags["mlflow.note.content"]
+
+    def test_it_can_wait(self, store: OutcomeStore) -> None:
+        put(store, example_study())
+        assert counts(synced(store, leaderboards=False)) == (1, 0, 0, 0)
+        assert all_runs(local_uri(store), "leaderboard") == []
+
+    def test_nothing_complete_is_no_leaderboard(self, store: OutcomeStore) -> None:
+        fail(store, example_study(), 0, 1, 2, 3)
+        synced(store)
+        assert all_runs(local_uri(store), "leaderboard") == []
+
+    def test_oracle_alone_leads_nothing(self, store: OutcomeStore) -> None:
+        put(store, example_study(selection="oracle"))
+        synced(store)
+        run = only_run(local_uri(store), "leaderboard")
+        assert (run.data.tags["leader"], run.data.metrics) == ("", {})
+
+    def test_two_stores_on_one_server_keep_their_own(self, store: OutcomeStore, tmp_path: Path) -> None:
+        other = OutcomeStore(tmp_path / "other", create=True)
+        put(store, example_study("ststnet"))
+        put(other, example_study("rcn_a"))
+        uri = local_uri(store)
+        for _ in range(2):
+            synced(store, uri)
+            synced(other, uri)
+        boards = all_runs(uri, "leaderboard")
+        assert sorted(run.data.tags["leader"] for run in boards) == ["rcn_a", "ststnet"]
+        assert len({run.data.tags[LEADERBOARD_TAG] for run in boards}) == 2
+        assert all_runs(uri, "leaderboard", deleted=True) == []
+
+    def test_intervals_are_those_of_an_equal_generator_which_is_left_as_it_was(self, store: OutcomeStore) -> None:
+        put(store, example_study())
+        rng = np.random.default_rng(5)
+        sync(store, store.cards(), local_uri(store), rng, lambda line: None)
+        expected = build_leaderboard(store, rng=rng).rows[0]
+        metrics = only_run(local_uri(store)).data.metrics
+        assert (metrics["uf1_low"], metrics["uar_high"]) == (expected.uf1_low, expected.uar_high)
+
+
+class QuietHandler(BaseHTTPRequestHandler):
+    """Answers every method alike and prints nothing."""
+
+    def answer(self) -> None:
+        raise NotImplementedError
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = lambda self: self.answer()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Print nothing."""
+
+
+def serving(handler: type[QuietHandler]) -> ThreadingHTTPServer:
+    service = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    service.daemon_threads = True
+    threading.Thread(target=service.serve_forever, daemon=True).start()
+    return service
+
+
+@contextmanager
+def answering(known: dict[str, int], otherwise: int | None) -> Iterator[str]:
+    """Serve a fixed status for some paths and another for the rest; None: no answer ever."""
+    stop = threading.Event()
+
+    class Handler(QuietHandler):
+        def answer(self) -> None:
+            status = known.get(self.path.partition("?")[0], otherwise)
+            if status is None:
+                stop.wait(30)
+                return
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    service = serving(Handler)
+    try:
+        yield f"http://127.0.0.1:{service.server_port}"
+    finally:
+        stop.set()
+        service.shutdown()
+        service.server_close()
+
+
+class Dying:
+    """A proxy in front of a server that drops every connection once ``left`` requests are used up."""
+
+    def __init__(self, server: str, left: int) -> None:
+        self.left = left
+        outer = self
+
+        class Handler(QuietHandler):
+            def answer(self) -> None:
+                outer.left -= 1
+                if outer.left < 0:
+                    self.connection.close()
+                    return
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                headers = {"Content-Type": self.headers.get("Content-Type", "application/json")}
+                reply = requests.request(self.command, server + self.path, data=body, headers=headers, timeout=30)
+                self.send_response(reply.status_code)
+                self.send_header("Content-Length", str(len(reply.content)))
+                self.end_headers()
+                self.wfile.write(reply.content)
+
+        self._service = serving(Handler)
+        self.uri = f"http://127.0.0.1:{self._service.server_port}"
+
+    def __enter__(self) -> Dying:
+        return self
+
+    def __exit__(self, *ended: object) -> None:
+        self._service.shutdown()
+        self._service.server_close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[str]:
+    """The address of a real MLflow server on loopback, with a database and artifacts of its own."""
+    folder = tmp_path_factory.mktemp("server")
+    shutil.copy(empty_database, folder / "server.db")
+    port = free_port()
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{folder}/server.db"]
+    command += ["--artifacts-destination", (folder / "artifacts").as_uri(), "--workers", "1"]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    # The server's job runners are ten more processes that nothing here needs.
+    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    log = folder / "log.txt"
+    with log.open("wb") as sink:
+        process = subprocess.Popen(
+            command, cwd=folder, env={**os.environ, **quiet}, stdout=sink, stderr=sink, start_new_session=True
+        )
+    try:
+        wait_for(f"http://127.0.0.1:{port}", process, log)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    until = time.monotonic() + 90
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            if requests.get(f"{address}/health", timeout=2).ok:
+                return
+        except requests.RequestException:
+            time.sleep(0.2)
+    raise RuntimeError(f"the MLflow server did not start:\n{log.read_text()}")
+
+
+@pytest.mark.slow
+class TestServer:
+    def test_runs_and_artifacts_reach_it_once(
+        self, store: OutcomeStore, server: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        put(store, example_study(datasets=COMPOSITE))
+        fail(store, example_study("rcn_a", COMPOSITE), *range(8))
+        assert counts(synced(store, server)) == (2, 0, 0, 0)
+        assert counts(synced(store, server)) == (0, 0, 2, 0)
+        runs = {run.info.status: run for run in all_runs(server)}
+        assert sorted(runs) == ["FAILED", "FINISHED"]
+        predictions = table(artifact(server, runs["FINISHED"], "predictions.csv", tmp_path / "got"))
+        assert len(predictions) == 32
+        capfd.readouterr()
+        assert artifact(server, runs["FINISHED"], "confusion/smic.png", tmp_path / "got").startswith(b"\x89PNG")
+        assert only_run(server, "leaderboard").data.metrics["best_uf1"] == runs["FINISHED"].data.metrics["uf1"]
+
+    def test_what_a_dead_server_missed_is_made_up_for_without_doubles(
+        self, store: OutcomeStore, server: str, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        put(store, example_study("htnet"))
+        put(store, example_study("ststnet"))
+        with Dying(server, left=14) as dying:
+            report = synced(store, dying.uri)
+            assert report.unreachable is not None
+            half = [run for run in all_runs(server) if CONTENT_TAG not in run.data.tags]
+            assert len(half) == 1, "the sync was meant to be cut off in the middle of a run"
+            dying.left = 10**6
+            assert counts(synced(store, dying.uri)) == (1, 1, 0, 0)
+        runs = [run for run in all_runs(server) if run.data.tags["protocol"] == "loso"]
+        assert sorted(run.data.tags["model"] for run in runs) == ["htnet", "ststnet"]
+        assert all(CONTENT_TAG in run.data.tags for run in runs)
+        assert counts(synced(store, server)) == (0, 0, 2, 0)
+        assert capfd.readouterr() == ("", "")
+
+
+class TestNoServer:
+    def test_a_server_that_is_down_costs_seconds_and_a_line(
+        self, store: OutcomeStore, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        put(store, example_study())
+        uri = f"http://me:secret@127.0.0.1:{free_port()}"
+        said: list[str] = []
+        began = time.monotonic()
+        report = sync(store, store.cards(), uri, np.random.default_rng(0), said.append)
+        assert time.monotonic() - began < 5
+        assert (report.logged, report.unreachable) == (0, "ConnectionRefusedError: [Errno 111] Connection refused")
+        (line,) = said
+        assert "No result is lost" in line
+        assert "merbench sync --results" in line
+        assert "secret" not in line
+        assert capfd.readouterr() == ("", "")
+
+    def test_a_server_that_never_answers_costs_seconds(self, store: OutcomeStore) -> None:
+        put(store, example_study())
+        with socket.socket() as silent:
+            silent.bind(("127.0.0.1", 0))
+            silent.listen()
+            began = time.monotonic()
+            report = synced(store, f"http://127.0.0.1:{silent.getsockname()[1]}")
+            assert time.monotonic() - began < 10
+        assert report.unreachable is not None
+        assert "timed out" in report.unreachable
+
+    def test_a_server_that_falls_silent_later_costs_seconds_too(
+        self, store: OutcomeStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+        put(store, example_study())
+        with answering({"/health": 200}, otherwise=None) as uri:
+            began = time.monotonic()
+            report = synced(store, uri)
+            assert time.monotonic() - began < 10
+        assert "timed out" in (report.unreachable or "")
+
+    def test_a_request_is_given_up_within_half_a_minute(
+        self, store: OutcomeStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT", raising=False)
+        monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
+        synced(store)
+        tries = 1 + MLFLOW_HTTP_REQUEST_MAX_RETRIES.get()
+        assert tries * MLFLOW_HTTP_REQUEST_TIMEOUT.get() <= 30
+
+    @pytest.mark.parametrize("health", [502, 200, 404])
+    def test_a_gateway_without_a_server_behind_it_is_told_in_a_line(self, store: OutcomeStore, health: int) -> None:
+        put(store, example_study())
+        with answering({"/health": health}, otherwise=502) as uri:
+            report = synced(store, uri)
+        assert report.unreachable is not None
+        assert "502" in report.unreachable
+        assert "\n" not in report.unreachable
+
+    def test_a_full_disk_is_told_in_a_line_and_leaves_no_double(
+        self, store: OutcomeStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        put(store, example_study())
+
+        def full(*args: object, **options: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(MlflowClient, "log_artifacts", full)
+        report = synced(store)
+        assert report.unreachable == "OSError: [Errno 28] No space left on device"
+        monkeypatch.undo()
+        assert counts(synced(store)) == (0, 1, 0, 0)
+        assert len(all_runs(local_uri(store))) == 1

@@ -1,0 +1,104 @@
+"""The tracking writer: studies are shown while others train, and trouble with MLflow never reaches a fold."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from small_runs import plan_of
+
+from preprocess.base.errors import StoreError, UsageError
+from preprocess.shards.prepared import PreparedDataset
+from results.store.outcome_store import OutcomeStore
+from results.tracking.writer import TrackingWriter
+
+
+class Mlflow:
+    """Stands where MLflow is: notes what is synced; ``answers`` are taken one a sync (None: it is reached)."""
+
+    def __init__(self) -> None:
+        self.synced: list[tuple[list[str], bool]] = []
+        self.answers: list[str | Exception | None] = []
+
+    def sync(self, store: OutcomeStore, cards: list[Any], uri: str, rng: Any, say: Any, leaderboards: bool) -> Any:
+        self.synced.append(([card.dataset for card in cards], leaderboards))
+        answer = self.answers.pop(0) if self.answers else None
+        if isinstance(answer, Exception):
+            raise answer
+        return SimpleNamespace(unreachable=answer)
+
+
+@pytest.fixture
+def mlflow(monkeypatch: pytest.MonkeyPatch) -> Mlflow:
+    stand_in = Mlflow()
+    monkeypatch.setattr("results.tracking.sync.sync", stand_in.sync)
+    monkeypatch.setattr("results.tracking.sync.open_tracking", lambda uri, root: uri)
+    return stand_in
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+def writer(store: OutcomeStore, said: list[str], uri: str | None = None) -> TrackingWriter:
+    return TrackingWriter(store, uri, said.append)
+
+
+def test_studies_are_shown_as_they_end_and_leaderboards_at_the_end(
+    mlflow: Mlflow, said: list[str], store: OutcomeStore, synthetic: list[PreparedDataset]
+) -> None:
+    first, second = plan_of(synthetic).cards
+    tracking = writer(store, said)
+    assert tracking.where == f"sqlite:///{store.root}/mlflow.db"
+    tracking.add([first])
+    tracking.add([second])
+    tracking.finish([first, second])
+    assert mlflow.synced == [(["synth_a"], False), (["synth_b"], False), (["synth_a", "synth_b"], True)]
+
+
+def test_off_is_off(mlflow: Mlflow, said: list[str], store: OutcomeStore, synthetic: list[PreparedDataset]) -> None:
+    cards = plan_of(synthetic).cards
+    tracking = writer(store, said, "off")
+    tracking.add(cards)
+    tracking.finish(cards)
+    assert (tracking.where, mlflow.synced, said) == (None, [], [])
+
+
+@pytest.mark.parametrize("trouble", ["the server is down", StoreError("the database is damaged")])
+def test_after_trouble_the_rest_waits_for_the_end(
+    mlflow: Mlflow, said: list[str], store: OutcomeStore, synthetic: list[PreparedDataset], trouble: str | Exception
+) -> None:
+    first, second = plan_of(synthetic).cards
+    mlflow.answers = [trouble]
+    tracking = writer(store, said)
+    tracking.add([first])
+    tracking.add([second])
+    tracking.finish([first, second])
+    assert mlflow.synced == [(["synth_a"], False), (["synth_a", "synth_b"], True)]
+    assert said == []
+
+
+def test_trouble_at_the_end_is_said_and_ends_nothing(
+    mlflow: Mlflow, said: list[str], store: OutcomeStore, synthetic: list[PreparedDataset]
+) -> None:
+    mlflow.answers = [StoreError("the database is damaged")]
+    writer(store, said).finish(plan_of(synthetic).cards)
+    assert said == ["MLflow is not up to date: the database is damaged"]
+
+
+def test_an_interrupted_run_leaves_the_rest_to_the_next_one(
+    mlflow: Mlflow, said: list[str], store: OutcomeStore, synthetic: list[PreparedDataset]
+) -> None:
+    tracking = writer(store, said)
+    tracking.abandon()
+    tracking.add(plan_of(synthetic).cards)
+    assert mlflow.synced == []
+
+
+def test_an_address_that_mlflow_does_not_take_is_refused_before_training(
+    mlflow: Mlflow, said: list[str], store: OutcomeStore
+) -> None:
+    with pytest.raises(UsageError, match="--tracking-uri"):
+        writer(store, said, "./mlruns")
