@@ -11,7 +11,8 @@ from more_trees import images
 from trees import CASME2_ROWS, casme2, casme2_row, samm, smic
 
 from preprocess.base.errors import DataError, UsageError
-from preprocess.datasets import FOLDERS, describe, detect, read_source
+from preprocess.datasets import describe, detect, read_source
+from preprocess.datasets._detect import FOLDERS
 
 
 @pytest.fixture

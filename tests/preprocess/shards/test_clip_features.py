@@ -25,8 +25,9 @@ from preprocess.datasets import read_source
 from preprocess.faces.face import Face
 from preprocess.recipes import FEATURES
 from preprocess.samples.frames import FrameReader
+from preprocess.shards import making
 from preprocess.shards.features import choose, feature_of, offered
-from preprocess.shards.prepare import making, prepare, prepare_all
+from preprocess.shards.prepare import prepare, prepare_all
 from preprocess.shards.prepared import PreparedDataset
 from preprocess.steps import STEPS, Step, Work
 

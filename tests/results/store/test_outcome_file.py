@@ -11,9 +11,9 @@ import pytest
 from example_studies import example_study
 
 from preprocess.base.errors import StoreError
+from results.store import outcome_file
 from results.store.outcome import Outcome
 from results.store.outcome_file import DamagedOutcome, outcome_from_bytes, outcome_to_bytes, result_digest
-from results.store.outcome_store import outcome_file
 
 
 @pytest.fixture
