@@ -109,7 +109,7 @@ def test_1_a_validation_split_that_shares_a_subject_with_training_trains_nothing
 
     fitted: list[int] = []
     register_scripted(lambda x, y: fitted.append(len(y)))
-    monkeypatch.setattr("bench.plan.training.split_validation", by_clip)
+    monkeypatch.setattr("bench.study.splitting.split_validation", by_clip)
     with pytest.raises(HonestyError, match="is in train and in validation"):
         run_here(plan_of(synthetic[:1], store, models=["scripted"], selection=["validation"]), store)
     assert fitted == []

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from small_runs import plan_of
+from example_studies import example_study
 
 from preprocess.base.errors import StoreError, UsageError
-from preprocess.shards.prepared import PreparedDataset
 from results.store.outcome_store import OutcomeStore
 from results.tracking.writer import TrackingWriter
+
+CARDS = [example_study(datasets={name: 2}).card for name in ("synth_a", "synth_b")]
 
 
 class Mlflow:
@@ -38,6 +40,11 @@ def mlflow(monkeypatch: pytest.MonkeyPatch) -> Mlflow:
 
 
 @pytest.fixture
+def store(tmp_path: Path) -> OutcomeStore:
+    return OutcomeStore(tmp_path / "runs", create=True)
+
+
+@pytest.fixture
 def said() -> list[str]:
     return []
 
@@ -47,9 +54,9 @@ def writer(store: OutcomeStore, said: list[str], uri: str | None = None) -> Trac
 
 
 def test_studies_are_shown_as_they_end_and_leaderboards_at_the_end(
-    mlflow: Mlflow, said: list[str], store: OutcomeStore, synthetic: list[PreparedDataset]
+    mlflow: Mlflow, said: list[str], store: OutcomeStore
 ) -> None:
-    first, second = plan_of(synthetic).cards
+    first, second = CARDS
     tracking = writer(store, said)
     assert tracking.where == f"sqlite:///{store.root}/mlflow.db"
     tracking.add([first])
@@ -58,8 +65,8 @@ def test_studies_are_shown_as_they_end_and_leaderboards_at_the_end(
     assert mlflow.synced == [(["synth_a"], False), (["synth_b"], False), (["synth_a", "synth_b"], True)]
 
 
-def test_off_is_off(mlflow: Mlflow, said: list[str], store: OutcomeStore, synthetic: list[PreparedDataset]) -> None:
-    cards = plan_of(synthetic).cards
+def test_off_is_off(mlflow: Mlflow, said: list[str], store: OutcomeStore) -> None:
+    cards = CARDS
     tracking = writer(store, said, "off")
     tracking.add(cards)
     tracking.finish(cards)
@@ -68,9 +75,9 @@ def test_off_is_off(mlflow: Mlflow, said: list[str], store: OutcomeStore, synthe
 
 @pytest.mark.parametrize("trouble", ["the server is down", StoreError("the database is damaged")])
 def test_after_trouble_the_rest_waits_for_the_end(
-    mlflow: Mlflow, said: list[str], store: OutcomeStore, synthetic: list[PreparedDataset], trouble: str | Exception
+    mlflow: Mlflow, said: list[str], store: OutcomeStore, trouble: str | Exception
 ) -> None:
-    first, second = plan_of(synthetic).cards
+    first, second = CARDS
     mlflow.answers = [trouble]
     tracking = writer(store, said)
     tracking.add([first])
@@ -80,20 +87,18 @@ def test_after_trouble_the_rest_waits_for_the_end(
     assert said == []
 
 
-def test_trouble_at_the_end_is_said_and_ends_nothing(
-    mlflow: Mlflow, said: list[str], store: OutcomeStore, synthetic: list[PreparedDataset]
-) -> None:
+def test_trouble_at_the_end_is_said_and_ends_nothing(mlflow: Mlflow, said: list[str], store: OutcomeStore) -> None:
     mlflow.answers = [StoreError("the database is damaged")]
-    writer(store, said).finish(plan_of(synthetic).cards)
+    writer(store, said).finish(CARDS)
     assert said == ["MLflow is not up to date: the database is damaged"]
 
 
 def test_an_interrupted_run_leaves_the_rest_to_the_next_one(
-    mlflow: Mlflow, said: list[str], store: OutcomeStore, synthetic: list[PreparedDataset]
+    mlflow: Mlflow, said: list[str], store: OutcomeStore
 ) -> None:
     tracking = writer(store, said)
     tracking.abandon()
-    tracking.add(plan_of(synthetic).cards)
+    tracking.add(CARDS)
     assert mlflow.synced == []
 
 
