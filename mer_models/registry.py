@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mer_models.contracts import ESTIMATOR_METHODS, RECIPE_FIELDS, PublishedScore, Resources, TrainingRecipe
 from preprocess.base.errors import UsageError
-from preprocess.base.registry import Registry
+from preprocess.base.registry import Registry, note
 
 if TYPE_CHECKING:
     pass
@@ -84,7 +84,13 @@ class ModelRegistry(Registry[ModelInfo]):
 
     def add_family(self, family: str, make: MakeMember) -> None:
         """Let ``make`` answer for every ``<family>/<member>``; it raises UsageError for a member that is unknown."""
-        self._families[family] = functools.cache(make)
+        answer = self._families[family] = functools.cache(make)
+        note(
+            "model family",
+            family,
+            lambda: self._families.update({family: answer}),
+            lambda: self._families.pop(family, None),
+        )
 
     def get(self, name: str) -> ModelInfo:
         """Return the model called ``name``; UsageError names near matches when there is none."""
