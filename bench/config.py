@@ -1,14 +1,19 @@
-"""The configuration of a run: one typed object behind the command line, a YAML file and Python."""
+"""The configuration of a run: one typed object behind the command line, a YAML file and Python.
+
+An option is declared here and nowhere else: a field of ``RunConfig`` with its type, its default and an ``Option``.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from bench.options.option import Option, flag
+from bench.options.values import Count, Names, Paths, Seeds, Settings, Switch, settings
 from preprocess.base.errors import UsageError, did_you_mean
 
 Preset = Literal["smoke", "quick", "full"]
@@ -25,90 +30,134 @@ DEFAULT_FEATURES = ["flow_uvs_28"]
 
 
 class RunConfig(BaseModel):
-    """Everything ``merbench run`` can be told. Lists hold names or shell patterns; ``set`` maps model.key to a value.
+    """Everything ``merbench run`` can be told: the one declaration of every option.
 
-    data : sources as ``PATH`` or ``ADAPTER=PATH``; empty for the embedded synthetic default.
-    preset : None chooses ``quick`` for the synthetic default and ``full`` for real data.
-    epochs : overrides the preset's and every recipe's epochs. workers : most packs at a time (None: as many as fit).
-    recipes : YAML files of more features. device : ``auto`` takes GPUs where there are any.
-    tracking_uri : of an MLflow server or database; ``off`` for none.
+    A field is an option of the command line and a key of the YAML file. ``bench.takes`` makes the options of the
+    commands from the fields, ``bench.option_table`` the table of the README. Every field takes what the command line
+    takes: a text, or a list of texts where the option may be repeated.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    data: list[str] = []
-    datasets: list[str] = ["*"]
-    models: list[str] = DEFAULT_MODELS
-    tasks: list[str] = ["megc3"]
-    protocols: list[str] = ["loso", "cde"]
-    selection: list[str] = ["last"]
-    seeds: list[int] = [0]
-    epochs: int | None = Field(default=None, ge=1)
-    set: dict[str, Any] = {}
-    preset: Preset | None = None
-    recipes: list[str] = []
-    results: str = "runs"
-    tracking_uri: str | None = None
-    address: str | None = None
-    overwrite: Overwrite = "missing"
-    keep_weights: bool = False
-    workers: int | None = Field(default=None, ge=1)
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-
-    @field_validator("seeds")
-    @classmethod
-    def _seeds(cls, seeds: list[int]) -> list[int]:
-        if not seeds:
-            raise ValueError("needs at least one seed")
-        if any(seed < 0 for seed in seeds):
-            raise ValueError("seeds must be 0 or more")
-        return list(dict.fromkeys(seeds))
-
-    @field_validator("datasets", "models", "tasks", "protocols", "selection")
-    @classmethod
-    def _not_empty(cls, names: list[str]) -> list[str]:
-        if not names:
-            raise ValueError("needs at least one name")
-        return names
+    data: Annotated[
+        Paths,
+        Option(
+            "A database on disk, or a folder of several; repeat for more (`merbench list datasets`).",
+            metavar="[ADAPTER[:VARIANT]=]PATH",
+            default="synthetic",
+        ),
+    ] = []
+    recipes: Annotated[
+        Paths, Option("A file of more features, of your own; repeat for more.", metavar="FILE.yaml")
+    ] = []
+    datasets: Annotated[
+        Names,
+        Option("Datasets to use, of those in the data: names, comma lists, shell patterns.", "NAMES", default="all"),
+    ] = ["*"]
+    models: Annotated[
+        Names, Option("Models to run: names, comma lists, shell patterns (`merbench list models`).", "NAMES")
+    ] = DEFAULT_MODELS
+    tasks: Annotated[
+        Names,
+        Option("Label schemes, e.g. `megc3`, `emotion5`, `objective5`, `au12` (`merbench list tasks`).", "NAMES"),
+    ] = ["megc3"]
+    protocols: Annotated[
+        Names,
+        Option(
+            "Rules that split samples into folds. `loso`: each dataset alone; `cde`: all merged, scored on the whole "
+            "and on each part; `macro-micro`: macro- and micro-expressions merged, scored on both; `hde`, `lodo`, "
+            "`kfold-subject`, `official`, `transfer` (`merbench list protocols`).",
+            "NAMES",
+        ),
+    ] = ["loso", "cde"]
+    selection: Annotated[
+        Names,
+        Option(
+            "Which epoch is scored. `last`; `validation`: the best on training subjects set aside; `oracle`: the best "
+            "on the test subject, never ranked (`merbench list selections`).",
+            "NAMES",
+        ),
+    ] = ["last"]
+    seeds: Annotated[Seeds, Option("Replicates, e.g. `0,1,2`; a leaderboard row is their mean.", "NUMBERS")] = [0]
+    preset: Annotated[
+        Preset | None,
+        Option(
+            "`quick`: at most 100 epochs, large networks made small enough for a laptop (shown in the model's name; "
+            "`merbench list models --long`); `smoke`: the same with 2 epochs; `full`: the papers' recipes.",
+            "NAME",
+            default="full; of synthetic data quick",
+        ),
+    ] = None
+    epochs: Annotated[
+        Count | None,
+        Option(
+            "Epochs of every network; shown in the model's name: `ststnet[epochs=30]`.",
+            "NUMBER",
+            default="as each paper's recipe says",
+        ),
+    ] = None
+    set: Annotated[
+        Settings, Option("One hyper-parameter of a model, e.g. `ststnet.lr=1e-4`; repeat for more.", "MODEL.KEY=VALUE")
+    ] = {}
+    results: Annotated[str, Option("Folder or URI (`s3://...`) of the results store.", "PATH")] = "runs"
+    overwrite: Annotated[Overwrite, Option("Train what is `missing`, `failed` too, or `all` again.", "NAME")] = (
+        "missing"
+    )
+    keep_weights: Annotated[Switch, Option("Store each fold's weights (safetensors).")] = False
+    address: Annotated[
+        str | None, Option("Ray cluster to run on.", "ADDRESS", default="RAY_ADDRESS, else a local Ray")
+    ] = None
+    workers: Annotated[
+        Count | None,
+        Option("Packs trained, or subjects prepared, at a time.", "NUMBER", default="as many as the cluster fits"),
+    ] = None
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"],
+        Option("`auto`, `cpu` or `cuda`; `auto` takes GPUs where there are any.", "NAME"),
+    ] = "auto"
+    tracking_uri: Annotated[
+        str | None,
+        Option("An MLflow server or database; `off` for none.", "URI", default="SQLite beside the results"),
+    ] = None
 
     def resolved_preset(self) -> Preset:
-        """Return the preset in force."""
+        """Return the preset in force: ``quick`` for the synthetic default, ``full`` for real data, unless named."""
         return self.preset or ("full" if self.data else "quick")
 
 
 def load_config(file: Path | None, options: dict[str, Any]) -> RunConfig:
-    """Return the configuration of a YAML file with the command line's options on top (None: not given).
+    """Return the configuration of a YAML file with the command line's options on top.
 
-    Raises UsageError that names the file or option, the key, what was given and what was expected.
+    Parameters
+    ----------
+    file : the YAML file, if any.
+    options : key -> what the command line says, as texts; None where it says nothing.
+
+    Raises
+    ------
+    UsageError : names the file and line or the option, what was given and what was expected.
     """
-    values: dict[str, Any] = _read_yaml(file) if file else {}
-    origin = dict.fromkeys(values, f"{file}")
+    values: dict[str, Any] = {}
+    origin: dict[str, Callable[..., str]] = {}
+    if file is not None:
+        from bench.options.yaml_file import read_yaml
+
+        read = read_yaml(file)
+        values = read.values
+        origin = {key: lambda *names: f"{read.where(*names)}: {names[0]}" for key in values}
     for key, value in options.items():
         if value is not None:
-            values[key] = (
-                {**values.get(key, {}), **value} if key == "set" and isinstance(values.get(key), dict) else value
-            )
-            origin[key] = "the command line"
+            both = key == "set" and values.get(key) is not None
+            values[key] = _both_settings(values[key], value, origin[key]) if both else value
+            origin[key] = lambda *names: flag(names[0])
     unknown = [key for key in values if key not in RunConfig.model_fields]
     if unknown:
-        raise UsageError(
-            f"{origin[unknown[0]]}: unknown key {unknown[0]!r}. {did_you_mean(unknown[0], RunConfig.model_fields)}"
-        )
+        where = origin[unknown[0]](unknown[0]).removesuffix(f": {unknown[0]}")
+        raise UsageError(f"{where}: unknown key {unknown[0]!r}. {did_you_mean(unknown[0], RunConfig.model_fields)}")
     try:
         return RunConfig(**values)
     except ValidationError as error:
-        raise UsageError(_explain(error, origin)) from None
-
-
-def parse_settings(items: list[str]) -> dict[str, Any]:
-    """Return ``model.key=value`` items as a mapping; values are read as YAML (``0.1``, ``true``, ``adam``)."""
-    settings: dict[str, Any] = {}
-    for item in items:
-        name, equals, text = item.partition("=")
-        if not equals or "." not in name:
-            raise UsageError(f"--set {item!r}: expected MODEL.KEY=VALUE, for example --set ststnet.lr=1e-4.")
-        settings[name.strip()] = _scalar(text)
-    return settings
+        raise UsageError("\n".join(_explain(problem, origin) for problem in error.errors())) from None
 
 
 def results_root(results: str) -> str:
@@ -127,34 +176,23 @@ def results_root(results: str) -> str:
     return str(Path(results).expanduser().absolute())
 
 
-def _scalar(text: str) -> Any:
+def _both_settings(first: Any, second: Any, origin: Callable[..., str]) -> Any:
+    """Return the settings of the file with those of the command line on top."""
     try:
-        return yaml.safe_load(text) if text.strip() else ""
-    except yaml.YAMLError:
-        # Something like "{": a text that no hyper-parameter of another type will take.
-        return text
-
-
-def _read_yaml(file: Path) -> dict[str, Any]:
+        below = settings(first)
+    except ValueError as error:
+        raise UsageError(f"{origin('set')}: {error}.") from None
+    if not isinstance(below, dict):
+        return first  # refused with the file's other mistakes
     try:
-        value = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"--config {file}: cannot be read ({error.strerror}).") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"--config {file}: is not valid YAML: {' '.join(str(error).split())}") from error
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise UsageError(f"--config {file}: expected keys and values at the top level, found {type(value).__name__}.")
-    return {str(key).replace("-", "_"): entry for key, entry in value.items()}
+        return below | settings(second)
+    except ValueError as error:
+        raise UsageError(f"--set: {error}.") from None
 
 
-def _explain(error: ValidationError, origin: dict[str, str]) -> str:
-    lines = []
-    for problem in error.errors():
-        path = [str(part) for part in problem["loc"]]
-        key = path[0] if path else "?"
-        message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
-        given = "" if isinstance(problem["input"], dict) and len(path) == 0 else f"given {problem['input']!r}, "
-        lines.append(f"{origin.get(key, 'configuration')}: {'.'.join(path)}: {given}{message}.")
-    return "\n".join(lines)
+def _explain(problem: Any, origin: dict[str, Callable[..., str]]) -> str:
+    key, *below = (str(part) for part in problem["loc"])
+    where = origin[key](key, *below) if key in origin else key
+    message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+    given = "" if message.startswith("given ") else f"given {problem['input']!r}, "
+    return f"{where}: {given}{message}."

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.config import RunConfig
 from bench.console.waiting import telling
+from bench.takes import takes
 from preprocess.base.errors import DataError
 
 if TYPE_CHECKING:
@@ -16,14 +18,12 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Look at databases before a run: what is recognised, and what is in it.", no_args_is_help=True)
 
 Adapter = Annotated[str | None, typer.Option(help="Look for this database only (`merbench list datasets`).")]
-Data = Annotated[
-    list[str] | None,
-    typer.Option("--data", metavar="[ADAPTER[:VARIANT]=]PATH", help="Where to look for the named dataset."),
-]
 
 
 @app.command()
+@takes()
 def detect(
+    config: RunConfig,
     path: Annotated[Path, typer.Argument(help="A folder; databases are found at any depth down to six levels.")],
     adapter: Adapter = None,
 ) -> None:
@@ -57,12 +57,13 @@ def detect(
 
 
 @app.command()
+@takes("data")
 def report(
+    config: RunConfig,
     source: Annotated[
         str | None,
         typer.Argument(help="[ADAPTER[:VARIANT]=]PATH; or a dataset's name, with --data. Default: all of --data."),
     ] = None,
-    data: Data = None,
     decode: Annotated[
         bool, typer.Option("--decode", help="Decode every frame too, and tell which are damaged; takes minutes.")
     ] = False,
@@ -71,7 +72,7 @@ def report(
     from preprocess.views.dataset_report import decoded_frames
     from preprocess.views.dataset_report import report as lines_of
 
-    for dataset in _read(source, data):
+    for dataset in _read(source, config.data):
         for line in lines_of(dataset.samples, dataset.features, dataset.clips, dataset.notes):
             typer.echo(line)
         if decode and dataset.clips:
@@ -79,13 +80,12 @@ def report(
                 typer.echo(line)
 
 
-def _read(source: str | None, data: list[str] | None) -> list[RawDataset]:
-    from bench.config import RunConfig
+def _read(source: str | None, data: list[str]) -> list[RawDataset]:
     from bench.study.sources import read_data, read_datasets
 
     if source is not None and not data:
         return read_data(source)
-    config = RunConfig(data=data or [], datasets=[source or "*"])
+    config = RunConfig(data=data, datasets=[source or "*"])
     if data:
         return read_datasets(config)
     with telling("rendering the embedded default"):

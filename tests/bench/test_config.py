@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench.config import DEFAULT_MODELS, PRESET_EPOCHS, RunConfig, load_config, parse_settings, results_root
+from bench.config import DEFAULT_MODELS, PRESET_EPOCHS, RunConfig, load_config, results_root
 from preprocess.base.errors import UsageError
 
 Writer = Callable[[str | bytes], Path]
@@ -74,48 +74,53 @@ def test_the_preset_follows_the_data() -> None:
 @pytest.mark.parametrize(
     ("text", "key", "given", "expected"),
     [
-        ("models: ststnet\n", "models", "'ststnet'", "list"),
-        ("models: [1]\n", "models.0", "1", "string"),
         ("models:\n", "models", "None", "list"),
-        ("seeds: 3\n", "seeds", "3", "list"),
-        ("seeds: [a]\n", "seeds.0", "'a'", "integer"),
-        ("seeds: [1.5]\n", "seeds.0", "1.5", "integer"),
-        ("seeds: [true]\n", "seeds.0", "True", "integer"),
+        ("models: {a: 1}\n", "models", "{'a': '1'}", "list"),
+        ("models: [[a]]\n", "models", "['a']", "string"),
+        ("data: {a: 1}\n", "data", "{'a': '1'}", "list"),
+        ("seeds: [a]\n", "seeds", "'a'", "integer"),
+        ("seeds: [1.5]\n", "seeds", "'1.5'", "integer"),
+        ("seeds: [true]\n", "seeds", "'true'", "integer"),
         ("epochs: many\n", "epochs", "'many'", "integer"),
-        ("epochs: 2.5\n", "epochs", "2.5", "integer"),
-        ("keep_weights: 'no'\n", "keep_weights", "'no'", "boolean"),
-        ("set: [ststnet.lr]\n", "set", "['ststnet.lr']", "dictionary"),
+        ("epochs: 2.5\n", "epochs", "'2.5'", "integer"),
+        ("epochs: true\n", "epochs", "'true'", "integer"),
+        ("epochs: [3]\n", "epochs", "['3']", "integer"),
+        ("keep_weights: 'maybe'\n", "keep_weights", "'maybe'", "true or false"),
+        ("keep_weights: 1\n", "keep_weights", "'1'", "true or false"),
+        ("set: [ststnet.lr]\n", "set", "'ststnet.lr'", "MODEL.KEY=VALUE"),
+        ("set: 3\n", "set", "'3'", "MODEL.KEY=VALUE"),
         ("preset: quik\n", "preset", "'quik'", "'smoke', 'quick' or 'full'"),
         ("overwrite: everything\n", "overwrite", "'everything'", "'missing', 'failed' or 'all'"),
         ("device: tpu\n", "device", "'tpu'", "'auto', 'cpu' or 'cuda'"),
-        ("results: 7\n", "results", "7", "string"),
+        ("results: [a, b]\n", "results", "['a', 'b']", "string"),
+        ("results:\n", "results", "None", "string"),
     ],
 )
 def test_a_wrong_type_is_told_with_file_key_value_and_what_was_expected(
     write: Writer, text: str, key: str, given: str, expected: str
 ) -> None:
-    file = write(text)
+    file = write(f"# a comment\n{text}")
     message = complaint(file)
-    assert message.startswith(f"{file}: {key}: given {given}, expected")
+    assert message.startswith(f"{file}, line 2: {key}: given {given}, expected")
     assert expected in message
 
 
 def test_all_mistakes_are_told_at_once(write: Writer) -> None:
-    message = complaint(write("epochs: many\nseeds: 3\n"), preset="slow")
+    message = complaint(write("epochs: many\nseeds: x\n"), preset="slow")
     assert len(message.splitlines()) == 3
-    assert "the command line: preset: given 'slow'" in message
+    assert "--preset: given 'slow'" in message
 
 
 @pytest.mark.parametrize("epochs", [0, -3])
 def test_no_epochs_are_refused(write: Writer, epochs: int) -> None:
     expected = f"epochs: given {epochs}, expected greater than or equal to 1."
-    assert complaint(None, epochs=epochs) == f"the command line: {expected}"
+    assert complaint(None, epochs=str(epochs)) == f"--{expected}"
     file = write(f"epochs: {epochs}\n")
-    assert complaint(file) == f"{file}: {expected}"
+    assert complaint(file) == f"{file}, line 1: {expected}"
 
 
 def test_no_workers_are_refused() -> None:
-    assert "workers: given 0" in complaint(None, workers=0)
+    assert "--workers: given 0" in complaint(None, workers="0")
 
 
 @pytest.mark.parametrize(
@@ -128,7 +133,7 @@ def test_no_workers_are_refused() -> None:
     ],
 )
 def test_empty_lists_and_negative_seeds_are_refused(key: str, value: list[Any], expected: str) -> None:
-    assert complaint(None, **{key: value}) == f"the command line: {key}: given {value!r}, {expected}."
+    assert complaint(None, **{key: value}) == f"--{key}: given {value!r}, {expected}."
 
 
 def test_a_seed_given_twice_counts_once() -> None:
@@ -137,12 +142,12 @@ def test_a_seed_given_twice_counts_once() -> None:
 
 def test_an_unknown_key_names_its_file_and_near_ones(write: Writer) -> None:
     file = write("modles: [ststnet]\n")
-    assert complaint(file) == f"{file}: unknown key 'modles'. Did you mean: models?"
+    assert complaint(file) == f"{file}, line 1: unknown key 'modles'. Did you mean: models?"
 
 
 @pytest.mark.parametrize("text", ["- models\n", "just words\n", "3\n"])
 def test_a_file_that_holds_no_keys(write: Writer, text: str) -> None:
-    assert "expected keys and values at the top level, found" in complaint(write(text))
+    assert "expected keys and values at the top level, such as `models: [ststnet]`; found a " in complaint(write(text))
 
 
 @pytest.mark.parametrize(
@@ -165,7 +170,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 
 def test_settings_are_read_as_yaml() -> None:
     items = ["ststnet.lr=1e-4", "a.b=true", "a.c=3", "a.d=adam", "a.e = 0.5", "a.f=", "a.g=x=y", "a.h={"]
-    assert parse_settings(items) == {
+    assert load_config(None, {"set": items}).set == {
         "ststnet.lr": "1e-4",  # YAML 1.1; bench.plan.hyperparameters makes it a number where one is wanted
         "a.b": True,
         "a.c": 3,
@@ -179,8 +184,8 @@ def test_settings_are_read_as_yaml() -> None:
 
 @pytest.mark.parametrize("item", ["ststnet.lr", "lr=3", "=3", ""])
 def test_a_setting_without_model_key_or_value(item: str) -> None:
-    with pytest.raises(UsageError, match=r"expected MODEL.KEY=VALUE, for example --set ststnet.lr=1e-4"):
-        parse_settings([item])
+    with pytest.raises(UsageError, match=r"expected MODEL.KEY=VALUE, for example ststnet.lr=1e-4"):
+        load_config(None, {"set": [item]})
 
 
 def test_a_relative_results_folder_becomes_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

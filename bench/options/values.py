@@ -1,0 +1,110 @@
+"""The types of options: how a text of the command line or of a YAML file becomes a value. Values pass as they are."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+_SWITCH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+
+
+def words(value: Any) -> Any:
+    """Return the names of a text ``a,b``, or of a list of such texts."""
+    if not isinstance(items(value), list):
+        return value
+    return [word for item in items(value) for word in (_words(item) if isinstance(item, str) else [item])]
+
+
+def items(value: Any) -> Any:
+    """Return a single text as a list of one. Nothing is split: a path may hold a comma."""
+    return [value] if isinstance(value, str) else value
+
+
+def numbers(value: Any) -> Any:
+    """Return the whole numbers of a text ``0,1``, or of a list of such texts."""
+    found = words(value)
+    return [number(one) for one in found] if isinstance(found, list) else number(found)
+
+
+def number(value: Any) -> Any:
+    """Return the whole number that a text says, ``1e2`` too; any other text as it is, to be refused."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return int(value)
+    except ValueError:
+        pass
+    try:
+        whole = float(value)
+    except ValueError:
+        return value
+    return int(whole) if whole.is_integer() else value
+
+
+def switch(value: Any) -> Any:
+    """Return whether a text says yes: true, yes, on; false, no, off.
+
+    Raises
+    ------
+    ValueError : another text.
+    """
+    if not isinstance(value, str):
+        return value
+    if value.lower() not in _SWITCH:
+        raise ValueError("expected true or false")
+    return _SWITCH[value.lower()]
+
+
+def settings(value: Any) -> Any:
+    """Return texts ``model.key=value`` as a mapping; each value is read as YAML (``0.1``, ``true``, ``adam``).
+
+    Raises
+    ------
+    ValueError : a text of another form.
+    """
+    if isinstance(value, dict) or not isinstance(items(value), list):
+        return value
+    found: dict[str, Any] = {}
+    for item in items(value):
+        name, equals, text = str(item).partition("=")
+        if not equals or "." not in name:
+            raise ValueError(f"given {item!r}, expected MODEL.KEY=VALUE, for example ststnet.lr=1e-4")
+        found[name.strip()] = _scalar(text)
+    return found
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _scalar(text: str) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(text) if text.strip() else ""
+    except (yaml.YAMLError, ValueError):
+        # Something like "{" or the day 2024-99-99: a text that no hyper-parameter of another type will take.
+        return text
+
+
+def _some_names(names: list[str]) -> list[str]:
+    if not names:
+        raise ValueError("needs at least one name")
+    return names
+
+
+def _some_seeds(seeds: list[int]) -> list[int]:
+    if not seeds:
+        raise ValueError("needs at least one seed")
+    if any(seed < 0 for seed in seeds):
+        raise ValueError("seeds must be 0 or more")
+    return list(dict.fromkeys(seeds))
+
+
+Names = Annotated[list[str], BeforeValidator(words), AfterValidator(_some_names)]
+Paths = Annotated[list[str], BeforeValidator(items)]
+Seeds = Annotated[list[int], BeforeValidator(numbers), AfterValidator(_some_seeds)]
+Count = Annotated[int, Field(ge=1), BeforeValidator(number)]
+Switch = Annotated[bool, BeforeValidator(switch)]
+Settings = Annotated[dict[str, Any], BeforeValidator(settings)]
