@@ -15,13 +15,12 @@ from bench.console.interrupts import exit_status, farewell
 from bench.console.prepared import describe
 from bench.console.progress import ClipProgress, RunProgress
 from bench.console.say import say
-from bench.plan.checks import check_names
 from bench.plan.plan import Plan, PlannedStudy, make_plan
+from bench.plan.request import Request, resolve
 from bench.plan.table import plan_table
 from bench.study.sources import prepare_datasets, read_datasets, shards_folder
 from bench.workers.clip_tasks import here_or_on_ray
 from bench.workers.ray_session import RaySession
-from mer_models.registry import MODELS
 from preprocess.base.errors import HonestyError, MerError
 from preprocess.datasets import RawDataset
 from preprocess.recipes import load_recipes
@@ -40,6 +39,7 @@ DONE, SOME_FAILED = 0, 1
 def dry_run(config: RunConfig, console: Console) -> int:
     """Print what a run would do; train nothing and write nothing but shards."""
     root = results_root(config.results)
+    request = _request(config)
     raw = _read(config, console)
     try:
         store = OutcomeStore(root)
@@ -47,11 +47,11 @@ def dry_run(config: RunConfig, console: Console) -> int:
         store = None
     try:
         with RaySession(config.address, config.workers) as session:
-            prepared = _prepare(raw, config, root, session, console)
+            prepared = _prepare(raw, request, root, session, console)
     except KeyboardInterrupt:
         say(console, farewell())
         return exit_status()
-    plan = make_plan(config, prepared, store, _every_five_seconds(lambda n: say(console, f"planning: {n} studies")))
+    plan = make_plan(request, prepared, store, _every_five_seconds(lambda n: say(console, f"planning: {n} studies")))
     say(console, plan_table(plan))
     return DONE
 
@@ -66,11 +66,12 @@ def run(config: RunConfig, console: Console) -> int:
     plan = writer = None
     with RaySession(config.address, config.workers) as session:
         try:
+            request = _request(config)
             raw = _read(config, console)
             store = OutcomeStore(root, create=True)
-            prepared = _prepare(raw, config, root, session, console)
+            prepared = _prepare(raw, request, root, session, console)
             plan = make_plan(
-                config, prepared, store, _every_five_seconds(lambda n: say(console, f"planning: {n} studies"))
+                request, prepared, store, _every_five_seconds(lambda n: say(console, f"planning: {n} studies"))
             )
             _announce(plan, config, console)
             writer = TrackingWriter(store, config.tracking_uri, say=lambda text: say(console, text))
@@ -101,12 +102,17 @@ class _Best:
     text: str
 
 
-def _read(config: RunConfig, console: Console) -> list[RawDataset]:
-    """Check every name and address of the configuration and read the sources; only the default is written so far."""
+def _request(config: RunConfig) -> Request:
+    """Check every name and address of the configuration, before any data is touched."""
     for file in config.recipes:
         load_recipes(file)
-    check_names(config)
+    request = resolve(config)
     check_address(config.tracking_uri, results_root(config.results))
+    return request
+
+
+def _read(config: RunConfig, console: Console) -> list[RawDataset]:
+    """Read the sources; the embedded default is rendered where it is not there yet."""
     if not config.data:
         say(
             console,
@@ -118,13 +124,11 @@ def _read(config: RunConfig, console: Console) -> list[RawDataset]:
 
 
 def _prepare(
-    raw: list[RawDataset], config: RunConfig, root: str, session: RaySession, console: Console
+    raw: list[RawDataset], request: Request, root: str, session: RaySession, console: Console
 ) -> list[PreparedDataset]:
-    models = [MODELS.get(name) for name in MODELS.select(config.models)]
-    features = sorted({feature for info in models for feature in info.features})
-    execute = here_or_on_ray(session, config.workers)
+    execute = here_or_on_ray(session, request.config.workers)
     with ClipProgress(console).shown() as progress:
-        prepared = prepare_datasets(raw, features, shards_folder(root), progress, execute)
+        prepared = prepare_datasets(raw, request.features, shards_folder(root), progress, execute)
     for dataset in prepared:
         for line in describe(dataset):
             say(console, line)

@@ -1,36 +1,20 @@
-"""What is checked before anything is trained: names and settings, and what the training data lacks."""
+"""What is checked before anything is trained: settings of models, and what the training data lacks."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from bench.config import RunConfig
-from bench.engine.selection import SELECTIONS
-from bench.plan import hyperparameters
 from bench.study.data import StudyData
 from bench.study.folds import Fold, classes_shown
-from bench.study.protocols import select_protocols
-from mer_models.registry import MODELS, ModelInfo
+from mer_models.registry import ModelInfo
 from preprocess.base.errors import DataError, MerError, UsageError
-from preprocess.labels.tasks import TASKS
 from preprocess.recipes import FEATURES
 
 
-def check_names(config: RunConfig) -> None:
-    """Raise UsageError for an unknown model, selection, protocol or task, or a bad setting, before data is touched."""
-    models = MODELS.select(config.models)
-    resolved = hyperparameters.resolve(config, models)
-    SELECTIONS.select(config.selection)
-    select_protocols(config.protocols)
-    for model, task in itertools.product(models, [TASKS.get(name) for name in TASKS.select(config.tasks)]):
-        _check_settings(MODELS.get(model), resolved[model], len(task.classes))
-
-
-def _check_settings(info: ModelInfo, values: dict[str, Any], n_classes: int) -> None:
+def check_settings(info: ModelInfo, values: dict[str, Any], n_classes: int) -> None:
     """Raise UsageError where the model refuses a value that was set, or cannot take its features with it.
 
     In the workers, every fold would fail for it.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import typing
+from collections.abc import Sequence
 from typing import Any
 
 from bench.config import PRESET_EPOCHS, RunConfig
@@ -15,25 +16,26 @@ from preprocess.base.errors import UsageError, did_you_mean
 from preprocess.recipes.layouts import time_axis
 
 
-def resolve(config: RunConfig, models: list[str]) -> dict[str, dict[str, Any]]:
+def resolve(config: RunConfig, models: Sequence[ModelInfo]) -> dict[str, dict[str, Any]]:
     """Return model name -> every hyper-parameter with the value this run gives it.
 
     Raises UsageError for a setting of a model that is not in the run, an unknown key, a value of another type or one
     that contradicts another.
     """
-    resolved = {name: _defaults(MODELS.get(name), config) for name in models}
+    infos = {info.name: info for info in models}
+    resolved = {name: _defaults(info, config) for name, info in infos.items()}
     for setting, value in config.set.items():
         model, _, key = setting.partition(".")
         if model not in resolved:
             MODELS.get(model)
-            raise UsageError(f"--set {setting}: model {model!r} is not in this run ({', '.join(models)}).")
+            raise UsageError(f"--set {setting}: model {model!r} is not in this run ({', '.join(infos)}).")
         known = resolved[model]
         if key not in known:
             raise UsageError(f"--set {setting}: {model} has no hyper-parameter {key!r}. {did_you_mean(key, known)}")
-        known[key] = _checked(setting, value, MODELS.get(model), key)
+        known[key] = _checked(setting, value, infos[model], key)
     for name, values in resolved.items():
-        _show_as_published(MODELS.get(name), values, config)
-        _check_recipe(MODELS.get(name), values)
+        _show_as_published(infos[name], values, config)
+        _check_recipe(infos[name], values)
     return resolved
 
 

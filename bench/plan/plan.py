@@ -7,21 +7,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.config import RunConfig
-from bench.engine.selection import SELECTIONS
-from bench.plan import hyperparameters
 from bench.plan.cards import CardMaker, Setting, why_new
 from bench.plan.checks import check_inputs, lacking_classes, unknown_units
+from bench.plan.request import Request
 from bench.plan.training import Training
 from bench.study.assemble import assemble, labelled
 from bench.study.data import StudyData
 from bench.study.folds import Fold
-from bench.study.protocols import Protocol, select_protocols
+from bench.study.protocols import Protocol
 from bench.study.splitting import ids_digest, make_folds
-from mer_models.registry import MODELS
+from mer_models.registry import ModelInfo
 from preprocess.base.errors import Unfit, UsageError, did_you_mean
 from preprocess.base.hashing import digest
-from preprocess.labels.tasks import TASKS, Task
+from preprocess.labels.tasks import Task
 from preprocess.recipes import FEATURES
 from preprocess.shards.prepared import PreparedDataset
 from results.store.outcome_store import OutcomeStore
@@ -47,6 +45,7 @@ class PlannedStudy:
 class PlannedTraining:
     """A training of the plan, its studies, and the numbers of the folds to train now."""
 
+    info: ModelInfo
     training: Training
     studies: list[PlannedStudy]
     todo: list[int]
@@ -81,7 +80,7 @@ class Plan:
         """
         left = sum(len(planned.todo) for planned in self.trainings)
         for number, planned in enumerate(self.trainings):
-            most = MODELS.get(planned.training.model).resources.pack
+            most = planned.info.resources.pack
             waiting = planned.todo
             while waiting:
                 size = max(1, min(most, left // (2 * max(1, slots))))
@@ -91,37 +90,34 @@ class Plan:
 
 
 def make_plan(
-    config: RunConfig,
+    request: Request,
     prepared: Sequence[PreparedDataset],
     store: OutcomeStore | None,
     progress: Callable[[int], None] | None = None,
 ) -> Plan:
-    """Work out all studies of ``config`` over the prepared datasets and compare them with the store.
+    """Work out all studies of ``request`` over the prepared datasets and compare them with the store.
 
     store : None where there is none yet (a dry run). progress(n) is called with the number of studies planned so far.
     A protocol, task or model that does not apply to a dataset is left out with a note.
-    Raises UsageError for unknown names, DataError for a study that cannot be run honestly (a class that no training
-    subject shows, a single subject), and Unfit where nothing that was asked for applies.
+
+    Raises
+    ------
+    UsageError : a dataset that a protocol names is not there.
+    DataError : a study cannot be run honestly (a class that no training subject shows, a single subject).
+    Unfit : nothing of what was asked for applies.
     """
-    models = MODELS.select(config.models)
-    resolved = hyperparameters.resolve(config, models)
-    selections = SELECTIONS.select(config.selection)
-    protocols = select_protocols(config.protocols)
-    tasks = [TASKS.get(name) for name in TASKS.select(config.tasks)]
-    _check_datasets(protocols, [dataset.name for dataset in prepared])
-    builder = _Builder(config, store)
-    for protocol in protocols:
-        for task in tasks:
-            for group in _groups(protocol, builder.with_labels(task, prepared)):
-                for model, seed in itertools.product(models, config.seeds):
-                    setting = Setting(MODELS.get(model), resolved[model], task, protocol, group, seed)
-                    builder.add(setting, selections)
-                    if progress:
-                        progress(len(builder.plan.studies))
+    _check_datasets(request.protocols, [dataset.name for dataset in prepared])
+    builder = _Builder(request, store)
+    for protocol, task in itertools.product(request.protocols, request.tasks):
+        for group in _groups(protocol, builder.with_labels(task, prepared)):
+            for model, seed in itertools.product(request.models, request.config.seeds):
+                builder.add(Setting(model.info, model.values, task, protocol, group, seed))
+                if progress:
+                    progress(len(builder.plan.studies))
     return builder.finished()
 
 
-def _check_datasets(protocols: list[Protocol], known: list[str]) -> None:
+def _check_datasets(protocols: Sequence[Protocol], known: list[str]) -> None:
     for protocol in protocols:
         for name in protocol.datasets:
             if name not in known:
@@ -144,9 +140,9 @@ def _groups(protocol: Protocol, prepared: list[PreparedDataset]) -> list[list[Pr
 class _Builder:
     """Collects trainings; keeps what studies have in common so that it is worked out once."""
 
-    def __init__(self, config: RunConfig, store: OutcomeStore | None) -> None:
+    def __init__(self, request: Request, store: OutcomeStore | None) -> None:
         self.plan = Plan([])
-        self._config = config
+        self._config, self._selections = request.config, request.selections
         self._store = store
         self._stored = store.cards() if store else []
         self._folds: dict[tuple[Any, ...], tuple[list[str], list[str]]] = {}
@@ -173,7 +169,7 @@ class _Builder:
         self.plan.data = {key: data for key, data in self.plan.data.items() if key in used}
         return self.plan
 
-    def add(self, setting: Setting, selections: list[str]) -> None:
+    def add(self, setting: Setting) -> None:
         """Plan the studies of one setting, or note why it does not apply to its datasets."""
         names, features = "+".join(dataset.name for dataset in setting.group), setting.info.features
         if setting.task.multilabel and (form := setting.info.one_class_only(setting.values)):
@@ -187,7 +183,7 @@ class _Builder:
             self._note(f"Model {setting.info.name} left out for {names}: {' '.join(lacking)}")
             return
         try:
-            self._add(setting, selections)
+            self._add(setting)
         except Unfit as reason:
             self._note(f"Protocol {setting.protocol.name} left out for {names}, task {setting.task.name}: {reason}")
 
@@ -195,19 +191,19 @@ class _Builder:
         if note not in self.plan.notes:
             self.plan.notes.append(note)
 
-    def _add(self, setting: Setting, selections: list[str]) -> None:
+    def _add(self, setting: Setting) -> None:
         """Plan ``last`` and ``oracle`` as one training, ``validation`` as another."""
         key, data = self._data(setting)
         self._check_shapes(setting, data)
         for validate in (False, True):
-            chosen = [name for name in selections if (SELECTIONS.get(name).watches == "validation") == validate]
+            chosen = [rule.name for rule in self._selections if (rule.watches == "validation") == validate]
             if not chosen:
                 continue
             folds, ids, notes = self._make_folds(key, setting, validate, data)
             cards = tuple(self._cards.make(setting, selection, key, data, folds, ids, notes) for selection in chosen)
             studies = [self._compare(card) for card in cards]
             training = Training(cards, key, self._config.keep_weights)
-            self.plan.trainings.append(PlannedTraining(training, studies, self._todo(studies)))
+            self.plan.trainings.append(PlannedTraining(setting.info, training, studies, self._todo(studies)))
 
     def _data(self, setting: Setting) -> tuple[str, StudyData]:
         group, task, features = setting.group, setting.task, setting.info.features
@@ -235,7 +231,7 @@ class _Builder:
         """Return the folds, the digests of their sample ids, and what is to be noted of the study."""
         protocol, model, seed = setting.protocol, setting.info.name, setting.seed
         # Without a validation split the rows depend on neither model nor seed, so their digests are shared.
-        folds = make_folds(protocol.name, model, validate, seed, data)
+        folds = make_folds(protocol, model, validate, seed, data)
         shared = (data_key, protocol.name) if not validate else (data_key, protocol.name, model, seed)
         if shared not in self._folds:
             for fold in folds:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from bench.study.data import StudyData
 from bench.study.folds import Fold
+from bench.study.protocols import find_protocol
 from bench.study.splitting import ids_digest, make_folds
 from preprocess.base.errors import HonestyError
 from results.store.study_card import StudyCard, fold_key
@@ -36,7 +37,7 @@ class Training:
     def folds(self, data: StudyData) -> list[Fold]:
         """Work out the folds of this training from its data, in the cards' order."""
         card = self.cards[0]
-        return make_folds(card.protocol, card.model, card.selection == "validation", card.seed, data)
+        return make_folds(find_protocol(card.protocol), card.model, card.selection == "validation", card.seed, data)
 
 
 def verify_fold(training: Training, number: int, fold: Fold, data: StudyData) -> None:

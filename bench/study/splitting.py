@@ -6,15 +6,15 @@ import numpy as np
 
 from bench.study.data import StudyData
 from bench.study.folds import Fold, fold_seed, split_validation
-from bench.study.protocols import check_tested_once, find_protocol
+from bench.study.protocols import Protocol, check_tested_once
 from results.store.study_card import fold_ids_digest
 
 
-def make_folds(protocol: str, model: str, validate: bool, seed: int, data: StudyData) -> list[Fold]:
+def make_folds(protocol: Protocol, model: str, validate: bool, seed: int, data: StudyData) -> list[Fold]:
     """Return the folds of a protocol over ``data``; with ``validate``, each with an inner subject-grouped split."""
     everyone = np.arange(len(data))
-    splits = find_protocol(protocol).split(data)
-    check_tested_once(protocol, splits)
+    splits = protocol.split(data)
+    check_tested_once(protocol.name, splits)
     folds: list[Fold] = []
     for split in splits:
         train = np.setdiff1d(everyone, split.test) if split.train is None else split.train

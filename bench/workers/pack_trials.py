@@ -23,7 +23,7 @@ from bench.study.data import StudyData
 from bench.workers.memory import keep_freed_memory
 from bench.workers.pack import run_pack
 from bench.workers.ray_session import Cluster
-from mer_models.registry import MODELS
+from mer_models.registry import ModelInfo
 from preprocess.base.errors import MerError
 from results.store.outcome import Failure
 from results.store.outcome_store import OutcomeStore
@@ -229,7 +229,7 @@ def fan_out(
         data={key: ray.put(data) for key, data in plan.data.items()},
         store_root=store.root,
     )
-    bundles = [_bundle(planned.training.model, use_gpu) for planned in plan.trainings]
+    bundles = [_bundle(planned.info, use_gpu) for planned in plan.trainings]
     with tempfile.TemporaryDirectory(prefix="merbench-tune-") as folder:
         tune.Tuner(
             tune.with_resources(trainable, lambda config: tune.PlacementGroupFactory([bundles[config["training"]]])),
@@ -250,15 +250,14 @@ def fan_out(
 
 
 def _slots(plan: Plan, cluster: Cluster, use_gpu: bool) -> int:
-    infos = [MODELS.get(planned.training.model) for planned in plan.trainings]
+    infos = [planned.info for planned in plan.trainings]
     fractions = [info.resources.gpu for info in infos if info.kind == "network"]
     if use_gpu and cluster.gpus and fractions:
         return max(1, int(cluster.gpus / min(fractions)))
     return max(1, cluster.cpus)
 
 
-def _bundle(model: str, use_gpu: bool) -> dict[str, float]:
-    info = MODELS.get(model)
+def _bundle(info: ModelInfo, use_gpu: bool) -> dict[str, float]:
     bundle: dict[str, float] = {"CPU": info.resources.cpus}
     if use_gpu and info.kind == "network":
         bundle["GPU"] = info.resources.gpu

@@ -13,8 +13,10 @@ import numpy as np
 from bench.config import RunConfig
 from bench.engine.train import FoldJob, FoldResult, train_pack
 from bench.plan.plan import Plan, PlannedStudy, make_plan
+from bench.plan.request import resolve
 from bench.study.data import StudyData
 from bench.study.folds import Fold, fold_seed
+from bench.study.protocols import PROTOCOLS
 from bench.study.splitting import make_folds
 from bench.workers.pack import run_pack
 from mer_models.registry import MODELS
@@ -72,7 +74,7 @@ def multi_label(data: StudyData) -> StudyData:
 
 def folds_of(data: StudyData, model: str = "tiny", validate: bool = False, seed: int = 0) -> list[Fold]:
     """Return the leave-one-subject-out folds of ``data``."""
-    return make_folds("loso", model, validate, seed, data)
+    return make_folds(PROTOCOLS.get("loso"), model, validate, seed, data)
 
 
 def resolved(model: str, **changes: Any) -> dict[str, Any]:
@@ -125,7 +127,7 @@ def config(**changes: Any) -> RunConfig:
 
 def plan_of(prepared: Sequence[PreparedDataset], store: OutcomeStore | None = None, **changes: Any) -> Plan:
     """Return the plan of ``config(**changes)``."""
-    return make_plan(config(**changes), prepared, store)
+    return make_plan(resolve(config(**changes)), prepared, store)
 
 
 def run_here(

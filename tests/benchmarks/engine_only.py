@@ -84,9 +84,10 @@ def train(
 ) -> dict[str, np.ndarray]:
     """Train the folds with these numbers as one pack and return sample id -> (n_classes,) scores."""
     from bench.engine.train import FoldJob, FoldResult, train_pack
+    from bench.study.protocols import PROTOCOLS
     from bench.study.splitting import make_folds
 
-    folds = make_folds(PROTOCOL, info.name, False, SEED, data)
+    folds = make_folds(PROTOCOLS.get(PROTOCOL), info.name, False, SEED, data)
     scores: dict[str, np.ndarray] = {}
 
     def keep(job: FoldJob, selection: str, result: FoldResult) -> None:

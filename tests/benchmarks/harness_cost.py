@@ -85,6 +85,7 @@ def without_ray(seeds: int, arguments: argparse.Namespace, folder: Path) -> list
 
     from bench.config import RunConfig
     from bench.plan.plan import make_plan
+    from bench.plan.request import resolve
     from bench.study.sources import prepare_datasets, read_datasets
     from mer_models.registry import MODELS
     from results.scores.leaderboard import build_leaderboard
@@ -93,11 +94,11 @@ def without_ray(seeds: int, arguments: argparse.Namespace, folder: Path) -> list
     config = RunConfig(data=[arguments.data], models=[MODEL], protocols=PROTOCOLS, seeds=list(range(seeds)))
     prepared = prepare_datasets(read_datasets(config), MODELS.get(MODEL).features, folder / "shards")
     # Not counted: the first fold of a process also pays for what torch imports.
-    warm_up = make_plan(config.model_copy(update={"seeds": [0]}), prepared, None)
+    warm_up = make_plan(resolve(config.model_copy(update={"seeds": [0]})), prepared, None)
     train_all(warm_up, OutcomeStore(folder / "warm-up", create=True))
     store = OutcomeStore(folder / "alone", create=True)
     marks = [time.perf_counter()]
-    plan = make_plan(config, prepared, store)
+    plan = make_plan(resolve(config), prepared, store)
     marks.append(time.perf_counter())
     for card in plan.cards:
         store.write_card(card)

@@ -22,6 +22,7 @@ from bench.plan.hyperparameters import resolve
 from bench.study.assemble import assemble
 from bench.study.data import StudyData
 from bench.study.folds import Fold
+from bench.study.protocols import PROTOCOLS
 from bench.study.splitting import make_folds
 from mer_models.registry import MODELS
 from preprocess.datasets import read_source
@@ -77,8 +78,8 @@ def predictions(model: str, data: StudyData, groups: int = 0) -> np.ndarray:
     def fail(job: FoldJob, error: BaseException) -> None:
         raise error
 
-    settings = resolve(RunConfig(models=[model], preset="quick"), [model])[model]
-    folds = make_folds("loso", model, False, 0, data)
+    settings = resolve(RunConfig(models=[model], preset="quick"), [MODELS.get(model)])[model]
+    folds = make_folds(PROTOCOLS.get("loso"), model, False, 0, data)
     jobs = [FoldJob(fold, ("last",)) for fold in (grouped(folds, groups) if groups else folds)]
     for _ in train_pack(MODELS.get(model), settings, data, jobs, keep, fail):
         pass

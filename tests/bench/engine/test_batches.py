@@ -16,8 +16,8 @@ from bench.engine.batches import Epochs, Schedule
 from bench.engine.inputs import make_inputs
 from bench.engine.loss import make_objective
 from bench.engine.train import FoldResult
-from bench.plan.checks import check_names
-from bench.plan.hyperparameters import resolve
+from bench.plan.hyperparameters import resolve as resolve_values
+from bench.plan.request import resolve
 from mer_models.contracts import TrainingRecipe
 from mer_models.registry import MODELS
 from preprocess.base.errors import UsageError
@@ -165,7 +165,7 @@ def different(first: FoldResult, second: FoldResult) -> bool:
 def complaint(model: str, tasks: list[str] | None = None, **values: Any) -> str:
     settings = {f"{model}.{key}": value for key, value in values.items()}
     with pytest.raises(UsageError) as error:
-        check_names(config(models=[model], set=settings, tasks=tasks or ["megc3"]))
+        resolve(config(models=[model], set=settings, tasks=tasks or ["megc3"]))
     return str(error.value)
 
 
@@ -178,7 +178,7 @@ def test_contradictions_are_said_before_anything_runs(registries: None) -> None:
     assert "lr_hold is -1" in complaint("plain", lr_hold=-1)
     assert "one of step, cosine, plateau" in complaint("plain", lr_schedule="linear")
     assert complaint("samer", mixup=0.2).startswith("Model samer: mixup is 0.2, but the network has a loss of its own")
-    assert resolve(config(models=["plain"]), ["plain"])["plain"]["lr_schedule"] == "step"
+    assert resolve_values(config(models=["plain"]), [MODELS.get("plain")])["plain"]["lr_schedule"] == "step"
 
 
 def test_balance_of_several_labels_a_sample_goes_by_the_rarest_one(tiny: str) -> None:

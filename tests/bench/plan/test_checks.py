@@ -13,7 +13,8 @@ from local_runs import LocalRuns
 from small_runs import config, plan_of, run_here
 from torch import nn
 
-from bench.plan.checks import check_inputs, check_names
+from bench.plan.checks import check_inputs
+from bench.plan.request import resolve
 from mer_models.contracts import TrainingRecipe
 from mer_models.registry import MODELS, register_model
 from preprocess.base.errors import UsageError
@@ -106,11 +107,11 @@ def test_a_setting_that_asks_for_a_longer_sequence_is_told_before_data_is_read(
 
 def test_defaults_cost_nothing(sequence: str) -> None:
     """They are tested with the registry, and so are a model's own quick values."""
-    check_names(config(models=[sequence]))
+    resolve(config(models=[sequence]))
     MODELS.add(sequence, dataclasses.replace(MODELS.get(sequence), quick={"kernel": 5}), origin=f"{__name__}.Sequence")
-    check_names(config(models=[sequence], preset="quick"))
+    resolve(config(models=[sequence], preset="quick"))
     assert Sequence.built == 0
-    check_names(config(models=[sequence], tasks=["megc3", "emotion5"], set={"sequence.kernel": 7}))
+    resolve(config(models=[sequence], tasks=["megc3", "emotion5"], set={"sequence.kernel": 7}))
     assert Sequence.built > 0
 
 

@@ -9,10 +9,15 @@ from typing import Any
 import pytest
 from small_runs import config
 
-from bench.config import PRESET_EPOCHS, load_config
-from bench.plan.hyperparameters import changed, resolve
+from bench.config import PRESET_EPOCHS, RunConfig, load_config
+from bench.plan import hyperparameters
+from bench.plan.hyperparameters import changed
 from mer_models.registry import MODELS
 from preprocess.base.errors import UsageError
+
+
+def resolve(run: RunConfig, models: list[str]) -> dict[str, dict[str, Any]]:
+    return hyperparameters.resolve(run, [MODELS.get(name) for name in models])
 
 
 def resolved(model: str, settings: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:

@@ -18,8 +18,8 @@ from throwaway_models import register_network, register_scripted
 
 import bench.plan.plan
 from bench.plan.cards import ENGINE
-from bench.plan.checks import check_names
 from bench.plan.plan import Plan
+from bench.plan.request import resolve
 from mer_models.registry import MODELS
 from preprocess.base.errors import DataError, UsageError
 from preprocess.base.hashing import digest
@@ -179,7 +179,7 @@ def test_transfer_of_an_unknown_dataset_names_near_ones(synthetic: list[Prepared
     with pytest.raises(UsageError, match=r"transfer:synth_a:synt_b: no dataset 'synt_b'. Did you mean: synth_b"):
         plan_of(synthetic, protocols=["transfer:synth_a:synt_b"])
     with pytest.raises(UsageError, match="expected transfer:TRAIN:TEST"):
-        check_names(config(protocols=["transfer:synth_a"]))
+        resolve(config(protocols=["transfer:synth_a"]))
 
 
 def test_the_other_dataset_of_a_pair_only_trains(synthetic: list[PreparedDataset]) -> None:
@@ -227,7 +227,7 @@ def test_kfold_of_too_few_people_is_an_error(synthetic: list[PreparedDataset]) -
 
 def test_progress_is_told(synthetic: list[PreparedDataset]) -> None:
     told: list[int] = []
-    bench.plan.plan.make_plan(config(models=["majority", "flow_svm"]), synthetic, None, told.append)
+    bench.plan.plan.make_plan(resolve(config(models=["majority", "flow_svm"])), synthetic, None, told.append)
     assert told == [1, 2, 3, 4]
 
 
@@ -590,7 +590,7 @@ def test_unknown_names_are_refused_with_near_ones(
     with pytest.raises(UsageError, match=message):
         plan_of(synthetic, **changes)
     with pytest.raises(UsageError, match=message):
-        check_names(config(**changes))
+        resolve(config(**changes))
 
 
 @pytest.mark.parametrize(
@@ -598,7 +598,7 @@ def test_unknown_names_are_refused_with_near_ones(
 )
 def test_a_value_that_the_model_refuses_is_told_before_any_data_is_touched(setting: str, value: Any) -> None:
     with pytest.raises(UsageError, match=f"{setting} is .*, but must be .*--set {setting}=VALUE"):
-        check_names(config(models=[setting.partition(".")[0]], set={setting: value}))
+        resolve(config(models=[setting.partition(".")[0]], set={setting: value}))
 
 
 def test_a_bug_in_building_a_model_is_left_to_its_folds(
@@ -612,7 +612,7 @@ def test_a_bug_in_building_a_model_is_left_to_its_folds(
     info = dataclasses.replace(MODELS.get("scripted"), name="broken", build=Broken, params={"width": 1})
     MODELS.add("broken", info, origin="this test")
     options: dict[str, Any] = {"models": ["broken", "majority"], "set": {"broken.width": 2}}
-    check_names(config(**options))
+    resolve(config(**options))
     plan = plan_of(synthetic[:1], store, **options)
     assert run_here(plan, store) == (5, 5)
 

@@ -11,6 +11,7 @@ import pytest
 from small_runs import FEATURE, config, plan_of, run_here
 
 from bench.plan.plan import make_plan
+from bench.plan.request import resolve
 from preprocess.base.errors import DataError, Unfit
 from preprocess.base.hashing import digest
 from preprocess.datasets import RawDataset, RawFeature
@@ -88,7 +89,7 @@ def test_data_of_one_strength_is_refused(synthetic: list[PreparedDataset]) -> No
     with pytest.raises(
         Unfit, match=r"macro-micro left out for synth_a\+synth_b, task megc3: it takes macro- and micro-"
     ):
-        make_plan(config(protocols=["macro-micro"]), synthetic, None)
+        make_plan(resolve(config(protocols=["macro-micro"])), synthetic, None)
 
 
 def test_a_rendered_database_tells_its_strength(tmp_path: Path) -> None:

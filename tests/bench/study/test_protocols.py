@@ -72,7 +72,7 @@ def test_rows_are_sorted_and_names_unique(protocol: Protocol) -> None:
 @pytest.mark.parametrize("data", [DIVIDED, sharing(DIVIDED, "two/p00", "two/p07")], ids=["apart", "sharing people"])
 def test_nobody_is_trained_and_tested_on_in_one_fold(protocol: Protocol, data: StudyData) -> None:
     for validate in (False, True):
-        for fold in make_folds(protocol.name, "tiny", validate, 0, data):
+        for fold in make_folds(protocol, "tiny", validate, 0, data):
             people = [set(data.subjects[rows].tolist()) for rows in (fold.train, fold.validation, fold.test)]
             assert people[0].isdisjoint(people[2])
             assert people[1].isdisjoint(people[2])
@@ -97,7 +97,7 @@ def test_the_order_of_the_samples_does_not_count(protocol: Protocol) -> None:
 
 
 def test_the_seed_moves_no_test_sample(protocol: Protocol) -> None:
-    first, other = (make_folds(protocol.name, "tiny", True, seed, DIVIDED) for seed in (0, 1))
+    first, other = (make_folds(protocol, "tiny", True, seed, DIVIDED) for seed in (0, 1))
     assert [fold.test.tolist() for fold in first] == [fold.test.tolist() for fold in other]
 
 
@@ -140,14 +140,14 @@ def test_a_single_subject_cannot_be_left_out() -> None:
 @pytest.mark.parametrize("name", ["cde", "hde", "lodo"])
 def test_several_datasets_are_wanted(name: str) -> None:
     with pytest.raises(Unfit, match=r"takes several datasets, and only one is given.*--protocols loso"):
-        make_folds(name, "tiny", False, 0, study_data())
+        make_folds(find_protocol(name), "tiny", False, 0, study_data())
 
 
 # hde, lodo and transfer
 
 
 def test_hde_trains_on_one_dataset_and_tests_on_the_other_in_both_directions() -> None:
-    forth, back = make_folds("hde", "tiny", False, 0, TWO)
+    forth, back = make_folds(find_protocol("hde"), "tiny", False, 0, TWO)
     assert (forth.name, back.name) == ("one", "two")
     for fold, other in ((forth, "two"), (back, "one")):
         assert set(TWO.datasets[fold.test].tolist()) == {fold.name}
@@ -157,7 +157,8 @@ def test_hde_trains_on_one_dataset_and_tests_on_the_other_in_both_directions() -
 
 def test_lodo_trains_on_all_other_datasets() -> None:
     three = study_data(subjects=3, datasets=("a", "b", "c"))
-    for fold, others in zip(make_folds("lodo", "tiny", False, 0, three), ("bc", "ac", "ab"), strict=True):
+    folds = make_folds(find_protocol("lodo"), "tiny", False, 0, three)
+    for fold, others in zip(folds, ("bc", "ac", "ab"), strict=True):
         assert set(three.datasets[fold.test].tolist()) == {fold.name}
         assert set(three.datasets[fold.train].tolist()) == set(others)
 
@@ -165,7 +166,7 @@ def test_lodo_trains_on_all_other_datasets() -> None:
 @pytest.mark.parametrize("name", ["hde", "lodo", "transfer:one:two", "transfer:two:one"])
 def test_people_that_two_datasets_share_are_not_trained_on(name: str) -> None:
     data = sharing(TWO, "two/p00", "two/p07")
-    for fold in make_folds(name, "tiny", False, 0, data):
+    for fold in make_folds(find_protocol(name), "tiny", False, 0, data):
         assert {"one/p00", "one/p07"} <= set(data.subjects[fold.test].tolist())
         assert {"one/p00", "one/p07"}.isdisjoint(data.subjects[fold.train].tolist())
         assert len(fold.train) == 10 * 3
@@ -175,7 +176,7 @@ def test_people_that_two_datasets_share_are_not_trained_on(name: str) -> None:
 def test_datasets_of_the_same_people_cannot_be_told_apart(name: str) -> None:
     same = sharing(TWO, *(f"two/p{number:02d}" for number in range(12)))
     with pytest.raises(Unfit, match=r"nobody is left to train on where .* is held out of one\+two"):
-        make_folds(name, "tiny", False, 0, same)
+        make_folds(find_protocol(name), "tiny", False, 0, same)
 
 
 def test_transfer_goes_one_way() -> None:
@@ -186,7 +187,7 @@ def test_transfer_goes_one_way() -> None:
         ("transfer:a+c:b", {"a", "c"}, {"b"}),
         ("transfer:a:b+c", {"a"}, {"b", "c"}),
     ):
-        (fold,) = make_folds(name, "tiny", False, 0, three)
+        (fold,) = make_folds(find_protocol(name), "tiny", False, 0, three)
         assert fold.name == name.rpartition(":")[2]
         assert set(three.datasets[fold.train].tolist()) == trained
         assert set(three.datasets[fold.test].tolist()) == tested
@@ -208,7 +209,7 @@ def test_transfer_refuses_a_dataset_on_both_sides() -> None:
 
 def test_a_person_of_micro_and_macro_clips_is_left_out_of_both() -> None:
     data = sharing(TWO, "two/p05")
-    folds = {fold.name: fold for fold in make_folds("macro-micro", "tiny", False, 0, data)}
+    folds = {fold.name: fold for fold in make_folds(find_protocol("macro-micro"), "tiny", False, 0, data)}
     assert len(folds) == 23
     assert Counter(data.datasets[folds["one/p05"].test].tolist()) == {"one": 3, "two": 3}
     for fold in folds.values():
@@ -229,7 +230,7 @@ def test_a_dataset_that_divides_itself_keeps_its_division(
     """AFEW names nobody: its two sets stand for a subject each, and its training set must not be tested."""
     few = with_macro(study_data(subjects=len(parts), clips=3, datasets=("one", "two")), "two")
     data = with_split(few, parts)
-    folds = make_folds("macro-micro", "tiny", False, 0, data)
+    folds = make_folds(find_protocol("macro-micro"), "tiny", False, 0, data)
     assert [fold.name for fold in folds] == sorted([*(f"one/p{n:02d}" for n in range(len(parts))), tested])
     for fold in folds:
         assert trained_only in data.subjects[fold.train]
@@ -296,7 +297,7 @@ def test_official_tests_on_the_test_or_the_validation_part(
     parts: list[str], name: str, tested: list[int], trained: list[int]
 ) -> None:
     data = with_split(FIVE, {f"one/p{number:02d}": part for number, part in enumerate(parts)})
-    (fold,) = make_folds("official", "tiny", False, 0, data)
+    (fold,) = make_folds(find_protocol("official"), "tiny", False, 0, data)
     assert fold.name == name
     assert sorted(set(data.subjects[fold.test].tolist())) == [f"one/p{number:02d}" for number in tested]
     assert sorted(set(data.subjects[fold.train].tolist())) == [f"one/p{number:02d}" for number in trained]
@@ -304,7 +305,7 @@ def test_official_tests_on_the_test_or_the_validation_part(
 
 def test_official_folds_are_each_tested_once() -> None:
     data = with_split(FIVE, {"one/p00": "f1", "one/p01": "f1", "one/p02": "f2", "one/p03": "f3"})
-    folds = make_folds("official", "tiny", False, 0, data)
+    folds = make_folds(find_protocol("official"), "tiny", False, 0, data)
     assert [(fold.name, len(fold.test), len(fold.train)) for fold in folds] == [
         ("f1", 6, 6),
         ("f2", 3, 9),
@@ -315,7 +316,7 @@ def test_official_folds_are_each_tested_once() -> None:
 
 def test_a_person_on_both_sides_of_an_official_division_is_tested_only() -> None:
     data = with_split(FIVE, {"one/p01/c00": "test", "one/p02": "test"}, default="train")
-    (fold,) = make_folds("official", "tiny", False, 0, data)
+    (fold,) = make_folds(find_protocol("official"), "tiny", False, 0, data)
     assert rows_of(data, fold.test) == {"one/p01/c00", "one/p02/c00", "one/p02/c01", "one/p02/c02"}
     assert sorted(set(data.subjects[fold.train].tolist())) == ["one/p00", "one/p03", "one/p04"]
 
@@ -370,7 +371,7 @@ def test_a_new_protocol_is_one_function(registries: None) -> None:
         return [Split("even", np.flatnonzero(first)), Split("odd", np.flatnonzero(~first))]
 
     assert PROTOCOLS.get("halves").summary == "Two groups of people, each held out once."
-    folds = make_folds("halves", "tiny", False, 0, TWO)
+    folds = make_folds(find_protocol("halves"), "tiny", False, 0, TWO)
     assert [fold.name for fold in folds] == ["even", "odd"]
     for fold in folds:
         fold.check(TWO.subjects)
@@ -393,4 +394,4 @@ def test_a_protocol_that_counts_a_sample_twice_is_refused(
         return [Split(name, np.array(test)) for name, test in zip(names, rows, strict=True)]
 
     with pytest.raises(HonestyError, match=message):
-        make_folds("twice", "tiny", False, 0, TWO)
+        make_folds(find_protocol("twice"), "tiny", False, 0, TWO)

@@ -1,0 +1,75 @@
+"""What a run was asked for, with every name resolved: worked out once, before any data is touched."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+from bench.config import RunConfig
+from bench.engine.selection import SELECTIONS, Selection
+from bench.plan import hyperparameters
+from bench.plan.checks import check_settings
+from bench.study.protocols import Protocol, select_protocols
+from mer_models.registry import MODELS, ModelInfo
+from preprocess.labels.tasks import TASKS, Task
+
+
+@dataclass(frozen=True)
+class RequestedModel:
+    """A model of a run.
+
+    Attributes
+    ----------
+    info : the model's entry in the registry.
+    values : every hyper-parameter with the value that the run gives it.
+    """
+
+    info: ModelInfo
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Request:
+    """Everything that a run is to train, as objects; the same as the configuration, where that has names.
+
+    Attributes
+    ----------
+    config : the configuration that was resolved.
+    models : the models with their hyper-parameters, in the order asked for.
+    tasks : the label schemes.
+    protocols : the splitting rules; ``transfer`` knows its datasets.
+    selections : which epochs are scored.
+    """
+
+    config: RunConfig
+    models: tuple[RequestedModel, ...]
+    tasks: tuple[Task, ...]
+    protocols: tuple[Protocol, ...]
+    selections: tuple[Selection, ...]
+
+    @property
+    def features(self) -> list[str]:
+        """Names of the features that at least one of the models takes, sorted."""
+        return sorted({feature for model in self.models for feature in model.info.features})
+
+
+def resolve(config: RunConfig) -> Request:
+    """Look up every name of a configuration and check every setting.
+
+    Raises
+    ------
+    UsageError : an unknown model, task, protocol or selection; a setting that the model does not have or refuses.
+    """
+    infos = [MODELS.get(name) for name in MODELS.select(config.models)]
+    values = hyperparameters.resolve(config, infos)
+    request = Request(
+        config=config,
+        models=tuple(RequestedModel(info, values[info.name]) for info in infos),
+        selections=tuple(SELECTIONS.get(name) for name in SELECTIONS.select(config.selection)),
+        protocols=tuple(select_protocols(config.protocols)),
+        tasks=tuple(TASKS.get(name) for name in TASKS.select(config.tasks)),
+    )
+    for model, task in itertools.product(request.models, request.tasks):
+        check_settings(model.info, model.values, len(task.classes))
+    return request
