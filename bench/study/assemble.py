@@ -22,10 +22,21 @@ def labelled(task: Task, dataset: PreparedDataset) -> np.ndarray:
 def assemble(
     prepared: Sequence[PreparedDataset], task: Task, features: Sequence[str], action_units: bool = False
 ) -> StudyData:
-    """Join datasets into one study's data, without samples that have no class in the task or lack a feature.
+    """Join datasets into the data of one study.
 
-    Raises DataError when a sample id occurs in two datasets, and Unfit when no sample has a class or when a feature
-    is of another shape in another dataset.
+    A sample without a class in the task, or without one of the features, is left out.
+
+    Parameters
+    ----------
+    prepared : the datasets.
+    task : the label scheme.
+    features : names of the features to load.
+    action_units : whether the samples' action units are loaded, too.
+
+    Raises
+    ------
+    DataError : a sample id occurs in two datasets.
+    Unfit : no sample has a class, or a feature is of another shape in another dataset.
     """
     _check_shapes(prepared, features)
     ids: list[np.ndarray] = []

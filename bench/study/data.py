@@ -13,15 +13,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StudyData:
-    """Labelled samples of one dataset or composite, in sample-id order.
+    """Labelled samples of one dataset, or of several merged ones, in the order of their sample ids.
 
-    sample_ids, subjects, datasets : (n,) fixed-width unicode arrays (so that Ray shares them without a copy).
-    splits : (n,) like them, the database's own division of its samples; empty text where it has none.
+    Attributes
+    ----------
+    sample_ids : (n,) fixed-width unicode, so that Ray shares them without a copy.
+    subjects : (n,) unicode, the person of each sample.
+    datasets : (n,) unicode, the dataset of each sample.
+    splits : (n,) unicode, the database's own division of its samples; empty text where it has none.
     labels : (n,) int64 class indices; of a multi-label task (n, n_classes) int64, 1 where the sample shows the class.
     features : name -> (n, ...) C-contiguous array as stored (8-bit or float32).
-    action_units : (n, 12) int8, whether a sample shows each of ``SHARED_UNITS``; a row of -1 where that is not known.
-        None where no model of the study asks for them.
-    macro : which of the datasets hold macro-expressions; the others hold micro-expressions.
+    classes : names of the classes; a label is an index into them.
+    action_units : (n, 12) int8, 1 where a sample shows each of ``SHARED_UNITS``, 0 where not; a row of -1 where nobody
+        annotated it. None where no model of the study asks for them.
+    macro : names of the datasets that hold macro-expressions; the others hold micro-expressions.
     """
 
     sample_ids: np.ndarray

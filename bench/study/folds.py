@@ -19,7 +19,16 @@ _DRAWS = 200
 
 @dataclass(frozen=True)
 class Fold:
-    """One split of a study. train, validation, test : sorted int64 row numbers into the study's samples."""
+    """One split of a study.
+
+    Attributes
+    ----------
+    name : what is held out.
+    train : sorted int64 row numbers of the samples that are trained on.
+    validation : sorted int64 row numbers of the samples set aside for choosing an epoch; empty for most selections.
+    test : sorted int64 row numbers of the samples that are scored.
+    seed : every random draw of the fold comes from it.
+    """
 
     name: str
     train: np.ndarray
@@ -28,9 +37,15 @@ class Fold:
     seed: int
 
     def check(self, subjects: np.ndarray) -> None:
-        """Raise HonestyError, naming the subject, when a subject is in two of train, validation and test.
+        """Assert that nobody is in two of train, validation and test.
 
+        Parameters
+        ----------
         subjects : (n_samples,) the subject of each row of the study.
+
+        Raises
+        ------
+        HonestyError : somebody is, and is named; or nothing is trained or tested on.
         """
         roles = {"train": self.train, "validation": self.validation, "test": self.test}
         people = {role: set(subjects[rows].tolist()) for role, rows in roles.items()}
@@ -49,25 +64,45 @@ class Fold:
 def fold_seed(seed: int, model: str, test_ids: Sequence[str]) -> int:
     """Return the 63-bit seed from which every random draw of a fold comes.
 
-    It depends on the study's seed, the model's name and the held-out samples: not on the other folds, the order, the
-    pack, the worker or the selection (so that ``last`` and ``oracle`` read the same training).
+    It depends on the study's seed, the model's name and the held-out samples alone. Other folds, their order, the pack,
+    the
+    worker and the selection do not change it; so ``last`` and ``oracle`` can be read from one training.
     """
     return int(digest(["fold", seed, model, sorted(test_ids)])[:16], 16) >> 1
 
 
 def classes_shown(labels: np.ndarray) -> set[int]:
-    """Return the classes that at least one of the labels shows. labels : (n,) indices or (n, n_classes) 0 and 1."""
+    """Return the classes that at least one label shows.
+
+    Parameters
+    ----------
+    labels : (n,) class indices, or (n, n_classes) of 0 and 1.
+    """
     return set(np.flatnonzero(labels.any(axis=0)).tolist()) if labels.ndim == 2 else set(labels.tolist())
 
 
 def split_validation(
     train: np.ndarray, subjects: np.ndarray, labels: np.ndarray, seed: int, fold: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return (train, validation) rows: a fifth of the training subjects is set aside, drawn from ``seed``.
+    """Set a fifth of the training subjects aside for validation.
 
-    labels : of all rows of the study, (n,) class indices or (n, n_classes) 0 and 1.
-    Draws are repeated until every class that the training rows hold stays in what is left to train on.
-    Raises DataError when no draw does (too few subjects hold a class).
+    The subjects are drawn again until every class of the training rows is still trained on.
+
+    Parameters
+    ----------
+    train : row numbers of the fold's training samples.
+    subjects : (n_samples,) the subject of each row of the study.
+    labels : of all rows of the study, (n,) class indices or (n, n_classes) of 0 and 1.
+    seed : the fold's seed.
+    fold : the fold's name, for messages.
+
+    Returns
+    -------
+    Row numbers to train on and row numbers to validate on.
+
+    Raises
+    ------
+    DataError : no draw leaves every class to train on; too few subjects show one of them.
     """
     people = sorted(set(subjects[train].tolist()))
     n_validation = max(1, int(np.ceil(VALIDATION_SHARE * len(people))))

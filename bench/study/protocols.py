@@ -25,9 +25,15 @@ MACRO, MICRO = "macro", "micro"
 
 @dataclass(frozen=True)
 class Split:
-    """One fold of a protocol. name : what is held out. test, train : sorted rows; None trains on all other rows.
+    """One fold of a protocol.
 
-    The test rows of a study's folds are disjoint; rows that no fold tests count in no score.
+    The test rows of a study's folds have no sample in common. A row that no fold tests counts in no score.
+
+    Attributes
+    ----------
+    name : what is held out.
+    test : sorted row numbers that are tested.
+    train : sorted row numbers that are trained on; None for all that are not tested.
     """
 
     name: str
@@ -36,20 +42,27 @@ class Split:
 
 
 Splitter = Callable[["StudyData"], list[Split]]
-"""StudyData (its subjects, datasets, splits and labels are looked at) -> the folds, whatever the order of its rows.
+"""A function that cuts a study's data into folds.
 
-Raises Unfit where the data has not what the protocol takes; the same split for all seeds and models.
+It looks at subjects, datasets, splits and labels, and gives the same folds whatever the order of the rows, the seed and
+the model. It raises Unfit where the data lacks what the protocol takes.
 """
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """A splitting rule.
+    """A rule that splits samples into folds.
 
-    over : which datasets make a study: ``each`` by itself, all ``merged``, all ``pairs``, or the ``named`` ones, in
-        which case ``datasets`` names them. by_dataset : scored on each tested dataset as well, from the same run.
-    averaged : the mean of the tested datasets' scores is a score of its own, besides the pooled one.
-    by_strength : scored on the macro- and on the micro-expressions, too.
+    Attributes
+    ----------
+    name : the protocol, as on the command line.
+    split : the function that makes the folds.
+    over : which datasets make a study: ``each`` by itself, all ``merged``, all ``pairs``, or the ``named`` ones.
+    summary : one line for listings.
+    source : where the protocol is published.
+    averaged : whether the mean of the tested datasets' scores is a score, too, besides the pooled one.
+    datasets : the names, where ``over`` is ``named``.
+    by_strength : whether macro- and micro-expressions are scored apart, too.
     """
 
     name: str
@@ -78,7 +91,20 @@ def register_protocol(
     averaged: bool = False,
     by_strength: bool = False,
 ) -> Callable[[Splitter], Splitter]:
-    """Return a decorator that registers a splitting function; its docstring's first line is the summary."""
+    """Register a splitting function as a protocol; the first line of its docstring is the summary.
+
+    Parameters
+    ----------
+    name, over, source, averaged, by_strength : as in ``Protocol``.
+
+    Returns
+    -------
+    A decorator.
+
+    Raises
+    ------
+    UsageError : another protocol has this name; both places are named.
+    """
 
     def decorate(split: Splitter) -> Splitter:
         origin = f"{split.__module__}.{split.__qualname__}"
@@ -92,7 +118,11 @@ def register_protocol(
 def select_protocols(names: Sequence[str]) -> list[Protocol]:
     """Return the protocols that names or shell patterns pick, in their order, none twice.
 
-    A pattern does not pick ``transfer``, which must be told its datasets. UsageError for what is unknown or misspelt.
+    A pattern does not pick ``transfer``, which has to be given its datasets.
+
+    Raises
+    ------
+    UsageError : a name is unknown or incomplete.
     """
     chosen: dict[str, Protocol] = {}
     for name in names:
@@ -104,7 +134,12 @@ def select_protocols(names: Sequence[str]) -> list[Protocol]:
 
 
 def find_protocol(name: str) -> Protocol:
-    """Return the protocol of a study's card: a registered one, or ``transfer:TRAIN:TEST``; UsageError otherwise."""
+    """Return a protocol by the name on a study's card: a registered one, or ``transfer:TRAIN:TEST``.
+
+    Raises
+    ------
+    UsageError : the name is unknown or incomplete.
+    """
     rule, *given = name.split(":")
     protocol = PROTOCOLS.get(rule)
     if protocol.over != "named":
@@ -127,7 +162,12 @@ def _summary(split: Callable[..., list[Split]]) -> str:
 
 
 def check_tested_once(protocol: str, splits: Sequence[Split]) -> None:
-    """Raise HonestyError where two folds have the same name or test the same row."""
+    """Assert that folds are known by their names and test every row at most once.
+
+    Raises
+    ------
+    HonestyError : two folds have the same name or test the same row.
+    """
     if len({split.name for split in splits}) < len(splits):
         raise HonestyError(f"Protocol {protocol} gives two folds the same name; a fold is known by what it holds out.")
     tested = np.concatenate([split.test for split in splits])

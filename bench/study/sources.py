@@ -23,9 +23,19 @@ _SOURCE = re.compile(r"(?P<adapter>[A-Za-z0-9][A-Za-z0-9_.-]+)(?::(?P<variant>[^
 
 
 def read_datasets(config: RunConfig, rendering: Progress | None = None) -> list[RawDataset]:
-    """Return the datasets of the run, by name; DataError when two sources bring the same one.
+    """Return the datasets of a run, sorted by name.
 
-    Without a source, the embedded default is rendered where it is not there yet; ``rendering`` is told its progress.
+    Without a source in the configuration, the synthetic default is rendered where it is not there yet.
+
+    Parameters
+    ----------
+    config : the run.
+    rendering : called with the progress of rendering.
+
+    Raises
+    ------
+    DataError : two sources bring the same dataset, or a source cannot be read.
+    UsageError : ``--datasets`` names one that is not there.
     """
     if config.data:
         found = [dataset for source in config.data for dataset in read_data(source)]
@@ -51,7 +61,16 @@ def prepare_datasets(
     progress: Progress | None = None,
     execute: Execute = in_this_process,
 ) -> list[PreparedDataset]:
-    """Return the datasets with the shards of ``features`` complete under ``shards``, and what each of them lacks."""
+    """Bring the shards of the features up to date and return the datasets, each with what it lacks.
+
+    Parameters
+    ----------
+    raw : the datasets as they were read.
+    features : names of the features to make.
+    shards : folder of the shards.
+    progress : called with the clips done and the clips in all.
+    execute : carries out what is to be made, here or on a cluster.
+    """
     lacking = {dataset.name: _lacking(dataset, features) for dataset in raw}
     wanted = {name: [feature for feature in features if feature not in lacking[name]] for name in lacking}
     prepared = prepare_all(raw, shards, wanted, progress, execute)
@@ -70,7 +89,7 @@ def _lacking(raw: RawDataset, features: Sequence[str]) -> dict[str, str]:
 
 
 def shards_folder(results_root: str) -> Path:
-    """Return where shards are kept: beside the results, or in the user's cache when those lie at a remote address."""
+    """Return the folder of the shards: beside the results, or in the user's cache where the results are remote."""
     if "://" not in results_root:
         return Path(results_root) / "shards"
     cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
@@ -92,10 +111,11 @@ def read_data(source: str) -> list[RawDataset]:
 
 
 def parse_source(source: str) -> tuple[Path, str | None, str | None]:
-    """Return path, adapter and variant of ``[ADAPTER[:VARIANT]=]PATH``; None for what is not said.
+    """Return path, adapter and variant of ``[ADAPTER[:VARIANT]=]PATH``; None for what is not given.
 
-    A path may hold ``=`` itself: what stands before it is an adapter only where it looks like a name, and where no
-    folder is called like the whole.
+    A path may hold ``=`` itself. What stands before it is an adapter only where it looks like a name and no folder is
+    called
+    like the whole text.
     """
     match = _SOURCE.fullmatch(source)
     if match is None or Path(source).expanduser().is_dir():

@@ -11,7 +11,21 @@ from results.store.study_card import fold_ids_digest
 
 
 def make_folds(protocol: Protocol, model: str, validate: bool, seed: int, data: StudyData) -> list[Fold]:
-    """Return the folds of a protocol over ``data``; with ``validate``, each with an inner subject-grouped split."""
+    """Return the folds of a protocol over a study's data.
+
+    Parameters
+    ----------
+    protocol : the splitting rule.
+    model : name of the model; a fold's seed depends on it.
+    validate : whether a fifth of each fold's training subjects is set aside for validation.
+    seed : of the study.
+    data : the study's samples.
+
+    Raises
+    ------
+    HonestyError : two folds have the same name or test the same sample.
+    Unfit, DataError : the data lacks what the protocol or the validation split takes.
+    """
     everyone = np.arange(len(data))
     splits = protocol.split(data)
     check_tested_once(protocol.name, splits)
@@ -27,6 +41,6 @@ def make_folds(protocol: Protocol, model: str, validate: bool, seed: int, data: 
 
 
 def ids_digest(fold: Fold, data: StudyData) -> str:
-    """Return the digest of a fold's sample ids, by role."""
+    """Return the digest of the sample ids that a fold trains on, validates on and tests on."""
     roles = (fold.train, fold.validation, fold.test)
     return fold_ids_digest(*(data.sample_ids[rows].tolist() for rows in roles))
