@@ -8,7 +8,6 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from preprocess.faces.alignment import warp
 from preprocess.faces.model_files import CNN, LANDMARKS, model_file
 
 if TYPE_CHECKING:
@@ -99,6 +98,8 @@ class Detectors:
         """Fit landmarks to the face in ``box``: the mean of the fits from slightly different rectangles."""
         import dlib
         import numpy as np
+
+        from preprocess.faces.alignment import warp
 
         left, top, right, bottom = box
         side = max(right - left, bottom - top, 1)

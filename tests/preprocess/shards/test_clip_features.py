@@ -339,7 +339,7 @@ prepare(read_recordings(Path(sys.argv[2])), sys.argv[3], ["mean"])
 def test_a_run_killed_in_the_middle_is_gone_on_with(notes: Path, films: Path, root: Path) -> None:
     (notes / "slow").touch()
     command = [sys.executable, "-c", RUN, str(TESTS), str(films), str(root)]
-    running = subprocess.Popen(command, cwd=TESTS.parents[2])
+    running = subprocess.Popen(command, cwd=TESTS.parents[1])
     limit = time.monotonic() + 60
     while not list(root.rglob("part.parquet")) and time.monotonic() < limit:
         time.sleep(0.01)

@@ -177,7 +177,7 @@ def empty(path: Path) -> None:
 
 def swap(path: Path) -> None:
     """Another subject's shard in this one's place: readable, whole, and wrong."""
-    shutil.copy(shard(path.parents[4], "sub02"), path)
+    shutil.copy(shard(path.parents[3], "sub02"), path)
 
 
 @pytest.mark.parametrize("damage", [flip_a_byte, cut_in_half, empty, swap, Path.unlink])

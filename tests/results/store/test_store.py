@@ -298,7 +298,7 @@ def test_a_write_that_does_not_fit_is_told_and_leaves_nothing(store: OutcomeStor
         capture_output=True,
         text=True,
         check=True,
-        cwd=here.parents[2],
+        cwd=here.parents[1],
     )
     assert f"Cannot write {outcome_path(store, study, 0)}: File too large" in done.stdout
     assert not [path for path in Path(store.root).rglob("*") if path.is_file() and path.name != "store.json"]
