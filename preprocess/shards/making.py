@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from preprocess.base.errors import DataError, MerError
-from preprocess.faces.finder import face_finder
 from preprocess.samples.clip import Clip, ClipError
 from preprocess.shards.features import Feature
 from preprocess.shards.file import Remarks, Shard, content_hash, encode
@@ -108,7 +107,7 @@ def make(job: SubjectJob, stop: threading.Event | None = None) -> Result:
     start = time.monotonic()
     makers = [_ShardMaker(f"{job.dataset}/{feature.name}", feature, source) for feature, source in job.features]
     with one_thread() if job.portable else _as_it_is():
-        finder: Any = face_finder() if job.portable else None
+        finder: Any = _face_finder() if job.portable else None
         for clip in job.clips:
             if stop is not None and stop.is_set():
                 raise Stopped
@@ -208,3 +207,10 @@ def one_thread() -> Iterator[None]:
 @contextmanager
 def _as_it_is() -> Iterator[None]:
     yield
+
+
+def _face_finder() -> FaceFinder:
+    # Imported late: it takes numpy and OpenCV, which a listing of features does not need.
+    from preprocess.faces.finder import face_finder
+
+    return face_finder()

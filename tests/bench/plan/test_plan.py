@@ -135,7 +135,7 @@ def renamed(dataset: PreparedDataset, name: str, split: list[str] | None = None)
     tensors = dict(zip(samples["sample_id"], dataset.load(FEATURE), strict=True))
     feature = RawFeature(dict(info.recipe), info.shape, info.dtype, digest, tensors.__getitem__)
     raw = RawDataset(name, samples, synthetic=True, features={FEATURE: feature})
-    shards = next(iter(dataset.checksums[FEATURE])).parents[4]
+    shards = next(iter(dataset.checksums[FEATURE])).parents[3]
     return prepare(raw, shards / "renamed", [FEATURE])
 
 

@@ -69,7 +69,7 @@ def test_the_log_has_the_classes_of_the_real_set(megc2019_flow: Path) -> None:
     shapes = {"casme2": "sub", "smic": "s", "samm": ""}
     counts = {name: [0, 0, 0] for name in shapes}
     for image in megc2019_flow.glob("*/*/u_test/*/*.png"):
-        subject = image.parents[3].name
+        subject = image.parents[2].name
         name = next(name for name, start in shapes.items() if subject.rstrip("0123456789") == start)
         counts[name][int(image.parent.name)] += 1
     assert counts == {name: np.sum(STSTNET_LOG[name][0], axis=1).tolist() for name in shapes}
