@@ -16,9 +16,15 @@ Mixed = tuple[Tensor, float]
 
 
 class Epochs:
-    """The batches of a fold's epochs. All that is drawn comes from the fold's seed.
+    """The batches of a fold's epochs. Whatever is drawn comes from the fold's seed.
 
+    Parameters
+    ----------
+    recipe : how the network is trained.
+    inputs : the features.
+    train : row numbers of the training samples.
     labels : of all samples, (n,) class indices, or (n, n_classes) of 0 and 1 in a multi-label task.
+    seed : the fold's seed.
     """
 
     def __init__(
@@ -43,7 +49,13 @@ class Epochs:
         return shown.to(self._inputs.device)
 
     def batches(self, rows: Tensor) -> Iterator[tuple[tuple[Tensor, ...], Tensor, Mixed | None]]:
-        """Yield (features, rows, what is mixed into them) of each batch."""
+        """Yield the batches of an epoch.
+
+        Yields
+        ------
+        The features, the row numbers, and what is mixed in: other row numbers and the share left to the first; None for
+        none.
+        """
         for part in _parts(rows, self._recipe.batch_size):
             features = self._inputs.training_batch(part, self._rng)
             if not self._recipe.mixup:
@@ -97,7 +109,12 @@ class Schedule:
             self._other = rates.StepLR(optimizer, recipe.lr_step, recipe.lr_gamma)
 
     def step(self, loss: float) -> None:
-        """End an epoch. loss : its mean training loss."""
+        """End an epoch.
+
+        Parameters
+        ----------
+        loss : the epoch's mean training loss.
+        """
         if self._hold:
             self._hold -= 1
         elif self._plateau:

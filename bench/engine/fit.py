@@ -25,12 +25,20 @@ ONEDNN_BLOCK = 16
 
 
 class TrainingError(RuntimeError):
-    """A training that cannot go on; names the epoch and the batch."""
+    """A training that cannot go on; the message names the epoch and the batch."""
 
 
 @dataclass
 class Kept:
-    """The weights a selection keeps: ``state`` after ``epoch`` (from 1), and the curves seen on the way."""
+    """The weights that a selection keeps.
+
+    Attributes
+    ----------
+    state : the weights.
+    epoch : after which epoch they were taken, from 1.
+    value : what the selection saw then.
+    curves : name -> a value for every epoch.
+    """
 
     state: dict[str, Tensor]
     epoch: int
@@ -39,7 +47,10 @@ class Kept:
 
 
 def build_network(info: ModelInfo, params: dict[str, Any], n_classes: int, seed: int, device: str) -> nn.Module:
-    """Return the network with initial weights drawn from ``seed``; leaves the default generators seeded with it."""
+    """Return a network with initial weights drawn from ``seed``.
+
+    The default generators are left seeded with it.
+    """
     torch.manual_seed(seed)
     model: nn.Module = info.build(n_classes=n_classes, **params)
     for parameter in model.parameters():
@@ -58,11 +69,27 @@ def train_network(
     fold: Fold,
     rules: Sequence[Selection],
 ) -> dict[str, Kept]:
-    """Train on ``fold.train`` for the recipe's epochs and return what each selection keeps, by its name.
+    """Train on ``fold.train`` for the recipe's epochs.
 
-    The test rows are looked at during training only by a rule that watches them (``oracle``), and looking changes
-    nothing: evaluation draws no random numbers and leaves the weights and the optimiser alone.
-    Raises TrainingError on a loss that is not finite.
+    The test rows are looked at during training only by a rule that watches them. Looking changes nothing: an evaluation
+    draws no random number and leaves weights and optimiser alone.
+
+    Parameters
+    ----------
+    model : the network, with its initial weights.
+    recipe : how it is trained.
+    inputs : the features.
+    data : the study's samples.
+    fold : who is trained on and who is tested.
+    rules : the selections.
+
+    Returns
+    -------
+    The name of each selection -> what it keeps.
+
+    Raises
+    ------
+    TrainingError : the loss is not finite.
     """
     device = str(inputs.device)
     prepare_training(model, data, fold.train, device)

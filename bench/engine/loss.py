@@ -19,9 +19,15 @@ from preprocess.labels.action_units import SHARED_UNITS
 class Objective:
     """The loss of a batch, from the targets of all samples.
 
-    targets : (n,) class indices, or (n, n_classes) float32 of 0 and 1 of a multi-label task, each class of which is a
-    yes-or-no question of its own (binary cross-entropy on its logit). action_units : (n, 12) float32, 1 where a sample
-    shows the unit, 0 where not, -1 unknown; None for a network that does not ask for them.
+    Attributes
+    ----------
+    targets : (n,) class indices; of a multi-label task (n, n_classes) float32 of 0 and 1, each class a yes-or-no
+        question
+        of its own (binary cross-entropy on its logit).
+    criterion : the engine's own loss.
+    action_units : (n, 12) float32, 1 where a sample shows the unit, 0 where not, -1 unknown; None for a network that
+        does
+        not ask for them.
     """
 
     targets: Tensor
@@ -31,9 +37,15 @@ class Objective:
     def loss(
         self, model: nn.Module, features: tuple[Tensor, ...], rows: Tensor, mixed: tuple[Tensor, float] | None = None
     ) -> Tensor:
-        """Return the mean loss of the samples ``rows``, whose features are given.
+        """Return the mean loss of some samples.
 
-        mixed : other rows whose features are mixed into these, and the share that is left to ``rows``.
+        Parameters
+        ----------
+        model : the network.
+        features : of the samples, as the network takes them.
+        rows : the samples' row numbers.
+        mixed : row numbers of the samples that are mixed into these, and the share that is left to ``rows``; None for
+            none.
         """
         labels = self.targets[rows]
         own = own_loss(type(model))
@@ -50,7 +62,16 @@ class Objective:
 def make_objective(
     model: nn.Module, recipe: TrainingRecipe, data: StudyData, train: np.ndarray, device: str
 ) -> Objective:
-    """Return what ``model`` minimises in a fold; class weights are those of the rows ``train``."""
+    """Return what a network minimises in a fold.
+
+    Parameters
+    ----------
+    model : the network.
+    recipe : how it is trained.
+    data : the study's samples.
+    train : row numbers of the training samples; class weights are theirs alone.
+    device : where the targets are put.
+    """
     own = own_loss(type(model))
     units = None
     if own and "action_units" in inspect.signature(own).parameters:
@@ -78,7 +99,7 @@ class _Binary(nn.BCEWithLogitsLoss):
 
 
 def prepare_training(model: nn.Module, data: StudyData, train: np.ndarray, device: str) -> None:
-    """Let a network that fits something before training see the labels and action units of the training rows alone."""
+    """Let a network that fits something before it is trained see the training samples' labels and action units."""
     prepare = getattr(model, "prepare_training", None)
     if callable(prepare):
         labels = torch.from_numpy(data.labels[train]).to(device)
@@ -86,13 +107,13 @@ def prepare_training(model: nn.Module, data: StudyData, train: np.ndarray, devic
 
 
 def own_loss(network: type) -> Any:
-    """Return the ``loss`` of a class of networks that is a NetworkWithLoss, else None."""
+    """Return the method ``loss`` of a class that is a ``NetworkWithLoss``, else None."""
     found = getattr(network, "loss", None)
     return found if callable(found) else None
 
 
 def known_units(data: StudyData) -> np.ndarray:
-    """Return the (n, 12) int8 action units of a study; all unknown (-1) where it was assembled without them."""
+    """Return the (n, 12) int8 action units of a study; all -1 (unknown) where they were not loaded."""
     if data.action_units is None:
         return np.full((len(data), len(SHARED_UNITS)), -1, dtype=np.int8)
     return data.action_units

@@ -15,9 +15,13 @@ from preprocess.recipes import FEATURES
 
 
 def check_settings(info: ModelInfo, values: dict[str, Any], n_classes: int) -> None:
-    """Raise UsageError where the model refuses a value that was set, or cannot take its features with it.
+    """Assert that a model takes the values that were set, and its features with them.
 
-    In the workers, every fold would fail for it.
+    Otherwise every fold would fail for it, one by one, in the workers.
+
+    Raises
+    ------
+    UsageError : it does not; the message says why.
     """
     params = {name: values[name] for name in info.params}
     quick = {name: info.quick.get(name, value) for name, value in info.params.items()}
@@ -39,9 +43,18 @@ def check_settings(info: ModelInfo, values: dict[str, Any], n_classes: int) -> N
 def check_inputs(
     info: ModelInfo, params: dict[str, Any], n_classes: int, shapes: Mapping[str, tuple[int, ...]]
 ) -> None:
-    """Build a network and feed it one blank sample; UsageError where it cannot take features of these shapes.
+    """Build a network and feed it one blank sample.
 
-    shapes : of one sample's tensor of each feature. Sequences that are too short are told here, not by every fold.
+    Parameters
+    ----------
+    info : the model; an estimator is not fed.
+    params : the values of the builder's settings.
+    n_classes : number of classes.
+    shapes : name of a feature -> shape of one sample's tensor.
+
+    Raises
+    ------
+    UsageError : the network cannot take features of these shapes, such as a sequence that is too short.
     """
     if info.kind != "network":
         return
@@ -71,9 +84,11 @@ def check_inputs(
 
 
 def lacking_classes(protocol: str, folds: Sequence[Fold], data: StudyData) -> list[str]:
-    """Return a note, if any, of the classes that some folds never see in training; their samples there still count.
+    """Return a note, if any, of classes that some folds never see in training; test samples that show them still count.
 
-    Raises DataError for a fold, not of a multi-label task, whose training samples are all of one class.
+    Raises
+    ------
+    DataError : all training samples of a fold are of one class, and the task is not multi-label.
     """
     lacking: dict[int, list[str]] = {}
     unlearned = 0
@@ -100,7 +115,7 @@ def lacking_classes(protocol: str, folds: Sequence[Fold], data: StudyData) -> li
 
 
 def unknown_units(model: str, data: StudyData) -> list[str]:
-    """Return a note for each dataset without action units, where ``model`` learns them."""
+    """Return a note for each dataset without action units, where the model learns from them."""
     if data.action_units is None:
         return []
     return [
