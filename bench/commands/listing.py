@@ -72,7 +72,8 @@ def _protocols() -> tuple[list[str], list[list[str]]]:
 def _selections() -> tuple[list[str], list[list[str]]]:
     from bench.engine.selection import SELECTIONS
 
-    return ["selection", "scores"], [[name, rule.summary] for name, rule in SELECTIONS.items()]
+    rows = [[name, rule.watches or "nothing", rule.summary] for name, rule in SELECTIONS.items()]
+    return ["selection", "watches", "scores"], rows
 
 
 def _augmentations() -> tuple[list[str], list[list[str]]]:

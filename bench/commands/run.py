@@ -29,6 +29,7 @@ from results.scores.leaderboard import build_leaderboard
 from results.scores.pooling import score
 from results.store.outcome_store import MissingStore, OutcomeStore
 from results.store.study_card import StudyCard
+from results.store.watched import TEST
 from results.tracking.writer import TrackingWriter, check_address
 from results.views.leaderboard_text import render
 
@@ -212,7 +213,7 @@ def _discard(store: OutcomeStore, study: PlannedStudy, todo: list[int]) -> None:
 
 def _note_best(best: list[_Best], cards: list[StudyCard], store: OutcomeStore) -> None:
     for card in cards:
-        if card.selection == "oracle" or len(store.state(card).done) < len(card.folds):
+        if card.watches == TEST or len(store.state(card).done) < len(card.folds):
             continue
         uf1 = score(card, store.read_outcomes(card)[0])["full"].metrics["uf1"]
         if not best or uf1 > best[0].uf1:

@@ -19,6 +19,7 @@ from bench.study.data import StudyData
 from bench.study.folds import Fold
 from mer_models.contracts import TrainingRecipe
 from mer_models.registry import ModelInfo
+from results.store.watched import TEST, VALIDATION
 
 ONEDNN_BLOCK = 16
 """Channels that oneDNN computes at a time, with the widest registers there are."""
@@ -180,7 +181,7 @@ def _watch(
     seen: list[float],
     kept: dict[str, Kept],
 ) -> None:
-    rows = fold.validation if rule.watches == "validation" else fold.test
+    rows = {VALIDATION: fold.validation, TEST: fold.test}[rule.watches]
     value = rule.value(labels[rows], evaluate(model, inputs, rows))
     seen.append(value)
     if rule.name not in kept or value > kept[rule.name].value:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.engine.selection import Selection
 from bench.plan import hyperparameters
 from bench.study.data import StudyData
 from bench.study.folds import Fold
@@ -46,7 +47,7 @@ class CardMaker:
     def make(
         self,
         setting: Setting,
-        selection: str,
+        rule: Selection,
         data_key: str,
         data: StudyData,
         folds: list[Fold],
@@ -56,7 +57,7 @@ class CardMaker:
         """Return a study's card. data_key : tells its data apart. ids : the digest of each fold's sample ids."""
         info, values, task, protocol = setting.info, setting.values, setting.task, setting.protocol
         group, seed = setting.group, setting.seed
-        ingredients = self._ingredients(setting, selection, data_key, data)
+        ingredients = self._ingredients(setting, rule, data_key, data)
         study_key = digest(ingredients)
         tested = np.sort(np.concatenate([fold.test for fold in folds]))
         parts = sorted(set(data.datasets[tested].tolist())) if protocol.by_dataset else []
@@ -72,7 +73,8 @@ class CardMaker:
             task=task.name,
             classes=tuple(task.classes),
             protocol=protocol.name,
-            selection=selection,
+            selection=rule.name,
+            watches=rule.watches,
             seed=seed,
             **_counts(data, rows),
             ingredients=ingredients,
@@ -87,7 +89,7 @@ class CardMaker:
             unions=unions,
         )
 
-    def _ingredients(self, setting: Setting, selection: str, data_key: str, data: StudyData) -> dict[str, Any]:
+    def _ingredients(self, setting: Setting, rule: Selection, data_key: str, data: StudyData) -> dict[str, Any]:
         info, task, group = setting.info, setting.task, setting.group
         if info.name not in self._model_code:
             self._model_code[info.name] = code_fingerprint(info.source)
@@ -102,9 +104,12 @@ class CardMaker:
             "features": {name: _feature_ingredient(name, group) for name in info.features},
             "task": {"name": task.name, "classes": list(task.classes), "labels": self._labels[data_key]},
             "protocol": setting.protocol.name,
-            "selection": selection,
+            "selection": rule.name,
+            "watches": rule.watches,
             "seed": setting.seed,
         }
+        if rule.source:
+            ingredients["selection_code"] = code_fingerprint(rule.source)
         if setting.protocol.by_strength:
             ingredients["macro"] = sorted(data.macro)
         if data.action_units is not None:

@@ -24,6 +24,7 @@ from preprocess.recipes import FEATURES
 from preprocess.shards.prepared import PreparedDataset
 from results.store.outcome_store import OutcomeStore
 from results.store.study_card import StudyCard
+from results.store.watched import VALIDATION
 
 
 @dataclass
@@ -192,15 +193,15 @@ class _Builder:
             self.plan.notes.append(note)
 
     def _add(self, setting: Setting) -> None:
-        """Plan ``last`` and ``oracle`` as one training, ``validation`` as another."""
+        """Plan the selections that watch validation subjects as one training, all others as another."""
         key, data = self._data(setting)
         self._check_shapes(setting, data)
         for validate in (False, True):
-            chosen = [rule.name for rule in self._selections if (rule.watches == "validation") == validate]
+            chosen = [rule for rule in self._selections if (rule.watches == VALIDATION) == validate]
             if not chosen:
                 continue
             folds, ids, notes = self._make_folds(key, setting, validate, data)
-            cards = tuple(self._cards.make(setting, selection, key, data, folds, ids, notes) for selection in chosen)
+            cards = tuple(self._cards.make(setting, rule, key, data, folds, ids, notes) for rule in chosen)
             studies = [self._compare(card) for card in cards]
             training = Training(cards, key, self._config.keep_weights)
             self.plan.trainings.append(PlannedTraining(setting.info, training, studies, self._todo(studies)))

@@ -1,6 +1,7 @@
 """A training: the studies that share every fold's training, and how one of their packs is run into the store.
 
-``last`` and ``oracle`` differ only in which epoch is read, so the studies of both are one training. A training is
+Selections differ only in which epoch is read, and in whether they need a validation split; so the studies of all that
+need none are one training (``last`` and ``oracle``), and the studies of all that need one are another. A training is
 described by a few plain values; its folds are worked out from the data wherever they are needed (driver or worker),
 and the fold keys written on the study's card prove that both worked out the same.
 """
@@ -8,17 +9,15 @@ and the fold keys written on the study's card prove that both worked out the sam
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from bench.engine.selection import SELECTIONS
 from bench.study.data import StudyData
 from bench.study.folds import Fold
 from bench.study.protocols import find_protocol
 from bench.study.splitting import ids_digest, make_folds
 from preprocess.base.errors import HonestyError
 from results.store.study_card import StudyCard, fold_key
-
-if TYPE_CHECKING:
-    pass
+from results.store.watched import VALIDATION
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Training:
     def folds(self, data: StudyData) -> list[Fold]:
         """Work out the folds of this training from its data, in the cards' order."""
         card = self.cards[0]
-        return make_folds(find_protocol(card.protocol), card.model, card.selection == "validation", card.seed, data)
+        return make_folds(find_protocol(card.protocol), card.model, card.watches == VALIDATION, card.seed, data)
 
 
 def verify_fold(training: Training, number: int, fold: Fold, data: StudyData) -> None:
@@ -48,4 +47,16 @@ def verify_fold(training: Training, number: int, fold: Fold, data: StudyData) ->
             raise HonestyError(
                 f"Fold {number} ({fold.name!r}) of {card.title} has other samples here than in the plan. "
                 "The driver and its workers run different code or data: give all nodes the same version."
+            )
+
+
+def verify_selections(training: Training) -> None:
+    """Raise HonestyError where a selection watches other samples here than its studies' cards say."""
+    for card in training.cards:
+        watches = SELECTIONS.get(card.selection).watches
+        if watches != card.watches:
+            raise HonestyError(
+                f"{card.title}: the selection {card.selection!r} watches {watches or 'nothing'} here and "
+                f"{card.watches or 'nothing'} in the plan. The driver and its workers run different code: give all "
+                "nodes the same version."
             )

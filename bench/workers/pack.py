@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bench.plan.training import Training, verify_fold
+from bench.plan.training import Training, verify_fold, verify_selections
 from bench.study.data import StudyData
 from bench.study.folds import Fold
 from bench.workers.provenance import provenance
@@ -27,12 +27,13 @@ def run_pack(
     """Train the given folds, write each outcome or failure the moment it is there, and yield (done, failed) a fold.
 
     Folds whose outcome is in the store already are not trained again, so that a pack which a fault interrupted can be
-    given out once more. Raises HonestyError when the folds worked out here are not the ones of the cards.
+    given out once more. Raises HonestyError when the folds or selections here are not the ones of the cards.
     """
     from bench.engine.train import FoldJob, FoldResult, train_pack
     from mer_models.registry import MODELS
 
     info = MODELS.get(training.model)
+    verify_selections(training)
     folds = training.folds(data)
     done = {card.selection: store.state(card).done for card in training.cards}
     jobs, number_of = [], {}

@@ -18,9 +18,9 @@ from results.scores.pooling import AVERAGE, FULL, Pooled, averaged_datasets, par
 from results.store.outcome import Outcome
 from results.store.outcome_store import OutcomeStore
 from results.store.study_card import StudyCard
+from results.store.watched import STAMP, TEST, Watched
 
 SCHEMA_VERSION = 1
-ORACLE = "oracle"
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,9 @@ class Row:
     uf1, uar, accuracy, weighted_f1 : mean over the seeds of the pooled scores; None until every fold of every seed is
         done. uf1_per_seed : in the order of ``seeds``. other_metrics : the other registered ones.
     *_low, *_high : 95 % subject-bootstrap interval of that mean; None without a score or with a single subject.
-    rank : 1 is best, equal scores share a rank; None for oracle, incomplete and superseded rows.
+    rank : 1 is best, equal scores share a rank; None for incomplete and superseded rows, and where the selection
+        watches the test samples.
+    watches : what the selection looks at to choose its epoch.
     synthetic : the data was drawn by this program, not recorded from people.
     superseded : a later run of the same study with other data or code exists. notes : warnings, in words.
     """
@@ -50,6 +52,7 @@ class Row:
     task: str
     protocol: str
     selection: str
+    watches: Watched
     seeds: list[int]
     studies: list[str]
     n_samples: int
@@ -77,17 +80,27 @@ class Row:
     notes: list[str] = dataclasses.field(default_factory=list)
 
     @property
+    def stamp(self) -> str:
+        """What must stand beside the row's score; empty for a selection that leaves the test samples alone."""
+        return STAMP if self.watches == TEST else ""
+
+    @property
     def benchmark(self) -> tuple[Any, ...]:
         """What two rows must share to be compared: dataset, task, protocol, part, and the very counts of samples."""
         counts = (self.n_samples, self.n_subjects, *self.class_counts.items())
         return self.synthetic, self.dataset, self.task, self.protocol, self.part, counts
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the row's fields and its stamp as plain JSON values."""
+        return {**dataclasses.asdict(self), "stamp": self.stamp}
+
 
 @dataclass(frozen=True)
 class Gap:
-    """How much better a model looks when its epoch is chosen on the test subject: oracle minus honest UF1.
+    """How much better a model looks when its epoch is chosen on the test subject: that UF1 minus the honest one.
 
-    Both are means over ``seeds``, the seeds that the two rows share. selection : the honest row's.
+    Both are means over ``seeds``, the seeds that the two rows share. selection : the honest row's. oracle : the name of
+    the selection that watches the test samples.
     """
 
     label: str
@@ -97,6 +110,7 @@ class Gap:
     protocol: str
     synthetic: bool
     selection: str
+    oracle: str
     seeds: list[int]
     honest_uf1: float
     oracle_uf1: float
@@ -105,7 +119,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """Rows in print order (by benchmark, ranked first, oracle last), optimism gaps, and what is not shown."""
+    """Rows in print order (by benchmark, ranked first, stamped last), optimism gaps, and what is not shown."""
 
     rows: list[Row]
     gaps: list[Gap]
@@ -113,7 +127,9 @@ class Leaderboard:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values: ``{"schema_version": 1, "rows": [Row...], "gaps": [Gap...], "notes": [...]}``."""
-        return {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(self)}
+        plain = dataclasses.asdict(self)
+        plain["rows"] = [row.to_json() for row in self.rows]
+        return {"schema_version": SCHEMA_VERSION, **plain}
 
 
 @dataclass
@@ -252,6 +268,7 @@ def _bare_row(group: list[_Study], part: str, superseded: bool) -> Row:
         task=card.task,
         protocol=card.protocol,
         selection=card.selection,
+        watches=card.watches,
         seeds=[study.card.seed for study in group],
         studies=[study.card.key[:16] for study in group],
         n_samples=card.n_samples[counted],
@@ -327,14 +344,14 @@ def _ranked(rows: list[Row]) -> list[Row]:
 
 
 def _competes(row: Row) -> bool:
-    return row.selection != ORACLE and not row.superseded
+    return row.watches != TEST and not row.superseded
 
 
 def _print_order(row: Row, part_place: int) -> tuple[Any, ...]:
     board = (row.synthetic, row.dataset, row.task, row.protocol, part_place, row.benchmark)
     place = row.rank if row.rank is not None else math.inf
     uf1 = row.uf1 if row.uf1 is not None else -math.inf
-    return *board, row.selection == ORACLE, row.superseded, place, -uf1, row.label, row.selection, row.studies
+    return *board, row.watches == TEST, row.superseded, place, -uf1, row.label, row.selection, row.studies
 
 
 def _gaps(rows: list[Row]) -> list[Gap]:
@@ -342,7 +359,7 @@ def _gaps(rows: list[Row]) -> list[Gap]:
     for row in rows:
         if _competes(row):
             honest[row.benchmark, row.label].append(row)
-    oracles = [row for row in rows if row.selection == ORACLE and not row.superseded]
+    oracles = [row for row in rows if row.watches == TEST and not row.superseded]
     pairs = [(row, oracle) for oracle in oracles for row in honest[oracle.benchmark, oracle.label]]
     return [gap for row, oracle in pairs if (gap := _gap(row, oracle)) is not None]
 
@@ -364,6 +381,7 @@ def _gap(honest: Row, oracle: Row) -> Gap | None:
         protocol=honest.protocol,
         synthetic=honest.synthetic,
         selection=honest.selection,
+        oracle=oracle.selection,
         seeds=seeds,
         honest_uf1=honest_mean,
         oracle_uf1=oracle_mean,

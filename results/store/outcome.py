@@ -17,7 +17,7 @@ class Outcome:
     multi-label task (n, n_classes) int64, 1 where the sample shows the class.
     scores : (n, n_classes) float32, logits or decision values; of a multi-label task, above 0 means present.
     selected_epoch : number of the epoch whose weights were scored, counted from 1; 0 for estimators.
-    curves : name -> one float per epoch (``train_loss``, ``validation_uf1``, ``oracle_accuracy``, ``oracle_uf1``).
+    curves : name -> one float per epoch (``train_loss``, and what the selection watched: ``validation_uf1``).
     provenance : where, when and with what it was computed; not part of what is compared between runs.
     """
 

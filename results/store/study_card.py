@@ -9,6 +9,10 @@ from functools import cached_property
 from typing import Any
 
 from preprocess.base.hashing import digest, digest_strings
+from results.store.watched import NOTHING, TEST, VALIDATION, Watched, check_watched
+
+_WATCHED_BEFORE: dict[str, Watched] = {"last": NOTHING, "validation": VALIDATION}
+"""What the selections watched whose cards do not say it yet."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class StudyCard:
     """model x dataset x task x protocol x selection x seed, as written to ``study.json``.
 
     dataset : one dataset, or a composite's datasets joined by ``+`` (``casme2+samm+smic``).
+    watches : the samples that the selection looks at to choose its epoch; what decides whether the study is ranked.
     parts : what a composite is scored on besides ``full``: its datasets and ``unions``; empty for a single dataset.
     classes : the task's ordered class names; a label is an index into them.
     params : hyper-parameters that differ from the model's defaults, by name.
@@ -48,6 +53,7 @@ class StudyCard:
     protocol: str
     selection: str
     seed: int
+    watches: Watched
     n_samples: dict[str, int]
     n_subjects: dict[str, int]
     class_counts: dict[str, list[int]]
@@ -58,6 +64,9 @@ class StudyCard:
     multilabel: bool = False
     averaged: bool = False
     unions: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_watched(self.watches)
 
     @cached_property
     def key(self) -> str:
@@ -81,11 +90,21 @@ class StudyCard:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> StudyCard:
-        """Rebuild a card from ``to_json``'s value; KeyError or TypeError where fields are missing or unknown."""
+        """Rebuild a card from ``to_json``'s value.
+
+        A card of before, which does not say what its selection watches, is taken for one that watches nothing under
+        ``last``, validation subjects under ``validation``, and test samples under any other name: it is never ranked.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError : fields are missing, unknown or impossible.
+        """
         folds = tuple(FoldCard(**fold) for fold in value["folds"])
         tuples = {name: tuple(value[name]) for name in ("parts", "classes")}
         unions = {name: tuple(datasets) for name, datasets in value.get("unions", {}).items()}
-        return cls(**{**value, **tuples, "folds": folds, "unions": unions})
+        # Of another selection nothing shows that it left the test samples alone.
+        watches = value.get("watches", _WATCHED_BEFORE.get(value["selection"], TEST))
+        return cls(**{**value, **tuples, "folds": folds, "unions": unions, "watches": watches})
 
 
 def fold_ids_digest(train: Iterable[str], validation: Iterable[str], test: Iterable[str]) -> str:

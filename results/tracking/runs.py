@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from preprocess.base.hashing import canonical_json
-from results.scores.leaderboard import ORACLE, Leaderboard, Row
+from results.scores.leaderboard import Leaderboard, Row
 from results.scores.pooling import AVERAGE, FULL, Pooled, pool_complete
 from results.store.outcome import Failure, Outcome
 from results.store.study_card import StudyCard
+from results.store.watched import STAMP, TEST
 from results.tracking.client import Point, RunContent
 from results.views.columns import class_counts, interval, number
-from results.views.leaderboard_text import ORACLE_STAMP, render
+from results.views.leaderboard_text import render
 from results.views.pictures import classes_picture, confusion_picture, curves_picture
 from results.views.study_files import study_tables
 
@@ -109,7 +110,7 @@ def leaderboard_run(leaderboard: Leaderboard) -> RunContent:
 
 
 def _run_name(card: StudyCard) -> str:
-    selection = f"ORACLE ({ORACLE_STAMP})" if card.selection == ORACLE else card.selection
+    selection = f"{card.selection.upper()} ({STAMP})" if card.watches == TEST else card.selection
     return f"{card.label} · {selection} · seed {card.seed}"
 
 
@@ -122,14 +123,15 @@ def _study_tags(card: StudyCard, provenance: Mapping[str, Any]) -> dict[str, str
         "task": card.task,
         "protocol": card.protocol,
         "selection": card.selection,
+        "watches": card.watches or "nothing",
         "seed": str(card.seed),
         "synthetic": str(card.synthetic).lower(),
         **_version_tag(),
         **_fingerprints(card.ingredients),
     }
     tags |= {name: str(provenance[name]) for name in ("git", "device") if provenance.get(name)}
-    if card.selection == ORACLE:
-        tags["oracle"] = ORACLE_STAMP
+    if card.watches == TEST:
+        tags["stamp"] = STAMP
     return tags
 
 
@@ -216,8 +218,8 @@ def _fold_points(outcomes: Sequence[Outcome], ended: int) -> list[Point]:
 
 def _pictures(card: StudyCard, pooled: Pooled, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> dict[str, bytes]:
     setting = f"task {card.task} · protocol {card.protocol} · selection {card.selection} · seed {card.seed}"
-    if card.selection == ORACLE:
-        setting += f"\noracle: {ORACLE_STAMP}"
+    if card.watches == TEST:
+        setting += f"\n{card.selection}: {STAMP}"
     stamp = " (synthetic data)" if card.synthetic else ""
     f1, recall = _score_names(card)
     folder, draw = ("classes", classes_picture) if card.multilabel else ("confusion", confusion_picture)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from preprocess.base.registry import Registry
-from results.scores.leaderboard import ORACLE, Row
+from results.scores.leaderboard import Row
 from results.views.text import Justify
 
 Text = Callable[[Row], str]
@@ -154,8 +154,8 @@ def model(row: Row) -> str:
 
 @column("selection")
 def selection(row: Row) -> str:
-    """Which epoch was scored; the oracle's is marked, for it saw the test subject."""
-    return f"{ORACLE}*" if row.selection == ORACLE else row.selection
+    """Which epoch was scored; a star marks a choice that saw the test subject."""
+    return f"{row.selection}*" if row.stamp else row.selection
 
 
 @column("seeds")

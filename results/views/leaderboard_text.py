@@ -11,18 +11,16 @@ from collections.abc import Callable
 from typing import Any
 
 from preprocess.base.errors import UsageError, did_you_mean
-from results.scores.leaderboard import ORACLE, Gap, Leaderboard, Row
+from results.scores.leaderboard import Gap, Leaderboard, Row
 from results.views.columns import Column, class_counts, flat_columns, number, number_ranges, row_columns
 from results.views.text import Header, fitted_widths, heading, paragraph, table, terminal_width
-
-ORACLE_STAMP = "best epoch on the test subject: not comparable, not ranked"
 
 
 def render(leaderboard: Leaderboard, format: str, width: int | None = None) -> str:
     """Return the leaderboard as text that ends with a newline.
 
     format : a key of FORMATS. ``table`` is for people; ``json`` is ``Leaderboard.to_json``; ``csv`` has the fields of
-        Row, lists and mappings as JSON; ``md`` and ``latex`` have one line a row with every column.
+        Row and its stamp, lists and mappings as JSON; ``md`` and ``latex`` have one line a row with every column.
     width : of the terminal table, in characters; that of the terminal where None. The other formats ignore it.
     UsageError for another format.
     """
@@ -68,16 +66,21 @@ def _benchmark_lines(rows: list[Row], columns: list[Column], widths: list[int], 
     counts = f"{first.n_samples} samples, {first.n_subjects} subjects ({class_counts(first)})"
     counts += "; a sample may show several classes" if first.multilabel else ""
     lines = paragraph(f"{first.part}: {counts}", width)
-    honest = [row for row in rows if row.selection != ORACLE]
-    oracle = [row for row in rows if row.selection == ORACLE]
+    honest = [row for row in rows if not row.stamp]
+    stamped = [row for row in rows if row.stamp]
     if honest:
         lines += _row_table(honest, columns, widths)
-    if oracle:
-        lines += [f"* oracle = {ORACLE_STAMP}", *_row_table(oracle, columns, widths)]
+    if stamped:
+        lines += [*_stamps(stamped), *_row_table(stamped, columns, widths)]
     for row in rows:
         for note in row.notes:
             lines += paragraph(f"! {row.label}, {row.selection}: {note}", width)
     return [*lines, ""]
+
+
+def _stamps(rows: list[Row]) -> list[str]:
+    """Return what the stars behind the names of selections mean, a line each."""
+    return sorted({f"* {row.selection} = {row.stamp}" for row in rows if row.stamp})
 
 
 def _row_table(rows: list[Row], columns: list[Column], widths: list[int]) -> list[str]:
@@ -86,10 +89,13 @@ def _row_table(rows: list[Row], columns: list[Column], widths: list[int]) -> lis
 
 
 def _gap_lines(gaps: list[Gap]) -> list[str]:
-    if not gaps:
-        return []
+    oracles = sorted({gap.oracle for gap in gaps})
+    return [line for oracle in oracles for line in _gap_table(oracle, [gap for gap in gaps if gap.oracle == oracle])]
+
+
+def _gap_table(oracle: str, gaps: list[Gap]) -> list[str]:
     names: list[Header] = [("model", "left"), ("part", "left"), ("seeds", "left"), ("selection", "left")]
-    scores: list[Header] = [("honest", "right"), ("oracle*", "right"), ("gap", "right")]
+    scores: list[Header] = [("honest", "right"), (f"{oracle}*", "right"), ("gap", "right")]
     rows = [
         (
             *(gap.label, gap.part, number_ranges(gap.seeds), gap.selection),
@@ -97,7 +103,7 @@ def _gap_lines(gaps: list[Gap]) -> list[str]:
         )
         for gap in gaps
     ]
-    return ["Optimism gap (oracle minus honest UF1):", *table(names + scores, rows), ""]
+    return [f"Optimism gap ({oracle} minus honest UF1):", *table(names + scores, rows), ""]
 
 
 def _json(leaderboard: Leaderboard, width: int | None) -> str:
@@ -107,10 +113,9 @@ def _json(leaderboard: Leaderboard, width: int | None) -> str:
 def _csv(leaderboard: Leaderboard, width: int | None) -> str:
     sink = io.StringIO()
     writer = csv.writer(sink, lineterminator="\n")
-    names = [field.name for field in dataclasses.fields(Row)]
-    writer.writerow(names)
+    writer.writerow([*(field.name for field in dataclasses.fields(Row)), "stamp"])
     for row in leaderboard.rows:
-        writer.writerow([_csv_cell(getattr(row, name)) for name in names])
+        writer.writerow([_csv_cell(value) for value in row.to_json().values()])
     return sink.getvalue()
 
 
@@ -159,8 +164,7 @@ def _cells(columns: list[Column], leaderboard: Leaderboard) -> list[list[str]]:
 
 
 def _footnotes(leaderboard: Leaderboard) -> list[str]:
-    oracle = any(row.selection == ORACLE for row in leaderboard.rows)
-    stamps = [f"* oracle = {ORACLE_STAMP}."] if oracle else []
+    stamps = [f"{stamp}." for stamp in _stamps(leaderboard.rows)]
     warnings = {
         f"{row.label}, {row.selection}, {row.dataset}, {row.part}: {note}."
         for row in leaderboard.rows

@@ -10,6 +10,7 @@ from drawn_flow import drawn_datasets
 from local_runs import LocalRuns, without_ray
 from small_runs import WHOLE_TREE, write_flow_tree
 
+from bench.engine.selection import SELECTIONS
 from bench.study.protocols import PROTOCOLS
 from mer_models.registry import MODELS
 from preprocess.labels.tasks import TASKS
@@ -40,8 +41,8 @@ def store(tmp_path: Path) -> OutcomeStore:
 
 @pytest.fixture
 def registries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Models, protocols and tasks that the test registers are forgotten when it ends."""
-    for registry in (MODELS, PROTOCOLS, TASKS):
+    """Models, protocols, selections and tasks that the test registers are forgotten when it ends."""
+    for registry in (MODELS, PROTOCOLS, SELECTIONS, TASKS):
         registry.names()
         monkeypatch.setattr(registry, "_entries", dict(registry._entries))
         monkeypatch.setattr(registry, "_origins", dict(registry._origins))

@@ -25,6 +25,7 @@ from results.scores.pooling import FULL
 from results.store.outcome_store import OutcomeStore
 from results.store.study_card import StudyCard
 from results.views.columns import class_counts, number, number_ranges
+from results.views.columns import selection as selection_cell
 
 Benchmark = tuple[str, str, str, str]
 """Task, protocol, dataset and part."""
@@ -48,6 +49,8 @@ def main() -> None:
         people = f"{row.n_samples} samples, {row.n_subjects} subjects ({class_counts(row)})"
         drawn = "; synthetic data, which says nothing about real faces" if row.synthetic else ""
         print(f"- {_column(key)}: {people}{drawn}.")
+    for stamp in sorted({f"{selection_cell(row)} = {row.stamp}" for row in shown if row.stamp}):
+        print(f"- {stamp}.")
 
 
 def _benchmark(row: Row) -> Benchmark:
@@ -69,7 +72,7 @@ def _markdown(store: OutcomeStore, rows: list[Row], benchmarks: list[Benchmark])
     cards = {card.key[:16]: card for card in store.cards()}
     models: dict[tuple[str, str, str], dict[Benchmark, Row]] = defaultdict(dict)
     for row in rows:
-        models[row.label, row.selection, number_ranges(row.seeds)][_benchmark(row)] = row
+        models[row.label, selection_cell(row), number_ranges(row.seeds)][_benchmark(row)] = row
     names = ["model", *map(_column, benchmarks), "s a fold", "parameters", "features"]
     lines = [f"| {' | '.join(names)} |", f"|---|{'---:|' * (len(benchmarks) + 2)}---|"]
     for (label, selection, seeds), found in sorted(models.items(), key=lambda item: _best_first(item[1], benchmarks)):

@@ -10,6 +10,7 @@ import numpy as np
 from preprocess.base.hashing import digest
 from results.store.outcome import Failure, Outcome
 from results.store.study_card import FoldCard, StudyCard, fold_key
+from results.store.watched import NOTHING, TEST, VALIDATION, Watched
 
 CLASSES = ("negative", "positive", "surprise")
 UNITS = ("AU1", "AU2", "AU4")
@@ -83,11 +84,14 @@ def example_study(
     synthetic: bool = False,
     multilabel: bool = False,
     averaged: bool = False,
+    watches: Watched | None = None,
 ) -> ExampleStudy:
     """Return a LOSO study, or a composite one where there are several datasets. datasets : name -> subjects.
 
+    watches : by the selection, None for what the three that come with this program watch.
     averaged : each dataset is one fold, and the mean of their scores is a score, as under ``hde``.
     """
+    watches = {"validation": VALIDATION, "oracle": TEST}.get(selection, NOTHING) if watches is None else watches
     counts = datasets or {"casme2": 4}
     folds = [_samples(name, number, clips, labels) for name, subjects in counts.items() for number in range(subjects)]
     protocol = "cde" if len(counts) > 1 else "loso"
@@ -103,6 +107,7 @@ def example_study(
         "code": code,
         "datasets": dict(sorted(counts.items())),
         "selection": selection,
+        "watches": watches,
         "seed": seed,
         "labels": [[s.sample_id, s.label] for s in members["full"]],
     }
@@ -119,6 +124,7 @@ def example_study(
         classes=UNITS if multilabel else CLASSES,
         protocol=protocol,
         selection=selection,
+        watches=watches,
         seed=seed,
         n_samples={part: len(samples) for part, samples in members.items()},
         n_subjects={part: len({s.subject for s in samples}) for part, samples in members.items()},

@@ -270,7 +270,7 @@ def test_json_holds_every_field_of_every_row(store: OutcomeStore) -> None:
     assert set(value) == {"schema_version", "rows", "gaps", "notes"}
     assert len(value["rows"]) == 6
     fields = {field.name for field in dataclasses.fields(Row)}
-    assert all(set(row) == fields for row in value["rows"])
+    assert all(set(row) == {*fields, "stamp"} for row in value["rows"])
     # What other programs read, by the names they know.
     promised = {"model", "dataset", "part", "task", "protocol", "selection", "seeds", "n_samples", "n_subjects"}
     assert fields >= promised | {"folds_done", "folds_total", "uf1", "uar", "accuracy", "uf1_low", "uf1_high"}

@@ -14,8 +14,10 @@ import pytest
 from example_studies import ExampleStudy, example_study
 
 from preprocess.base.errors import StoreError
+from preprocess.base.hashing import digest
 from results.store.outcome_file import DamagedOutcome, result_digest
-from results.store.outcome_store import MissingStore, OutcomeStore, fold_file
+from results.store.outcome_store import MissingStore, OutcomeStore, fold_file, study_folder
+from results.store.watched import NOTHING, TEST, VALIDATION, Watched
 
 
 @pytest.fixture
@@ -139,6 +141,31 @@ def test_cards_come_back_equal_and_sorted(store: OutcomeStore) -> None:
         *(("flow_svm", 0), ("htnet", 0), ("ststnet", 2), ("ststnet", 10), ("ststnet[epochs=30,lr=0.1]", 2))
     ]
     assert {card.key: card for card in found} == {study.card.key: study.card for study in studies}
+
+
+@pytest.mark.parametrize(
+    ("selection", "watches"), [("last", NOTHING), ("validation", VALIDATION), ("oracle", TEST), ("of_a_plug_in", TEST)]
+)
+def test_cards_that_do_not_say_what_is_watched_are_read(store: OutcomeStore, selection: str, watches: Watched) -> None:
+    """They were written before it stood there. What nobody vouches for is taken for a look at the test samples."""
+    study = example_study(selection=selection, watches=watches)
+    store.write_card(study.card)
+    file = Path(store.root, study_folder(study.card), "study.json")
+    card = json.loads(file.read_text())["card"]
+    del card["watches"]
+    file.write_text(json.dumps({"schema_version": 1, "sha256": digest(card), "card": card}))
+    assert store.cards() == [study.card]
+    assert store.cards()[0].key == study.card.key
+
+
+def test_a_card_that_watches_something_unheard_of_is_refused(store: OutcomeStore) -> None:
+    study = example_study()
+    store.write_card(study.card)
+    file = Path(store.root, study_folder(study.card), "study.json")
+    card = {**json.loads(file.read_text())["card"], "watches": "tests"}
+    file.write_text(json.dumps({"schema_version": 1, "sha256": digest(card), "card": card}))
+    with pytest.raises(StoreError, match=r"no study card: .*a selection watches"):
+        store.cards()
 
 
 def test_names_that_are_no_folder_names(store: OutcomeStore) -> None:

@@ -199,7 +199,7 @@ class TestStudyRun:
         expected = {"model": "ststnet", "dataset": "casme2", "task": "megc3", "protocol": "loso", "selection": "last"}
         assert expected.items() <= tags.items()
         assert (tags["seed"], tags["synthetic"], tags[STUDY_TAG]) == ("0", "false", card.key)
-        assert "oracle" not in tags
+        assert "stamp" not in tags
         assert "16 | 4 | negative 8, positive 4, surprise 4" in tags["mlflow.note.content"]
 
     def test_fingerprints_become_tags(self, store: OutcomeStore) -> None:
@@ -320,7 +320,7 @@ class TestStudyRun:
         synced(store)
         run = only_run(local_uri(store))
         assert "ORACLE (best epoch on the test subject: not comparable, not ranked)" in run.info.run_name
-        assert run.data.tags["oracle"] == "best epoch on the test subject: not comparable, not ranked"
+        assert run.data.tags["stamp"] == "best epoch on the test subject: not comparable, not ranked"
 
     def test_long_values_and_odd_names_are_taken(self, store: OutcomeStore, tmp_path: Path) -> None:
         params = {"widths": list(range(5000)), "note": "x" * 20_000, "odd*name": None}

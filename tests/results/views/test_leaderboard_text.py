@@ -14,8 +14,9 @@ from example_studies import example_study
 from preprocess.base.errors import UsageError
 from results.scores.leaderboard import Leaderboard, Row, build_leaderboard
 from results.store.outcome_store import OutcomeStore
+from results.store.watched import STAMP
 from results.views.columns import COLUMNS, column, interval, number, number_ranges
-from results.views.leaderboard_text import FORMATS, ORACLE_STAMP, render
+from results.views.leaderboard_text import FORMATS, render
 from results.views.text import table
 
 
@@ -90,7 +91,7 @@ def test_an_incomplete_row_shows_its_folds_and_no_number(board: Leaderboard) -> 
 
 def test_oracle_rows_stand_in_a_stamped_block(board: Leaderboard) -> None:
     lines = render(board, "table", 120).splitlines()
-    stamps = [n for n, line in enumerate(lines) if ORACLE_STAMP in line]
+    stamps = [n for n, line in enumerate(lines) if STAMP in line]
     oracle = [n for n, line in enumerate(lines) if "oracle* " in line and "ststnet" in line]
     assert len(stamps) == len(oracle) == 3
     for stamp, row in zip(stamps, oracle, strict=True):
@@ -115,7 +116,7 @@ def test_each_line_of_a_flat_table_tells_all(board: Leaderboard, format: str) ->
         for count in (row.n_samples, row.n_subjects, *row.class_counts.values(), f"{row.folds_done}/{row.folds_total}"):
             assert str(count) in line
         assert all(shown in line for shown in numbers(row))
-    assert ORACLE_STAMP in text
+    assert STAMP in text
 
 
 def test_markdown_has_equal_columns(board: Leaderboard) -> None:
