@@ -15,8 +15,6 @@ from preprocess.base.errors import StoreError
 from results.store.outcome_file import result_digest
 from results.store.outcome_store import OutcomeStore, fold_file
 
-moto_server = pytest.importorskip("moto.server", reason="needs moto[server]")
-
 _CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "nobody",
     "AWS_SECRET_ACCESS_KEY": "nothing",
@@ -28,6 +26,8 @@ _CREDENTIALS = {
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
+    # Here and not above: it takes seconds to import, which a process that runs none of these tests is spared.
+    moto_server = pytest.importorskip("moto.server", reason="needs moto[server]")
     with pytest.MonkeyPatch.context() as environment:
         for name, value in _CREDENTIALS.items():
             environment.setenv(name, value)

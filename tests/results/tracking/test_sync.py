@@ -16,21 +16,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import requests
 from example_studies import ExampleStudy, example_study
-from mlflow import MlflowClient
-from mlflow.entities import Run, ViewType
-from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES, MLFLOW_HTTP_REQUEST_TIMEOUT
 
 from preprocess.base.errors import HonestyError, StoreError, UsageError
 from results.scores.leaderboard import build_leaderboard
 from results.store.outcome_store import OutcomeStore, fold_file
 from results.store.study_card import FoldCard, fold_key
+from results.tracking import client as tracking_client
 from results.tracking.client import CONTENT_TAG
 from results.tracking.sync import (
     LEADERBOARD_TAG,
@@ -41,6 +39,11 @@ from results.tracking.sync import (
     resolve_tracking_uri,
     sync,
 )
+
+# MLflow takes seconds to import, which a process that runs none of these tests is spared.
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 COMPOSITE = {"casme2": 3, "samm": 3, "smic": 2}
 
@@ -91,8 +94,16 @@ def counts(report: SyncReport) -> tuple[int, int, int, int]:
     return report.logged, report.updated, report.unchanged, report.incomplete
 
 
+def client_of(uri: str) -> MlflowClient:
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=uri)
+
+
 def all_runs(uri: str, kind: str = "study", deleted: bool = False) -> list[Run]:
-    client = MlflowClient(tracking_uri=uri)
+    from mlflow.entities import ViewType
+
+    client = client_of(uri)
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     view = ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY
     return list(client.search_runs(experiments, f"tags.kind = '{kind}'", run_view_type=view))
@@ -105,7 +116,7 @@ def only_run(uri: str, kind: str = "study") -> Run:
 
 def artifact(uri: str, run: Run, name: str, folder: Path) -> bytes:
     folder.mkdir(exist_ok=True)
-    path = MlflowClient(tracking_uri=uri).download_artifacts(run.info.run_id, name, str(folder))
+    path = client_of(uri).download_artifacts(run.info.run_id, name, str(folder))
     return Path(path).read_bytes()
 
 
@@ -164,7 +175,7 @@ class TestAddress:
         monkeypatch.chdir(tmp_path)
         uri = open_tracking(None, "runs")
         assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["runs", "runs/mlflow.db"]
-        assert MlflowClient(tracking_uri=uri).search_experiments()
+        assert client_of(uri).search_experiments()
         assert capfd.readouterr() == ("", "")
 
     def test_a_damaged_database_is_told_with_the_remedy(self, tmp_path: Path) -> None:
@@ -225,7 +236,7 @@ class TestStudyRun:
         put(store, example_study("rcn_a"))
         put(store, example_study("rcn_a", synthetic=True, code="v2"))
         assert counts(synced(store)) == (4, 0, 0, 0)
-        client = MlflowClient(tracking_uri=local_uri(store))
+        client = client_of(local_uri(store))
         runs = {
             e.name: len(client.search_runs([e.experiment_id], "tags.kind = 'study'"))
             for e in client.search_experiments()
@@ -242,7 +253,7 @@ class TestStudyRun:
         synced(store)
         uri = local_uri(store)
         run = only_run(uri)
-        history = MlflowClient(tracking_uri=uri).get_metric_history(run.info.run_id, "fold/accuracy")
+        history = client_of(uri).get_metric_history(run.info.run_id, "fold/accuracy")
         expected = [float(np.mean(o.y_true == o.y_pred)) for o in study.outcomes()]
         assert [(point.step, point.value) for point in sorted(history, key=lambda p: p.step)] == list(
             enumerate(expected)
@@ -350,7 +361,7 @@ class TestStanding:
     def test_an_incomplete_study_has_no_run(self, store: OutcomeStore) -> None:
         put(store, example_study(), folds=3)
         assert counts(synced(store)) == (0, 0, 0, 1)
-        assert [e.name for e in MlflowClient(tracking_uri=local_uri(store)).search_experiments()] == ["Default"]
+        assert [e.name for e in client_of(local_uri(store)).search_experiments()] == ["Default"]
 
     def test_a_failed_study_has_a_run_without_scores(self, store: OutcomeStore, tmp_path: Path) -> None:
         study = put(store, example_study(), folds=3)
@@ -416,7 +427,7 @@ class TestAgain:
         put(store, example_study())
         synced(store)
         uri = local_uri(store)
-        client = MlflowClient(tracking_uri=uri)
+        client = client_of(uri)
         half = only_run(uri, kind)
         client.delete_tag(half.info.run_id, CONTENT_TAG)
         report = synced(store)
@@ -431,7 +442,7 @@ class TestAgain:
         synced(store)
         uri = local_uri(store)
         run = only_run(uri)
-        MlflowClient(tracking_uri=uri).create_run(run.info.experiment_id, tags=run.data.tags)
+        client_of(uri).create_run(run.info.experiment_id, tags=run.data.tags)
         assert len(all_runs(uri)) == 2
         assert counts(synced(store)) == (0, 1, 0, 0)
         assert len(all_runs(uri)) == 1
@@ -456,7 +467,7 @@ class TestAgain:
         put(store, example_study())
         synced(store)
         uri = local_uri(store)
-        client = MlflowClient(tracking_uri=uri)
+        client = client_of(uri)
         client.delete_experiment(only_run(uri).info.experiment_id)
         assert all_runs(uri) == []
         report = synced(store)
@@ -741,7 +752,11 @@ class TestNoServer:
         assert "secret" not in line
         assert capfd.readouterr() == ("", "")
 
-    def test_a_server_that_never_answers_costs_seconds(self, store: OutcomeStore) -> None:
+    def test_a_server_that_never_answers_costs_seconds(
+        self, store: OutcomeStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert tracking_client._PROBE_SECONDS < 10
+        monkeypatch.setattr(tracking_client, "_PROBE_SECONDS", 0.5)
         put(store, example_study())
         with socket.socket() as silent:
             silent.bind(("127.0.0.1", 0))
@@ -766,6 +781,8 @@ class TestNoServer:
     def test_a_request_is_given_up_within_half_a_minute(
         self, store: OutcomeStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES, MLFLOW_HTTP_REQUEST_TIMEOUT
+
         monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT", raising=False)
         monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
         synced(store)
@@ -789,7 +806,7 @@ class TestNoServer:
         def full(*args: object, **options: object) -> None:
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(MlflowClient, "log_artifacts", full)
+        monkeypatch.setattr("mlflow.MlflowClient.log_artifacts", full)
         report = synced(store)
         assert report.unreachable == "OSError: [Errno 28] No space left on device"
         monkeypatch.undo()
