@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from preprocess.base.hashing import digest
 from preprocess.datasets import RawDataset, RawFeature
+from preprocess.samples.layout import Content
 from preprocess.samples.table import samples_table
 
 if TYPE_CHECKING:
@@ -121,6 +122,8 @@ def _dataset(database: _Database, seed: int) -> RawDataset:
         dtype="uint8",
         source_fingerprint=lambda sample_id: digest([VERSION, seed, sample_id, emotions[sample_id]]),
         compute=compute,
+        axes="chw",
+        content=Content(whole=True, u=0, u_range="sample"),
     )
     return RawDataset(name=database.name, samples=samples_table(rows), synthetic=True, features={FEATURE: feature})
 

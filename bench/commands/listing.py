@@ -45,8 +45,8 @@ def _features() -> tuple[list[str], list[list[str]]]:
     rows = []
     for name, recipe in FEATURES.items():
         shape = "x".join(str(size) for size in recipe.shape)
-        rows.append([name, f"{recipe.dtype} {shape}", recipe.summary.strip()])
-    return ["feature", "tensor", "is"], rows
+        rows.append([name, f"{recipe.dtype} {shape}", recipe.axes, recipe.summary.strip()])
+    return ["feature", "tensor", "axes", "is"], rows
 
 
 def _steps() -> tuple[list[str], list[list[str]]]:

@@ -7,7 +7,7 @@ units stay as they are: the shared units have no side, so that a mirrored face s
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,7 @@ import numpy as np
 
 from preprocess.base.errors import UsageError
 from preprocess.base.registry import Registry
-from preprocess.recipes import FEATURES
-from preprocess.recipes.layouts import Layout, layout_of
+from preprocess.samples.layout import Layout
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -76,20 +75,33 @@ class Augmenter:
         return changed
 
 
-def make_augmenter(augment: str, features: Sequence[str]) -> Augmenter | None:
-    """Return what ``augment`` means for the features: names of AUGMENTATIONS separated by commas; None for "".
+def make_augmenter(augment: str, layouts: Mapping[str, Layout]) -> Augmenter | None:
+    """Return what changes the training batches of a model.
 
-    A name may be followed by an amount: ``rotate:4``. Raises UsageError for an unknown name, an amount that is none,
-    and an augmentation that cannot change one of the features or finds nothing to change in any.
+    Parameters
+    ----------
+    augment : names of AUGMENTATIONS, separated by commas, each with an amount where it takes one: ``flip,rotate:4``.
+    layouts : the model's features in its order, each with its layout.
+
+    Returns
+    -------
+    What carries out the augmentations in the order of naming; None where none is named.
+
+    Raises
+    ------
+    UsageError : for an unknown name, an amount that is none, a feature of which nobody says what it shows, and an
+        augmentation that cannot change one of the features or finds nothing to change in any.
     """
     named = [item.strip() for item in augment.split(",") if item.strip()]
     if not named:
         return None
     steps = [(item, *_step(item)) for item in named]
-    layouts = tuple(layout_of(FEATURES.get(feature)) for feature in features)
+    for feature, layout in layouts.items():
+        if layout.content.unknown:
+            raise UsageError(f"Feature {feature} cannot be augmented: {layout.content.unknown}.")
     for name, step, amount in steps:
-        _check(name, step, amount, dict(zip(features, layouts, strict=True)))
-    return Augmenter(tuple((step, amount) for _, step, amount in steps), layouts)
+        _check(name, step, amount, layouts)
+    return Augmenter(tuple((step, amount) for _, step, amount in steps), tuple(layouts.values()))
 
 
 def _step(item: str) -> tuple[Augmentation, float]:
@@ -109,7 +121,7 @@ def _step(item: str) -> tuple[Augmentation, float]:
     return step, amount
 
 
-def _check(name: str, step: Augmentation, amount: float, layouts: dict[str, Layout]) -> None:
+def _check(name: str, step: Augmentation, amount: float, layouts: Mapping[str, Layout]) -> None:
     concerned = {feature: layout for feature, layout in layouts.items() if step.axis in layout.axes}
     if not concerned:
         raise UsageError(f"Augmentation {name} finds no {ALONG[step.axis]} in {', '.join(layouts)}.")
@@ -123,28 +135,31 @@ def mirror(values: Tensor, layout: Layout) -> Tensor:
     import torch
 
     axis = {letter: place + 1 for place, letter in enumerate(layout.axes)}
+    content = layout.content
     result = values.flip(axis["w"]) if "w" in axis else values.clone()
-    if layout.points:
-        result = result.index_select(axis["v"], torch.tensor(layout.points, device=values.device))
-    if layout.u is not None:
+    if content.points:
+        result = result.index_select(axis["v"], torch.tensor(content.points, device=values.device))
+    if content.u is not None:
         along = axis["c"] if "c" in axis else axis["d"]
-        u = result.select(along, layout.u)
+        u = result.select(along, content.u)
         u.copy_(_mirrored_flow(u, layout, [letter for letter in layout.axes if letter not in "cd"]))
     if "x" in axis:
         # An empty slot of a padded set of landmarks holds (0, 0), which is no place in the picture.
         there = (result != 0).any(dim=axis["x"])
         x = result.select(axis["x"], 0)
-        x.copy_(torch.where(there, layout.width - 1 - x, x))
+        x.copy_(torch.where(there, content.width - 1 - x, x))
     return result
 
 
 def _mirrored_flow(u: Tensor, layout: Layout, letters: list[str]) -> Tensor:
     """Return horizontal flow (n, ...), whose axes after the first are ``letters``, with right and left exchanged."""
-    if not layout.u_range:
+    if not layout.content.u_range:
         return -u
     # Shown between its least and greatest value, which change places; of one value it is shown as 0 and stays it.
     together = [
-        place + 1 for place, letter in enumerate(letters) if letter in ("thw" if layout.u_range == "sample" else "hw")
+        place + 1
+        for place, letter in enumerate(letters)
+        if letter in ("thw" if layout.content.u_range == "sample" else "hw")
     ]
     return u.amax(dim=together, keepdim=True) + u.amin(dim=together, keepdim=True) - u
 
@@ -259,11 +274,11 @@ def _drawn_one(values: Tensor, layout: Layout, letter: str, drawn: np.ndarray) -
 
 
 def _only_whole_faces(layout: Layout, amount: float) -> str:
-    return "" if layout.whole else "it moves whole pictures of faces only"
+    return "" if layout.content.whole else "it moves whole pictures of faces only"
 
 
 def _only_photos(layout: Layout, amount: float) -> str:
-    return "" if layout.photo else "it changes the light of frames of 0..255 only"
+    return "" if layout.content.photo else "it changes the light of frames of 0..255 only"
 
 
 def _add(name: str, summary: str, draw: Any, apply: Any, **options: Any) -> None:
@@ -275,7 +290,7 @@ _add(
     "mirrors every second sample: pictures, landmarks left for right, horizontal flow with its sign changed",
     lambda rng, n, amount: rng.random(n) < 0.5,
     _flip,
-    refuses=lambda layout, amount: layout.no_mirror,
+    refuses=lambda layout, amount: layout.content.no_mirror,
 )
 _add(
     "rotate",

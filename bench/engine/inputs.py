@@ -19,7 +19,7 @@ from bench.engine.augmentation import Augmenter, make_augmenter
 from bench.study.data import StudyData
 from mer_models.contracts import TrainingRecipe
 from mer_models.registry import ModelInfo
-from preprocess.recipes.layouts import channel_axis, time_axis
+from preprocess.samples.layout import Layout
 
 Change = Callable[[Tensor], Tensor]
 
@@ -125,10 +125,11 @@ def make_inputs(
 
     Only the rows ``train`` are looked at to fit the means and deviations of ``standard`` and ``difference``.
     """
-    augment = make_augmenter(recipe.augment, info.features)
+    layouts = {name: data.layouts[name] for name in info.features}
+    augment = make_augmenter(recipe.augment, layouts)
     sources = _sources(info, network, augment, data, device)
     fitted_on = torch.from_numpy(train).to(device)
-    ranges = [_range(recipe, name, one, fitted_on) for name, one in zip(info.features, sources, strict=True)]
+    ranges = [_range(recipe, layout, one, fitted_on) for layout, one in zip(layouts.values(), sources, strict=True)]
     most = max(recipe.batch_size, _at_a_time(*(source.values for source in sources)))
     return Inputs(sources, tuple(ranges), min(LARGEST_EVALUATION, most), augment)
 
@@ -151,18 +152,18 @@ def laid_out(values: Tensor, device: str) -> Tensor:
     return values.contiguous(memory_format=torch.channels_last) if values.dim() == 4 and device == "cpu" else values
 
 
-def _range(recipe: TrainingRecipe, feature: str, source: Source, train: Tensor) -> Change:
+def _range(recipe: TrainingRecipe, layout: Layout, source: Source, train: Tensor) -> Change:
     if recipe.input_range == "unit":
         return lambda batch: batch / 255.0
     if recipe.input_range == "raw":
         return _unchanged
-    time = time_axis(feature) if recipe.input_range == "difference" else None
+    time = layout.time_axis if recipe.input_range == "difference" else None
 
     def change(batch: Tensor) -> Tensor:
         """How clips differ from their first frame; all else as it is."""
         return batch if time is None else batch - batch.narrow(time, 0, 1)
 
-    mean, deviation = _mean_and_deviation(source, train, change, channel_axis(feature))
+    mean, deviation = _mean_and_deviation(source, train, change, layout.channel_axis)
     if time is not None:
         return lambda batch: change(batch).div_(deviation)
     return lambda batch: (batch - mean).div_(deviation)

@@ -102,6 +102,7 @@ class CardMaker:
             "engine_code": self._engine_code,
             "datasets": {dataset.name: dataset.fingerprint for dataset in group},
             "features": {name: _feature_ingredient(name, group) for name in info.features},
+            "layouts": {name: data.layouts[name].as_json() for name in info.features},
             "task": {"name": task.name, "classes": list(task.classes), "labels": self._labels[data_key]},
             "protocol": setting.protocol.name,
             "selection": rule.name,

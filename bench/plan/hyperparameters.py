@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.config import PRESET_EPOCHS, RunConfig
@@ -13,7 +13,8 @@ from bench.engine.augmentation import make_augmenter
 from mer_models.contracts import RECIPE_FIELDS, TrainingRecipe
 from mer_models.registry import MODELS, ModelInfo
 from preprocess.base.errors import UsageError, did_you_mean
-from preprocess.recipes.layouts import time_axis
+from preprocess.recipes import FEATURES
+from preprocess.samples.layout import Layout
 
 
 def resolve(config: RunConfig, models: Sequence[ModelInfo]) -> dict[str, dict[str, Any]]:
@@ -36,6 +37,7 @@ def resolve(config: RunConfig, models: Sequence[ModelInfo]) -> dict[str, dict[st
     for name, values in resolved.items():
         _show_as_published(infos[name], values, config)
         _check_recipe(infos[name], values)
+        check_layouts(infos[name], values, _by_recipe(infos[name]))
     return resolved
 
 
@@ -95,14 +97,11 @@ def _checked(setting: str, value: Any, info: ModelInfo, key: str) -> Any:
 
 
 def _check_recipe(info: ModelInfo, values: dict[str, Any]) -> None:
-    """Raise UsageError, naming the model, where its recipe contradicts itself, the network or its features."""
+    """Raise UsageError, naming the model, where its recipe contradicts itself or the network."""
     if not info.recipe:
         return
     try:
         recipe = TrainingRecipe(**{name: values[name] for name in RECIPE_FIELDS})
-        make_augmenter(recipe.augment, info.features)
-        if recipe.input_range == "difference" and not any(map(time_axis, info.features)):
-            raise UsageError(f"input_range difference finds no time in {', '.join(info.features)}.")
     except UsageError as error:
         raise UsageError(f"Model {info.name}: {error}") from None
     if recipe.mixup and callable(getattr(info.build, "loss", None)):
@@ -110,6 +109,34 @@ def _check_recipe(info: ModelInfo, values: dict[str, Any]) -> None:
             f"Model {info.name}: mixup is {recipe.mixup:g}, but the network has a loss of its own, whose labels cannot "
             "be mixed. Leave mixup at 0."
         )
+
+
+def check_layouts(info: ModelInfo, values: dict[str, Any], layouts: Mapping[str, Layout]) -> None:
+    """Check that a model's features can be scaled and augmented as its hyper-parameters say.
+
+    Parameters
+    ----------
+    values : all of the model's hyper-parameters.
+    layouts : feature -> its layout. Nothing is checked where one of the model's features is not there.
+
+    Raises
+    ------
+    UsageError : naming the model, the feature and what it lacks.
+    """
+    if not info.recipe or not layouts.keys() >= set(info.features):
+        return
+    own = {name: layouts[name] for name in info.features}
+    try:
+        make_augmenter(values["augment"], own)
+        if values["input_range"] == "difference" and all(layout.time_axis is None for layout in own.values()):
+            raise UsageError(f"input_range difference finds no time in {', '.join(own)}.")
+    except UsageError as error:
+        raise UsageError(f"Model {info.name}: {error}") from None
+
+
+def _by_recipe(info: ModelInfo) -> dict[str, Layout]:
+    """Return the layouts of those of a model's features that recipes make; datasets may bring others."""
+    return {name: FEATURES.get(name).layout for name in info.features if name in FEATURES.names()}
 
 
 def _converted(value: Any, wanted: type) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 from bench.plan.cards import CardMaker, Setting, why_new
 from bench.plan.checks import check_inputs, lacking_classes, unknown_units
+from bench.plan.hyperparameters import check_layouts
 from bench.plan.request import Request
 from bench.plan.training import Training
 from bench.study.assemble import assemble, labelled
@@ -196,6 +197,7 @@ class _Builder:
         """Plan the selections that watch validation subjects as one training, all others as another."""
         key, data = self._data(setting)
         self._check_shapes(setting, data)
+        check_layouts(setting.info, setting.values, data.layouts)
         for validate in (False, True):
             chosen = [rule for rule in self._selections if (rule.watches == VALIDATION) == validate]
             if not chosen:

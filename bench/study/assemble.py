@@ -36,9 +36,10 @@ def assemble(
     Raises
     ------
     DataError : a sample id occurs in two datasets.
-    Unfit : no sample has a class, or a feature is of another shape in another dataset.
+    Unfit : no sample has a class, or a feature has another shape or layout in another dataset.
     """
     _check_shapes(prepared, features)
+    _check_layouts(prepared, features)
     ids: list[np.ndarray] = []
     subjects: list[np.ndarray] = []
     datasets: list[np.ndarray] = []
@@ -74,6 +75,7 @@ def assemble(
         splits=np.concatenate(splits)[order],
         labels=np.concatenate(labels)[order].astype(np.int64),
         features={name: np.ascontiguousarray(np.concatenate(parts)[order]) for name, parts in blocks.items()},
+        layouts={name: prepared[0].features[name].layout for name in features},
         classes=tuple(task.classes),
         action_units=np.concatenate(units)[order] if action_units else None,
         macro=frozenset(dataset.name for dataset in prepared if dataset.macro),
@@ -86,6 +88,18 @@ def _check_shapes(prepared: Sequence[PreparedDataset], features: Sequence[str]) 
         if len(set(shapes.values())) > 1:
             found = ", ".join(f"{shape} in {dataset}" for dataset, shape in shapes.items())
             raise Unfit(f"{name} is {found}. Make it by one recipe everywhere, or use --protocols loso.")
+
+
+def _check_layouts(prepared: Sequence[PreparedDataset], features: Sequence[str]) -> None:
+    for name in features:
+        first, *others = (dataset for dataset in prepared if name in dataset.features)
+        for other in others:
+            if other.features[name].layout != first.features[name].layout:
+                raise Unfit(
+                    f"{name} has the axes {first.features[name].layout.axes} in {first.name} and "
+                    f"{other.features[name].layout.axes} in {other.name}, or its values show something else there. "
+                    "Make it by one recipe everywhere, or use --protocols loso."
+                )
 
 
 def _has_label(labels: np.ndarray) -> np.ndarray:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    pass
+from preprocess.samples.layout import Layout
 
 
 @dataclass(frozen=True)
@@ -23,6 +21,7 @@ class StudyData:
     splits : (n,) unicode, the database's own division of its samples; empty text where it has none.
     labels : (n,) int64 class indices; of a multi-label task (n, n_classes) int64, 1 where the sample shows the class.
     features : name -> (n, ...) C-contiguous array as stored (8-bit or float32).
+    layouts : name -> what the axes and values of that feature mean.
     classes : names of the classes; a label is an index into them.
     action_units : (n, 12) int8, 1 where a sample shows each of ``SHARED_UNITS``, 0 where not; a row of -1 where nobody
         annotated it. None where no model of the study asks for them.
@@ -35,6 +34,7 @@ class StudyData:
     splits: np.ndarray
     labels: np.ndarray
     features: dict[str, np.ndarray]
+    layouts: dict[str, Layout]
     classes: tuple[str, ...]
     action_units: np.ndarray | None = None
     macro: frozenset[str] = frozenset()

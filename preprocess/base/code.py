@@ -25,8 +25,11 @@ LEFT_OUT = {
     "mer_models.registry": "describes models; the values that it hands on are in a study's key",
     "mer_models.contracts": "interfaces and recipes; the values of a recipe are in a study's key",
     "mer_models._parts.published": "scores that were printed elsewhere",
-    "preprocess.recipes": "features are in a study's key by recipe and content",
-    "preprocess.steps": "features are in a study's key by recipe and content",
+    # A layout (axes, and what the steps say of the values) decides how a feature is scaled and augmented. It comes to
+    # the engine with the data, and its values are in a study's key; the code that uses it (preprocess.samples.layout,
+    # bench.engine) is followed through imports.
+    "preprocess.recipes": "features are in a study's key by recipe, content and layout",
+    "preprocess.steps": "features are in a study's key by recipe, content and layout",
 }
 """Modules that cannot change a number of a fold, each with the reason. Neither they nor what they import counts."""
 

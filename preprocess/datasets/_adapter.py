@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from preprocess.base.registry import Registry
+from preprocess.samples.layout import Content, Layout, check_axes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,15 +17,23 @@ if TYPE_CHECKING:
     from preprocess.samples.clip import Clip
 
 
+UNSAID = Content(unknown="its dataset does not say what it shows; declare it: RawFeature(content=...)")
+
+
 @dataclass(frozen=True)
 class RawFeature:
     """One named tensor per sample, not yet computed.
 
+    Attributes
+    ----------
     recipe : how it is made, as JSON values (name, version, source, steps, channels, range). Two features with equal
         recipes and equal sources are equal, so everything that changes a tensor belongs here.
-    shape, dtype : of one sample's tensor, such as ``(3, 28, 28)`` and ``"uint8"``.
+    shape : of one sample's tensor, such as ``(3, 28, 28)``.
+    dtype : of the tensor, such as ``"uint8"``.
     source_fingerprint : sample id -> sha256 of the bytes that the tensor is made from; paths do not count.
     compute : sample id -> the tensor; raises DataError, which names the file, where the source is bad.
+    axes : a letter of ``preprocess.samples.layout.AXES`` for each axis of the tensor, such as ``"chw"``.
+    content : what the tensor shows. Without it the feature can be scaled, but not augmented.
     """
 
     recipe: dict[str, Any]
@@ -32,6 +41,13 @@ class RawFeature:
     dtype: str
     source_fingerprint: Callable[[str], str]
     compute: Callable[[str], np.ndarray]
+    axes: str
+    content: Content = UNSAID
+
+    @property
+    def layout(self) -> Layout:
+        """What the axes and values of the tensor mean."""
+        return Layout(self.axes, self.shape, self.content)
 
 
 @dataclass(frozen=True)
@@ -54,6 +70,10 @@ class RawDataset:
     clips: dict[str, Clip] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     macro: bool = False
+
+    def __post_init__(self) -> None:
+        for name, feature in self.features.items():
+            check_axes(feature.axes, feature.shape, f"Dataset {self.name}, feature {name}")
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from preprocess.base.errors import DataError
 from preprocess.base.hashing import digest_bytes
 from preprocess.datasets._adapter import DATASETS, Adapter, Found, RawDataset, RawFeature
 from preprocess.datasets._trees import listing
+from preprocess.samples.layout import Content
 from preprocess.samples.table import samples_table
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ def _dataset(name: str, clips: list[_Clip]) -> RawDataset:
         dtype="uint8",
         source_fingerprint=fingerprints.__getitem__,
         compute=tensors.__getitem__,
+        axes="chw",
+        content=Content(whole=True, u=0, u_range="sample"),
     )
     return RawDataset(name=name, samples=samples, synthetic=False, features={FEATURE: feature})
 

@@ -1,7 +1,7 @@
 """Recipes: named features as chains of steps, read from YAML files or made in Python; hashed and versioned.
 
 The built-in ones are the YAML files beside this module, each a mapping of feature name to ``version``, ``summary``,
-``shape``, ``dtype`` and ``steps`` (a list of ``name`` or ``name: {option: value}``).
+``shape``, ``axes``, ``dtype`` and ``steps`` (a list of ``name`` or ``name: {option: value}``).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import yaml
 from preprocess.base.errors import DataError, UsageError
 from preprocess.base.hashing import canonical_json, digest_bytes
 from preprocess.base.registry import Registry
+from preprocess.samples.layout import Content, Layout, check_axes
 from preprocess.steps import STEPS, Work
 
 if TYPE_CHECKING:
@@ -29,18 +30,50 @@ if TYPE_CHECKING:
 class FeatureRecipe:
     """One named feature: how it is made from a clip.
 
-    steps : (step name, options) in order. shape, dtype : of the tensor, checked for every clip.
+    Attributes
+    ----------
+    shape : of one sample's tensor, checked for every clip.
+    axes : a letter of ``preprocess.samples.layout.AXES`` for each axis of the tensor.
+    dtype : of the tensor, checked for every clip.
+    steps : (step name, options) in order.
+
+    Raises
+    ------
+    UsageError : where the axes do not name the axes of the shape.
     """
 
     name: str
     version: int
     summary: str
     shape: tuple[int, ...]
+    axes: str
     dtype: str
     steps: tuple[tuple[str, dict[str, Any]], ...]
 
+    def __post_init__(self) -> None:
+        check_axes(self.axes, self.shape, f"Feature {self.name}")
+
+    @property
+    def layout(self) -> Layout:
+        """What the axes and values of the tensor mean: the axes as the recipe says, the rest as its steps say."""
+        return Layout(self.axes, self.shape, self._content())
+
+    def _content(self) -> Content:
+        content = RECORDING
+        for place, (name, given) in enumerate(self.steps, start=1):
+            step = STEPS.get(name)
+            last = place == len(self.steps)
+            shows = step.tensor if last else step.pictures or step.tensor
+            if shows is None:
+                return _unsaid(name, last)
+            content = shows(content, step.options(given, f"feature {self.name}"))
+        return content
+
     def as_json(self) -> dict[str, Any]:
         """Return everything that decides the tensor, for hashing: with each step's version and all of its options.
+
+        Axes are not among it: they say what the numbers mean and change none of them, so that shards stay when axes
+        are corrected. A study's key holds them as part of the feature's layout.
 
         A file of weights counts by its content, not by its path; DataError where it is not there.
         """
@@ -76,6 +109,9 @@ class FeatureRecipe:
         return work
 
 
+RECORDING = Content(whole=True, photo=True)
+"""What frames show before the first step: the whole picture, as it was recorded."""
+
 FEATURES: Registry[FeatureRecipe] = Registry("feature", package="preprocess.recipes")
 
 
@@ -94,16 +130,23 @@ def load_recipes(file: Path | str) -> list[FeatureRecipe]:
     return recipes
 
 
+_HINTS = {"axes": " Give a letter for each axis of the shape, such as `axes: tchw` (time, channel, row, column)."}
+"""What else is said of a key that is missing or of another type."""
+
+
 def _recipe(name: str, value: Any, place: str) -> FeatureRecipe:
-    wanted = {"version": int, "summary": str, "shape": list, "dtype": str, "steps": list}
-    if not isinstance(value, Mapping) or set(value) != set(wanted):
+    wanted = {"version": int, "summary": str, "shape": list, "axes": str, "dtype": str, "steps": list}
+    if not isinstance(value, Mapping) or not set(value) <= set(wanted):
         raise UsageError(f"{place}: expected the keys {', '.join(wanted)}; found {value!r}.")
     for key, kind in wanted.items():
+        if key not in value:
+            raise UsageError(f"{place}: the key {key} is missing; found {', '.join(value)}.{_HINTS.get(key, '')}")
         if not isinstance(value[key], kind):
-            raise UsageError(f"{place}: {key} is {value[key]!r}; expected {kind.__name__}.")
+            raise UsageError(f"{place}: {key} is {value[key]!r}; expected {kind.__name__}.{_HINTS.get(key, '')}")
     steps = tuple(_step(entry, place) for entry in value["steps"])
     shape = tuple(int(size) for size in value["shape"])
-    return FeatureRecipe(name, value["version"], value["summary"], shape, value["dtype"], steps)
+    check_axes(value["axes"], shape, place)
+    return FeatureRecipe(name, value["version"], value["summary"], shape, value["axes"], value["dtype"], steps)
 
 
 def _step(entry: Any, place: str) -> tuple[str, dict[str, Any]]:
@@ -117,6 +160,13 @@ def _step(entry: Any, place: str) -> tuple[str, dict[str, Any]]:
         raise UsageError(f"{place}: step {name}: expected options as key: value; found {options!r}.")
     STEPS.get(str(name)).options(dict(options), place)
     return str(name), dict(options)
+
+
+def _unsaid(step: str, last: bool) -> Content:
+    what, argument = ("its tensor shows", "tensor") if last else ("frames and flow show after it", "pictures")
+    return Content(
+        unknown=f"its step {step} does not say what {what}; declare it: register_step({step!r}, ..., {argument}=...)"
+    )
 
 
 def _by_content(options: dict[str, Any], place: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from preprocess.datasets import RawDataset, RawFeature
 from preprocess.faces.face import FaceFinder
 from preprocess.recipes import FEATURES, FeatureRecipe
 from preprocess.samples.clip import Clip, ClipError
+from preprocess.samples.layout import Layout
 from preprocess.steps import Work
 
 
@@ -20,7 +21,8 @@ from preprocess.steps import Work
 class Feature:
     """One feature of one dataset, ready to be made.
 
-    recipe : how it is made, as JSON values. shape, dtype : of one sample's tensor. source : clip -> sha256 of what the
+    recipe : how it is made, as JSON values. shape, dtype : of one sample's tensor. layout : what its axes and values
+    mean. source : clip -> sha256 of what the
     tensor is made from. compute : makes the tensor of a clip, from what other features of it have made where it can;
     raises ClipError for one that cannot be used.
     portable : whether it may be made in another process: a recipe, and not what an adapter holds in memory.
@@ -30,6 +32,7 @@ class Feature:
     recipe: Mapping[str, Any]
     shape: tuple[int, ...]
     dtype: str
+    layout: Layout
     source: Callable[[Clip], str]
     compute: Callable[[Clip, FaceFinder, dict[str, Work]], Work]
     portable: bool
@@ -43,7 +46,7 @@ class Feature:
 def feature_of(raw: RawDataset, name: str) -> Feature:
     """Return a feature of a dataset; DataError, which says what would bring it, where the dataset cannot have it."""
     if name in raw.features:
-        return _ready_made(name, raw.features[name])
+        return _ready_made(raw.name, name, raw.features[name])
     if raw.clips and name in FEATURES.names():
         return _from_recipe(FEATURES.get(name))
     raise DataError(_why_not(raw, name))
@@ -88,7 +91,16 @@ def clips_of(raw: RawDataset) -> dict[str, Clip]:
 
 
 def _from_recipe(recipe: FeatureRecipe) -> Feature:
-    return Feature(recipe.name, recipe.as_json(), recipe.shape, recipe.dtype, _files_of, recipe.compute, portable=True)
+    return Feature(
+        recipe.name,
+        recipe.as_json(),
+        recipe.shape,
+        recipe.dtype,
+        recipe.layout,
+        _files_of,
+        recipe.compute,
+        portable=True,
+    )
 
 
 def _files_of(clip: Clip) -> str:
@@ -99,14 +111,20 @@ def _files_of(clip: Clip) -> str:
         return digest([clip.sample_id, "a file is gone"])
 
 
-def _ready_made(name: str, feature: RawFeature) -> Feature:
+def _ready_made(dataset: str, name: str, feature: RawFeature) -> Feature:
+    if name in FEATURES.names() and FEATURES.get(name).axes != feature.axes:
+        raise UsageError(
+            f"Dataset {dataset} brings the feature {name} with the axes {feature.axes!r}; models take it with "
+            f"{FEATURES.get(name).axes!r}, as the recipe of that name says. Bring it so, or give it another name."
+        )
+
     def source(clip: Clip) -> str:
         return feature.source_fingerprint(clip.sample_id)
 
     def compute(clip: Clip, finder: FaceFinder, made: dict[str, Work]) -> Work:
         return Work(clip=clip, finder=finder, tensor=feature.compute(clip.sample_id))
 
-    return Feature(name, feature.recipe, feature.shape, feature.dtype, source, compute, portable=False)
+    return Feature(name, feature.recipe, feature.shape, feature.dtype, feature.layout, source, compute, portable=False)
 
 
 def _why_not(raw: RawDataset, name: str) -> str:

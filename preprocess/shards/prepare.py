@@ -159,6 +159,7 @@ def _info(folder: FeatureFolder) -> FeatureInfo:
         fingerprint=folder.fingerprint(),
         shape=feature.shape,
         dtype=feature.dtype,
+        layout=feature.layout,
         remarks=folder.remarks(),
     )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from preprocess.base.errors import DataError
+from preprocess.samples.layout import Layout
 from preprocess.shards.file import Remarks, decode
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ class FeatureInfo:
     """A prepared feature.
 
     recipe : how it is made. recipe_hash : sha256 of the recipe, the shape and the dtype.
-    fingerprint : sha256 of all tensors by sample id. shape, dtype : of one sample's tensor.
+    fingerprint : sha256 of all tensors by sample id. shape, dtype : of one sample's tensor. layout : what its axes and
+    values mean.
     remarks : which clips were skipped and why, what the steps noted, how faces were found.
     """
 
@@ -30,6 +32,7 @@ class FeatureInfo:
     fingerprint: str
     shape: tuple[int, ...]
     dtype: str
+    layout: Layout
     remarks: Remarks = field(default_factory=Remarks, repr=False)
 
 

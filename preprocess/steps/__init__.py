@@ -8,12 +8,13 @@ magnification, flow, descriptors, and ``tensor`` last.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from preprocess.base.errors import UsageError, did_you_mean
 from preprocess.base.registry import Registry
+from preprocess.samples.layout import Content
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,14 +54,33 @@ class Work:
     notes: tuple[str, ...] = ()
 
 
+Shows = Callable[[Content, Mapping[str, Any]], Content]
+"""Says what a step's result shows, from what was shown before the step and all of the step's options."""
+
+
+def as_before(before: Content, options: Mapping[str, Any]) -> Content:
+    """Return what was shown before: for steps that leave frames and flow what they are, or add to them."""
+    return before
+
+
 @dataclass(frozen=True)
 class Step:
-    """A registered step. version : raised by hand whenever its numbers change, so that shards are made anew."""
+    """A registered step.
+
+    Attributes
+    ----------
+    version : raised by hand whenever the step's numbers change, so that shards are made anew.
+    summary : the first line of the step's docstring.
+    pictures : what frames and flow show after the step; None where the step does not say.
+    tensor : what the step's tensor shows; None where the step makes none, or does not say.
+    """
 
     name: str
     version: int
     run: Callable[..., Work]
     summary: str
+    pictures: Shows | None = None
+    tensor: Shows | None = None
 
     def parameters(self) -> dict[str, Any]:
         """Return the step's options with their defaults (``inspect.Parameter.empty`` where one must be given)."""
@@ -83,15 +103,45 @@ class Step:
 STEPS: Registry[Step] = Registry("step", package="preprocess.steps")
 
 
-def register_step(name: str, *, version: int) -> Callable[[Callable[..., Work]], Callable[..., Work]]:
-    """Return a decorator that registers ``run(work, *, option=default, ...) -> Work`` as the step ``name``.
+def register_step(
+    name: str, *, version: int, pictures: Shows | None = None, tensor: Shows | None = None
+) -> Callable[[Callable[..., Work]], Callable[..., Work]]:
+    """Return a decorator that registers ``run(work, *, option=default, ...) -> Work`` as a step.
 
-    Options are keyword-only and hold JSON values; the first line of the docstring is the summary.
+    Options are keyword-only and hold JSON values. The first line of the docstring is the summary.
+
+    Parameters
+    ----------
+    name : what recipes call the step.
+    version : 1 for a new step; raise it whenever the step's numbers change, so that shards are made anew.
+    pictures : what frames and flow show after the step; ``as_before`` for most. A feature with a step before its last
+        that does not say so cannot be augmented.
+    tensor : what the tensor shows that the step makes. A feature whose last step does not say so cannot be augmented.
+
+    Raises
+    ------
+    UsageError : when the decorator is applied, for a version below 1, a function without a docstring, and options that
+        are not keyword-only.
     """
 
     def decorate(run: Callable[..., Work]) -> Callable[..., Work]:
+        origin = f"{run.__module__}.{run.__qualname__}"
+        _check(name, version, run, origin)
         summary = (run.__doc__ or "").strip().splitlines()[0]
-        STEPS.add(name, Step(name, version, run, summary), origin=f"{run.__module__}.{run.__qualname__}")
+        STEPS.add(name, Step(name, version, run, summary, pictures, tensor), origin)
         return run
 
     return decorate
+
+
+def _check(name: str, version: int, run: Callable[..., Work], origin: str) -> None:
+    if not isinstance(version, int) or version < 1:
+        raise UsageError(f"Step {name} ({origin}): version is {version!r}; expected a whole number above 0.")
+    if not (run.__doc__ or "").strip():
+        raise UsageError(f"Step {name} ({origin}) has no docstring; its first line is what `merbench list steps` says.")
+    _, *options = inspect.signature(run).parameters.values()
+    for option in options:
+        if option.kind is not option.KEYWORD_ONLY:
+            raise UsageError(
+                f"Step {name} ({origin}): {option.name} is not keyword-only; write run(work, *, {option.name}=...)."
+            )

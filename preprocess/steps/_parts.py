@@ -9,6 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from preprocess.base.errors import UsageError, did_you_mean
+from preprocess.faces.landmark_sets import landmark_set, mirrored
+from preprocess.samples.layout import Content
 from preprocess.steps import Work
 from preprocess.steps._options import needed
 
@@ -47,6 +49,25 @@ def inner_frames(work: Work, start: int, end: int) -> Work:
     landmarks = None if work.landmarks is None else work.landmarks[start:end]
     key = tuple((role, place - start) for role, place in work.key if start <= place < end)
     return replace(work, landmarks=landmarks, numbers=work.numbers[start:end], key=key)
+
+
+def at_landmarks(shown: Content, points: str) -> Content:
+    """Return what a tensor with an axis of landmarks shows.
+
+    Parameters
+    ----------
+    shown : what is known of it besides.
+    points : a name of ``preprocess.faces.landmark_sets``. A set without a mirror image cannot be mirrored.
+
+    Raises
+    ------
+    UsageError : for an unknown set.
+    """
+    chosen = landmark_set(points)
+    try:
+        return replace(shown, points=mirrored(chosen))
+    except UsageError:
+        return replace(shown, no_mirror=f"the landmarks {points} have no mirror image")
 
 
 def number(step: str, option: str, value: float, low: float, high: float = math.inf) -> float:

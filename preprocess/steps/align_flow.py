@@ -8,7 +8,7 @@ import numpy as np
 
 from preprocess.base.errors import UsageError
 from preprocess.faces.landmark_sets import PADDING, landmark_set
-from preprocess.steps import Work, register_step
+from preprocess.steps import Work, as_before, register_step
 from preprocess.steps._options import needed
 from preprocess.steps._parts import first_face
 from preprocess.steps.patches import gather_patches
@@ -16,7 +16,7 @@ from preprocess.steps.patches import gather_patches
 WINDOW = 3
 
 
-@register_step("align_flow", version=1)
+@register_step("align_flow", version=1, pictures=as_before)
 def align_flow(work: Work, *, points: str = "rigid_19") -> Work:
     """Take the head's shift, turn and growth out of the flow of each pair of frames.
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from preprocess.base.errors import UsageError
-from preprocess.faces.landmark_sets import AU_GRAPH_12
+from preprocess.faces.landmark_sets import AU_GRAPH_12, mirrored
+from preprocess.samples.layout import Content
 from preprocess.steps import Work, register_step
 from preprocess.steps._options import needed, one_of, positive
 from preprocess.steps._parts import first_face, number, one_level
@@ -21,7 +24,11 @@ NOSE_SHARE = 0.88
 NOSE_REACH = 0.35
 
 
-@register_step("au_rois", version=1)
+def _shown(before: Content, options: Mapping[str, Any]) -> Content:
+    return Content(u=0, points=mirrored(AU_GRAPH_12))
+
+
+@register_step("au_rois", version=1, tensor=_shown)
 def au_rois(work: Work, *, radius: int = 5, share: float = 0.6, at: str = "first") -> Work:
     """Reduce the flow to one vector for each of the twelve landmarks of AUW-GCN, freed of head motion.
 

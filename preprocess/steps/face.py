@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from preprocess.faces.alignment import ALIGNMENTS, face_transform
+from preprocess.samples.layout import Content
 from preprocess.steps import Work, register_step
 from preprocess.steps._options import one_of, size_option
 
 
-@register_step("face", version=1)
+def _pictures(before: Content, options: Mapping[str, Any]) -> Content:
+    return replace(before, width=float(size_option("face", options["size"])[0]))
+
+
+@register_step("face", version=1, pictures=_pictures)
 def face(
     work: Work,
     *,

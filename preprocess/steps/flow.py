@@ -12,7 +12,7 @@ import numpy as np
 from preprocess.base.errors import UsageError
 from preprocess.faces.alignment import transform_points
 from preprocess.motion.tvl1 import tvl1_flow
-from preprocess.steps import Work, register_step
+from preprocess.steps import Work, as_before, register_step
 from preprocess.steps._options import needed, one_of
 
 PAIRS = ("onset_apex", "first_to_each", "consecutive")
@@ -21,7 +21,7 @@ HEAD_MOTION = ("keep", "remove")
 FlowMethod = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-@register_step("flow", version=1)
+@register_step("flow", version=1, pictures=as_before)
 def flow(work: Work, *, method: str = "tvl1", pairs: str = "onset_apex", head_motion: str = "keep") -> Work:
     """Compute dense optical flow u (to the right), v (down) in pixels of the loaded frames.
 

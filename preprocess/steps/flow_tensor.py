@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from preprocess.base.errors import UsageError
+from preprocess.samples.layout import Content
 from preprocess.steps import Work, register_step
 from preprocess.steps._options import needed, one_of, size_option
 from preprocess.steps.strain import optical_strain
@@ -17,7 +19,19 @@ RANGES = ("sample", "pair")
 LAYOUTS = ("tchw", "cthw")
 
 
-@register_step("flow_tensor", version=1)
+def _shown(before: Content, options: Mapping[str, Any]) -> Content:
+    if before.no_mirror:
+        return Content(whole=before.whole, no_mirror=before.no_mirror)
+    channels, scaled = options["channels"], options["normalise"] in ("8bit", "minmax")
+    return Content(
+        whole=before.whole,
+        u=channels.index("u") if "u" in channels else None,
+        u_range=options["range_of"] if scaled and "u" in channels else "",
+        no_mirror="it holds the orientation of flow" if "orientation" in channels else "",
+    )
+
+
+@register_step("flow_tensor", version=1, tensor=_shown)
 def flow_tensor(
     work: Work,
     *,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from preprocess.base.errors import UsageError
+from preprocess.samples.layout import Content
 from preprocess.steps import Work, register_step
 from preprocess.steps._options import needed, one_of, size_option
 from preprocess.steps.flow_tensor import LAYOUTS, arranged
@@ -17,7 +19,12 @@ MOMENTS = "tmchw"
 """The layout of frames that stand for two key frames."""
 
 
-@register_step("frames_tensor", version=1)
+def _shown(before: Content, options: Mapping[str, Any]) -> Content:
+    photo = before.photo and options["normalise"] == "8bit"
+    return Content(whole=before.whole, photo=photo, no_mirror=before.no_mirror)
+
+
+@register_step("frames_tensor", version=1, tensor=_shown)
 def frames_tensor(
     work: Work,
     *,

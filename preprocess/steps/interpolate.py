@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from preprocess.steps import Work, register_step
+from preprocess.steps import Work, as_before, register_step
 from preprocess.steps._options import needed, one_of, positive
 from preprocess.steps._weights import load_pair_network
 from preprocess.steps.flow import grey_frames
@@ -17,7 +17,7 @@ from preprocess.steps.flow import grey_frames
 Interpolator = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-@register_step("interpolate", version=1)
+@register_step("interpolate", version=1, pictures=as_before)
 def interpolate(work: Work, *, count: int, method: str = "tim", weights: str | None = None) -> Work:
     """Interpolate the loaded frames to ``count`` frames at equal steps of time from the first to the last.
 

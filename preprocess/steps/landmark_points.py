@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from preprocess.base.errors import UsageError
 from preprocess.faces.landmark_sets import FACE_AREAS, PADDING, landmark_set
+from preprocess.samples.layout import Content
 from preprocess.steps import Work, register_step
 from preprocess.steps._options import needed, one_of, size_option
-from preprocess.steps._parts import key_index
+from preprocess.steps._parts import at_landmarks, key_index
+
+AREAS_MIRRORED = (1, 0, 3, 2)
+"""The areas (left eye, right eye, left and right lip corner) in the mirrored picture."""
 
 
-@register_step("landmark_points", version=1)
+def _shown(before: Content, options: Mapping[str, Any]) -> Content:
+    return at_landmarks(Content(width=_width("landmark_points", before, options)), options["points"])
+
+
+def _areas_shown(before: Content, options: Mapping[str, Any]) -> Content:
+    return Content(points=AREAS_MIRRORED, width=_width("face_areas", before, options))
+
+
+def _width(step: str, before: Content, options: Mapping[str, Any]) -> float:
+    """Return the width of the picture in whose pixels coordinates are given."""
+    return before.width if options["size"] is None else float(size_option(step, options["size"])[0])
+
+
+@register_step("landmark_points", version=1, tensor=_shown)
 def landmark_points(
     work: Work, *, points: str = "all_68", frame: str = "apex", size: int | Sequence[int] | None = None
 ) -> Work:
@@ -31,7 +49,7 @@ def landmark_points(
     return replace(work, tensor=np.ascontiguousarray(placed if frame == "all" else placed[0], dtype=np.float32))
 
 
-@register_step("face_areas", version=1)
+@register_step("face_areas", version=1, tensor=_areas_shown)
 def face_areas(work: Work, *, frame: str = "apex", size: int | Sequence[int] = 28, reach: int = 7) -> Work:
     """Make the result from the centres of HTNet's four areas: left eye, right eye, left and right lip corner.
 

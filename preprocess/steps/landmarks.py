@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 
 from preprocess.faces.alignment import landmark_box, transform_points
-from preprocess.steps import Work, register_step
+from preprocess.steps import Work, as_before, register_step
 from preprocess.steps._options import needed, one_of
 from preprocess.steps.flow import grey_frames
 
 
-@register_step("landmarks", version=1)
+@register_step("landmarks", version=1, pictures=as_before)
 def landmarks(work: Work, *, per: str = "clip") -> Work:
     """Give the loaded frames their 68 landmarks.
 

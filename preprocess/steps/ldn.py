@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from preprocess.samples.clip import ClipError
+from preprocess.samples.layout import Content
 from preprocess.steps import Work, register_step
 from preprocess.steps._options import one_of
 from preprocess.steps._parts import grey_clip, inner_frames, number
@@ -16,7 +19,11 @@ _RING = ((1, 2), (0, 2), (0, 1), (0, 0), (1, 0), (2, 0), (2, 1), (2, 2))
 OVER = ("codes", "responses")
 
 
-@register_step("ldn", version=1)
+def _pictures(before: Content, options: Mapping[str, Any]) -> Content:
+    return replace(before, photo=False, no_mirror="its codes number directions")
+
+
+@register_step("ldn", version=1, pictures=_pictures)
 def ldn(work: Work) -> Work:
     """Replace T grey frames by their maps of local directional numbers, uint8 in 0..63.
 
@@ -28,7 +35,7 @@ def ldn(work: Work) -> Work:
     return replace(work, frames=maps[None, ..., None], tensor=maps)
 
 
-@register_step("stldn", version=1)
+@register_step("stldn", version=1, pictures=_pictures)
 def stldn(work: Work, *, over: str = "codes", divisor: float | None = None) -> Work:
     """Replace T grey frames by T - 2 maps of spatio-temporal directional numbers, one a sliding triple of frames.
 

@@ -9,11 +9,11 @@ import numpy as np
 from preprocess.faces.alignment import warp
 from preprocess.samples.clip import ClipError
 from preprocess.samples.frames import COLORS, FrameReader
-from preprocess.steps import Work, register_step
+from preprocess.steps import Work, as_before, register_step
 from preprocess.steps._options import one_of, refuse_merged
 
 
-@register_step("load", version=1)
+@register_step("load", version=1, pictures=as_before)
 def load(work: Work, *, color: str = "grey") -> Work:
     """Read the chosen frames through the clip's transform, one at a time.
 

@@ -11,12 +11,12 @@ from preprocess.base.errors import UsageError
 from preprocess.motion.eulerian import magnify_eulerian
 from preprocess.motion.phase_pyramid import magnify_phase
 from preprocess.motion.temporal_filter import FILTERS, band, changes
-from preprocess.steps import Work, register_step
+from preprocess.steps import Work, as_before, register_step
 from preprocess.steps._options import needed, one_of
 from preprocess.steps._weights import load_pair_network
 
 
-@register_step("magnify", version=2)
+@register_step("magnify", version=2, pictures=as_before)
 def magnify(
     work: Work,
     *,

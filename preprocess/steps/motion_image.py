@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from preprocess.samples.layout import Content
 from preprocess.steps import Work, register_step
 from preprocess.steps._parts import grey_clip, key_index, number, one_level
 
 
-@register_step("motion_image", version=1)
+def _shown(before: Content, options: Mapping[str, Any]) -> Content:
+    return Content(whole=before.whole, no_mirror=before.no_mirror)
+
+
+@register_step("motion_image", version=1, tensor=_shown)
 def motion_image(work: Work, *, threshold: float = 1.5) -> Work:
     """Make a picture of the grey apex and the flow magnitude of each pair of frames.
 

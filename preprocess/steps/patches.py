@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from preprocess.base.errors import UsageError
 from preprocess.faces.landmark_sets import PADDING, landmark_set
+from preprocess.samples.layout import Content
 from preprocess.steps import Work, register_step
 from preprocess.steps._options import needed, one_of
+from preprocess.steps._parts import at_landmarks
 
 MAKERS = {"frames": "load", "flow": "flow", "strain": "strain"}
 
 
-@register_step("patches", version=1)
+def _shown(before: Content, options: Mapping[str, Any]) -> Content:
+    if options["merge"]:
+        return Content(no_mirror="landmarks and maps share an axis")
+    shown = Content(u=0 if options["of"] == "flow" else None, no_mirror=before.no_mirror)
+    return at_landmarks(shown, options["points"])
+
+
+@register_step("patches", version=1, tensor=_shown)
 def patches(
     work: Work, *, of: str, points: str, size: int = 7, at: str = "each", merge: bool = False, dtype: str = "float32"
 ) -> Work:

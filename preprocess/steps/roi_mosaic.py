@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from preprocess.base.errors import UsageError
+from preprocess.samples.layout import Content
 from preprocess.steps import Work, register_step
 from preprocess.steps._options import needed, size_option
 from preprocess.steps._parts import first_face, number
@@ -21,7 +23,11 @@ TILES = (
 )
 
 
-@register_step("roi_mosaic", version=1)
+def _pictures(before: Content, options: Mapping[str, Any]) -> Content:
+    return replace(before, whole=False, no_mirror="it is a mosaic of tiles")
+
+
+@register_step("roi_mosaic", version=1, pictures=_pictures)
 def roi_mosaic(work: Work, *, size: int | Sequence[int] = 28, margin: float = 0.15) -> Work:
     """Replace flow and strain by a mosaic of four face regions: left and right brow with eye, then nose and mouth.
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from preprocess.base.errors import UsageError
 from preprocess.samples.frames import FrameReader
-from preprocess.steps import Work, register_step
+from preprocess.steps import Work, as_before, register_step
 from preprocess.steps._apex_spotting import SPOTTERS
 from preprocess.steps._landmark_motion import landmark_motion_frames
 from preprocess.steps._options import one_of, positive, refuse_merged
@@ -35,7 +35,7 @@ class Mode:
     count: bool = False
 
 
-@register_step("select", version=1)
+@register_step("select", version=1, pictures=as_before)
 def select(work: Work, *, frames: str = "onset_apex", count: int | None = None, spot: str = "profile") -> Work:
     """Choose the frames that the feature is made of.
 

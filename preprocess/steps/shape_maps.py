@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from preprocess.base.errors import UsageError
 from preprocess.samples.clip import ClipError
+from preprocess.samples.layout import Content
 from preprocess.steps import Work, register_step
 from preprocess.steps._options import needed
 from preprocess.steps._parts import inner_frames, number
 
 
-@register_step("shape_maps", version=1)
+def _pictures(before: Content, options: Mapping[str, Any]) -> Content:
+    return replace(before, photo=False, no_mirror="its maps are of directed filters")
+
+
+@register_step("shape_maps", version=1, pictures=_pictures)
 def shape_maps(work: Work, *, fine: float = 1.0, coarse: float = 8.0) -> Work:
     """Replace frames by maps of their edges in 0..1, and drop the first frame, against which the others were magnified.
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from preprocess.steps import Work, register_step
+from preprocess.steps import Work, as_before, register_step
 from preprocess.steps._options import needed
 
 
-@register_step("strain", version=1)
+@register_step("strain", version=1, pictures=as_before)
 def strain(work: Work) -> Work:
     """Compute the magnitude of optical strain from the flow.
 

@@ -50,19 +50,21 @@ def study_data(subjects: int = 4, clips: int = 6, datasets: Sequence[str] = ("on
     subject_of = np.array([sample_id.rpartition("/")[0] for sample_id in ids])
     dataset_of = np.array([sample_id.partition("/")[0] for sample_id in ids])
     splits = np.full(len(ids), "")
-    return StudyData(np.array(ids), subject_of, dataset_of, splits, labels, {FEATURE: flow}, CLASSES)
+    layouts = {FEATURE: FEATURES.get(FEATURE).layout}
+    return StudyData(np.array(ids), subject_of, dataset_of, splits, labels, {FEATURE: flow}, layouts, CLASSES)
 
 
 def with_features_of(model: str, data: StudyData, seed: int = 5) -> StudyData:
     """Return the data with drawn values for what the model takes besides flow images."""
     rng = np.random.default_rng(seed)
-    features = dict(data.features)
+    features, layouts = dict(data.features), dict(data.layouts)
     for name in MODELS.get(model).features:
         if name not in features:
             feature = FEATURES.get(name)
             drawn = rng.integers(0, 256, (len(data), *feature.shape), dtype=np.uint8)
+            layouts[name] = feature.layout
             features[name] = drawn if feature.dtype == "uint8" else (drawn / 128 - 1).astype(np.float32)
-    return dataclasses.replace(data, features=features)
+    return dataclasses.replace(data, features=features, layouts=layouts)
 
 
 def multi_label(data: StudyData) -> StudyData:

@@ -29,6 +29,7 @@ from bench.study.data import StudyData
 from bench.study.folds import Fold
 from mer_models.registry import MODELS, ModelInfo
 from preprocess.labels.action_units import SHARED_UNITS
+from preprocess.recipes import FEATURES
 
 sys.path.append(str(ROOT / "tests" / "mer_models"))
 
@@ -96,6 +97,7 @@ def _random_data(info: ModelInfo, samples: int) -> StudyData:
         splits=np.array([""] * n),
         labels=np.arange(n) % len(CLASSES),
         features=dict(zip(info.features, random_arrays(info, n, small=False), strict=True)),
+        layouts={name: FEATURES.get(name).layout for name in info.features},
         classes=CLASSES,
         action_units=units,
     )

@@ -13,6 +13,7 @@ from bench.study.data import StudyData
 from bench.study.folds import Fold
 from mer_models.registry import MODELS
 from preprocess.labels.action_units import SHARED_UNITS
+from preprocess.recipes import FEATURES
 
 SMALL = {"mhssa_gcn": {"dim": 8}, "au_fusion": {"au_depth": 17, "au_width": 2}, "au_layered": {}}
 FOLD = Fold("s0", train=np.arange(2, 6), validation=np.arange(0), test=np.arange(2), seed=7)
@@ -28,6 +29,7 @@ def study(name: str, seed: int = 0) -> StudyData:
         splits=np.array([""] * n),
         labels=np.arange(n) % 3,
         features=dict(zip(info.features, random_arrays(info, n), strict=True)),
+        layouts={name: FEATURES.get(name).layout for name in info.features},
         classes=("negative", "positive", "surprise"),
         action_units=rng.integers(0, 2, (n, len(SHARED_UNITS))).astype(np.int8),
     )

@@ -62,7 +62,8 @@ def read_recordings(root: Path, name: str = "films") -> RawDataset:
 def mean_recipe(name: str = "mean", **changes: Any) -> FeatureRecipe:
     """Return a recipe of the step ``test_mean``; ``add`` is its option, other changes are fields of the recipe."""
     options = {"add": changes.pop("add")} if "add" in changes else {}
-    fields: dict[str, Any] = {"version": 1, "summary": "mean frame", "shape": (SIZE, SIZE), "dtype": "float32"}
+    tensor: dict[str, Any] = {"shape": (SIZE, SIZE), "axes": "hw", "dtype": "float32"}
+    fields: dict[str, Any] = {"version": 1, "summary": "mean frame", **tensor}
     return FeatureRecipe(**{**fields, "name": name, "steps": (("test_mean", options),), **changes})
 
 

@@ -22,6 +22,7 @@ flow_small:
   version: 1
   summary: onset-apex flow of a small face
   shape: [2, 14, 14]
+  axes: chw
   dtype: float32
   steps:
     - face: {size: [64, 64]}

@@ -19,7 +19,7 @@ from preprocess.base.errors import UsageError
 from preprocess.faces.landmark_sets import MIRROR_68
 from preprocess.labels.action_units import SHARED_UNITS, parse
 from preprocess.recipes import FEATURES, FeatureRecipe
-from preprocess.recipes.layouts import layout_of
+from preprocess.samples.layout import Layout
 from preprocess.steps import STEPS, Work
 
 DATA = study_data(subjects=3)
@@ -58,7 +58,11 @@ def mirrored_face(work: Work) -> Work:
     )
 
 
-def feature(step: str, **options: Any) -> tuple[FeatureRecipe, Any]:
+def layouts(features: list[str]) -> dict[str, Layout]:
+    return {name: FEATURES.get(name).layout for name in features}
+
+
+def feature(step: str, axes: str = "tchw", **options: Any) -> tuple[FeatureRecipe, Any]:
     """Return a recipe that ends with a step, and what makes its tensor from a face."""
 
     def make(work: Work) -> np.ndarray:
@@ -68,7 +72,7 @@ def feature(step: str, **options: Any) -> tuple[FeatureRecipe, Any]:
 
     made = make(a_face(levels=options.pop("levels", 1), pairs=options.pop("pairs", 3)))
     recipe = FeatureRecipe(
-        "made", 1, "", made.shape, str(made.dtype), (("face", {"size": [SIDE, SIDE]}), (step, options))
+        "made", 1, "", made.shape, axes, str(made.dtype), (("face", {"size": [SIDE, SIDE]}), (step, options))
     )
     return recipe, make
 
@@ -77,54 +81,62 @@ UVS = ("u", "v", "strain")
 
 
 @pytest.mark.parametrize(
-    ("step", "options", "levels", "pairs", "off"),
+    ("step", "axes", "options", "levels", "pairs", "off"),
     [
-        ("flow_tensor", {"channels": UVS, "normalise": "8bit"}, 1, 1, 1.0),
-        ("flow_tensor", {"channels": UVS, "normalise": "8bit", "range_of": "pair"}, 1, 3, 1.0),
-        ("flow_tensor", {"channels": ("u", "magnitude"), "normalise": "minmax", "layout": "cthw"}, 1, 3, 1e-5),
-        ("flow_tensor", {"channels": ("v", "u"), "normalise": "raw"}, 2, 3, 1e-5),
-        ("flow_tensor", {"channels": UVS, "normalise": "clip"}, 1, 3, 1e-5),
-        ("flow_tensor", {"channels": ("v", "strain"), "normalise": "8bit"}, 1, 1, 1.0),
-        ("frames_tensor", {"normalise": "8bit"}, 1, 3, 0.0),
-        ("frames_tensor", {"normalise": "unit", "layout": "cthw"}, 1, 3, 0.0),
-        ("frames_tensor", {"normalise": "8bit", "layout": "tmchw"}, 1, 6, 0.0),
-        ("frames_tensor", {"normalise": "8bit", "layout": "tmchw"}, 2, 6, 0.0),
-        ("patches", {"of": "flow", "points": "brows_mouth_30"}, 2, 3, 0.0),
-        ("patches", {"of": "frames", "points": "inner_51"}, 1, 3, 0.0),
-        ("landmark_points", {"points": "all_68", "frame": "all"}, 1, 3, 1e-4),
+        ("flow_tensor", "chw", {"channels": UVS, "normalise": "8bit"}, 1, 1, 1.0),
+        ("flow_tensor", "tchw", {"channels": UVS, "normalise": "8bit", "range_of": "pair"}, 1, 3, 1.0),
+        ("flow_tensor", "cthw", {"channels": ("u", "magnitude"), "normalise": "minmax", "layout": "cthw"}, 1, 3, 1e-5),
+        ("flow_tensor", "ltchw", {"channels": ("v", "u"), "normalise": "raw"}, 2, 3, 1e-5),
+        ("flow_tensor", "tchw", {"channels": UVS, "normalise": "clip"}, 1, 3, 1e-5),
+        ("flow_tensor", "chw", {"channels": ("v", "strain"), "normalise": "8bit"}, 1, 1, 1.0),
+        ("frames_tensor", "tchw", {"normalise": "8bit"}, 1, 3, 0.0),
+        ("frames_tensor", "cthw", {"normalise": "unit", "layout": "cthw"}, 1, 3, 0.0),
+        ("frames_tensor", "tmchw", {"normalise": "8bit", "layout": "tmchw"}, 1, 6, 0.0),
+        ("frames_tensor", "ltmchw", {"normalise": "8bit", "layout": "tmchw"}, 2, 6, 0.0),
+        ("patches", "ltcvhw", {"of": "flow", "points": "brows_mouth_30"}, 2, 3, 0.0),
+        ("patches", "tvhw", {"of": "frames", "points": "inner_51"}, 1, 3, 0.0),
+        ("landmark_points", "tvx", {"points": "all_68", "frame": "all"}, 1, 3, 1e-4),
     ],
     ids=str,
 )
 def test_a_mirrored_feature_is_the_feature_of_the_mirrored_face(
-    step: str, options: dict[str, Any], levels: int, pairs: int, off: float
+    step: str, axes: str, options: dict[str, Any], levels: int, pairs: int, off: float
 ) -> None:
     face = a_face(levels, pairs)
-    recipe, make = feature(step, levels=levels, pairs=pairs, **options)
+    recipe, make = feature(step, axes, levels=levels, pairs=pairs, **options)
     tensor, expected = make(face), make(mirrored_face(face))
-    found = mirror(torch.from_numpy(tensor.astype(np.float32))[None], layout_of(recipe))[0].numpy()
+    found = mirror(torch.from_numpy(tensor.astype(np.float32))[None], recipe.layout)[0].numpy()
     np.testing.assert_allclose(found, expected.astype(np.float32), atol=off)
     assert np.abs(found - tensor.astype(np.float32)).max() > off, "the mirrored face must not look like the face"
 
 
 def test_flow_of_one_value_is_shown_as_nought_in_the_mirror_too() -> None:
-    layout = layout_of(FEATURES.get(FEATURE))
+    layout = FEATURES.get(FEATURE).layout
     assert not mirror(torch.zeros(2, 3, 28, 28), layout).any()
 
 
-DESCRIPTORS = ("biwoof", "hoof", "lbp_top", "mdmo", "stldn_maps", "strain_grid")
-PICTURES = [name for name in FEATURES.names() if not name.startswith(DESCRIPTORS)]
+UNSAID = [name for name, recipe in FEATURES.items() if recipe.layout.content.unknown]
 
 
-@pytest.mark.parametrize("name", [name for name in FEATURES.names() if name.startswith(DESCRIPTORS)])
-def test_a_descriptor_has_no_layout(name: str) -> None:
-    with pytest.raises(UsageError, match=f"Feature {name} cannot be augmented: it ends with"):
-        layout_of(FEATURES.get(name))
+def test_descriptors_and_codes_cannot_be_augmented() -> None:
+    assert {"biwoof", "hoof", "lbp_top", "mdmo", "stldn_maps", "strain_grid_5"} <= set(UNSAID)
 
 
-@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize("name", UNSAID)
+def test_what_nobody_says_the_content_of_is_not_augmented(name: str) -> None:
+    step = FEATURES.get(name).steps[-1][0]
+    with pytest.raises(UsageError) as error:
+        make_augmenter("noise", layouts([name]))
+    assert str(error.value) == (
+        f"Feature {name} cannot be augmented: its step {step} does not say what its tensor shows; "
+        f"declare it: register_step('{step}', ..., tensor=...)."
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in FEATURES.names() if name not in UNSAID])
 def test_mirroring_twice_changes_nothing(name: str) -> None:
     recipe = FEATURES.get(name)
-    layout = layout_of(recipe)
+    layout = recipe.layout
     values = torch.from_numpy(np.random.default_rng(0).integers(1, 99, (2, *recipe.shape)).astype(np.float32))
     once = mirror(values, layout)
     assert not torch.equal(once, values)
@@ -133,13 +145,13 @@ def test_mirroring_twice_changes_nothing(name: str) -> None:
 
 def test_regions_change_sides_and_horizontal_motion_its_sign() -> None:
     vectors = torch.arange(10 * 12 * 2, dtype=torch.float32).reshape(1, 10, 12, 2)
-    found = mirror(vectors, layout_of(FEATURES.get("au_rois_flow")))
+    found = mirror(vectors, FEATURES.get("au_rois_flow").layout)
     # The first region is the outer left brow; its counterpart is the sixth, the outer right one.
     torch.testing.assert_close(found[:, :, 0], vectors[:, :, 5] * torch.tensor([-1.0, 1.0]))
 
 
 def augmented(names: str, values: torch.Tensor, seed: int = 0) -> torch.Tensor:
-    augmenter = make_augmenter(names, [FEATURE])
+    augmenter = make_augmenter(names, layouts([FEATURE]))
     assert augmenter
     return augmenter([values], np.random.default_rng(seed))[0]
 
@@ -147,14 +159,14 @@ def augmented(names: str, values: torch.Tensor, seed: int = 0) -> torch.Tensor:
 def test_about_half_of_the_samples_are_flipped_each_as_a_whole() -> None:
     values = torch.from_numpy(DATA.features[FEATURE][:1].astype(np.float32)).repeat(200, 1, 1, 1)
     found = augmented("flip", values)
-    flipped = mirror(values, layout_of(FEATURES.get(FEATURE)))
+    flipped = mirror(values, FEATURES.get(FEATURE).layout)
     same = (found == values).flatten(1).all(dim=1)
     assert ((found == flipped).flatten(1).all(dim=1) != same).all()
     assert 70 < int(same.sum()) < 130
 
 
 def test_all_features_of_a_sample_are_flipped_together() -> None:
-    augmenter = make_augmenter("flip", [FEATURE, "landmarks_28"])
+    augmenter = make_augmenter("flip", layouts([FEATURE, "landmarks_28"]))
     assert augmenter
     picture, points = torch.rand(50, 3, 28, 28), torch.rand(50, 68, 2) * 27
     first, second = augmenter([picture, points], np.random.default_rng(1))
@@ -197,7 +209,7 @@ def test_noise_is_a_twentieth_of_a_samples_own_deviation() -> None:
 
 def in_light(feature: str, values: torch.Tensor, *factors: tuple[float, float, float]) -> torch.Tensor:
     """Return photos with the factors of brightness, contrast and saturation given for each."""
-    return AUGMENTATIONS.get("colour").apply(values, layout_of(FEATURES.get(feature)), np.array(factors))
+    return AUGMENTATIONS.get("colour").apply(values, FEATURES.get(feature).layout, np.array(factors))
 
 
 def test_colours_change_as_torchvision_changes_them() -> None:
@@ -228,7 +240,7 @@ def test_all_frames_of_a_clip_are_seen_in_the_same_light() -> None:
 
 
 def test_each_sample_is_seen_in_a_light_of_its_own_up_to_the_amount() -> None:
-    augmenter = make_augmenter("colour:0.3", ["frames_9_128"])
+    augmenter = make_augmenter("colour:0.3", layouts(["frames_9_128"]))
     assert augmenter
     found = augmenter([torch.full((400, 9, 1, 2, 2), 100.0)], np.random.default_rng(0))[0]
     shown = found[:, 0, 0, 0, 0]
@@ -240,8 +252,8 @@ def test_each_sample_is_seen_in_a_light_of_its_own_up_to_the_amount() -> None:
 @pytest.mark.parametrize("step", ["frames_tensor", "flow_tensor"])
 def test_the_light_of_numbers_that_are_no_grey_levels_is_not_changed(step: str) -> None:
     for normalise in ("unit", "standard") if step == "frames_tensor" else ("8bit", "raw"):
-        assert not layout_of(feature(step, normalise=normalise)[0]).photo
-    assert layout_of(feature("frames_tensor", normalise="8bit")[0]).photo
+        assert not feature(step, normalise=normalise)[0].layout.content.photo
+    assert feature("frames_tensor", normalise="8bit")[0].layout.content.photo
 
 
 ALONG_AN_AXIS = ("amplification", "jitter", "moment")
@@ -291,7 +303,7 @@ def key_frames(n: int) -> torch.Tensor:
 
 
 def test_a_moment_is_drawn_for_onset_and_for_apex_and_is_alone_then() -> None:
-    augmenter = make_augmenter("moment", [NEAR, "frames_au_16"])
+    augmenter = make_augmenter("moment", layouts([NEAR, "frames_au_16"]))
     assert augmenter
     frames = torch.rand(500, 3, 16, 2, 2)
     found, same = augmenter([key_frames(500), frames], np.random.default_rng(0))
@@ -314,7 +326,7 @@ def clip_of_steps(n: int) -> torch.Tensor:
 
 
 def test_jitter_moves_the_ends_of_a_clip_and_keeps_the_order_of_its_steps() -> None:
-    augmenter = make_augmenter("jitter", [CLIP])
+    augmenter = make_augmenter("jitter", layouts([CLIP]))
     assert augmenter
     found = augmenter([clip_of_steps(300)], np.random.default_rng(0))[0]
     steps = found[:, 0, :, 0, 0]
@@ -329,7 +341,7 @@ def test_jitter_moves_the_ends_of_a_clip_and_keeps_the_order_of_its_steps() -> N
 
 def test_features_of_a_sample_are_jittered_together() -> None:
     """Flow at magnification levels and the frames it was made of tell the same times."""
-    augmenter = make_augmenter("jitter:0.3", ["flow_patches_30", "frames_au_16"])
+    augmenter = make_augmenter("jitter:0.3", layouts(["flow_patches_30", "frames_au_16"]))
     assert augmenter
     flow = (torch.arange(9.0) / 8).view(1, 1, 9, 1, 1, 1, 1).expand(60, 10, 9, 2, 3, 1, 1)
     frames = (torch.arange(16.0) / 15).view(1, 1, 16, 1, 1).expand(60, 3, 16, 2, 2)
@@ -340,7 +352,7 @@ def test_features_of_a_sample_are_jittered_together() -> None:
 
 
 def test_amplification_shows_one_drawn_level_in_the_place_of_all() -> None:
-    augmenter = make_augmenter("amplification", ["flow_patches_30", "frames_au_16"])
+    augmenter = make_augmenter("amplification", layouts(["flow_patches_30", "frames_au_16"]))
     assert augmenter
     levels = torch.arange(10.0).view(1, 10, 1, 1, 1, 1, 1).expand(400, 10, 9, 2, 1, 1, 1)
     frames = torch.rand(400, 3, 16, 2, 2)
@@ -373,7 +385,7 @@ def test_a_mirrored_sample_keeps_its_action_units(registries: None) -> None:
     units = np.random.default_rng(0).integers(0, 2, (len(DATA), len(SHARED_UNITS))).astype(np.int8)
     trained(name, dataclasses.replace(DATA, action_units=units), [FOLD], augment="flip")
     stored = torch.from_numpy(DATA.features[FEATURE].astype(np.float32))
-    both = torch.stack([stored, mirror(stored, layout_of(FEATURES.get(FEATURE)))])
+    both = torch.stack([stored, mirror(stored, FEATURES.get(FEATURE).layout)])
     mirrored = 0
     for pictures, given in SeesUnits.seen:
         for picture, row in zip(pictures, given, strict=True):

@@ -15,6 +15,7 @@ from bench.engine.inputs import EVALUATION_BYTES, LARGEST_EVALUATION, make_input
 from bench.study.data import StudyData
 from mer_models.contracts import TrainingRecipe
 from mer_models.registry import MODELS
+from preprocess.recipes import FEATURES
 
 DATA = study_data(subjects=3)
 FOLD = folds_of(DATA)[1]
@@ -109,7 +110,8 @@ def batch_of(features: dict[str, np.ndarray], input_range: str, rows: list[int])
     """A batch of the features, the range fitted on the first half of the samples."""
     first = next(iter(features.values()))
     info = dataclasses.replace(MODELS.get("ststnet"), features=tuple(features))
-    data = dataclasses.replace(DATA, features=features)
+    layouts = {name: FEATURES.get(name).layout for name in features}
+    data = dataclasses.replace(DATA, features=features, layouts=layouts)
     made = make_inputs(
         info, torch.nn.Identity(), recipe(input_range=input_range), data, np.arange(len(first) // 2), "cpu"
     )

@@ -88,7 +88,8 @@ def test_published_losses_are_trained_with(registries: None) -> None:
     """Dual-ATME's focal loss of an undecided classifier is well below the cross-entropy, ln 3."""
     info = MODELS.get("dual_atme")
     features = dict.fromkeys(info.features, DATA.features["flow_uvs_28"])
-    data = dataclasses.replace(DATA, features=features)
+    layouts = dict.fromkeys(info.features, DATA.layouts["flow_uvs_28"])
+    data = dataclasses.replace(DATA, features=features, layouts=layouts)
     first = trained("dual_atme", data, [FOLD], epochs=1, batch_size=99, shuffle=False)[NAME].curves["train_loss"][0]
     with torch.random.fork_rng():
         torch.manual_seed(FOLD.seed)

@@ -59,7 +59,7 @@ def with_frames(dataset: PreparedDataset, frames: int, shards: Path) -> Prepared
     def compute(sample_id: str) -> np.ndarray:
         return np.random.default_rng(list(sample_id.encode())).integers(0, 256, shape, dtype=np.uint8)
 
-    feature = RawFeature({"name": FRAMES, "source": "a test"}, shape, "uint8", digest, compute)
+    feature = RawFeature({"name": FRAMES, "source": "a test"}, shape, "uint8", digest, compute, "tchw")
     raw = RawDataset(dataset.name, dataset.samples, synthetic=True, features={FRAMES: feature})
     return prepare(raw, shards, [FRAMES])
 

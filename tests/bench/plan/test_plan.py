@@ -133,7 +133,8 @@ def renamed(dataset: PreparedDataset, name: str, split: list[str] | None = None)
         samples["split"] = samples["subject"].map(parts).astype("string")
     info = dataset.features[FEATURE]
     tensors = dict(zip(samples["sample_id"], dataset.load(FEATURE), strict=True))
-    feature = RawFeature(dict(info.recipe), info.shape, info.dtype, digest, tensors.__getitem__)
+    how = (info.layout.axes, info.layout.content)
+    feature = RawFeature(dict(info.recipe), info.shape, info.dtype, digest, tensors.__getitem__, *how)
     raw = RawDataset(name, samples, synthetic=True, features={FEATURE: feature})
     shards = next(iter(dataset.checksums[FEATURE])).parents[3]
     return prepare(raw, shards / "renamed", [FEATURE])

@@ -36,7 +36,8 @@ def mixed(synthetic: list[PreparedDataset], tmp_path_factory: pytest.TempPathFac
     samples["sample_id"] = samples["sample_id"].str.replace(first.name, name, regex=False)
     info = first.features[FEATURE]
     tensors = dict(zip(samples["sample_id"], first.load(FEATURE), strict=True))
-    feature = RawFeature(dict(info.recipe), info.shape, info.dtype, digest, tensors.__getitem__)
+    how = (info.layout.axes, info.layout.content)
+    feature = RawFeature(dict(info.recipe), info.shape, info.dtype, digest, tensors.__getitem__, *how)
     raw = RawDataset(name, samples, synthetic=True, features={FEATURE: feature}, macro=True)
     return [*synthetic, prepare(raw, tmp_path_factory.mktemp("shards"), [FEATURE])]
 

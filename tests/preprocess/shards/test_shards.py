@@ -343,7 +343,9 @@ def test_two_features_of_other_types_and_odd_subject_names(root: Path) -> None:
     draws = {f"x/{name}/c": np.random.default_rng(7 + len(name)).normal(size=(2, 5)) for name in ids}
 
     def feature(dtype: str) -> RawFeature:
-        return RawFeature({"v": 1}, (2, 5), dtype, lambda name: "0" * 64, lambda name: draws[name].astype(dtype))
+        return RawFeature(
+            {"v": 1}, (2, 5), dtype, lambda name: "0" * 64, lambda name: draws[name].astype(dtype), axes="tf"
+        )
 
     raw = RawDataset("x", samples, True, {"single": feature("float32"), "double": feature("float64")})
     prepared = prepare(raw, root, ["single", "double"])
