@@ -11,14 +11,15 @@ import numpy as np
 from rich.console import Console
 
 from bench.config import RunConfig, results_root
-from bench.console.interrupts import exit_status, farewell
-from bench.console.prepared import describe
+from bench.console.interrupts import exit_status, farewell, terminable
+from bench.console.prepared import describe, describe_outstanding
 from bench.console.progress import ClipProgress, RunProgress
 from bench.console.say import say
+from bench.console.waiting import telling
 from bench.plan.plan import Plan, PlannedStudy, make_plan
 from bench.plan.request import Request, resolve
 from bench.plan.table import plan_table
-from bench.study.sources import prepare_datasets, read_datasets, shards_folder
+from bench.study.sources import prepare_datasets, read_datasets, shards_folder, survey_datasets
 from bench.workers.clip_tasks import here_or_on_ray
 from bench.workers.ray_session import RaySession
 from preprocess.base.errors import HonestyError, MerError
@@ -38,7 +39,20 @@ DONE, SOME_FAILED = 0, 1
 
 
 def dry_run(config: RunConfig, console: Console) -> int:
-    """Print what a run would do; train nothing and write nothing but shards."""
+    """Print what a run would do; train nothing, make no feature and write nothing.
+
+    Without ``--data``, the synthetic default is rendered where it is not there yet: its sheets are what is planned.
+    """
+    try:
+        with terminable():
+            _show_plan(config, console)
+    except KeyboardInterrupt:
+        say(console, "Interrupted. Nothing was written.")
+        return exit_status()
+    return DONE
+
+
+def _show_plan(config: RunConfig, console: Console) -> None:
     root = results_root(config.results)
     request = _request(config)
     raw = _read(config, console)
@@ -46,15 +60,15 @@ def dry_run(config: RunConfig, console: Console) -> int:
         store = OutcomeStore(root)
     except MissingStore:
         store = None
-    try:
-        with RaySession(config.address, config.workers) as session:
-            prepared = _prepare(raw, request, root, session, console)
-    except KeyboardInterrupt:
-        say(console, farewell())
-        return exit_status()
-    plan = make_plan(request, prepared, store, _every_five_seconds(lambda n: say(console, f"planning: {n} studies")))
+    with telling("looking at the shards"):
+        surveyed = survey_datasets(raw, request.features, shards_folder(root))
+    for line in (line for dataset in surveyed for line in describe_outstanding(dataset)):
+        say(console, line)
+    planning = _every_five_seconds(lambda n: say(console, f"planning: {n} studies"))
+    plan = make_plan(request, surveyed, store, planning, read=False)
     say(console, plan_table(plan))
-    return DONE
+    if any(dataset.outstanding for dataset in surveyed):
+        say(console, "Nothing was made. Which clips cannot be used shows when features are made: folds may get fewer.")
 
 
 def run(config: RunConfig, console: Console) -> int:

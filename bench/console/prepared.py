@@ -6,7 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from preprocess.shards.prepared import PreparedDataset
+from bench.console.progress import duration
+from preprocess.shards.prepared import Outstanding, PreparedDataset
 
 EXAMPLES = 3
 """How many sample ids a line names as examples."""
@@ -29,6 +30,31 @@ def describe(dataset: PreparedDataset) -> list[str]:
     if faces:
         lines.append(f"  faces found by: {', '.join(f'{way} {count}' for way, count in faces.most_common())}")
     return lines + _left_out(dataset) + _notes(dataset)
+
+
+def describe_outstanding(dataset: PreparedDataset) -> list[str]:
+    """Return what is still to be made of a dataset, and about how long that takes, one line a feature."""
+    total, subjects = len(dataset.samples), dataset.samples["subject"].nunique()
+    lines = [f"{dataset.name}: {total} samples, {subjects} subjects"]
+    for one in dataset.outstanding:
+        reasons = "; ".join(
+            why if clips == one.clips else f"{clips}: {why}" for why, clips in sorted(one.reasons.items())
+        )
+        lines.append(f"  {one.feature}: to be made of {one.clips} of {total} clips ({reasons}); {_how_long(one)}")
+    for name in dataset.features:
+        if name not in {one.feature for one in dataset.outstanding}:
+            lines.append(f"  {name}: all there")
+    return lines
+
+
+def _how_long(one: Outstanding) -> str:
+    pace = one.pace
+    if pace is None:
+        return "how long is not known: no shard of it was made by this recipe before"
+    return (
+        f"about {duration(one.clips * pace.per_clip)} of one process ({pace.per_clip:.2g} s a clip, measured when "
+        f"{pace.clips} of {pace.dataset} were made)"
+    )
 
 
 def _left_out(dataset: PreparedDataset) -> list[str]:

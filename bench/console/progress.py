@@ -78,7 +78,7 @@ class ClipProgress:
         rate = self._pace.per_second()
         if not rate:
             return f"{done}/{total} clips"
-        return f"{done}/{total} clips · {rate:.1f} clips/s · about {_duration((total - done) / rate)} left"
+        return f"{done}/{total} clips · {rate:.1f} clips/s · about {duration((total - done) / rate)} left"
 
     def _show_bar(self, done: int, total: int) -> None:
         if self._bar is None:
@@ -141,9 +141,9 @@ class RunProgress:
         parts.append(f"{self._failed} failed")
         if left:
             seconds = self._seconds_left()
-            parts.append("time left not known yet" if seconds is None else f"about {_duration(seconds)} left")
+            parts.append("time left not known yet" if seconds is None else f"about {duration(seconds)} left")
         else:
-            parts.append(f"took {_duration(time.monotonic() - self._start)}")
+            parts.append(f"took {duration(time.monotonic() - self._start)}")
         if self._best:
             parts.append(f"best {self._best}")
         return " · ".join(parts)
@@ -159,7 +159,8 @@ class RunProgress:
         return grid
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a time for people: ``12 s``, ``3 min 05 s``, ``2 h 10 min``."""
     whole = int(seconds + 0.5)
     if whole < 60:
         return f"{whole} s"

@@ -118,15 +118,31 @@ class CardMaker:
         return ingredients
 
 
+def unmade_features(card: StudyCard) -> list[str]:
+    """Return the features that are not made yet of some dataset of the study (a dry run): its keys are not known."""
+    return [name for name, of in card.ingredients["features"].items() if not all(one["content"] for one in of.values())]
+
+
+def may_be_stored(card: StudyCard, stored: list[StudyCard]) -> bool:
+    """Tell whether the store may hold the study whose features are not made yet: nothing that is known differs."""
+    # Which clips have a label and the features shows when they are made.
+    open_yet = ("features", "task", "action_units")
+    known = {name: value for name, value in card.ingredients.items() if name not in open_yet}
+    return any(known.items() <= old.ingredients.items() for old in _alike(card, stored))
+
+
 def why_new(card: StudyCard, stored: list[StudyCard]) -> str:
     """Say what differs from the most alike study in the store, when one has the same name but another key."""
-    names = ("model", "dataset", "task", "protocol", "selection", "seed")
-    alike = [old for old in stored if all(getattr(old, name) == getattr(card, name) for name in names)]
-    alike = [old for old in alike if old.key != card.key]
+    alike = [old for old in _alike(card, stored) if old.key != card.key]
     if not alike:
         return ""
     differences = min((_differences(old.ingredients, card.ingredients) for old in alike), key=len)
     return "differs from the stored one in " + ", ".join(differences)
+
+
+def _alike(card: StudyCard, stored: list[StudyCard]) -> list[StudyCard]:
+    names = ("model", "dataset", "task", "protocol", "selection", "seed")
+    return [old for old in stored if all(getattr(old, name) == getattr(card, name) for name in names)]
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.plan.cards import CardMaker, Setting, why_new
+from bench.plan.cards import CardMaker, Setting, may_be_stored, unmade_features, why_new
 from bench.plan.checks import check_inputs, lacking_classes, unknown_units
 from bench.plan.hyperparameters import check_layouts
 from bench.plan.request import Request
@@ -34,6 +34,7 @@ class PlannedStudy:
 
     done : folds whose outcome is there and whole (and its weights, where they are to be kept); none with
     ``--overwrite all``. damaged : a message per outcome file that is not whole.
+    unknown : whether the store may hold folds of it: its keys depend on features that are not made yet.
     """
 
     card: StudyCard
@@ -41,6 +42,7 @@ class PlannedStudy:
     failed: frozenset[str] = frozenset()
     damaged: list[str] = field(default_factory=list)
     reason: str = ""
+    unknown: bool = False
 
 
 @dataclass
@@ -96,10 +98,12 @@ def make_plan(
     prepared: Sequence[PreparedDataset],
     store: OutcomeStore | None,
     progress: Callable[[int], None] | None = None,
+    read: bool = True,
 ) -> Plan:
     """Work out all studies of ``request`` over the prepared datasets and compare them with the store.
 
     store : None where there is none yet (a dry run). progress(n) is called with the number of studies planned so far.
+    read : False, for a plan that is only looked at, reads no feature; some may still be outstanding then.
     A protocol, task or model that does not apply to a dataset is left out with a note.
 
     Raises
@@ -109,7 +113,7 @@ def make_plan(
     Unfit : nothing of what was asked for applies.
     """
     _check_datasets(request.protocols, [dataset.name for dataset in prepared])
-    builder = _Builder(request, store)
+    builder = _Builder(request, store, read)
     for protocol, task in itertools.product(request.protocols, request.tasks):
         for group in _groups(protocol, builder.with_labels(task, prepared)):
             for model, seed in itertools.product(request.models, request.config.seeds):
@@ -142,8 +146,9 @@ def _groups(protocol: Protocol, prepared: list[PreparedDataset]) -> list[list[Pr
 class _Builder:
     """Collects trainings; keeps what studies have in common so that it is worked out once."""
 
-    def __init__(self, request: Request, store: OutcomeStore | None) -> None:
+    def __init__(self, request: Request, store: OutcomeStore | None, read: bool) -> None:
         self.plan = Plan([])
+        self._read = read
         self._config, self._selections = request.config, request.selections
         self._store = store
         self._stored = store.cards() if store else []
@@ -213,7 +218,7 @@ class _Builder:
         units = setting.info.uses_action_units
         key = "|".join(["+".join(d.name for d in group), task.name, *features, *(["action units"] if units else [])])
         if key not in self.plan.data:
-            self.plan.data[key] = assemble(group, task, features, units)
+            self.plan.data[key] = assemble(group, task, features, units, self._read)
         return key, self.plan.data[key]
 
     def _check_shapes(self, setting: Setting, data: StudyData) -> None:
@@ -253,6 +258,8 @@ class _Builder:
     def _compare(self, card: StudyCard) -> PlannedStudy:
         if self._store is None:
             return PlannedStudy(card)
+        if unmade_features(card):
+            return PlannedStudy(card, unknown=self._config.overwrite != "all" and may_be_stored(card, self._stored))
         state = self._store.state(card)
         outcomes, damaged = self._store.read_outcomes(card) if state.done else ([], [])
         whole = frozenset(outcome.key for outcome in outcomes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.plan.cards import unmade_features
 from bench.plan.plan import Plan
 from results.views.text import Header, table
 
@@ -13,10 +14,17 @@ def plan_table(plan: Plan) -> str:
         for study in planned.studies:
             card = study.card
             setting = [card.label, card.dataset, card.task, card.protocol, card.selection, str(card.seed)]
-            counts = map(len, (card.folds, study.done, study.failed, planned.todo))
-            rows.append([*setting, *map(str, counts), study.reason])
+            done, failed, todo = (str(len(part)) for part in (study.done, study.failed, planned.todo))
+            why = study.reason
+            if study.unknown:
+                done, failed, todo, why = "?", "?", f"0-{todo}", f"{', '.join(unmade_features(card))} not made yet"
+            rows.append([*setting, str(len(card.folds)), done, failed, todo, why])
     names = ["model", "dataset", "task", "protocol", "selection", "seed", "folds", "done", "failed", "to train", "why"]
     headers: list[Header] = [(name, "right" if name in names[5:10] else "left") for name in names]
     lines = table(headers, rows)
     total = sum(len(planned.todo) * len(planned.studies) for planned in plan.trainings)
-    return "\n".join([*lines, "", f"{len(rows)} studies, {total} folds to train", *plan.notes])
+    unknown = sum(study.unknown for study in plan.studies)
+    ending = f"{len(rows)} studies, {total} folds to train"
+    if unknown:
+        ending = f"{len(rows)} studies, at most {total} folds to train: what is done of {unknown} is not known yet"
+    return "\n".join([*lines, "", ending, *plan.notes])

@@ -11,7 +11,7 @@ from preprocess.base.errors import DataError, Unfit
 from preprocess.labels.action_units import SHARED_UNITS, multi_hot
 from preprocess.labels.tasks import Task
 from preprocess.labels.tasks import labels as labels_of
-from preprocess.shards.prepared import PreparedDataset
+from preprocess.shards.prepared import FeatureInfo, PreparedDataset
 
 
 def labelled(task: Task, dataset: PreparedDataset) -> np.ndarray:
@@ -20,7 +20,11 @@ def labelled(task: Task, dataset: PreparedDataset) -> np.ndarray:
 
 
 def assemble(
-    prepared: Sequence[PreparedDataset], task: Task, features: Sequence[str], action_units: bool = False
+    prepared: Sequence[PreparedDataset],
+    task: Task,
+    features: Sequence[str],
+    action_units: bool = False,
+    read: bool = True,
 ) -> StudyData:
     """Join datasets into the data of one study.
 
@@ -32,6 +36,7 @@ def assemble(
     task : the label scheme.
     features : names of the features to load.
     action_units : whether the samples' action units are loaded, too.
+    read : False, where nothing is trained, gives blank features of the right shape, which take no memory.
 
     Raises
     ------
@@ -57,7 +62,8 @@ def assemble(
         if action_units:
             units.append(multi_hot(dataset.samples[keep], SHARED_UNITS).astype(np.int8))
         for name in features:
-            blocks[name].append(dataset.load(name, keep))
+            if read:
+                blocks[name].append(dataset.load(name, keep))
     all_ids = np.concatenate(ids)
     order = np.argsort(all_ids, kind="stable")
     sorted_ids = all_ids[order]
@@ -74,7 +80,10 @@ def assemble(
         datasets=np.concatenate(datasets)[order],
         splits=np.concatenate(splits)[order],
         labels=np.concatenate(labels)[order].astype(np.int64),
-        features={name: np.ascontiguousarray(np.concatenate(parts)[order]) for name, parts in blocks.items()},
+        features={
+            name: _joined(parts, order) if read else _blank(prepared[0].features[name], len(order))
+            for name, parts in blocks.items()
+        },
         layouts={name: prepared[0].features[name].layout for name in features},
         classes=tuple(task.classes),
         action_units=np.concatenate(units)[order] if action_units else None,
@@ -100,6 +109,14 @@ def _check_layouts(prepared: Sequence[PreparedDataset], features: Sequence[str])
                     f"{other.features[name].layout.axes} in {other.name}, or its values show something else there. "
                     "Make it by one recipe everywhere, or use --protocols loso."
                 )
+
+
+def _joined(parts: Sequence[np.ndarray], order: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(np.concatenate(parts)[order])
+
+
+def _blank(info: FeatureInfo, count: int) -> np.ndarray:
+    return np.broadcast_to(np.zeros((), info.dtype), (count, *info.shape))
 
 
 def _has_label(labels: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ import dataclasses
 import fnmatch
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.config import RunConfig, results_root
@@ -15,7 +15,7 @@ from preprocess.base.errors import DataError, UsageError, did_you_mean
 from preprocess.datasets import RawDataset, read_source
 from preprocess.shards.features import feature_of
 from preprocess.shards.making import Execute, in_this_process
-from preprocess.shards.prepare import Progress, prepare_all
+from preprocess.shards.prepare import Progress, prepare_all, survey_all
 from preprocess.shards.prepared import PreparedDataset
 
 # A Windows path such as C:\data=2 is none: neither name nor variant holds a slash, and the name has two letters.
@@ -72,9 +72,19 @@ def prepare_datasets(
     execute : carries out what is to be made, here or on a cluster.
     """
     lacking = {dataset.name: _lacking(dataset, features) for dataset in raw}
-    wanted = {name: [feature for feature in features if feature not in lacking[name]] for name in lacking}
-    prepared = prepare_all(raw, shards, wanted, progress, execute)
+    prepared = prepare_all(raw, shards, _wanted(features, lacking), progress, execute)
     return [dataclasses.replace(dataset, lacking=lacking[dataset.name]) for dataset in prepared]
+
+
+def survey_datasets(raw: Sequence[RawDataset], features: Sequence[str], shards: Path) -> list[PreparedDataset]:
+    """Return the datasets with what of ``features`` is still to be made, and what each of them lacks; make nothing."""
+    lacking = {dataset.name: _lacking(dataset, features) for dataset in raw}
+    surveyed = survey_all(raw, shards, _wanted(features, lacking))
+    return [dataclasses.replace(dataset, lacking=lacking[dataset.name]) for dataset in surveyed]
+
+
+def _wanted(features: Sequence[str], lacking: Mapping[str, Mapping[str, str]]) -> dict[str, list[str]]:
+    return {name: [feature for feature in features if feature not in lacking[name]] for name in lacking}
 
 
 def _lacking(raw: RawDataset, features: Sequence[str]) -> dict[str, str]:

@@ -18,6 +18,7 @@ from preprocess.base.hashing import digest
 from preprocess.shards.features import Feature
 from preprocess.shards.file import Remarks, content_hash, decode
 from preprocess.shards.making import Entry, MadeShard, entry_of
+from preprocess.shards.pace import write_pace
 
 FORMAT = 1
 
@@ -48,7 +49,8 @@ class FeatureFolder:
     all are there, removes what is stale and writes the manifest. A process that ends before ``finish`` loses nothing:
     a shard that the manifest does not know is judged by the hashes that it carries itself.
 
-    sources : subject -> fingerprint of what its shard is made from.
+    sources : subject -> fingerprint of what its shard is made from. stale : subject -> why its shard must be made,
+    once ``judge`` has found out.
     """
 
     def __init__(self, dataset: str, feature: Feature, sources: Mapping[str, str], path: Path) -> None:
@@ -57,8 +59,10 @@ class FeatureFolder:
         self.entries: dict[str, Entry] = {}
         self.tally = Tally()
         self.sources = sources
+        self.stale: dict[str, str] = {}
         self._path = path
         self._recipe_hash = feature.recipe_hash
+        self._clips, self._seconds = 0, 0.0
         self._damages: dict[str, str] = {}
         self._changes: dict[str, list[str]] = {}
 
@@ -73,19 +77,18 @@ class FeatureFolder:
     def judge(self, overwrite: bool = False) -> list[str]:
         """Return the subjects whose shards must be made: missing, changed or damaged, or all with ``overwrite``."""
         recipe_hash, known = self._read_manifest()
-        stale = []
         for subject in self.sources:
             verdict = _Verdict() if overwrite else self._judge(subject, known.get(subject), recipe_hash)
             if verdict.keep:
                 self.entries[subject] = verdict.keep
                 self.tally.reused += 1
                 continue
-            stale.append(subject)
+            self.stale[subject] = verdict.damage or verdict.change or "not made yet"
             if verdict.damage:
                 self._damages[subject] = verdict.damage
             if verdict.change:
                 self._changes.setdefault(verdict.change, []).append(subject)
-        return stale
+        return list(self.stale)
 
     def take(self, subject: str, made: MadeShard) -> None:
         """Write a shard that was made; StoreError where that fails, and then nothing of it is left."""
@@ -93,6 +96,8 @@ class FeatureFolder:
         with storing(path):
             write_atomic(path, made.content)
         self.entries[subject] = made.entry
+        self._clips += made.entry.rows + len(made.entry.remarks.skipped)
+        self._seconds += made.seconds
         if subject in self._damages:
             self.tally.repaired += 1
             self.tally.warnings.append(f"{path}: {self._damages[subject]}; made again from the source.")
@@ -106,6 +111,9 @@ class FeatureFolder:
             self.tally.warnings.append(f"{self.title}: {change}; made again for: {', '.join(subjects)}.")
         self._remove_stale()
         self._write_manifest()
+        if self._clips:
+            with storing(self._path):
+                write_pace(self._path, self._recipe_hash, self._clips, self._seconds)
 
     def remarks(self) -> Remarks:
         """Return the remarks of all shards as one."""

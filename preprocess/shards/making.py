@@ -59,11 +59,20 @@ class SubjectJob:
 
 @dataclass(frozen=True)
 class MadeShard:
-    """A shard as bytes, not yet written: whoever judges what is stale also writes, so nodes need no common folder."""
+    """A shard as bytes, not yet written: whoever judges what is stale also writes, so nodes need no common folder.
+
+    Attributes
+    ----------
+    feature : the feature's name.
+    content : the bytes of the file.
+    entry : its entry in the manifest.
+    seconds : what its clips took.
+    """
 
     feature: str
     content: bytes = field(repr=False)
     entry: Entry
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -127,10 +136,16 @@ class _ShardMaker:
         self._title, self._feature, self._source = title, feature, source
         self._tensors: dict[str, np.ndarray] = {}
         self._remarks = Remarks()
+        self._seconds = 0.0
 
     def add(self, clip: Clip, finder: FaceFinder, made: dict[str, Work]) -> None:
         if self.broken:
             return
+        start = time.monotonic()
+        self._add(clip, finder, made)
+        self._seconds += time.monotonic() - start
+
+    def _add(self, clip: Clip, finder: FaceFinder, made: dict[str, Work]) -> None:
         name = clip.sample_id
         try:
             work = self._feature.compute(clip, finder, made)
@@ -159,7 +174,7 @@ class _ShardMaker:
         content = content_hash(sample_ids, tensors)
         shard = Shard(sample_ids, tensors, self._feature.recipe_hash, self._source, content, self._remarks)
         encoded = encode(shard, self._feature.recipe)
-        return MadeShard(self._feature.name, encoded, entry_of(shard, encoded))
+        return MadeShard(self._feature.name, encoded, entry_of(shard, encoded), self._seconds)
 
     def _checked(self, name: str, tensor: Any) -> np.ndarray:
         import numpy as np

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from preprocess.base.errors import DataError
 from preprocess.base.files import write_atomic
@@ -19,10 +18,8 @@ from preprocess.samples.table import COLUMNS, plain_rows, samples_fingerprint
 from preprocess.shards.features import clips_of, feature_of
 from preprocess.shards.folder import FeatureFolder, storing
 from preprocess.shards.making import Broken, Execute, SubjectJob, in_this_process
-from preprocess.shards.prepared import FeatureInfo, PreparedDataset
-
-if TYPE_CHECKING:
-    pass
+from preprocess.shards.pace import read_pace
+from preprocess.shards.prepared import FeatureInfo, Outstanding, PreparedDataset
 
 Progress = Callable[[int, int], None]
 """Called as ``progress(clips done, clips to do in all)`` whenever a subject is done."""
@@ -83,6 +80,28 @@ def prepare_all(
     return [book.finish() for book in books]
 
 
+def survey_all(
+    datasets: Sequence[RawDataset], root: Path | str, features: Mapping[str, Sequence[str]]
+) -> list[PreparedDataset]:
+    """Tell what ``prepare_all`` would make, and make and write nothing.
+
+    A feature of which something is outstanding has no fingerprint, and only the clips of shards that are kept can be
+    among its ``skipped``: that a clip cannot be used shows when it is made.
+
+    Parameters
+    ----------
+    datasets, root, features : as for ``prepare_all``.
+
+    Raises
+    ------
+    DataError : an unknown feature, or bad source data.
+    """
+    books = [_Book(raw, Path(root) / raw.name, features[raw.name]) for raw in datasets]
+    for book in books:
+        book.judge(overwrite=False)
+    return [book.result() for book in books]
+
+
 class _Book:
     """One dataset while it is prepared."""
 
@@ -130,6 +149,9 @@ class _Book:
     def finish(self) -> PreparedDataset:
         for folder in self.folders.values():
             folder.finish()
+        return self.result()
+
+    def result(self) -> PreparedDataset:
         tallies = [folder.tally for folder in self.folders.values()]
         return PreparedDataset(
             name=self.raw.name,
@@ -148,7 +170,20 @@ class _Book:
             clips_made=len(self._made),
             seconds=self._seconds,
             macro=self.raw.macro,
+            outstanding=tuple(self._outstanding(folder) for folder in self.folders.values() if _unmade(folder)),
         )
+
+    def _outstanding(self, folder: FeatureFolder) -> Outstanding:
+        reasons: dict[str, int] = {}
+        for subject in _unmade(folder):
+            why = folder.stale[subject]
+            reasons[why] = reasons.get(why, 0) + len(self._clips[subject])
+        name = folder.feature.name
+        return Outstanding(name, reasons, read_pace(self._home.parent, self.raw.name, name, folder.feature.recipe_hash))
+
+
+def _unmade(folder: FeatureFolder) -> list[str]:
+    return [subject for subject in folder.sources if subject not in folder.entries]
 
 
 def _info(folder: FeatureFolder) -> FeatureInfo:
@@ -156,7 +191,7 @@ def _info(folder: FeatureFolder) -> FeatureInfo:
     return FeatureInfo(
         recipe=feature.recipe,
         recipe_hash=feature.recipe_hash,
-        fingerprint=folder.fingerprint(),
+        fingerprint="" if _unmade(folder) else folder.fingerprint(),
         shape=feature.shape,
         dtype=feature.dtype,
         layout=feature.layout,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from preprocess.base.errors import DataError
 from preprocess.samples.layout import Layout
 from preprocess.shards.file import Remarks, decode
+from preprocess.shards.pace import Pace
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,9 +22,13 @@ if TYPE_CHECKING:
 class FeatureInfo:
     """A prepared feature.
 
-    recipe : how it is made. recipe_hash : sha256 of the recipe, the shape and the dtype.
-    fingerprint : sha256 of all tensors by sample id. shape, dtype : of one sample's tensor. layout : what its axes and
-    values mean.
+    Attributes
+    ----------
+    recipe : how it is made.
+    recipe_hash : sha256 of the recipe, the shape and the dtype.
+    fingerprint : sha256 of all tensors by sample id; empty where some are still to be made.
+    shape, dtype : of one sample's tensor.
+    layout : what its axes and values mean.
     remarks : which clips were skipped and why, what the steps noted, how faces were found.
     """
 
@@ -37,8 +42,29 @@ class FeatureInfo:
 
 
 @dataclass(frozen=True)
+class Outstanding:
+    """What of a feature is still to be made.
+
+    Attributes
+    ----------
+    feature : its name.
+    reasons : why -> of how many clips.
+    pace : how long a clip took before; None where that is not known.
+    """
+
+    feature: str
+    reasons: dict[str, int]
+    pace: Pace | None
+
+    @property
+    def clips(self) -> int:
+        """How many clips it is to be made of."""
+        return sum(self.reasons.values())
+
+
+@dataclass(frozen=True)
 class PreparedDataset:
-    """A dataset whose shards are complete.
+    """A dataset whose shards are complete, or, where a plan only looks at them, with what is still outstanding.
 
     samples : the samples table, sorted by sample id. fingerprint : sha256 of its content.
     made, reused, repaired : how many shards were written for the first time or after a change, were found whole, and
@@ -47,6 +73,7 @@ class PreparedDataset:
     clips_made : of how many clips anything was made. seconds : what that took, summed over the processes that did it.
     checksums : feature -> shard file -> sha256 of its bytes, which ``load`` holds the files to.
     macro : its clips are macro-expressions; micro-expressions otherwise.
+    outstanding : what is still to be made; empty once it is prepared.
     """
 
     name: str
@@ -63,6 +90,7 @@ class PreparedDataset:
     clips_made: int = 0
     seconds: float = 0.0
     macro: bool = False
+    outstanding: tuple[Outstanding, ...] = ()
 
     @property
     def skipped(self) -> dict[str, dict[str, str]]:

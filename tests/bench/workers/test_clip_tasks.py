@@ -22,6 +22,7 @@ from bench.workers.ray_session import RaySession
 from preprocess.base.errors import DataError
 from preprocess.recipes import FEATURES
 from preprocess.samples.clip import ClipError
+from preprocess.shards import pace
 from preprocess.shards.features import feature_of
 from preprocess.shards.making import Result, Stopped, SubjectJob, make
 from preprocess.shards.prepare import prepare
@@ -86,7 +87,8 @@ def prepare_films(films: Path, root: Path, execute: Any = None, features: Sequen
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    found = [path for path in folder.rglob("*") if path.is_file() and path.name != pace.FILE]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
 @pytest.mark.ray

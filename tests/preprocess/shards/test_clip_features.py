@@ -25,7 +25,7 @@ from preprocess.datasets import read_source
 from preprocess.faces.face import Face
 from preprocess.recipes import FEATURES
 from preprocess.samples.frames import FrameReader
-from preprocess.shards import making
+from preprocess.shards import making, pace
 from preprocess.shards.features import choose, feature_of, offered
 from preprocess.shards.prepare import prepare, prepare_all
 from preprocess.shards.prepared import PreparedDataset
@@ -80,7 +80,8 @@ def counts(prepared: PreparedDataset) -> tuple[int, int, int]:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    found = [path for path in folder.rglob("*") if path.is_file() and path.name != pace.FILE]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
 def test_recordings_offer_every_recipe_and_a_flow_tree_only_its_own(notes: Path, films: Path, tree: FlowTree) -> None:

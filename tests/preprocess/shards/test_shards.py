@@ -21,6 +21,7 @@ from flow_trees import FlowTree
 from preprocess.base.errors import DataError, StoreError
 from preprocess.datasets import RawDataset, RawFeature, read_source
 from preprocess.samples.table import COLUMNS
+from preprocess.shards import pace
 from preprocess.shards.prepare import prepare
 from preprocess.shards.prepared import PreparedDataset
 
@@ -50,8 +51,9 @@ def with_feature(raw: RawDataset, **changes: object) -> RawDataset:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder with its content, hidden ones included."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """Every file below a folder with its content, hidden ones included, but not how long it took to make them."""
+    found = [path for path in folder.rglob("*") if path.is_file() and path.name != pace.FILE]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
 def shard(root: Path, subject: str) -> Path:
