@@ -188,13 +188,91 @@ def test_why_studies_are_computed_anew_is_said(merbench: LocalRuns, options: lis
     assert "computed, because it differs from the stored one in lr (0.01 -> 0.5)" in said.out
 
 
-def test_a_dry_run_writes_no_results(merbench: LocalRuns, options: list[str], results: str) -> None:
+def no_features(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let everything fail that makes a shard."""
+
+    def refuse(*arguments: object) -> None:
+        raise AssertionError("a feature was made")
+
+    monkeypatch.setattr("preprocess.shards.making.make", refuse)
+    monkeypatch.setattr("preprocess.shards.prepare.prepare_all", refuse)
+
+
+def planned(out: str) -> dict[tuple[str, str], list[str]]:
+    """Return (model, dataset) -> folds, done, failed, to train, of the plan's lines."""
+    lines = [line.split() for line in out.splitlines() if " loso " in line]
+    return {(line[0], line[1]): line[6:10] for line in lines}
+
+
+def test_a_dry_run_makes_nothing_writes_nothing_and_tells_what_would_be_made(
+    merbench: LocalRuns, options: list[str], results: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_features(monkeypatch)
     for verb in (["run", "--dry-run"], ["plan"]):
         said = merbench(*verb, *options, *TWO)
-        assert said.status == 0
+        assert said.status == 0, said.err
         assert "6 studies, 20 folds to train" in said.out
-        assert sorted(path.name for path in Path(results).iterdir()) == ["shards"]
+        assert "casme2: 18 samples, 3 subjects\n" in said.out
+        assert "  flow_uvs_28: to be made of 18 of 18 clips (not made yet); how long is not known: " in said.out
+        assert "Nothing was made. Which clips cannot be used shows when features are made" in said.out
+        assert not Path(results).exists()
     assert merbench.packs == 0
+
+
+def test_where_all_features_are_there_the_plan_says_so(
+    merbench: LocalRuns, options: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    merbench("prepare", *options[:4])
+    no_features(monkeypatch)
+    said = merbench("plan", *options, "--models", "flow_svm")
+    assert said.out.count("  flow_uvs_28: all there\n") == 2
+    assert "Nothing was made" not in said.out
+
+
+def test_what_is_done_of_a_study_whose_features_changed_is_not_known_and_the_plan_says_so(
+    merbench: LocalRuns, options: list[str], results: str
+) -> None:
+    command = [*options, "--models", "flow_svm", "--protocols", "loso"]
+    merbench("run", *command)
+    shard = next(Path(results, "shards", "casme2").rglob("part.parquet"))
+    shard.unlink()
+    said = merbench("plan", *command)
+    assert "  flow_uvs_28: to be made of 6 of 18 clips (is gone); about 0 s of one process (" in said.out
+    assert "s a clip, measured when 18 of casme2 were made)" in said.out
+    assert planned(said.out) == {
+        ("flow_svm", "casme2"): ["3", "?", "?", "0-3"],
+        ("flow_svm", "samm"): ["2", "2", "0", "0"],
+    }
+    assert "flow_uvs_28 not made yet" in said.out
+    assert "2 studies, at most 3 folds to train: what is done of 1 is not known yet" in said.out
+    assert not shard.exists()
+    again = merbench("run", *command)
+    assert "Nothing to train" in again.out
+
+
+def test_a_study_that_cannot_be_in_the_store_is_planned_in_full_without_its_features(
+    merbench: LocalRuns, options: list[str], results: str
+) -> None:
+    command = [*options, "--models", "flow_svm", "--protocols", "loso"]
+    merbench("run", *command)
+    for shard in Path(results, "shards").rglob("part.parquet"):
+        shard.unlink()
+    for other in (["--set", "flow_svm.C=3"], ["--overwrite", "all"], ["--seeds", "5"]):
+        said = merbench("plan", *command, *other)
+        assert list(planned(said.out).values()) == [["3", "0", "0", "3"], ["2", "0", "0", "2"]], other
+        assert "2 studies, 5 folds to train" in said.out
+
+
+def test_a_plan_that_is_stopped_is_no_traceback(
+    merbench: LocalRuns, options: list[str], results: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def terminate(*arguments: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("bench.commands.run.survey_datasets", terminate)
+    said = merbench("plan", *options, *TWO)
+    assert said.status == 143
+    assert said.out.endswith("Interrupted. Nothing was written.\n")
 
 
 def test_a_plan_tells_what_is_done_and_what_would_run(merbench: LocalRuns, options: list[str]) -> None:
