@@ -25,7 +25,7 @@ from preprocess.datasets import read_source
 from preprocess.faces.face import Face
 from preprocess.recipes import FEATURES
 from preprocess.samples.frames import FrameReader
-from preprocess.shards import making, pace
+from preprocess.shards import pace
 from preprocess.shards.features import choose, feature_of, offered
 from preprocess.shards.prepare import prepare, prepare_all
 from preprocess.shards.prepared import PreparedDataset
@@ -124,7 +124,7 @@ def test_a_clips_features_are_made_together_with_one_finder(
 ) -> None:
     """So that a clip's face is found once, and no more than one clip is in memory."""
     finder = FakeFinder()
-    monkeypatch.setattr(making, "face_finder", lambda: finder)
+    monkeypatch.setattr("preprocess.faces.finder.face_finder", lambda: finder)
     known = STEPS.get("test_mean")
     threads = []
 
