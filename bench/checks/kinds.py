@@ -1,0 +1,62 @@
+"""Which checks there are of each kind of thing that a plug-in can register."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from bench.checks.check import Check, checks_of
+
+
+def checks_for(kind: str, name: str, entry: Any) -> list[Check]:
+    """Return the checks of something registered; [] for a kind that has none.
+
+    Parameters
+    ----------
+    kind : of its registry: ``model``, ``protocol``, ...
+    name : under which it is registered.
+    entry : what is registered.
+    """
+    return _CHECKS[kind](name, entry) if kind in _CHECKS else []
+
+
+def _model(name: str, info: Any) -> list[Check]:
+    from bench.checks import estimators, models, networks
+
+    own = (networks, networks.NetworkCase) if info.kind == "network" else (estimators, estimators.EstimatorCase)
+    return checks_of(models, info) + checks_of(own[0], own[1](info))
+
+
+def _protocol(name: str, protocol: Any) -> list[Check]:
+    from bench.checks import protocols
+
+    return checks_of(protocols, protocols.ProtocolCase(protocol))
+
+
+def _metric(name: str, metric: Any) -> list[Check]:
+    from bench.checks import metrics
+    from results.scores.counting import SINGLE_LABEL
+
+    return checks_of(metrics, metrics.MetricCase(metric, SINGLE_LABEL, multilabel=False))
+
+
+def _label_metric(name: str, metric: Any) -> list[Check]:
+    from bench.checks import metrics
+    from results.scores.counting import MULTI_LABEL
+
+    return checks_of(metrics, metrics.MetricCase(metric, MULTI_LABEL, multilabel=True))
+
+
+def _column(name: str, column: Any) -> list[Check]:
+    from bench.checks import columns
+
+    return checks_of(columns, column)
+
+
+_CHECKS: dict[str, Callable[[str, Any], list[Check]]] = {
+    "model": _model,
+    "protocol": _protocol,
+    "metric": _metric,
+    "label_metric": _label_metric,
+    "column": _column,
+}
