@@ -111,6 +111,23 @@ def list_command(
 
 
 @app.command()
+@takes("data")
+def check(
+    config: RunConfig,
+    plugins: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help="Python files, folders of such files, or modules.")
+    ],
+) -> None:
+    """Check what a file of yours registers: models, datasets, steps, metrics and so on. Datasets are tried on --data.
+
+    The exit status is 0 where all is well, 1 where a check failed, 2 where the file cannot be loaded.
+    """
+    from bench.commands.check import check as examine
+
+    raise typer.Exit(examine(plugins, config.data, typer.echo))
+
+
+@app.command()
 @takes("results")
 def status(config: RunConfig) -> None:
     """Show how many folds of each study are done, failed and missing."""

@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from bench.checks.check import Check, checks_of
+from preprocess.base.registry import Registry
+
+_REGISTRIES = {
+    "augmentation": "bench.engine.augmentation:AUGMENTATIONS",
+    "column": "results.views.columns:COLUMNS",
+    "dataset": "preprocess.datasets:DATASETS",
+    "feature": "preprocess.recipes:FEATURES",
+    "label_metric": "results.scores.multilabel:LABEL_METRICS",
+    "metric": "results.scores.metrics:METRICS",
+    "model": "mer_models.registry:MODELS",
+    "protocol": "bench.study.protocols:PROTOCOLS",
+    "selection": "bench.engine.selection:SELECTIONS",
+    "step": "preprocess.steps:STEPS",
+    "task": "preprocess.labels.tasks:TASKS",
+}
+"""Where the registry of each kind stands, as ``module:name``; imported where it is asked for."""
 
 
-def checks_for(kind: str, name: str, entry: Any) -> list[Check]:
+def registry_of(kind: str) -> Registry[Any]:
+    """Return the registry of a kind."""
+    module, _, name = _REGISTRIES[kind].partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def checks_for(kind: str, name: str, data: Sequence[str] = ()) -> list[Check]:
     """Return the checks of something registered; [] for a kind that has none.
 
     Parameters
     ----------
     kind : of its registry: ``model``, ``protocol``, ...
     name : under which it is registered.
-    entry : what is registered.
+    data : sources, as for ``--data``, on which a dataset is tried.
     """
-    return _CHECKS[kind](name, entry) if kind in _CHECKS else []
+    return _CHECKS[kind](name, registry_of(kind).get(name)) if kind in _CHECKS else []
 
 
 def _model(name: str, info: Any) -> list[Check]:

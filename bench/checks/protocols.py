@@ -95,7 +95,7 @@ def check_people(case: ProtocolCase) -> None:
             both = sorted(set(data.subjects[train].tolist()) & set(data.subjects[one.test].tolist()))
             expect(
                 not both,
-                f"Fold {one.name!r} of a study {name} has {both[0]} in train and in test. Hold out whole people.",
+                f"Fold {one.name!r} of a study {name} has {''.join(both[:1])} in train and in test. Hold out whole people.",
             )
             expect(len(train), f"Fold {one.name!r} of a study {name} has nobody to train on; raise Unfit instead.")
 
