@@ -57,3 +57,105 @@ def test_the_example_of_a_page_passes_all_checks(page: str, tmp_path: Path) -> N
     assert status == 0, said
     assert re.search(r"[1-9]\d* checks, 0 failed$", said)
     assert "no checks of this kind" not in said
+
+
+BROKEN = {
+    "logits of another shape": (
+        "model",
+        "nn.Linear(width * 16, n_classes)",
+        "nn.Linear(width * 16, 2 * n_classes)",
+        r"forward gives \(1, 6\) float32 of 1 sample\(s\) and 3 classes; expected \(1, 3\) float32",
+    ),
+    "probabilities": (
+        "model",
+        "return self.classifier(self.features(flow))",
+        "return self.classifier(self.features(flow)).softmax(dim=1)",
+        "The logits of each sample look like probabilities",
+    ),
+    "weights of a seed of its own": (
+        "model",
+        "super().__init__()",
+        "super().__init__()\n        torch.manual_seed(1)",
+        "Another seed gives the same weights",
+    ),
+    "a sample that sees its neighbours": (
+        "model",
+        "self.features(flow)",
+        "self.features(flow - flow.mean(dim=0))",
+        "A sample has other logits alone",
+    ),
+    "a parameter that nothing uses": (
+        "model",
+        "super().__init__()",
+        "super().__init__()\n        self.idle = nn.Parameter(torch.zeros(3))",
+        "No gradient reaches idle",
+    ),
+    "weights that are no parameters": (
+        "model",
+        "return self.classifier(self.features(flow))",
+        "return self.classifier(self.features(flow)) + self.bias",
+        r"AttributeError: 'Tiny' object has no attribute 'bias' \(.*my_plug_in\.py, line 33: return self\.classifier",
+    ),
+    "a setting without a line": ("model", "width : number", "filters : number", "The docstring lacks .*'width :'"),
+    "draws beside the rng": (
+        "estimator",
+        "self.means = np.stack(",
+        "flat = flat + np.random.rand()\n        self.means = np.random.rand() + np.stack(",
+        "A second fit scores differently",
+    ),
+    "state that lacks something": (
+        "estimator",
+        'return {"means": self.means}',
+        'return {"means": self.means.round()}',
+        "With its stored state loaded, it scores differently",
+    ),
+    "a leak": (
+        "protocol",
+        "np.flatnonzero(np.isin(data.subjects, half))",
+        "np.arange(len(data))[n - 1 :: 2]",
+        r"Fold 'half1' of a study of 12 people a dataset has one/p00 in train and in test",
+    ),
+    "rows for ids": (
+        "protocol",
+        "sorted(set(data.subjects.tolist()))",
+        "list(dict.fromkeys(data.subjects.tolist()))",
+        "in another order of its rows it makes other folds",
+    ),
+    "a test of some twice": ("protocol", "people[1::2]", "people[1:]", "tests .* samples more than once"),
+    "a draw that no rng knows": (
+        "augmentation",
+        "rng.uniform",
+        "np.random.uniform",
+        "With the same rng it changes .* in another way",
+    ),
+    "a batch changed in place": (
+        "augmentation",
+        "return means + factors",
+        "values -= 1\n    return means + factors",
+        "It changes .* in place",
+    ),
+    "a metric that is better when lower": (
+        "metric",
+        "return ratio(right - by_chance",
+        "return -ratio(right - by_chance",
+        "Higher must be better",
+    ),
+    "a metric of one matrix only": ("metric", "axis=(-2, -1))", "axis=None)", "Matrices score differently together and alone"),
+    "a column without dashes": (
+        "column",
+        "if row.uf1_per_seed is None:",
+        "if False:",
+        r"TypeError: .*my_plug_in\.py, line 12",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_what_is_wrong_with_a_plug_in_is_told(what: str, tmp_path: Path) -> None:
+    page, right, wrong, reason = BROKEN[what]
+    code = example(page)
+    assert code.count(right) == 1
+    status, said = checked(tmp_path, code.replace(right, wrong))
+    assert status == 1
+    reasons = re.findall(r"^  FAILED .*\n +(.*)$", said, re.MULTILINE)
+    assert any(re.search(reason, one) for one in reasons), said

@@ -7,7 +7,7 @@ import numpy as np
 from mer_models.registry import ModelInfo
 from preprocess.base.errors import UsageError
 from preprocess.recipes import FEATURES
-from preprocess.recipes.layouts import layout_of
+from preprocess.recipes.layouts import Layout, layout_of
 
 MIDDLE, SPREAD = 120.0, 64.0
 """Mean and deviation of the values of drawn pictures, which are stored as bytes."""
@@ -16,21 +16,21 @@ BRIGHTER = 90.0
 
 
 def random_samples(info: ModelInfo, n: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """Return the model's features of n samples without any class: float32, 0..255 where they are stored as bytes.
+    """Return the model's features of n samples without any class, as ``drawn_feature`` draws them."""
+    return [drawn_feature(feature, n, rng) for feature in info.features]
 
-    Landmarks lie anywhere in their picture; other features are normal around 0.
+
+def drawn_feature(feature: str, n: int, rng: np.random.Generator, shape: tuple[int, ...] | None = None) -> np.ndarray:
+    """Return a feature of n samples, float32: 0..255 where it is stored as bytes, else normal around 0.
+
+    Landmarks lie anywhere in their picture. shape : of a sample; the recipe's where None.
     """
-    arrays = []
-    for feature in info.features:
-        shape = (n, *FEATURES.get(feature).shape)
-        if side := _width_of_points(feature):
-            values = rng.random(shape, dtype=np.float32) * np.float32(side - 1)
-        elif FEATURES.get(feature).dtype == "uint8":
-            values = rng.random(shape, dtype=np.float32) * np.float32(255)
-        else:
-            values = rng.standard_normal(shape, dtype=np.float32)
-        arrays.append(values)
-    return arrays
+    shape = (n, *(shape or FEATURES.get(feature).shape))
+    if side := _width_of_points(feature):
+        return rng.random(shape, dtype=np.float32) * np.float32(side - 1)
+    if FEATURES.get(feature).dtype == "uint8":
+        return rng.random(shape, dtype=np.float32) * np.float32(255)
+    return rng.standard_normal(shape, dtype=np.float32)
 
 
 def easy_samples(
@@ -77,10 +77,15 @@ def as_stored(feature: str, values: np.ndarray) -> np.ndarray:
     return values.clip(0, 255).astype(dtype) if dtype == np.uint8 else values.astype(dtype)
 
 
+def layout_of_feature(feature: str) -> Layout | None:
+    """Return what the axes of a feature mean, None where its recipe does not say so."""
+    try:
+        return layout_of(FEATURES.get(feature))
+    except UsageError:
+        return None
+
+
 def _width_of_points(feature: str) -> float:
     """Return the width of the picture that a feature's landmarks lie in, 0 for a feature without landmarks."""
-    try:
-        layout = layout_of(FEATURES.get(feature))
-    except UsageError:
-        return 0.0
-    return layout.width if "x" in layout.axes else 0.0
+    layout = layout_of_feature(feature)
+    return layout.width if layout and "x" in layout.axes else 0.0

@@ -50,10 +50,16 @@ def _model(name: str, info: Any) -> list[Check]:
     return checks_of(models, info) + checks_of(own[0], own[1](info))
 
 
+def _augmentation(name: str, step: Any) -> list[Check]:
+    from bench.checks import augmentations
+
+    return checks_of(augmentations, augmentations.AugmentationCase(name, step))
+
+
 def _protocol(name: str, protocol: Any) -> list[Check]:
     from bench.checks import protocols
 
-    return checks_of(protocols, protocols.ProtocolCase(protocol))
+    return checks_of(protocols, protocols.case_of(name, protocol))
 
 
 def _metric(name: str, metric: Any) -> list[Check]:
@@ -77,6 +83,7 @@ def _column(name: str, column: Any) -> list[Check]:
 
 
 _CHECKS: dict[str, Callable[[str, Any], list[Check]]] = {
+    "augmentation": _augmentation,
     "model": _model,
     "protocol": _protocol,
     "metric": _metric,

@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.checks.check import expect
 from bench.study.data import StudyData
-from bench.study.protocols import Protocol, Split, check_tested_once
+from bench.study.protocols import Protocol, Split, check_tested_once, find_protocol
 from preprocess.base.errors import Unfit
 
 COLUMNS = ("sample_ids", "subjects", "datasets", "splits", "labels")
@@ -37,6 +37,11 @@ class ProtocolCase:
             except Unfit:
                 continue
         return found
+
+
+def case_of(name: str, protocol: Protocol) -> ProtocolCase:
+    """Return the case of a registered protocol; one that must be told its datasets is told the drawn ones."""
+    return ProtocolCase(find_protocol(f"{name}:one:two") if protocol.over == "named" else protocol)
 
 
 def drawn_study(subjects: int, clips: int, datasets: tuple[str, ...], seed: int = 0) -> StudyData:
@@ -92,10 +97,10 @@ def check_people(case: ProtocolCase) -> None:
     for name, data, splits in case.splits:
         for one in splits:
             train = np.setdiff1d(np.arange(len(data)), one.test) if one.train is None else one.train
-            both = sorted(set(data.subjects[train].tolist()) & set(data.subjects[one.test].tolist()))
+            both = sorted(set(data.subjects[train].tolist()) & set(data.subjects[one.test].tolist()))[:1]
             expect(
                 not both,
-                f"Fold {one.name!r} of a study {name} has {''.join(both[:1])} in train and in test. Hold out whole people.",
+                f"Fold {one.name!r} of a study {name} has {''.join(both)} in train and in test. Hold out whole people.",
             )
             expect(len(train), f"Fold {one.name!r} of a study {name} has nobody to train on; raise Unfit instead.")
 

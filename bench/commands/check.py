@@ -36,10 +36,12 @@ def check(plugins: Sequence[str], data: Sequence[str], say: Callable[[str], None
         checks = checks_for(registered.kind, name, data)
         say(f"{kind} {name}" + ("" if checks else ": there are no checks of this kind"))
         file = getattr(sys.modules.get(registered.module), "__file__", None)
+        told: set[str] = set()
         for verdict in carried_out(checks, Path(file) if file else None):
             say(f"  {verdict.state:<{WIDTH}}  {verdict.title}")
             if verdict.reason:
-                say(f"  {'':<{WIDTH}}  {verdict.reason}")
+                say(f"  {'':<{WIDTH}}  {'The same as above.' if verdict.reason in told else verdict.reason}")
+            told.add(verdict.reason)
             verdicts.append(verdict)
     failed = sum(verdict.state == "FAILED" for verdict in verdicts)
     say(f"{len(verdicts)} checks, {failed} failed")
