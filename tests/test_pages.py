@@ -140,7 +140,7 @@ BROKEN = {
         "return -ratio(right - by_chance",
         "Higher must be better",
     ),
-    "a metric of one matrix only": ("metric", "axis=(-2, -1))", "axis=None)", "Matrices score differently together and alone"),
+    "a metric of one matrix only": ("metric", "axis=(-2, -1))", "axis=None)", "score differently together and alone"),
     "a column without dashes": (
         "column",
         "if row.uf1_per_seed is None:",

@@ -6,7 +6,8 @@ import dataclasses
 from typing import Any
 
 from bench.checks.check import expect, title_of
-from results.scores.leaderboard import ORACLE, Row
+from results.scores.leaderboard import Row
+from results.store.watched import NOTHING, TEST
 from results.views.columns import Column
 
 WHOLE: dict[str, Any] = {
@@ -39,6 +40,7 @@ def example_board() -> dict[str, Row]:
         task="megc3",
         protocol="loso",
         selection="last",
+        watches=NOTHING,
         seeds=[0, 1],
         studies=["0123456789abcdef", "fedcba9876543210"],
         n_samples=sum(counts.values()),
@@ -58,7 +60,9 @@ def example_board() -> dict[str, Row]:
         "a complete study": whole,
         "a study without any fold done": bare,
         "a study with failed folds": dataclasses.replace(bare, folds_done=5, folds_failed=3),
-        "an oracle's row": dataclasses.replace(whole, selection=ORACLE, rank=None),
+        "a row whose epoch was chosen on the test subject": dataclasses.replace(
+            whole, selection="oracle", watches=TEST, rank=None
+        ),
         "a superseded row": dataclasses.replace(whole, superseded=True, rank=None),
         "a single subject": dataclasses.replace(whole, **alone),
         "a synthetic dataset with a note": dataclasses.replace(whole, synthetic=True, notes=["one class is absent"]),
