@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from bench.checks.check import expect
-from bench.checks.drawn_features import drawn_feature, layout_of_feature
+from bench.checks.drawn_features import drawn_feature
 from bench.engine.augmentation import ALONG, Augmentation
 from preprocess.recipes import FEATURES
-from preprocess.recipes.layouts import Layout
+from preprocess.samples.layout import Layout
 
 SAMPLES = 4
 SEEDS = 8
@@ -33,13 +33,13 @@ class AugmentationCase:
         """Yield one feature of each form that it changes, with its layout and values of a few samples."""
         seen = set()
         for name, recipe in FEATURES.items():
-            layout = layout_of_feature(name)
-            if layout is None or self.step.axis not in layout.axes:
+            layout = recipe.layout
+            if layout.content.unknown or self.step.axis not in layout.axes:
                 continue
             sizes = zip(layout.axes, layout.shape, strict=True)
             shape = tuple(min(size, SIDE) if axis in "hw" else size for axis, size in sizes)
             layout = dataclasses.replace(layout, shape=shape)
-            form = (layout.axes, recipe.dtype, str(layout.u), bool(layout.points))
+            form = (layout.axes, recipe.dtype, str(layout.content.u), bool(layout.content.points))
             if form not in seen and not self.step.refuses(layout, self.step.amount):
                 seen.add(form)
                 yield name, layout, torch.from_numpy(drawn_feature(name, SAMPLES, np.random.default_rng(0), shape))

@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mer_models.registry import ModelInfo
-from preprocess.base.errors import UsageError
 from preprocess.recipes import FEATURES
-from preprocess.recipes.layouts import Layout, layout_of
 
 MIDDLE, SPREAD = 120.0, 64.0
 """Mean and deviation of the values of drawn pictures, which are stored as bytes."""
@@ -77,15 +75,7 @@ def as_stored(feature: str, values: np.ndarray) -> np.ndarray:
     return values.clip(0, 255).astype(dtype) if dtype == np.uint8 else values.astype(dtype)
 
 
-def layout_of_feature(feature: str) -> Layout | None:
-    """Return what the axes of a feature mean, None where its recipe does not say so."""
-    try:
-        return layout_of(FEATURES.get(feature))
-    except UsageError:
-        return None
-
-
 def _width_of_points(feature: str) -> float:
     """Return the width of the picture that a feature's landmarks lie in, 0 for a feature without landmarks."""
-    layout = layout_of_feature(feature)
-    return layout.width if layout and "x" in layout.axes else 0.0
+    layout = FEATURES.get(feature).layout
+    return layout.content.width if "x" in layout.axes else 0.0

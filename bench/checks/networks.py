@@ -22,6 +22,7 @@ from bench.study.data import StudyData
 from bench.study.folds import Fold
 from mer_models.registry import ModelInfo
 from preprocess.labels.action_units import SHARED_UNITS
+from preprocess.recipes import FEATURES
 
 CLASSES = 3
 BATCH = 5
@@ -103,6 +104,7 @@ class NetworkCase:
             splits=np.full(n, ""),
             labels=labels,
             features={name: as_stored(name, x) for name, x in zip(self.info.features, drawn, strict=True)},
+            layouts={name: FEATURES.get(name).layout for name in self.info.features},
             classes=tuple(f"class{number}" for number in range(CLASSES)),
             action_units=units if self.info.uses_action_units else None,
         )

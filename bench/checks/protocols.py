@@ -62,6 +62,7 @@ def drawn_study(subjects: int, clips: int, datasets: tuple[str, ...], seed: int 
         splits=np.full(len(kept), "", dtype="U16"),
         labels=rng.permutation(np.arange(len(kept), dtype=np.int64) % CLASSES),
         features={},
+        layouts={},
         classes=tuple(f"class{number}" for number in range(CLASSES)),
         macro=frozenset(datasets[1:]),
     )
