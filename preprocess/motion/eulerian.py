@@ -10,11 +10,20 @@ TemporalFilter = Callable[[np.ndarray], np.ndarray]
 
 
 def magnify_eulerian(clip: np.ndarray, factors: Sequence[float], changes: TemporalFilter) -> list[np.ndarray]:
-    """Return the clip (T, H, W, C) float32 with its temporal change multiplied, once per factor.
+    """Multiply the temporal change of a clip.
 
-    changes : gives of a signal (T, ...) what changes against the first frame. Each level of a Laplacian pyramid is
-    filtered in time, multiplied by factor - 1 and added. The finest level, whose wavelengths are those of the sensor's
-    noise, is left as it is once the picture has four levels or more.
+    Each level of a Laplacian pyramid is filtered in time, multiplied by factor - 1 and added to the clip. The finest
+    level, whose wavelengths are those of the sensor's noise, is left as it is once the picture has four levels or more.
+
+    Parameters
+    ----------
+    clip : (T, H, W, C) float32.
+    factors : how many times as large the change becomes; 1 leaves the clip as it is.
+    changes : takes a signal (T, ...) and returns how it differs from its first frame, filtered in time.
+
+    Returns
+    -------
+    A clip (T, H, W, C) float32 for each factor.
     """
     pyramids = [_laplacian(frame) for frame in clip]
     depth = len(pyramids[0])

@@ -15,12 +15,21 @@ SMOOTH = 1.0
 
 
 def magnify_phase(clip: np.ndarray, factors: Sequence[float], changes: TemporalFilter) -> list[np.ndarray]:
-    """Return the clip (T, H, W, C) float32 with its motion multiplied, once per factor.
+    """Multiply the motion in a clip.
 
-    changes : gives of a signal (T, ...) what changes against the first frame. The phases of each band of a complex
-    steerable pyramid (octaves, ORIENTATIONS orientations) stand for local position: their change is filtered in time,
-    averaged over near pixels weighted by amplitude, and multiplied by factor - 1. The picture is mirrored at its
-    edges. Colours are magnified channel by channel.
+    The phases of each band of a complex steerable pyramid (octaves, ORIENTATIONS orientations) stand for local
+    position. Their change is filtered in time, averaged over near pixels weighted by amplitude, and multiplied by
+    factor - 1. The picture is mirrored at its edges. Colours are magnified channel by channel.
+
+    Parameters
+    ----------
+    clip : (T, H, W, C) float32.
+    factors : how many times as far things move; 1 leaves the clip as it is.
+    changes : takes a signal (T, ...) and returns how it differs from its first frame, filtered in time.
+
+    Returns
+    -------
+    A clip (T, H, W, C) float32 for each factor.
     """
     levels = [np.empty_like(clip) for _ in factors]
     for channel in range(clip.shape[-1]):
@@ -58,11 +67,20 @@ def _magnified(clip: np.ndarray, factors: Sequence[float], changes: TemporalFilt
 
 
 def steerable_bands(height: int, width: int) -> Iterator[tuple[np.ndarray, float]]:
-    """Yield the bands of a complex steerable pyramid as (kernel, blur).
+    """Make the bands of a complex steerable pyramid (Portilla and Simoncelli 2000).
 
-    kernel : (height, width) float32 over the frequencies of ``fft2``, zero on one half of the plane, so that the band
-    is analytic. The squares of all kernels and of their mirror images sum to 1 between the wavelengths of 3 pixels and
-    of half the picture (Portilla and Simoncelli 2000). blur : how far (sigma, pixels) phases may be averaged.
+    The squares of all kernels and of their mirror images sum to 1 for wavelengths from 3 pixels to half the picture.
+
+    Parameters
+    ----------
+    height : of the picture in pixels.
+    width : of the picture in pixels.
+
+    Yields
+    ------
+    kernel : (height, width) float32 over the frequencies of ``fft2``. It is 0 on one half of the plane, so that the
+        filtered picture is complex and has a phase.
+    blur : over how many pixels (sigma) the phases of the band may be averaged.
     """
     y, x = np.meshgrid(np.fft.fftfreq(height), np.fft.fftfreq(width), indexing="ij")
     radius, angle = np.hypot(x, y), np.arctan2(y, x)

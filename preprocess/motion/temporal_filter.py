@@ -15,9 +15,22 @@ FILTERS = ("butterworth", "ideal")
 
 
 def band(clip: Clip, low: float | None, high: float | None) -> tuple[float | None, float | None]:
-    """Return the band (Hz) as parts of the sampling rate; UsageError for a band that cannot be.
+    """Turn the bounds of a frequency band from Hz into parts of the frame rate.
 
-    A bound of None does not cut. One at or above half the frame rate does not cut either.
+    Parameters
+    ----------
+    clip : whose frame rate counts.
+    low : lower bound in Hz; None for no bound.
+    high : upper bound in Hz; None for no bound.
+
+    Returns
+    -------
+    The lower and the upper bound as parts of the frame rate; None where there is none, or where it is half the frame
+    rate or more, so that there is nothing to cut off.
+
+    Raises
+    ------
+    UsageError : a bound is not above 0, the lower one is not below the upper one, or the frame rate is not known.
     """
     if low is not None and high is not None and low >= high:
         raise UsageError(f"Step magnify: low is {low} Hz and high {high} Hz; expected low < high.")
@@ -36,11 +49,22 @@ def band(clip: Clip, low: float | None, high: float | None) -> tuple[float | Non
 
 
 def changes(signal: np.ndarray, kind: str, low: float | None, high: float | None) -> np.ndarray:
-    """Return what changes in a signal (T, ...) against its first frame, inside a band; same shape, float32.
+    """Return how a signal differs from its first frame, as far as the change lies inside a frequency band.
 
-    kind : "butterworth" (second order, forwards and backwards, no delay) or "ideal" (a box over the cosine spectrum,
-    which repeats a clip mirrored and so makes no jump from its end to its start). low, high : bounds in parts of the
-    sampling rate. Without ``low`` slow changes stay, which an expression of one clip's length is.
+    Without a lower bound slow changes stay; an expression that fills the clip is one.
+
+    Parameters
+    ----------
+    signal : (T, ...), time first.
+    kind : "butterworth" (second order, run forwards and backwards, so that it delays nothing), or "ideal" (frequencies
+        of the cosine transform are kept or dropped; the clip is continued by its mirror image, so that there is no jump
+        from its end to its start).
+    low : lower bound as a part of the frame rate; None for no bound.
+    high : upper bound as a part of the frame rate; None for no bound.
+
+    Returns
+    -------
+    Of the signal's shape, float32; 0 at the first frame.
     """
     moved = np.asarray(signal, dtype=np.float32) - signal[:1]
     if (low is None and high is None) or len(signal) < 3:

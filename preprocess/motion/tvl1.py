@@ -18,11 +18,20 @@ EPSILON = 0.01
 
 
 def tvl1_flow(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return where the content of ``first`` went in ``second``: (H, W, 2) float32, x and y in pixels.
+    """Measure where the content of one picture went in another.
 
-    first, second : (H, W) uint8 of one size. The result is that of OpenCV's ``DualTVL1OpticalFlow`` with its defaults,
-    bit for bit on x86-64. That is worth some care with the order of operations: the warping rounds positions to 1/32
-    pixel, so that a difference in a last bit may grow to a pixel where the flow is weakly determined.
+    The result is that of OpenCV's ``DualTVL1OpticalFlow`` with its defaults, bit for bit on x86-64. For that the order
+    of operations matters: the warping rounds positions to 1/32 pixel, so that a difference in a last bit may grow to a
+    pixel where the pictures hardly determine the flow.
+
+    Parameters
+    ----------
+    first : (H, W) uint8.
+    second : (H, W) uint8, of the same size.
+
+    Returns
+    -------
+    (H, W, 2) float32, x and y in pixels.
     """
     import cv2
 

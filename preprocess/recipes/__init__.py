@@ -1,6 +1,6 @@
 """Recipes: named features as chains of steps, read from YAML files or made in Python; hashed and versioned.
 
-The built-in ones are the YAML files beside this module, each a mapping of feature name to ``version``, ``summary``,
+The built-in ones are the YAML files beside this module. Each maps the names of features to ``version``, ``summary``,
 ``shape``, ``axes``, ``dtype`` and ``steps`` (a list of ``name`` or ``name: {option: value}``).
 """
 
@@ -32,6 +32,9 @@ class FeatureRecipe:
 
     Attributes
     ----------
+    name : what models and the command line call the feature.
+    version : raised by hand where something else than the recipe and the steps' versions changes the numbers.
+    summary : what the feature is, in a line or two.
     shape : of one sample's tensor, checked for every clip.
     axes : a letter of ``preprocess.samples.layout.AXES`` for each axis of the tensor.
     dtype : of the tensor, checked for every clip.
@@ -39,7 +42,7 @@ class FeatureRecipe:
 
     Raises
     ------
-    UsageError : where the axes do not name the axes of the shape.
+    UsageError : the axes do not name the axes of the shape.
     """
 
     name: str
@@ -70,12 +73,16 @@ class FeatureRecipe:
         return content
 
     def as_json(self) -> dict[str, Any]:
-        """Return everything that decides the tensor, for hashing: with each step's version and all of its options.
+        """Return everything that decides the tensor, for hashing.
 
-        Axes are not among it: they say what the numbers mean and change none of them, so that shards stay when axes
-        are corrected. A study's key holds them as part of the feature's layout.
+        Each step stands there with its version and all of its options; a file of weights counts by its content, not by
+        its path. Axes are left out: they say what the numbers mean and change none of them, so that shards stay when
+        axes are corrected. A study's key holds them as part of the feature's layout.
 
-        A file of weights counts by its content, not by its path; DataError where it is not there.
+        Raises
+        ------
+        DataError : a file of weights cannot be read.
+        UsageError : a step is not known, or has no such option.
         """
         place = f"feature {self.name}"
         chain = [(STEPS.get(name), _by_content(options, place)) for name, options in self.steps]
@@ -89,11 +96,24 @@ class FeatureRecipe:
         }
 
     def compute(self, clip: Clip, finder: FaceFinder, made: dict[str, Work] | None = None) -> Work:
-        """Run the chain on one clip; the result's ``tensor`` has ``shape`` and ``dtype``.
+        """Run the chain of steps on one clip.
 
-        made : what chains of steps gave for this very clip, shared by its features and added to here, so that the
-        steps with which several recipes begin (finding the face, reading, flow) run once; None remembers nothing.
-        Raises ClipError for a clip that cannot be used, DataError for a chain that does not give what it promises.
+        Parameters
+        ----------
+        clip : the frames and their key frames.
+        finder : finds the clip's face.
+        made : the works that chains of steps have made of this very clip; what this recipe makes is added. Features
+            that begin with the same steps (finding the face, reading frames, flow) so run them once. None: nothing is
+            shared.
+
+        Returns
+        -------
+        The work after the last step; its ``tensor`` has the recipe's shape and dtype.
+
+        Raises
+        ------
+        ClipError : the clip cannot be used.
+        DataError : the chain does not make what the recipe promises.
         """
         made = {} if made is None else made
         work, chain = Work(clip=clip, finder=finder), []
@@ -116,7 +136,20 @@ FEATURES: Registry[FeatureRecipe] = Registry("feature", package="preprocess.reci
 
 
 def load_recipes(file: Path | str) -> list[FeatureRecipe]:
-    """Read and register the recipes of a YAML file; UsageError, which names file, feature and key, for bad ones."""
+    """Read and register the recipes of a YAML file.
+
+    Parameters
+    ----------
+    file : its path.
+
+    Returns
+    -------
+    The recipes, in the order of the file.
+
+    Raises
+    ------
+    UsageError : naming file, feature and key, for what cannot be read or is no recipe.
+    """
     file = Path(file)
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))

@@ -27,14 +27,20 @@ if TYPE_CHECKING:
 class Work:
     """What flows through the steps of one clip. Arrays that no step has made yet are None.
 
-    finder : finds the clip's face (and remembers it, so that a clip's features share one detection).
-    face : the clip's face in the coordinates of the recording; transform : (2, 3) float64, recording -> crop, one for
-        the whole clip, so that alignment adds no motion; size : (width, height) of the crop.
-    numbers : the T chosen frame numbers, in order; key : their roles where they have one ("onset", "apex", "offset")
-        -> index into numbers. (times may be fractional after interpolation: then numbers are the nearest ones.)
-    frames : (L, T, H, W, C) uint8 or float32 in 0..255; L magnification levels (1 without), C 1 (grey) or 3 (RGB).
-    landmarks : (T, 68, 2) float32, x and y in pixels of ``frames``, for every frame or the same for all.
-    flow : (L, P, H, W, 2) float32 u, v in pixels, for P pairs of frames; strain : (L, P, H, W) float32.
+    Attributes
+    ----------
+    clip : the frames and their key frames.
+    finder : finds the clip's face, and remembers it for the clip's other features.
+    face : the clip's face in the coordinates of the recording.
+    transform : (2, 3) float64, from the recording to the aligned face; one for the whole clip, so that alignment adds
+        no motion.
+    size : (width, height) of the aligned face in pixels.
+    numbers : the T chosen frame numbers, in order; after interpolation the nearest ones.
+    key : (role, index into ``numbers``) of the chosen key frames; roles are "onset", "apex" and "offset".
+    frames : (L, T, H, W, C) uint8 or float32, 0..255; L magnification levels (1 without), C is 1 (grey) or 3 (RGB).
+    landmarks : (T, 68, 2) float32, x and y in pixels of ``frames``.
+    flow : (L, P, H, W, 2) float32, u (to the right) and v (down) in pixels, for P pairs of frames.
+    strain : (L, P, H, W) float32, the magnitude of the optical strain.
     tensor : the result; the last step must set it.
     notes : what a person should know of this clip ("onset 101 is missing: 103 taken").
     """
@@ -69,10 +75,12 @@ class Step:
 
     Attributes
     ----------
+    name : what recipes call the step.
     version : raised by hand whenever the step's numbers change, so that shards are made anew.
-    summary : the first line of the step's docstring.
-    pictures : what frames and flow show after the step; None where the step does not say.
-    tensor : what the step's tensor shows; None where the step makes none, or does not say.
+    run : the function, called with the work and all options.
+    summary : the first line of the function's docstring.
+    pictures : says what frames and flow show after the step; None where the step does not say.
+    tensor : says what the step's tensor shows; None where the step makes none, or does not say.
     """
 
     name: str
@@ -83,12 +91,22 @@ class Step:
     tensor: Shows | None = None
 
     def parameters(self) -> dict[str, Any]:
-        """Return the step's options with their defaults (``inspect.Parameter.empty`` where one must be given)."""
+        """Return the step's options with their defaults; ``inspect.Parameter.empty`` stands where one must be given."""
         parameters = inspect.signature(self.run).parameters.values()
         return {one.name: one.default for one in parameters if one.kind is one.KEYWORD_ONLY}
 
     def options(self, given: dict[str, Any], place: str) -> dict[str, Any]:
-        """Return all options of the step, given ones over defaults; UsageError for an unknown or missing one."""
+        """Return all options of the step: the given ones, and the defaults of the others.
+
+        Parameters
+        ----------
+        given : the options of a recipe.
+        place : where they were given, for the message.
+
+        Raises
+        ------
+        UsageError : an option is not known, or one that must be given is not there.
+        """
         known = self.parameters()
         for name in given:
             if name not in known:
@@ -106,22 +124,24 @@ STEPS: Registry[Step] = Registry("step", package="preprocess.steps")
 def register_step(
     name: str, *, version: int, pictures: Shows | None = None, tensor: Shows | None = None
 ) -> Callable[[Callable[..., Work]], Callable[..., Work]]:
-    """Return a decorator that registers ``run(work, *, option=default, ...) -> Work`` as a step.
+    """Return a decorator that registers a function ``run(work, *, option=default, ...) -> Work`` as a step.
 
-    Options are keyword-only and hold JSON values. The first line of the docstring is the summary.
+    Options are keyword-only and hold JSON values. One called ``weights`` is the path of a file, and counts by the
+    file's content. The first line of the docstring is what ``merbench list steps`` shows.
 
     Parameters
     ----------
     name : what recipes call the step.
     version : 1 for a new step; raise it whenever the step's numbers change, so that shards are made anew.
-    pictures : what frames and flow show after the step; ``as_before`` for most. A feature with a step before its last
-        that does not say so cannot be augmented.
-    tensor : what the tensor shows that the step makes. A feature whose last step does not say so cannot be augmented.
+    pictures : says what frames and flow show after the step; ``as_before`` for most steps. A feature cannot be
+        augmented where a step before its last one does not say so.
+    tensor : says what the tensor shows that the step makes. A feature cannot be augmented where its last step does not
+        say so.
 
     Raises
     ------
-    UsageError : when the decorator is applied, for a version below 1, a function without a docstring, and options that
-        are not keyword-only.
+    UsageError : when the decorator is applied: the version is below 1, the function has no docstring, or an option is
+        not keyword-only.
     """
 
     def decorate(run: Callable[..., Work]) -> Callable[..., Work]:

@@ -22,20 +22,38 @@ EARLIEST, LATEST = 0.15, 0.9
 
 
 def midpoint(work: Work, present: list[int]) -> int:
-    """Return the frame in the middle of the clip, as several public preprocessings of SMIC do."""
+    """Return the frame in the middle of the clip, as several public preprocessings of SMIC do.
+
+    Parameters
+    ----------
+    work : not looked at.
+    present : the clip's frame numbers.
+    """
     return present[(len(present) - 1) // 2]
 
 
 def roi_difference(work: Work, present: list[int]) -> int:
     """Return the frame whose brow and mouth regions differ most from those of onset and offset together.
 
-    Mean absolute differences of smoothed frames that are freed of head motion and light; the sum is smoothed again.
+    Differences are means of absolute differences of grey levels, of smoothed frames from which the motion of the head
+    and changes of light are removed. The sum of both differences is smoothed over time.
+
+    Parameters
+    ----------
+    work : whose clip it is.
+    present : the clip's frame numbers.
     """
     return present[int(difference_curve(work, present).argmax())]
 
 
 def difference_curve(work: Work, present: list[int]) -> np.ndarray:
-    """Return what ``roi_difference`` finds the highest frame of, (T,) float64: grey levels from onset and offset."""
+    """Return the curve whose highest frame ``roi_difference`` takes: (T,) float64, in grey levels.
+
+    Parameters
+    ----------
+    work : whose clip it is.
+    present : the clip's frame numbers.
+    """
     from scipy.ndimage import gaussian_filter1d
 
     changes = _changes(work, present, _brows_and_mouth)
@@ -46,19 +64,34 @@ def difference_curve(work: Work, present: list[int]) -> np.ndarray:
 
 
 def profile(work: Work, present: list[int]) -> int:
-    """Return the frame at which a rise and a fall of the face's change explain the clip best.
+    """Return the frame at which a rise and a fall explain best how the face changes.
 
     For each frame that may be the apex, the grey levels of the inner face are fitted by least squares with two courses
-    of time: a half cosine from 0 at the onset to 1 at the apex and back, and one from the apex on for what is left at
-    the offset. The apex whose courses explain most of all pixels' change wins: every frame has its say, so noise and a
-    blink weigh little. Clips of fewer than four frames give their middle.
+    of time: a half cosine that rises from 0 at the onset to 1 at the apex and falls to 0 at the offset, and one that
+    rises from the apex to the offset, for what does not go back. The frame is taken whose courses explain most of the
+    change of all pixels. As every frame counts in the fit, noise and a blink matter little.
+
+    Parameters
+    ----------
+    work : whose clip it is.
+    present : the clip's frame numbers. The middle one is returned where there are fewer than four.
     """
     curve = profile_curve(work, present)
     return midpoint(work, present) if np.isnan(curve).all() else present[int(np.nanargmax(curve))]
 
 
 def profile_curve(work: Work, present: list[int]) -> np.ndarray:
-    """Return how much of the change each frame explains as the apex, (T,) float64; NaN where it is not looked for."""
+    """Return the curve whose highest frame ``profile`` takes.
+
+    Parameters
+    ----------
+    work : whose clip it is.
+    present : the clip's frame numbers.
+
+    Returns
+    -------
+    (T,) float64, how much of the change each frame explains as the apex; NaN where the apex is not looked for.
+    """
     curve = np.full(len(present), np.nan)
     times = np.asarray(present, dtype=np.float64)
     times = (times - times[0]) / max(times[-1] - times[0], 1.0)

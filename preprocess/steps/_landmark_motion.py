@@ -18,10 +18,20 @@ SMOOTH = 1.5
 
 
 def landmark_motion_frames(work: Work, present: list[int], count: int) -> list[int]:
-    """Return ``count`` of the frame numbers ``present``, first and last included, at equal steps of landmark motion.
+    """Choose frames between which the landmarks move equally far.
 
-    The motion between two frames is the mean path of the 51 inner points of a face that was aligned frame by frame,
-    so that the head's motion does not count; paths are summed along the clip.
+    The motion between two frames is the mean path of the 51 inner points of a face that was aligned frame by frame, so
+    that the motion of the head does not count. Paths are summed along the clip.
+
+    Parameters
+    ----------
+    work : whose clip it is.
+    present : the clip's frame numbers.
+    count : how many frames to choose.
+
+    Returns
+    -------
+    Frame numbers in order, the first and the last one of the clip included.
     """
     from scipy.ndimage import gaussian_filter1d
 
@@ -37,7 +47,17 @@ def landmark_motion_frames(work: Work, present: list[int], count: int) -> list[i
 
 
 def aligned_landmarks(work: Work, present: list[int]) -> np.ndarray:
-    """Return the 51 inner landmarks of every frame, (T, 51, 2) float64, each face aligned by its own eyes and nose."""
+    """Fit the landmarks of every frame, each face aligned by its own eyes and nose.
+
+    Parameters
+    ----------
+    work : whose clip it is.
+    present : the clip's frame numbers.
+
+    Returns
+    -------
+    (T, 51, 2) float64, the points without the jaw, in pixels of a picture of SIZE x SIZE.
+    """
     face = work.face or work.finder.find(work.clip)
     transform = face_transform(face.landmarks, (SIZE, SIZE))
     box = landmark_box(transform_points(face.landmarks, transform))

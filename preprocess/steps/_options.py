@@ -16,14 +16,36 @@ if TYPE_CHECKING:
 
 
 def one_of(step: str, option: str, value: str, known: Iterable[str]) -> None:
-    """Raise UsageError unless ``value`` is one of ``known``."""
+    """Check that an option has one of the known values.
+
+    Parameters
+    ----------
+    step : the name of the step, for the message.
+    option : the name of the option, for the message.
+    value : what was given.
+    known : the values that may be given.
+
+    Raises
+    ------
+    UsageError : naming the value and near ones.
+    """
     known = list(known)
     if value not in known:
         raise UsageError(f"Step {step}: {option} is {value!r}. {did_you_mean(str(value), known)}")
 
 
 def size_option(step: str, size: int | Sequence[int]) -> tuple[int, int]:
-    """Return (width, height) from a number (a square) or a pair; UsageError for anything else."""
+    """Return a size as (width, height).
+
+    Parameters
+    ----------
+    step : the name of the step, for the message.
+    size : a number of pixels (a square), or [width, height].
+
+    Raises
+    ------
+    UsageError : the size is neither.
+    """
     pair = (size, size) if isinstance(size, int) else tuple(size)
     if len(pair) != 2 or not all(isinstance(side, int) and side > 0 for side in pair):
         raise UsageError(f"Step {step}: size is {size!r}; expected a number of pixels, or [width, height].")
@@ -31,14 +53,26 @@ def size_option(step: str, size: int | Sequence[int]) -> tuple[int, int]:
 
 
 def positive(step: str, option: str, value: int | None) -> int:
-    """Return ``value``; UsageError unless it is a whole number above 0."""
+    """Return the value of an option that must be a whole number above 0; UsageError for anything else."""
     if not isinstance(value, int) or value < 1:
         raise UsageError(f"Step {step}: {option} is {value!r}; expected a whole number above 0.")
     return value
 
 
 def needed(work: Work, step: str, field: str, maker: str) -> np.ndarray:
-    """Return the array ``work.<field>``; UsageError, which names the step that makes it, where there is none yet."""
+    """Return an array of the work that an earlier step must have made.
+
+    Parameters
+    ----------
+    work : what the steps have made so far.
+    step : the name of the step that needs it, for the message.
+    field : the name of the array in the work.
+    maker : the name of the step that makes it, for the message.
+
+    Raises
+    ------
+    UsageError : no step has made it.
+    """
     array = getattr(work, field)
     if array is None:
         raise UsageError(f"Step {step} needs {field}: put the step {maker} before it in the recipe.")
@@ -46,9 +80,17 @@ def needed(work: Work, step: str, field: str, maker: str) -> np.ndarray:
 
 
 def refuse_merged(work: Work, wanted: Mapping[str, int], taken: Mapping[str, int]) -> None:
-    """Raise ClipError where replacing lost frames made two key frames one and the same.
+    """Check that two key frames did not become the same frame when lost frames were replaced.
 
-    wanted, taken : role ("onset", "apex", "offset") -> frame number that was asked for, and that was taken.
+    Parameters
+    ----------
+    work : whose clip it is, for the message.
+    wanted : role ("onset", "apex", "offset") -> the frame number that was asked for.
+    taken : role -> the frame number that was taken.
+
+    Raises
+    ------
+    ClipError : two different frames were asked for, and both ended as the same one.
     """
     for role, other in itertools.combinations(sorted(wanted), 2):
         if wanted[role] != wanted[other] and taken[role] == taken[other]:

@@ -16,7 +16,18 @@ from preprocess.steps._options import needed
 
 
 def one_level(work: Work, step: str, field: str) -> np.ndarray:
-    """Return ``work.<field>`` without its axis of magnification levels; UsageError where there are several."""
+    """Return an array of the work without its axis of magnification levels.
+
+    Parameters
+    ----------
+    work : what the steps have made so far.
+    step : the name of the step that needs it, for the message.
+    field : the name of the array in the work.
+
+    Raises
+    ------
+    UsageError : the array is not there, or has several levels.
+    """
     array = needed(work, step, field, {"frames": "load"}.get(field, field))
     if len(array) != 1:
         raise UsageError(f"Step {step} takes one magnification level; the steps before it made {len(array)}.")
@@ -24,7 +35,7 @@ def one_level(work: Work, step: str, field: str) -> np.ndarray:
 
 
 def grey_clip(work: Work, step: str) -> np.ndarray:
-    """Return the frames (T, H, W) of a grey clip of one level; UsageError for several levels or colours."""
+    """Return the frames (T, H, W) of a grey clip of one magnification level; UsageError for any other clip."""
     frames = one_level(work, step, "frames")
     if frames.shape[-1] != 1:
         raise UsageError(f"Step {step} takes grey frames; these have {frames.shape[-1]} channels. Load them as grey.")
@@ -37,7 +48,18 @@ def first_face(work: Work, step: str) -> np.ndarray:
 
 
 def key_index(work: Work, step: str, role: str) -> int:
-    """Return the place of the key frame ``role`` among the chosen frames; UsageError where it is not one of them."""
+    """Return the place of a key frame among the chosen frames.
+
+    Parameters
+    ----------
+    work : what the steps have made so far.
+    step : the name of the step that needs it, for the message.
+    role : "onset", "apex" or "offset".
+
+    Raises
+    ------
+    UsageError : the key frame was not chosen.
+    """
     key = dict(work.key)
     if role not in key:
         raise UsageError(f"Step {step} needs the frame {role!r}; select frames that hold it. {did_you_mean(role, key)}")
@@ -45,7 +67,10 @@ def key_index(work: Work, step: str, role: str) -> int:
 
 
 def inner_frames(work: Work, start: int, end: int) -> Work:
-    """Return the work with numbers, key frames and landmarks of frames ``start`` to ``end`` only; its maps stay."""
+    """Return the work as that of the frames from ``start`` up to, not including, ``end``.
+
+    Numbers, key frames and landmarks are cut; frames, flow and strain stay as they are.
+    """
     landmarks = None if work.landmarks is None else work.landmarks[start:end]
     key = tuple((role, place - start) for role, place in work.key if start <= place < end)
     return replace(work, landmarks=landmarks, numbers=work.numbers[start:end], key=key)
@@ -71,7 +96,7 @@ def at_landmarks(shown: Content, points: str) -> Content:
 
 
 def number(step: str, option: str, value: float, low: float, high: float = math.inf) -> float:
-    """Return ``value``; UsageError unless it is a number of ``low`` to ``high``."""
+    """Return the value of an option that must be a number from ``low`` to ``high``; UsageError for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         expected = f"a number of {low:g} to {high:g}" if high < math.inf else f"a number of at least {low:g}"
         raise UsageError(f"Step {step}: {option} is {value!r}; expected {expected}.")
@@ -79,7 +104,19 @@ def number(step: str, option: str, value: float, low: float, high: float = math.
 
 
 def counts(step: str, option: str, value: Sequence[int], names: str) -> tuple[int, ...]:
-    """Return ``value`` as one whole number above 0 for each of the ``names``; UsageError for anything else."""
+    """Return the value of an option that is a list of whole numbers above 0.
+
+    Parameters
+    ----------
+    step : the name of the step, for the message.
+    option : the name of the option, for the message.
+    value : what was given.
+    names : what the numbers are, "rows, columns": as many must be given.
+
+    Raises
+    ------
+    UsageError : for another number of values, and for values that are not whole or not above 0.
+    """
     wanted = len(names.split(", "))
     whole = isinstance(value, list | tuple) and all(isinstance(one, int) and one > 0 for one in value)
     if not whole or len(value) != wanted:
@@ -88,13 +125,39 @@ def counts(step: str, option: str, value: Sequence[int], names: str) -> tuple[in
 
 
 def tiles(length: int, count: int, step: str) -> list[tuple[int, int]]:
-    """Cut 0..length into ``count`` spans (start, end) that tile it; UsageError where a span would be empty."""
+    """Cut a length into spans that follow one another without a gap.
+
+    Parameters
+    ----------
+    length : in pixels or frames.
+    count : how many spans.
+    step : the name of the step, for the message.
+
+    Returns
+    -------
+    (start, end) of each span, which differ in length by one at most.
+
+    Raises
+    ------
+    UsageError : a span would be empty.
+    """
     if not 1 <= count <= length:
         raise UsageError(f"Step {step}: {length} pixels or frames cannot be cut into {count} blocks. Take fewer.")
     return [(i * length // count, (i + 1) * length // count) for i in range(count)]
 
 
 def directions(u: np.ndarray, v: np.ndarray, bins: int) -> np.ndarray:
-    """Return the direction bin 0..bins-1 of each vector: bin 0 is centred on +x (right), bin 1 follows towards +y."""
+    """Sort vectors into directions.
+
+    Parameters
+    ----------
+    u : motion to the right.
+    v : motion down, of the same shape.
+    bins : how many directions. Number 0 is centred on the right; the numbers grow towards down.
+
+    Returns
+    -------
+    The direction of each vector, 0..bins-1, int64.
+    """
     turn = np.arctan2(v, u) / (2 * np.pi) * bins
     return np.rint(turn).astype(np.int64) % bins

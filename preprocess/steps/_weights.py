@@ -15,13 +15,27 @@ PairNetwork = Callable[[np.ndarray, np.ndarray, float], np.ndarray]
 
 
 def load_pair_network(weights: str | None, step: str, number: str) -> PairNetwork:
-    """Load a TorchScript network that takes two frames and a number and gives a frame; it runs on one CPU thread,
-    so that its last bit does not depend on the machine's number of cores.
+    """Load a TorchScript network that makes one frame of two frames and a number.
 
-    It is called with two (1, 3, H, W) float32 tensors of 0..1 and a (1, 1, 1, 1) float32 tensor that holds ``number``
-    (which is the number's meaning, for messages), and must give (1, 3, H, W). Grey frames are repeated into three
-    channels and their mean is taken back. Raises UsageError where ``weights`` is not given, DataError where the file
-    is missing, cannot be loaded, or gives something else.
+    The network takes two (1, 3, H, W) float32 tensors of 0..1 and a (1, 1, 1, 1) float32 tensor with the number, and
+    must return (1, 3, H, W). A grey frame is repeated into three channels, and the mean of the result's channels is
+    taken. The network runs on one CPU thread, so that its last bit does not depend on how many cores the machine has.
+
+    Parameters
+    ----------
+    weights : path of the file.
+    step : the name of the step, for messages.
+    number : what the number means ("a time"), for messages.
+
+    Returns
+    -------
+    A function of two frames (H, W, C), 0..255, and the number, which returns a frame (H, W, C) float32, 0..255.
+
+    Raises
+    ------
+    UsageError : no path is given.
+    DataError : the file is missing or cannot be loaded, or the network fails or returns something else when it is
+        called.
     """
     if weights is None:
         raise UsageError(f"Step {step}: method weights needs the option weights: the path of a TorchScript file.")
