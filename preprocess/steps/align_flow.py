@@ -20,12 +20,23 @@ WINDOW = 3
 def align_flow(work: Work, *, points: str = "rigid_19") -> Work:
     """Take the head's shift, turn and growth out of the flow of each pair of frames.
 
-    The motion of landmarks that no expression of brows and mouth moves (the median flow of 7x7 pixels around each) is
-    fitted by a similarity transform, least squares; what is left of the flow is the motion within the face. Put it
-    before ``strain``. Landmarks are those of the first frame, so pairs must begin there, or the head move little.
-    points : a name of ``preprocess.faces.landmark_sets``, at least two points. After the alignment in the
-        optical-flow domain of Liu et al., IEEE TAC 2016, who take the points "mdmo_13" and an affine transform.
-        Sets flow.
+    The motion of landmarks that no expression of brows and mouth moves is fitted by a similarity transform (least
+    squares); what is left of the flow is the motion within the face. The motion of a landmark is the median flow of 7x7
+    pixels around it. Put the step before ``strain``. Landmarks are those of the first frame, so each pair must begin
+    there, or the head must move little.
+
+    Parameters
+    ----------
+    points : a name of ``preprocess.faces.landmark_sets`` with two points at least.
+
+    Returns
+    -------
+    The work with these fields set:
+    flow : (L, P, H, W, 2) float32.
+
+    References
+    ----------
+    Liu et al., IEEE TAC 2016, align so in the optical-flow domain, with the points "mdmo_13" and an affine transform.
     """
     from skimage.transform import estimate_transform
 

@@ -32,13 +32,26 @@ def _shown(before: Content, options: Mapping[str, Any]) -> Content:
 def au_rois(work: Work, *, radius: int = 5, share: float = 0.6, at: str = "first") -> Work:
     """Reduce the flow to one vector for each of the twelve landmarks of AUW-GCN, freed of head motion.
 
-    In a window of 2 * radius + 1 pixels around each landmark (brows, nose, mouth): subtract the motion of the nose,
-    keep the vectors of the fullest of four directions, of these the ``share`` of greatest magnitude, and take their
-    mean magnitude in the direction of their sum. The nose's motion is found alike (88 % of the fullest direction) in
-    the box around landmarks 29 and 30. at : landmarks of the "first" frame for every pair, or of "each" pair's frame.
+    In a window around each landmark (brows, nose, mouth) the motion of the nose is subtracted, the vectors of the
+    fullest of four directions are taken, and of these the longest. The result has the mean length of the vectors that
+    are left, and the direction of their sum. The nose's motion is found in the same way in the box around landmarks 29
+    and 30, from 88 % of the vectors of the fullest direction.
 
-    Sets tensor (P, 12, 2) float32, u and v in pixels. Yin et al.: AU-aware graph convolutional network for macro- and
-    micro-expression spotting, ICME 2023, and its public code.
+    Parameters
+    ----------
+    radius : the window is 2 * radius + 1 pixels wide and high.
+    share : the part of the fullest direction's vectors that counts, the longest first; 0..1.
+    at : "first" takes the landmarks of the first frame for every pair, "each" those of each pair's frame.
+
+    Returns
+    -------
+    The work with these fields set:
+    tensor : (P, 12, 2) float32, u and v in pixels.
+
+    References
+    ----------
+    Yin et al.: AU-aware graph convolutional network for macro- and micro-expression spotting, ICME 2023, and its public
+    code.
     """
     one_of("au_rois", "at", at, ("first", "each"))
     number("au_rois", "share", share, 0, 1)
@@ -67,10 +80,17 @@ def nose_motion(flow: np.ndarray, face: np.ndarray) -> np.ndarray:
 
 
 def main_motion(vectors: np.ndarray, borders: tuple[int, ...], share: float) -> np.ndarray:
-    """Return (..., 2) of vectors (..., N, 2): the mean magnitude of the strongest in the fullest direction.
+    """Reduce many vectors to one: the mean length of the longest in the fullest direction, along their sum.
 
-    borders : degrees, 0 to 360, between which the directions lie. share : the part of the fullest direction's vectors
-    that counts, the greatest first, at least one.
+    Parameters
+    ----------
+    vectors : (..., N, 2), u and v.
+    borders : the angles between the directions, in degrees of 0..360 clockwise from the right.
+    share : the part of the fullest direction's vectors that counts, the longest first; at least one counts.
+
+    Returns
+    -------
+    (..., 2), u and v.
     """
     angle = np.degrees(np.arctan2(vectors[..., 1], vectors[..., 0])) % 360
     direction = np.digitize(angle, borders) % len(borders)

@@ -26,12 +26,29 @@ def biwoof(
 ) -> Work:
     """Describe flow by direction histograms, weighted in the block by magnitude and between blocks by strain.
 
-    blocks : rows and columns. reach : pixels by which a block goes into its neighbours. size : resize flow and strain
-    first, as [width, height]. norm : "l2" of the whole vector, or "none".
-    Eight directions over [-180, 180) degrees; each block's histogram, of sum 1, times its sum of optical strain.
-    Sets tensor (rows * columns * 8,) float32. Liong, See, Wong, Phan: Less is more, Signal Processing: Image
-    Communication 2018; the authors' code has blocks of 5x5, reach 1 and norm l2.
-    Raises UsageError where the flow has more than one pair.
+    There are eight directions over [-180, 180) degrees. The histogram of a block, of sum 1, is multiplied by the
+    block's sum of optical strain.
+
+    Parameters
+    ----------
+    blocks : rows and columns.
+    reach : how many pixels a block goes into its neighbours.
+    size : flow and strain are first resized to this, a number or [width, height]; None leaves them.
+    norm : "l2" divides the whole vector by its length, "none" leaves it.
+
+    Returns
+    -------
+    The work with these fields set:
+    tensor : (rows * columns * 8,) float32.
+
+    Raises
+    ------
+    UsageError : the flow has more than one pair.
+
+    References
+    ----------
+    Liong, See, Wong, Phan: Less is more, Signal Processing: Image Communication 2018. The authors' code has blocks of
+    5x5, reach 1 and norm l2.
     """
     one_of("biwoof", "norm", norm, ("l2", "none"))
     row_count, column_count = counts("biwoof", "blocks", blocks, "rows, columns")

@@ -27,9 +27,23 @@ def face(
 ) -> Work:
     """Find the face and fix one transform for the clip, so that alignment adds no motion.
 
-    detector : "hog", or "cnn" (slow, finds more). size : width and height of the aligned face in pixels. margin : what
-    is added on each side of the square from brows to chin, in parts of it. align : "similarity" (eyes and nose base
-    come to standard places) or "box" (no turning). Sets face, transform and size. ClipError where no face is found.
+    Parameters
+    ----------
+    detector : "hog", or "cnn", which is slow and finds more faces.
+    size : width and height of the aligned face in pixels.
+    margin : what is added on each side of the square from brows to chin, in parts of the square.
+    align : "similarity" brings eyes and the base of the nose to standard places; "box" does not turn the face.
+
+    Returns
+    -------
+    The work with these fields set:
+    face : the face in the coordinates of the recording.
+    transform : (2, 3) float64, from the recording to the aligned face.
+    size : (width, height) of the aligned face.
+
+    Raises
+    ------
+    ClipError : no face is found.
     """
     one_of("face", "align", align, ALIGNMENTS)
     width, height = size_option("face", size)

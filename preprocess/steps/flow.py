@@ -25,10 +25,18 @@ FlowMethod = Callable[[np.ndarray, np.ndarray], np.ndarray]
 def flow(work: Work, *, method: str = "tvl1", pairs: str = "onset_apex", head_motion: str = "keep") -> Work:
     """Compute dense optical flow u (to the right), v (down) in pixels of the loaded frames.
 
-    method : "tvl1" (Zach, Pock and Bischof 2007), "farneback" (2003) or "dis" (Kroeger et al. 2016), with OpenCV's
-    default parameters for the first (8-bit grey input) and third. pairs : "onset_apex", "first_to_each" (the first
-    frame to every later one) or "consecutive". head_motion : "remove" subtracts the median flow of the nose, which no
-    expression of brows and mouth moves much, in each pair. Sets flow (L, P, H, W, 2) float32.
+    Parameters
+    ----------
+    method : "tvl1" (Zach, Pock and Bischof 2007, on 8-bit grey frames), "farneback" (2003) or "dis" (Kroeger et al.
+        2016). The first and the last have OpenCV's default parameters.
+    pairs : "onset_apex", "first_to_each" (the first frame to every later one) or "consecutive".
+    head_motion : "keep", or "remove", which subtracts the median flow of the nose in each pair; expressions of brows
+        and mouth hardly move the nose.
+
+    Returns
+    -------
+    The work with these fields set:
+    flow : (L, P, H, W, 2) float32.
     """
     one_of("flow", "method", method, METHODS)
     one_of("flow", "pairs", pairs, PAIRS)
@@ -55,7 +63,7 @@ def grey_frames(frames: np.ndarray) -> np.ndarray:
 
 
 def nose_box(work: Work) -> tuple[slice, slice]:
-    """Return rows and columns of the nose's bridge and back in the loaded frames; UsageError without a face."""
+    """Return rows and columns of the nose (bridge to nostrils) in the loaded frames; UsageError without a face."""
     if work.face is None or work.transform is None:
         raise UsageError("Removing head motion needs the face: put the step face before load in the recipe.")
     assert work.frames is not None
@@ -97,7 +105,20 @@ def _tvl1() -> FlowMethod:
 
 @lru_cache(maxsize=16)
 def remembered_tvl1(shape: tuple[int, int], first: bytes, second: bytes) -> np.ndarray:
-    """Return the flow of two pictures, remembered: chains that differ before this step often take the same pair."""
+    """Compute the flow of two pictures, or return it where it was computed not long ago.
+
+    Features whose steps differ before this one often take the flow of the same two pictures.
+
+    Parameters
+    ----------
+    shape : (H, W).
+    first : the bytes of an (H, W) uint8 picture.
+    second : the bytes of the other one.
+
+    Returns
+    -------
+    (H, W, 2) float32 that cannot be written.
+    """
     result = tvl1_flow(*(np.frombuffer(one, np.uint8).reshape(shape) for one in (first, second)))
     result.setflags(write=False)
     return result

@@ -44,14 +44,24 @@ def flow_tensor(
 ) -> Work:
     """Make the result from flow: resize, choose channels, normalise.
 
-    size : a number, or [width, height]; values stay in pixels of the frames that the flow was measured on.
+    Parameters
+    ----------
     channels : of u, v, magnitude, orientation (radians, -pi..pi), strain.
-    normalise : "raw" float32; "8bit" uint8, each channel's least to greatest value onto 0..255 (as in STSTNet's flow
-    images); "minmax" the same onto 0..1 as float32; "clip" float32, u, v, magnitude and strain cut to +-limit and
-    divided by it, orientation divided by pi. A channel of one value becomes 0.
-    range_of : least and greatest are those of the whole "sample" or of each "pair"; magnification levels never mix.
-    layout : with several pairs, "tchw" (P, C, H, W) or "cthw" (C, P, H, W); one pair gives (C, H, W). Several
-    magnification levels L stand before these. Sets tensor.
+    size : a number, or [width, height]. Values stay in pixels of the frames that the flow was measured on.
+    normalise : "raw", float32 as it is; "8bit", uint8, the least to the greatest value of each channel onto 0..255 (as
+        in STSTNet's flow images); "minmax", the same onto 0..1 as float32; "clip", float32, u, v, magnitude and strain
+        cut to -limit..limit and divided by the limit, orientation divided by pi. With "8bit" and "minmax" a channel of
+        one value becomes 0.
+    limit : for "clip".
+    range_of : whether least and greatest are those of the whole "sample" or of each "pair"; of a magnification level in
+        both cases.
+    layout : of several pairs, "tchw" (P, C, H, W) or "cthw" (C, P, H, W); one pair gives (C, H, W). Several
+        magnification levels L stand before these.
+
+    Returns
+    -------
+    The work with these fields set:
+    tensor : of the layout.
     """
     one_of("flow_tensor", "range_of", range_of, RANGES)
     one_of("flow_tensor", "normalise", normalise, NORMALISE)
@@ -70,7 +80,17 @@ def flow_tensor(
 
 
 def arranged(tensor: np.ndarray, layout: str) -> np.ndarray:
-    """Return (L, P, C, H, W) as the layout wants it, without axes L and P of length 1, C-contiguous."""
+    """Bring a tensor into a layout.
+
+    Parameters
+    ----------
+    tensor : (L, P, C, H, W).
+    layout : "tchw" or "cthw".
+
+    Returns
+    -------
+    The tensor in the layout, without axes L and P of length 1, C-contiguous.
+    """
     if layout == "cthw":
         tensor = tensor.swapaxes(1, 2)
         tensor = tensor[:, :, 0] if tensor.shape[2] == 1 else tensor

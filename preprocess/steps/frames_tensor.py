@@ -34,11 +34,23 @@ def frames_tensor(
 ) -> Work:
     """Make the result from frames: resize and normalise.
 
-    size : a number, or [width, height]; null keeps that of the frames. normalise : "8bit" uint8 0..255; "unit"
-    float32 0..1; "standard" float32 of mean 0 and deviation 1 over the sample (per magnification level).
+    Parameters
+    ----------
+    size : a number, or [width, height]; None keeps that of the frames.
+    normalise : "8bit", uint8 0..255; "unit", float32 0..1; "standard", float32 of mean 0 and deviation 1 over a
+        magnification level of the sample.
     layout : "tchw" (T, C, H, W) or "cthw" (C, T, H, W); a single frame gives (C, H, W). "tmchw" (2, M, C, H, W): the
-    first half of the frames are moments near the onset, the others near the apex, as ``select`` takes them for
-    "near_onset_apex". Several magnification levels stand before these. Sets tensor.
+        first half of the frames are moments near the onset, the others near the apex, as ``select`` takes them for
+        "near_onset_apex". Several magnification levels stand before these.
+
+    Returns
+    -------
+    The work with these fields set:
+    tensor : of the layout.
+
+    Raises
+    ------
+    UsageError : for "tmchw", the number of frames is odd.
     """
     one_of("frames_tensor", "normalise", normalise, NORMALISE)
     one_of("frames_tensor", "layout", layout, (*LAYOUTS, MOMENTS))
@@ -70,7 +82,17 @@ def _by_key_frame(tensor: np.ndarray) -> np.ndarray:
 
 
 def resized(frames: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return (L, T, H, W, C) frames with (width, height) ``size``; shrinking averages the pixels that fall together."""
+    """Resize frames; shrinking averages the pixels that fall together.
+
+    Parameters
+    ----------
+    frames : (L, T, H, W, C).
+    size : (width, height).
+
+    Returns
+    -------
+    (L, T, height, width, C).
+    """
     import cv2
 
     height, width = frames.shape[2:4]

@@ -16,9 +16,21 @@ from preprocess.steps._parts import counts, directions, one_level, tiles
 def hoof(work: Work, *, blocks: Sequence[int] = (5, 5), bins: int = 8) -> Work:
     """Describe the flow by a histogram of its directions in each block, weighted by magnitude.
 
-    blocks : rows and columns. bins : directions, the first centred on the right, the others following towards down.
-    All pairs of frames count into the same histograms, each of sum 1 (of zeros where nothing moves).
-    Sets tensor (rows * columns * bins,) float32. Chaudhry et al., CVPR 2009, without their merging of left and right.
+    All pairs of frames count into the same histograms. Each has the sum 1, or is 0 where nothing moves.
+
+    Parameters
+    ----------
+    blocks : rows and columns.
+    bins : how many directions; the first is centred on the right, the others follow towards down.
+
+    Returns
+    -------
+    The work with these fields set:
+    tensor : (rows * columns * bins,) float32.
+
+    References
+    ----------
+    Chaudhry et al., CVPR 2009, without their merging of left and right.
     """
     blocks = counts("hoof", "blocks", blocks, "rows, columns")
     flow = one_level(work, "hoof", "flow")

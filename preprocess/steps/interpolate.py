@@ -21,11 +21,23 @@ Interpolator = Callable[[np.ndarray, np.ndarray], np.ndarray]
 def interpolate(work: Work, *, count: int, method: str = "tim", weights: str | None = None) -> Work:
     """Interpolate the loaded frames to ``count`` frames at equal steps of time from the first to the last.
 
+    Times are the frames' own numbers, so that a missing frame does not shift its neighbours.
+
+    Parameters
+    ----------
+    count : how many frames to make.
     method : "tim", the temporal interpolation model of Zhou, Zhao and Pietikaeinen (2011); "flow", frames warped along
-    optical flow (DIS) in both directions and blended; "weights", a network in the TorchScript file ``weights``, called
-    with two frames and the time between them (0..1). Times are the frames' own numbers, so that a missing frame does
-    not shift its neighbours. Sets frames (L, count, H, W, C) float32, landmarks where there are some (linearly), and
-    numbers and key, both to the nearest frame.
+        optical flow (DIS) in both directions and blended; "weights", a network, called with two frames and the time
+        between them (0..1).
+    weights : path of the network's TorchScript file.
+
+    Returns
+    -------
+    The work with these fields set:
+    frames : (L, count, H, W, C) float32.
+    landmarks : interpolated linearly, where there are some.
+    numbers : of the nearest frame.
+    key : the nearest frame.
     """
     one_of("interpolate", "method", method, ("tim", "flow", "weights"))
     frames = needed(work, "interpolate", "frames", "load")
@@ -51,11 +63,20 @@ def interpolate(work: Work, *, count: int, method: str = "tim", weights: str | N
 
 
 def temporal_interpolation(frames: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Return frames at fractional positions by the temporal interpolation model, float32 of 0..255.
+    """Interpolate frames by the temporal interpolation model.
 
     The model embeds a clip as a path graph and runs smooth curves through the eigenvectors of its Laplacian, to which
-    the frames are tied by least squares. Those eigenvectors are the cosines cos(pi k (t + 1/2) / T), and they span
-    everything that T frames can do: the model is the cosine interpolation of each pixel, exact at whole positions.
+    the frames are tied by least squares. Those eigenvectors are the cosines cos(pi k (t + 1/2) / T), and every clip of
+    T frames is a sum of them. So the model is the cosine interpolation of each pixel, and exact at whole positions.
+
+    Parameters
+    ----------
+    frames : (T, H, W, C), 0..255.
+    places : (n,) positions between 0 and T - 1.
+
+    Returns
+    -------
+    (n, H, W, C) float32, 0..255.
     """
     length = len(frames)
     waves = np.arange(length)
@@ -70,10 +91,19 @@ def temporal_interpolation(frames: np.ndarray, places: np.ndarray) -> np.ndarray
 
 
 def flow_interpolation(frames: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Return frames at fractional positions, drawn from both neighbours along the flow between them, float32.
+    """Interpolate frames from both neighbours, along the flow between them.
 
     The flows from the time in between to both neighbours are blended from the two flows between the neighbours (Jiang
     et al. 2018, equation 4).
+
+    Parameters
+    ----------
+    frames : (T, H, W, C), 0..255.
+    places : (n,) positions between 0 and T - 1.
+
+    Returns
+    -------
+    (n, H, W, C) float32, 0..255.
     """
     import cv2
 

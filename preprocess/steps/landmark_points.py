@@ -38,10 +38,17 @@ def landmark_points(
 ) -> Work:
     """Make the result from landmark coordinates x, y.
 
-    points : a name of ``preprocess.faces.landmark_sets``; empty slots give zeros. frame : "onset", "apex",
-        "offset", or "all" for every chosen frame. size : the picture, as a number or [width, height], in whose pixels
-    coordinates are given, as if the frames were resized to it; None keeps those of the frames. Sets tensor (V, 2), or
-    (T, V, 2), float32.
+    Parameters
+    ----------
+    points : a name of ``preprocess.faces.landmark_sets``; empty slots give zeros.
+    frame : "onset", "apex", "offset", or "all" for every chosen frame.
+    size : of the picture in whose pixels coordinates are given, a number or [width, height], as if the frames were
+        resized to it; None keeps the pixels of the frames.
+
+    Returns
+    -------
+    The work with these fields set:
+    tensor : (V, 2), or (T, V, 2) for all frames, float32.
     """
     chosen = np.asarray(landmark_set(points))
     placed = _of_frames(work, "landmark_points", frame, size)[:, chosen]
@@ -53,8 +60,18 @@ def landmark_points(
 def face_areas(work: Work, *, frame: str = "apex", size: int | Sequence[int] = 28, reach: int = 7) -> Work:
     """Make the result from the centres of HTNet's four areas: left eye, right eye, left and right lip corner.
 
-    frame, size : as for landmark_points. reach : half the side of an area; centres are kept this far from the borders
-    (7..21 of 28 pixels, as HTNet does), and not rounded. Sets tensor (4, 2) float32, x and y.
+    Centres are not rounded. They are kept away from the borders (7..21 of 28 pixels, as in HTNet).
+
+    Parameters
+    ----------
+    frame : "onset", "apex" or "offset".
+    size : of the picture in whose pixels centres are given, a number or [width, height].
+    reach : half the side of an area, which is how far centres are kept from the borders.
+
+    Returns
+    -------
+    The work with these fields set:
+    tensor : (4, 2) float32, x and y.
     """
     width, height = size_option("face_areas", size)
     if not isinstance(reach, int) or not 0 <= 2 * reach <= min(width, height):

@@ -16,9 +16,15 @@ from preprocess.steps.flow import grey_frames
 def landmarks(work: Work, *, per: str = "clip") -> Work:
     """Give the loaded frames their 68 landmarks.
 
-    per : "clip" draws the points of the face that was found through the transform, the same for all frames; "frame"
-    fits them to each frame (of the first magnification level), which follows the motion and trembles by about half a
-    pixel. Sets landmarks (T, 68, 2) float32.
+    Parameters
+    ----------
+    per : "clip" takes the points of the face that was found, the same for all frames. "frame" fits points to each frame
+        of the first magnification level; they follow the motion and tremble by about half a pixel.
+
+    Returns
+    -------
+    The work with these fields set:
+    landmarks : (T, 68, 2) float32, x and y in pixels of the frames.
     """
     one_of("landmarks", "per", per, ("clip", "frame"))
     frames = needed(work, "landmarks", "frames", "load")

@@ -29,14 +29,30 @@ def lbp_top(
 ) -> Work:
     """Describe the clip by histograms of local binary patterns on its XY, XT and YT planes.
 
-    blocks : rows, columns and spans of time. overlap : what neighbouring blocks of a row or column share, as a part of
-    the plain block's side; time is not overlapped. radius : of the eight neighbours, in pixels and in frames.
-    codes : "nri_uniform", the 59 uniform patterns; "uniform_as_published" counts scikit-image's ten rotation-invariant
-    ones into the 59 bins, so that 49 stay empty, as public code (xiazhaoqiang/Benchmark-MicroExpressionRec) does.
+    Voxels nearer than the radius to a border have no pattern.
 
-    Sets tensor (rows * columns * spans * 3 * 59,) float32: block after block, in each XY, XT and YT, each histogram of
-    sum 1. Voxels nearer than the radius to a border have no pattern. Zhao and Pietikainen, IEEE TPAMI 2007.
-    Raises ClipError for a clip too short.
+    Parameters
+    ----------
+    blocks : rows, columns and spans of time.
+    overlap : what neighbouring blocks of a row or column share, as a part of the plain block's side; spans of time
+        share nothing.
+    radius : of the eight neighbours, in pixels and in frames.
+    codes : "nri_uniform", the 59 uniform patterns; "uniform_as_published" counts scikit-image's ten rotation-invariant
+        ones into the 59 bins, so that 49 stay empty, as public code (xiazhaoqiang/Benchmark-MicroExpressionRec) does.
+
+    Returns
+    -------
+    The work with these fields set:
+    tensor : (rows * columns * spans * 3 * 59,) float32: block after block, in each XY, XT and YT, each histogram of sum
+        1.
+
+    Raises
+    ------
+    ClipError : the clip is too short for the radius.
+
+    References
+    ----------
+    Zhao and Pietikainen, IEEE TPAMI 2007.
     """
     one_of("lbp_top", "codes", codes, ("nri_uniform", "uniform_as_published"))
     rows, columns, spans = counts("lbp_top", "blocks", blocks, "rows, columns, spans")
@@ -61,9 +77,19 @@ def lbp_top(
 
 
 def plane_patterns(clip: np.ndarray, radius: int, method: str) -> np.ndarray:
-    """Return the codes (3, T - 2r, H - 2r, W - 2r) uint8 of a clip (T, H, W) on the planes XY, XT and YT.
+    """Compute the patterns of a clip on the planes XY, XT and YT.
 
-    Grey levels are rounded to 8 bits first: differences below that are noise of interpolation.
+    Grey levels are rounded to 8 bits first: smaller differences are noise of interpolation.
+
+    Parameters
+    ----------
+    clip : (T, H, W), 0..255.
+    radius : of the eight neighbours.
+    method : a method of scikit-image's ``local_binary_pattern``.
+
+    Returns
+    -------
+    (3, T - 2 * radius, H - 2 * radius, W - 2 * radius) uint8.
     """
     from skimage.feature import local_binary_pattern
 
@@ -81,7 +107,18 @@ def plane_patterns(clip: np.ndarray, radius: int, method: str) -> np.ndarray:
 
 
 def overlapping(length: int, count: int, overlap: float) -> list[tuple[int, int]]:
-    """Return ``count`` equal spans from edge to edge of 0..length that share ``overlap * length / count`` each."""
+    """Cut a length into equal spans from edge to edge, of which neighbours share some pixels.
+
+    Parameters
+    ----------
+    length : in pixels.
+    count : how many spans.
+    overlap : what neighbours share, as a part of ``length / count``.
+
+    Returns
+    -------
+    (start, end) of each span.
+    """
     if not overlap:
         return tiles(length, count, "lbp_top")
     shared = round(overlap * length / count)

@@ -27,9 +27,18 @@ def _pictures(before: Content, options: Mapping[str, Any]) -> Content:
 def ldn(work: Work) -> Work:
     """Replace T grey frames by their maps of local directional numbers, uint8 in 0..63.
 
-    The code of a pixel is 8 * (direction of the strongest) + (direction of the weakest) of its eight Kirsch responses,
-    directions 0..7 anticlockwise from the east, the first of equal ones. Ramirez Rivera, Castillo, Chae: Local
-    Directional Number Pattern for Face Analysis, IEEE TIP 2013. Sets frames, and tensor (T, H, W).
+    Each pixel has eight Kirsch responses, numbered by direction, 0..7 anticlockwise from the east. Its code is 8 *
+    (number of the strongest) + (number of the weakest); of equal ones the first counts.
+
+    Returns
+    -------
+    The work with these fields set:
+    frames : (1, T, H, W, 1) uint8.
+    tensor : (T, H, W) uint8.
+
+    References
+    ----------
+    Ramirez Rivera, Castillo, Chae: Local Directional Number Pattern for Face Analysis, IEEE TIP 2013.
     """
     maps = _codes(kirsch(grey_clip(work, "ldn")))
     return replace(work, frames=maps[None, ..., None], tensor=maps)
@@ -37,17 +46,29 @@ def ldn(work: Work) -> Work:
 
 @register_step("stldn", version=1, pictures=_pictures)
 def stldn(work: Work, *, over: str = "codes", divisor: float | None = None) -> Work:
-    """Replace T grey frames by T - 2 maps of spatio-temporal directional numbers, one a sliding triple of frames.
+    """Replace T grey frames by T - 2 maps of spatio-temporal directional numbers, one a sliding triple.
 
-    over : "codes" as the public code of the unified macro- and micro-expression framework does: 32 * (place of the
-    largest) + (place of the smallest) among the three LDN codes of the triple, 0..65. "responses": places among all 24
-    Kirsch responses of the triple, frame after frame, 0..758. That the latter is what was meant is our reading of the
-    divisor 758 in the same code: it is the largest such number.
-    divisor : None leaves whole numbers (uint8 for codes, float32 for responses); a number divides by it (float32).
-    65 and 758 scale the two kinds to 0..1; the public code divides codes by 986, so that they end at 0.066.
+    A number is 32 * (place of the largest) + (place of the smallest) among the values of a pixel in three frames.
+    Numbers, landmarks and key frames become those of the middle frames.
 
-    Numbers, landmarks and key frames become those of the middle frames. Sets frames, and tensor (T - 2, H, W).
-    Raises ClipError for fewer than three frames.
+    Parameters
+    ----------
+    over : what the values are. "codes": the three LDN codes, which gives 0..65, as in the public code of the unified
+        macro- and micro-expression framework. "responses": all 24 Kirsch responses, frame after frame, which gives
+        0..758. That these are what was meant is our reading of the divisor 758 in the same code, the largest such
+        number.
+    divisor : None leaves whole numbers (uint8 for codes, float32 for responses); a number divides by it (float32). 65
+        and 758 scale the two kinds to 0..1. The public code divides codes by 986, so that they end at 0.066.
+
+    Returns
+    -------
+    The work with these fields set:
+    frames : (1, T - 2, H, W, 1).
+    tensor : (T - 2, H, W).
+
+    Raises
+    ------
+    ClipError : there are fewer than three frames.
     """
     one_of("stldn", "over", over, OVER)
     frames = grey_clip(work, "stldn")
@@ -65,7 +86,16 @@ def stldn(work: Work, *, over: str = "codes", divisor: float | None = None) -> W
 
 
 def kirsch(frames: np.ndarray) -> np.ndarray:
-    """Return the eight Kirsch compass responses (T, 8, H, W) float32 of frames (T, H, W); the border is repeated."""
+    """Compute the eight Kirsch compass responses of frames; borders are repeated.
+
+    Parameters
+    ----------
+    frames : (T, H, W).
+
+    Returns
+    -------
+    (T, 8, H, W) float32.
+    """
     import cv2
 
     kernels = _kernels()

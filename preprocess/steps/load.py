@@ -17,9 +17,22 @@ from preprocess.steps._options import one_of, refuse_merged
 def load(work: Work, *, color: str = "grey") -> Work:
     """Read the chosen frames through the clip's transform, one at a time.
 
-    color : "grey" or "rgb", whatever the files hold. Without a step ``face`` before it the frames keep their size.
-    A frame that cannot be read is replaced by the nearest readable one inside onset..offset, and noted; two key frames
-    that end as one and the same frame raise ClipError. Sets frames (1, T, H, W, C) uint8 and numbers.
+    Without a step ``face`` before it the frames keep their size. A frame that cannot be read is replaced by the nearest
+    readable one of the expression, which is noted.
+
+    Parameters
+    ----------
+    color : "grey" or "rgb", whatever the files hold.
+
+    Returns
+    -------
+    The work with these fields set:
+    frames : (1, T, H, W, C) uint8.
+    numbers : of the frames that were taken.
+
+    Raises
+    ------
+    ClipError : two key frames end as the same frame, or frames have different sizes.
     """
     one_of("load", "color", color, COLORS)
     pictures: dict[int, np.ndarray] = {}

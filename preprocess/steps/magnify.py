@@ -29,12 +29,26 @@ def magnify(
 ) -> Work:
     """Magnify the motion against the first loaded frame: a factor of 2 makes it twice as far, 1 leaves it.
 
-    method : "eulerian" (Wu et al. 2012: temporal change of a Laplacian pyramid), "phase" (Wadhwa et al. 2013: phases
-    of a complex steerable pyramid; larger motions and less noise, forty times slower) or "weights" (a network in the
-    TorchScript file ``weights``, called with the first frame, a frame and the factor; no temporal filter).
-    factors : one magnification level L each. low, high : the temporal band in Hz, null for no bound; filter :
-    "butterworth" or "ideal". A band only makes sense on loaded frames that follow each other in time.
-    Sets frames (L, T, H, W, C) float32 of 0..255.
+    Parameters
+    ----------
+    method : "eulerian" (Wu et al. 2012: temporal change of a Laplacian pyramid), "phase" (Wadhwa et al. 2013: phases of
+        a complex steerable pyramid; larger motions and less noise, forty times slower) or "weights" (a network, called
+        with the first frame, a frame and the factor; no temporal filter).
+    factors : one magnification level L each.
+    low : lower bound of the temporal band in Hz; None for no bound. A band only makes sense where the loaded frames
+        follow each other in time without gaps.
+    high : upper bound of the temporal band in Hz; None for no bound.
+    filter : "butterworth" or "ideal".
+    weights : path of the network's TorchScript file.
+
+    Returns
+    -------
+    The work with these fields set:
+    frames : (L, T, H, W, C) float32, 0..255.
+
+    Raises
+    ------
+    UsageError : the frames are magnified already, or the band cannot be.
     """
     one_of("magnify", "method", method, ("eulerian", "phase", "weights"))
     one_of("magnify", "filter", filter, FILTERS)

@@ -46,14 +46,26 @@ REGIONS = (
 def mdmo(work: Work, *, beta: float = 0.8, as_published: bool = False) -> Work:
     """Describe the flow from the first frame to each later one by one main motion in each of 36 face regions.
 
-    In each region and pair the pixels of the fullest of eight directions give a mean magnitude and direction; pairs
-    are then averaged as vectors, each with the weight of its share in all magnitudes. Regions are quadrilaterals on the
-    landmarks of the first frame. beta : the part of magnitude against direction.
-    as_published : as the public code of Varanka et al. (tvaranka/meb): the weight of a pair is its sum of directions
-    (0..2 pi) over the sum of all magnitudes, and directions are averaged as plain numbers, which fails around 0.
+    In each region and pair the pixels of the fullest of eight directions give a mean magnitude and a mean direction.
+    The pairs are then averaged as vectors, each weighted by its share in all magnitudes. Regions are quadrilaterals
+    between the landmarks of the first frame.
 
-    Sets tensor (72,) float32: beta * magnitude / (largest magnitude), then (1 - beta) * direction in -pi..pi, where
-    0 is to the left (direction 0..2 pi clockwise from the right, less pi). Liu et al., IEEE TAC 2016.
+    Parameters
+    ----------
+    beta : the weight of magnitudes; directions have the weight 1 - beta.
+    as_published : compute as the public code of Varanka et al. (tvaranka/meb): the weight of a pair is its sum of
+        directions (0..2 pi) over the sum of all magnitudes, and directions are averaged as plain numbers, which is
+        wrong around 0.
+
+    Returns
+    -------
+    The work with these fields set:
+    tensor : (72,) float32. First beta * magnitude / (largest magnitude) of each region, then (1 - beta) * direction in
+        -pi..pi, where 0 is to the left (the direction 0..2 pi, clockwise from the right, less pi).
+
+    References
+    ----------
+    Liu et al., IEEE TAC 2016.
     """
     number("mdmo", "beta", beta, 0, 1)
     flow = one_level(work, "mdmo", "flow")
@@ -69,9 +81,17 @@ def mdmo(work: Work, *, beta: float = 0.8, as_published: bool = False) -> Work:
 
 
 def main_motions(flow: np.ndarray, masks: np.ndarray, *, plain_mean: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """Return magnitude and direction (0..2 pi), each (P, R): means over the fullest direction of each region.
+    """Average the flow of each region over the pixels of its fullest direction.
 
-    flow : (P, H, W, 2). masks : (R, H, W) bool, none empty. plain_mean : average directions as numbers.
+    Parameters
+    ----------
+    flow : (P, H, W, 2).
+    masks : (R, H, W) bool, the regions, none empty.
+    plain_mean : average directions as plain numbers, not as vectors.
+
+    Returns
+    -------
+    Magnitude and direction (0..2 pi), each (P, R).
     """
     region, row, column = np.nonzero(masks)
     inside = flow[:, row, column].astype(np.float64)
@@ -92,7 +112,18 @@ def main_motions(flow: np.ndarray, masks: np.ndarray, *, plain_mean: bool = Fals
 
 
 def region_masks(face: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Return the 36 regions (36, H, W) bool of a face's landmarks (68, 2), each of at least one pixel."""
+    """Draw the 36 regions of a face.
+
+    Parameters
+    ----------
+    face : (68, 2) landmarks.
+    height : of the picture in pixels.
+    width : of the picture in pixels.
+
+    Returns
+    -------
+    (36, H, W) bool; each region has at least one pixel.
+    """
     import cv2
 
     points = np.zeros((86, 2))

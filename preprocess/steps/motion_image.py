@@ -21,10 +21,18 @@ def _shown(before: Content, options: Mapping[str, Any]) -> Content:
 def motion_image(work: Work, *, threshold: float = 1.5) -> Work:
     """Make a picture of the grey apex and the flow magnitude of each pair of frames.
 
-    Each magnitude is scaled from its least and greatest value to 0..255, then set to 0 where it is below ``threshold``
-    times its mean. Sets tensor (1 + P, H, W) uint8. With pairs onset-apex and apex-offset this is the input of SAMER
-    (public code: Justin900429/mimicking-annotation-micro-expression-recognition), whose network takes the upper half as
-    the eyes and the lower half as the mouth.
+    Each magnitude is scaled from its least and greatest value to 0..255. With the pairs onset-apex and apex-offset this
+    is the input of SAMER (public code: Justin900429/mimicking-annotation-micro-expression-recognition), whose network
+    takes the upper half as the eyes and the lower half as the mouth.
+
+    Parameters
+    ----------
+    threshold : scaled values below this many times their mean become 0.
+
+    Returns
+    -------
+    The work with these fields set:
+    tensor : (1 + P, H, W) uint8.
     """
     number("motion_image", "threshold", threshold, 0)
     flow = one_level(work, "motion_image", "flow")

@@ -31,14 +31,23 @@ def patches(
 ) -> Work:
     """Cut size x size patches of frames, flow or strain around a set of landmarks.
 
-    of : "frames", "flow" or "strain". points : a name of ``preprocess.faces.landmark_sets``; empty slots give zeros.
+    Landmarks are rounded to pixels; beyond the border of the picture its border is repeated.
+
+    Parameters
+    ----------
+    of : "frames", "flow" or "strain".
+    points : a name of ``preprocess.faces.landmark_sets``; empty slots give zeros.
+    size : of a patch in pixels, odd.
     at : "each" cuts map t at the landmarks of frame t, "first" every map at those of the first frame (flow from the
-    onset to each frame lives on the onset's coordinates).
-    merge : one axis of maps and points, for networks that take all patches as channels.
+        onset to each frame is measured at the places of the onset).
+    merge : True puts maps and points on one axis, for networks that take all patches as channels.
     dtype : "float32", or "uint8" for frames of whole numbers.
 
-    Sets tensor (L, T, C, V, size, size), or (L, C, T * V, size, size) when merged, map after map; L and C are left
-    out where they are 1. Landmarks are rounded to pixels; beyond the border the border is repeated.
+    Returns
+    -------
+    The work with these fields set:
+    tensor : (L, T, C, V, size, size), or (L, C, T * V, size, size) when merged, map after map; L and C are left out
+        where they are 1.
     """
     one_of("patches", "of", of, MAKERS)
     one_of("patches", "at", at, ("each", "first"))
@@ -60,9 +69,17 @@ def patches(
 
 
 def gather_patches(maps: np.ndarray, centres: np.ndarray, radius: int) -> np.ndarray:
-    """Return the squares of ``2 * radius + 1`` pixels around ``centres``, the border repeated beyond itself.
+    """Cut squares out of maps; beyond the border of a map its border is repeated.
 
-    maps : (L, T, H, W, C). centres : (T, V, 2) x and y in pixels, rounded to the nearest. Result : (L, T, V, k, k, C).
+    Parameters
+    ----------
+    maps : (L, T, H, W, C).
+    centres : (T, V, 2), x and y in pixels, rounded to the nearest.
+    radius : a square has 2 * radius + 1 = k pixels a side.
+
+    Returns
+    -------
+    (L, T, V, k, k, C).
     """
     height, width = maps.shape[2:4]
     reach = np.arange(-radius, radius + 1)

@@ -17,8 +17,15 @@ from preprocess.steps.patches import MAKERS
 def roi_grid(work: Work, *, of: str = "strain", blocks: Sequence[int] = (5, 5)) -> Work:
     """Make the result from the means of frames, flow or strain over a grid of blocks.
 
-    of : "frames", "flow" or "strain". blocks : rows and columns, which tile the picture.
-    Sets tensor (L, T, C, rows, columns) float32; L and C are left out where they are 1.
+    Parameters
+    ----------
+    of : "frames", "flow" or "strain".
+    blocks : rows and columns, which together cover the picture.
+
+    Returns
+    -------
+    The work with these fields set:
+    tensor : (L, T, C, rows, columns) float32; L and C are left out where they are 1.
     """
     one_of("roi_grid", "of", of, MAKERS)
     blocks = counts("roi_grid", "blocks", blocks, "rows, columns")

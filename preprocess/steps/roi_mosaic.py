@@ -31,11 +31,25 @@ def _pictures(before: Content, options: Mapping[str, Any]) -> Content:
 def roi_mosaic(work: Work, *, size: int | Sequence[int] = 28, margin: float = 0.15) -> Work:
     """Replace flow and strain by a mosaic of four face regions: left and right brow with eye, then nose and mouth.
 
-    size : of the mosaic, a number or [width, height], both even; each region's box of landmarks, widened on each side
-    by ``margin`` of its size, is resized to a quarter of it. Values stay in pixels of the frames that the flow was
-    measured on; strain is measured before, so that seams add none. Landmarks are those of the first frame.
-    Dual-ATME (Zhou et al., Entropy 2023) feeds such a mosaic of hand-picked regions; neither its code nor the tables
-    of its paper fix regions and order, which are chosen here.
+    Each region is the box of its landmarks in the first frame, widened, and resized to a quarter of the mosaic. Values
+    stay in pixels of the frames that the flow was measured on. Strain is measured before, so that the seams between
+    regions add none.
+
+    Parameters
+    ----------
+    size : of the mosaic, a number or [width, height], both even.
+    margin : what is added to a box on each side, in parts of its size.
+
+    Returns
+    -------
+    The work with these fields set:
+    flow : (L, P, height, width, 2).
+    strain : (L, P, height, width).
+
+    References
+    ----------
+    Dual-ATME (Zhou et al., Entropy 2023) feeds such a mosaic of hand-picked regions. Neither its code nor the tables of
+    its paper fix regions and order, which are chosen here.
     """
     width, height = size_option("roi_mosaic", size)
     number("roi_mosaic", "margin", margin, 0)
@@ -51,7 +65,19 @@ def roi_mosaic(work: Work, *, size: int | Sequence[int] = 28, margin: float = 0.
 
 
 def region_box(points: np.ndarray, margin: float, height: int, width: int) -> tuple[slice, slice]:
-    """Return rows and columns of the box around points (n, 2), widened and cut to the picture; at least 2x2 pixels."""
+    """Return the box around some landmarks.
+
+    Parameters
+    ----------
+    points : (n, 2), x and y.
+    margin : what is added on each side, in parts of the box's size.
+    height : of the picture in pixels.
+    width : of the picture in pixels.
+
+    Returns
+    -------
+    Its rows and its columns, inside the picture, at least 2 of each.
+    """
     low, high = points.min(axis=0), points.max(axis=0)
     widen = margin * (high - low)
     left, top = np.clip(np.floor(low - widen), 0, (width - 2, height - 2)).astype(int)

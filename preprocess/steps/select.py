@@ -18,7 +18,15 @@ from preprocess.steps._options import one_of, positive, refuse_merged
 
 @dataclass(frozen=True)
 class Span:
-    """The expression in frame numbers; ``present`` are those that are there. apex equals onset where none is needed."""
+    """The expression in frame numbers.
+
+    Attributes
+    ----------
+    onset : as annotated; the first frame that is there, where nobody annotated it.
+    apex : as annotated or spotted; the onset, where no apex is needed.
+    offset : as annotated; the last frame that is there, where nobody annotated it.
+    present : the frames that are there.
+    """
 
     onset: int
     apex: int
@@ -28,7 +36,14 @@ class Span:
 
 @dataclass(frozen=True)
 class Mode:
-    """A way to choose. apex : whether it needs one. count : whether it takes one."""
+    """A way to choose frames.
+
+    Attributes
+    ----------
+    choose : called with the work, its span and the count; returns the numbers of the wanted frames.
+    apex : whether it needs an apex.
+    count : whether it takes a count.
+    """
 
     choose: Callable[[Work, Span, int], Iterable[int]]
     apex: bool = True
@@ -39,15 +54,26 @@ class Mode:
 def select(work: Work, *, frames: str = "onset_apex", count: int | None = None, spot: str = "profile") -> Work:
     """Choose the frames that the feature is made of.
 
+    A frame that is not there is replaced by the nearest, which is noted where it was a key frame. A clip shorter than
+    ``count`` repeats frames.
+
+    Parameters
+    ----------
     frames : "apex", "onset_apex", "onset_apex_offset"; "near_onset_apex" (``count`` frames, an odd number, about the
-    onset, then as many about the apex: see ``_near``); "clip" (onset to offset), "onset_to_apex"; "uniform"
-    (``count`` frames, onset to offset, equally spaced), "uniform_to_apex" (onset to apex); "around_apex" (``count``
-    consecutive frames, the apex in their middle); "landmark_motion" (``count`` frames between which the landmarks
-    move equally far); "unified_11" (nine from onset towards the apex in tenths of the way, the apex, the one after);
-    "binary_9" (onset, 3, apex, 3, offset, equally spaced). A clip shorter than ``count`` repeats frames.
+        onset, then as many about the apex: see ``_near``); "clip" (onset to offset), "onset_to_apex"; "uniform"
+        (``count`` frames, onset to offset, equally spaced), "uniform_to_apex" (onset to apex); "around_apex" (``count``
+        consecutive frames, the apex in their middle); "landmark_motion" (``count`` frames between which the landmarks
+        move equally far); "unified_11" (nine from onset towards the apex in tenths of the way, the apex, the one
+        after); "binary_9" (onset, 3, apex, 3, offset, equally spaced).
+    count : how many frames, where ``frames`` takes a number.
     spot : how the apex is found where nobody annotated it: "profile" (the rise and fall that explain the face's change
-    best), "roi_difference" (where the brow and mouth regions differ most from onset and offset) or "midpoint". A frame
-    that is not there is replaced by the nearest, and noted where it was a key frame. Sets numbers and key.
+        best), "roi_difference" (where the brow and mouth regions differ most from onset and offset) or "midpoint".
+
+    Returns
+    -------
+    The work with these fields set:
+    numbers : of the chosen frames.
+    key : which of them are key frames.
     """
     one_of("select", "frames", frames, MODES)
     one_of("select", "spot", spot, SPOTTERS)

@@ -24,11 +24,26 @@ def _pictures(before: Content, options: Mapping[str, Any]) -> Content:
 def shape_maps(work: Work, *, fine: float = 1.0, coarse: float = 8.0) -> Work:
     """Replace frames by maps of their edges in 0..1, and drop the first frame, against which the others were magnified.
 
-    A map is the difference of two Gaussians (sigma ``fine`` less ``coarse``, pixels), the mean over colours, scaled
-    from its least and greatest value to 0..1. It stands in for the shape representation of the learned magnifier
-    MagNet (Oh et al., ECCV 2018), which the layered-relations system (ICIP 2023) cuts its patches from
-    and which is likewise scaled map by map. Frames become (L, T - 1, H, W, 1) float32; landmarks, numbers and key
-    follow. Raises ClipError for a single frame.
+    A map is the difference of two Gaussians, averaged over colours, and scaled from its least and greatest value to
+    0..1. It stands in for the shape representation of the learned magnifier MagNet (Oh et al., ECCV 2018), from which
+    the layered-relations system (ICIP 2023) cuts its patches and which is scaled map by map, too.
+
+    Parameters
+    ----------
+    fine : sigma of the narrower Gaussian in pixels.
+    coarse : sigma of the wider Gaussian in pixels, which is subtracted.
+
+    Returns
+    -------
+    The work with these fields set:
+    frames : (L, T - 1, H, W, 1) float32.
+    landmarks : without those of the first frame.
+    numbers : without the first frame.
+    key : without the first frame.
+
+    Raises
+    ------
+    ClipError : there is a single frame.
     """
     import cv2
 

@@ -14,8 +14,13 @@ from preprocess.steps._options import needed
 def strain(work: Work) -> Work:
     """Compute the magnitude of optical strain from the flow.
 
-    sqrt(u_x^2 + v_y^2 + (u_y + v_x)^2 / 2), the norm of the infinitesimal strain tensor (Shreve et al. 2011), by
-    central differences. Sets strain (L, P, H, W) float32.
+    It is sqrt(u_x^2 + v_y^2 + (u_y + v_x)^2 / 2), the norm of the infinitesimal strain tensor (Shreve et al. 2011), by
+    central differences.
+
+    Returns
+    -------
+    The work with these fields set:
+    strain : (L, P, H, W) float32.
     """
     return replace(work, strain=optical_strain(needed(work, "strain", "flow", "flow")))
 
