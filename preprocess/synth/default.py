@@ -24,15 +24,20 @@ def make_default(home: Path | None = None, progress: Progress | None = None) -> 
     home : where that folder, ``synthetic-<digest of the options>``, is put; None is ``merbench`` in the user's cache.
     Raises DataError where it cannot be written.
     """
-    if home is None:
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "merbench"
-    root = home / f"synthetic-{digest([options.as_json() for options in DEFAULT])[:12]}"
+    root = default_folder(home)
     total = sum(len(plan(options)) for options in DEFAULT)
     before = 0
     for options in DEFAULT:
         render(options, root / options.like, progress and partial(_shifted, progress, before, total))
         before += len(plan(options))
     return root
+
+
+def default_folder(home: Path | None = None) -> Path:
+    """Return where ``make_default`` puts the databases, each in a folder that is called as what it is like."""
+    if home is None:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "merbench"
+    return home / f"synthetic-{digest([options.as_json() for options in DEFAULT])[:12]}"
 
 
 def _shifted(progress: Progress, before: int, total: int, done: int, _: int) -> None:

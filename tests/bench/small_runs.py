@@ -31,10 +31,11 @@ CLASSES = ("negative", "positive", "surprise")
 # What makes a fold of the larger networks take a fraction of a second; new models are tried as they are.
 NARROW: dict[str, dict[str, Any]] = {
     "htnet": {"dim": 24},
-    "rcn_a": {"feature_maps": 8},
+    "mhssa_gcn": {"dim": 32},
+    **{name: {"feature_maps": 8} for name in ("rcn_a", "rcn_s", "rcn_w")},
     "dual_inception": {"batch_size": 4},
     "au_layered": {"frames": 4, "depth": 1},
-    **{name: {"image_size": 32} for name in ("cnn3d", "cnn_lstm")},
+    **{name: {"image_size": 32, "maps": 8} for name in ("cnn3d", "cnn_lstm")},
 }
 
 

@@ -35,6 +35,7 @@ from small_runs import (
 )
 from throwaway_models import register_scripted
 
+from bench.engine.train import FoldResult
 from bench.study.data import StudyData
 from bench.study.folds import Fold
 from bench.study.protocols import PROTOCOLS, Split, register_protocol
@@ -63,13 +64,50 @@ NETWORKS = [
 ESTIMATORS = [name for name, info in MODELS.items() if info.kind == "estimator"]
 DATA = study_data(subjects=4, clips=3)
 FOLD = folds_of(DATA, validate=True)[1]
+OWN_RECIPE: dict[str, Any] = {"epochs": 2}
 # Every recipe that fits something on data, besides the models' own.
 FITTED: dict[str, Any] = {"epochs": 2, "input_range": "standard", "class_weights": True}
 
 
-def settings(model: str) -> list[dict[str, Any]]:
-    """Return the hyper-parameters under which a model is tried: its own recipe, and the one that fits most."""
-    return [{"epochs": 2}, FITTED] if MODELS.get(model).kind == "network" else [{}]
+Results = dict[tuple[str, str], FoldResult]
+
+
+class Tried:
+    """A model on the data of these tests. What honest training gives is worked out once for all tests that compare.
+
+    model : its name.
+    own : ``DATA`` with the features that the model takes.
+    settings : the hyper-parameters under which it is tried: its own recipe, and the one that fits most.
+    """
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+        self.own = with_features_of(model, DATA)
+        self.settings = [OWN_RECIPE, FITTED] if MODELS.get(model).kind == "network" else [{}]
+        self._known: list[tuple[dict[str, Any], Results]] = []
+
+    def train(self, data: StudyData, fold: Fold = FOLD, **changes: Any) -> Results:
+        """Return what training gives on ``data`` under the selections that an honest run may use."""
+        return trained(self.model, data, [fold], ("last", "validation"), **changes)
+
+    def honest(self, **changes: Any) -> Results:
+        """Return what training gives on the data as they are."""
+        for settings, results in self._known:
+            if settings == changes:
+                return results
+        results = self.train(self.own, **changes)
+        self._known.append((changes, results))
+        return results
+
+
+@pytest.fixture(scope="module")
+def tried(request: pytest.FixtureRequest) -> Tried:
+    """Return the model that a test names. All tests of one follow each other, so that its results are not kept long."""
+    return Tried(request.param)
+
+
+every_model = pytest.mark.parametrize("tried", [*NETWORKS, *ESTIMATORS], indirect=True, scope="module")
+every_network = pytest.mark.parametrize("tried", NETWORKS, indirect=True, scope="module")
 
 
 # Rule 1: train, validation and test subjects are disjoint.
@@ -156,45 +194,42 @@ def with_hard_people(dataset: PreparedDataset) -> PreparedDataset:
 # Rule 2: nothing is fitted on test samples.
 
 
-@pytest.mark.parametrize("model", [*NETWORKS, *ESTIMATORS])
-def test_2_test_images_change_no_weight_and_no_curve(model: str) -> None:
-    own = with_features_of(model, DATA)
-    for changes in settings(model):
-        honest = trained(model, own, [FOLD], ("last", "validation"), **changes)
-        other = trained(model, repainted(own, FOLD.test), [FOLD], ("last", "validation"), **changes)
+@every_model
+def test_2_test_images_change_no_weight_and_no_curve(tried: Tried) -> None:
+    for changes in tried.settings:
+        honest = tried.honest(**changes)
+        other = tried.train(repainted(tried.own, FOLD.test), **changes)
         for name, result in honest.items():
             assert_equal_weights(result.weights, other[name].weights)
             assert (result.curves, result.selected_epoch) == (other[name].curves, other[name].selected_epoch)
 
 
-@pytest.mark.parametrize("model", [*NETWORKS, *ESTIMATORS])
-def test_2_test_labels_change_nothing_at_all(model: str) -> None:
-    own = with_features_of(model, DATA)
-    for changes in settings(model):
-        honest = trained(model, own, [FOLD], ("last", "validation"), **changes)
-        other = trained(model, relabelled(own, FOLD.test), [FOLD], ("last", "validation"), **changes)
+@every_model
+def test_2_test_labels_change_nothing_at_all(tried: Tried) -> None:
+    for changes in tried.settings:
+        honest = tried.honest(**changes)
+        other = tried.train(relabelled(tried.own, FOLD.test), **changes)
         for name, result in honest.items():
             assert_equal_results(result, other[name])
 
 
-@pytest.mark.parametrize("model", [*NETWORKS, *ESTIMATORS])
-def test_2_training_samples_do_change_the_fit(model: str) -> None:
+@every_model
+def test_2_training_samples_do_change_the_fit(tried: Tried) -> None:
     """The two tests above would hold for a model that learns nothing."""
-    own = with_features_of(model, DATA)
-    for changes in settings(model):
-        honest = trained(model, own, [FOLD], **changes)[FOLD.name, "last"]
+    own = tried.own
+    for changes in tried.settings:
+        honest = tried.honest(**changes)[FOLD.name, "last"]
         label = int(own.labels[FOLD.train][0])
         data = relabelled(own, FOLD.train[own.labels[FOLD.train] == label][:1])
-        other = trained(model, data, [FOLD], **changes)[FOLD.name, "last"]
+        other = tried.train(data, **changes)[FOLD.name, "last"]
         assert any(honest.weights[name].tobytes() != other.weights[name].tobytes() for name in honest.weights)
 
 
-@pytest.mark.parametrize("model", NETWORKS)
-def test_2_validation_samples_choose_an_epoch_and_train_nothing(model: str) -> None:
-    own = with_features_of(model, DATA)
-    data = relabelled(repainted(own, FOLD.validation), FOLD.validation)
-    honest = trained(model, own, [FOLD], ("last", "validation"), **FITTED)
-    other = trained(model, data, [FOLD], ("last", "validation"), **FITTED)
+@every_network
+def test_2_validation_samples_choose_an_epoch_and_train_nothing(tried: Tried) -> None:
+    data = relabelled(repainted(tried.own, FOLD.validation), FOLD.validation)
+    honest = tried.honest(**FITTED)
+    other = tried.train(data, **FITTED)
     assert_equal_results(honest[FOLD.name, "last"], other[FOLD.name, "last"])
     losses = [results[FOLD.name, "validation"].curves["train_loss"] for results in (honest, other)]
     assert losses[0] == losses[1]
@@ -208,26 +243,23 @@ def test_2_an_estimator_is_shown_no_test_sample(registries: None) -> None:
     assert shown == [images[row].tobytes() for row in FOLD.train]
 
 
-@pytest.mark.parametrize("model", [*NETWORKS, *ESTIMATORS])
-def test_2_a_test_samples_prediction_does_not_depend_on_its_neighbours(model: str) -> None:
+@every_model
+def test_2_a_test_samples_prediction_does_not_depend_on_its_neighbours(tried: Tried) -> None:
     """Nothing is fitted on the test batch either (batch statistics, ranks): half of the test subject scores alike."""
-    own = with_features_of(model, DATA)
     few = Fold(FOLD.name, FOLD.train, FOLD.validation, FOLD.test[:1], FOLD.seed)
-    for changes in settings(model):
-        whole = trained(model, own, [FOLD], **changes)[FOLD.name, "last"]
-        alone = trained(model, own, [few], **changes)[FOLD.name, "last"]
+    for changes in tried.settings:
+        whole = tried.honest(**changes)[FOLD.name, "last"]
+        alone = tried.train(tried.own, few, **changes)[FOLD.name, "last"]
         np.testing.assert_allclose(alone.scores, whole.scores[:1], rtol=1e-4, atol=1e-4)
 
 
 # Rule 5: oracle is set apart.
 
 
-@pytest.mark.parametrize("model", NETWORKS)
-def test_5_watching_the_test_subject_for_oracle_leaves_the_others_as_they_are(model: str) -> None:
-    own = with_features_of(model, DATA)
-    honest = trained(model, own, [FOLD], ("last", "validation"), epochs=2)
-    watched = trained(model, own, [FOLD], ("last", "validation", "oracle"), epochs=2)
-    for name, result in honest.items():
+@every_network
+def test_5_watching_the_test_subject_for_oracle_leaves_the_others_as_they_are(tried: Tried) -> None:
+    watched = trained(tried.model, tried.own, [FOLD], ("last", "validation", "oracle"), **OWN_RECIPE)
+    for name, result in tried.honest(**OWN_RECIPE).items():
         assert_equal_results(result, watched[name])
 
 
@@ -243,15 +275,24 @@ def test_5_an_oracle_study_is_another_study_by_key_and_title(synthetic: list[Pre
 SELECTIONS = ["last", "validation", "oracle"]
 
 
+@pytest.fixture(scope="module")
+def known_digests() -> dict[str, str]:
+    """Return where ``undisturbed`` keeps what it found: once is enough for all tests."""
+    return {}
+
+
 @pytest.fixture
-def undisturbed(tiny: str, synthetic: list[PreparedDataset], tmp_path: Path) -> tuple[str, dict[str, str]]:
+def undisturbed(
+    tiny: str, synthetic: list[PreparedDataset], tmp_path: Path, known_digests: dict[str, str]
+) -> tuple[str, dict[str, str]]:
     """Return a network's name and the digests of its outcomes in the plan's own packs and order."""
-    store = OutcomeStore(tmp_path / "undisturbed", create=True)
-    plan = plan_of(synthetic, models=[tiny, "flow_svm"], selection=SELECTIONS, protocols=["cde"])
-    run_here(plan, store)
-    found = digests(store, plan.cards)
-    assert len(found) == sum(len(card.folds) for card in plan.cards) == 2 * 3 * 10
-    return tiny, found
+    if not known_digests:
+        store = OutcomeStore(tmp_path / "undisturbed", create=True)
+        plan = plan_of(synthetic, models=[tiny, "flow_svm"], selection=SELECTIONS, protocols=["cde"])
+        run_here(plan, store)
+        known_digests.update(digests(store, plan.cards))
+        assert len(known_digests) == sum(len(card.folds) for card in plan.cards) == 2 * 3 * 10
+    return tiny, known_digests
 
 
 @pytest.mark.parametrize("slots", [2, 1000])
@@ -342,15 +383,15 @@ def test_7_another_process_with_other_threads_gives_the_same_outcomes(tmp_path: 
     assert digests(other, plan.cards) == digests(store, plan.cards)
 
 
-@pytest.mark.parametrize("model", NETWORKS)
-def test_7_every_network_draws_from_the_folds_own_seed(model: str) -> None:
+@every_network
+def test_7_every_network_draws_from_the_folds_own_seed(tried: Tried) -> None:
     """Trained after another fold, or alone after other draws, a fold gives the same bits."""
-    own = with_features_of(model, DATA)
+    model, own = tried.model, tried.own
     folds = folds_of(own, model)[:2]
-    together = trained(model, own, folds, epochs=2)
+    together = trained(model, own, folds, **OWN_RECIPE)
     state = torch.get_rng_state()
     torch.manual_seed(123)
-    alone = trained(model, own, folds[1:], epochs=2)
+    alone = trained(model, own, folds[1:], **OWN_RECIPE)
     torch.set_rng_state(state)
     assert_equal_results(together[folds[1].name, "last"], alone[folds[1].name, "last"])
 

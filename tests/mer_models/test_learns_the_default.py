@@ -1,9 +1,10 @@
 """Every model learns the embedded default: people that it has not seen, told apart better than chance.
 
 The models of a run that names none are tried on one of the default's three databases, with one feature. Those whose
-features are made in seconds are tried on all three together, with people held out in four groups. All others are tried
-leaving out one person at a time, in their quick form, where the variable MERBENCH_TEST_RUNS names the results folder of
-a run (``merbench run --models '*' --dry-run --results FOLDER`` leaves every feature there); that takes most of an hour.
+features are made in seconds are tried on all three together, with people held out in four groups; these tests are slow.
+All others are tried leaving out one person at a time, in their quick form, where the variable MERBENCH_TEST_RUNS names
+the results folder of a run (``merbench run --models '*' --dry-run --results FOLDER`` leaves every feature there); that
+takes most of an hour.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from mer_models.registry import MODELS
 from preprocess.datasets import read_source
 from preprocess.labels.tasks import TASKS
 from preprocess.shards.prepare import prepare
-from preprocess.synth.default import DEFAULT, make_default
+from preprocess.synth.default import DEFAULT, default_folder, make_default
 from preprocess.synth.trees import render
 from results.scores.metrics import confusion, decide, uf1
 
@@ -104,16 +105,22 @@ def rendered(root: Path, shards: Path, features: Sequence[str]) -> StudyData:
 
 
 @pytest.fixture(scope="module")
-def one_database(tmp_path_factory: pytest.TempPathFactory) -> StudyData:
-    root = tmp_path_factory.mktemp("default")
-    render(DEFAULT[0], root / "tree")
-    return rendered(root / "tree", root / "shards", ["flow_uvs_28"])
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("shards")
 
 
 @pytest.fixture(scope="module")
-def whole_default(tmp_path_factory: pytest.TempPathFactory) -> StudyData:
+def one_database(shards: Path) -> StudyData:
+    """The first database of the default, which lies in the user's cache once a run or a test has rendered it."""
+    root = default_folder() / DEFAULT[0].like
+    render(DEFAULT[0], root)
+    return rendered(root, shards, ["flow_uvs_28"])
+
+
+@pytest.fixture(scope="module")
+def whole_default(shards: Path) -> StudyData:
     if RUNS not in os.environ:
-        return rendered(make_default(), tmp_path_factory.mktemp("shards"), sorted(CHEAP))
+        return rendered(make_default(), shards, sorted(CHEAP))
     features = sorted({name for model in OTHERS for name in MODELS.get(model).features})
     return rendered(make_default(), Path(os.environ[RUNS]) / "shards", features)
 
@@ -142,6 +149,7 @@ def test_the_majority_and_the_database_are_chance(one_database: StudyData) -> No
     assert chance_of(guess, both) > SIGNIFICANT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", GROUPED)
 def test_learns_the_default_from_cheap_features(model: str, whole_default: StudyData) -> None:
     data = of(model, whole_default)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import cv2
 import numpy as np
 import openpyxl
 import pytest
+from local_runs import LocalRuns
 
 from bench.config import RunConfig
 from bench.console.waiting import telling
@@ -41,11 +40,6 @@ def data(tmp_path: Path) -> Path:
                 assert cv2.imwrite(str(place / f"{name}{number}.jpg"), np.zeros((8, 8, 3), np.uint8))
     book.save(root / "CASME2" / "CASME2-coding-20140508.xlsx")
     return root
-
-
-def merbench(*arguments: str) -> subprocess.CompletedProcess[str]:
-    code = "import sys; from bench.cli import main; main(sys.argv[1:])"
-    return subprocess.run([sys.executable, "-c", code, "datasets", *arguments], capture_output=True, text=True)
 
 
 @pytest.mark.parametrize(
@@ -83,40 +77,40 @@ def test_a_run_reads_the_variant_that_its_source_names(data: Path) -> None:
         read_datasets(RunConfig(data=[str(data), f"casme2:cropped={data}"]))
 
 
-def test_detect_prints_what_lies_there(data: Path) -> None:
-    done = merbench("detect", str(data))
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
+def test_detect_prints_what_lies_there(merbench: LocalRuns, data: Path) -> None:
+    done = merbench("datasets", "detect", str(data))
+    assert done.status == 0, done.err
+    lines = done.out.splitlines()
     assert [line.split()[0] for line in lines[2:]] == ["casme2:raw,2014", "casme2:cropped,2014"]
     assert str(data / "CASME2" / "CASME2_RAW_selected") in lines[2]
     assert "CASME2-coding-20140508.xlsx" in lines[2]
 
 
-def test_detect_says_what_is_missing(data: Path) -> None:
+def test_detect_says_what_is_missing(merbench: LocalRuns, data: Path) -> None:
     (data / "CASME2" / "CASME2-coding-20140508.xlsx").unlink()
-    done = merbench("detect", str(data))
-    assert done.returncode == 1
-    assert "CASME2_RAW_selected: missing sheet: none in" in done.stdout
+    done = merbench("datasets", "detect", str(data))
+    assert done.status == 1
+    assert "CASME2_RAW_selected: missing sheet: none in" in done.out
 
 
-def test_detect_finds_nothing(tmp_path: Path) -> None:
-    done = merbench("detect", str(tmp_path))
-    assert done.returncode == 2
-    assert f"error: No database was recognised under {tmp_path}." in done.stderr
-    assert merbench("detect", str(tmp_path / "nowhere")).returncode == 2
+def test_detect_finds_nothing(merbench: LocalRuns, tmp_path: Path) -> None:
+    done = merbench("datasets", "detect", str(tmp_path))
+    assert done.status == 2
+    assert f"error: No database was recognised under {tmp_path}." in done.err
+    assert merbench("datasets", "detect", str(tmp_path / "nowhere")).status == 2
 
 
-def test_report_of_a_path_and_of_a_name(data: Path) -> None:
-    done = merbench("report", f"casme2:cropped={data}")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("casme2: 2 samples, 2 subjects (1 to 1 samples each)\n  task ")
-    assert "  files: 7 frames of 2 clips from onset to offset; none missing" in done.stdout
-    assert "  note: casme2: 2 annotated clips of 2 subjects; published are 255 of 26 subjects" in done.stdout
-    named = merbench("report", "casme2", "--data", str(data))
-    assert named.stdout.startswith("casme2: 2 samples")
-    unknown = merbench("report", "casme3", "--data", str(data))
-    assert unknown.returncode == 2
-    assert "no dataset 'casme3' in the data given" in unknown.stderr
+def test_report_of_a_path_and_of_a_name(merbench: LocalRuns, data: Path) -> None:
+    done = merbench("datasets", "report", f"casme2:cropped={data}")
+    assert done.status == 0, done.err
+    assert done.out.startswith("casme2: 2 samples, 2 subjects (1 to 1 samples each)\n  task ")
+    assert "  files: 7 frames of 2 clips from onset to offset; none missing" in done.out
+    assert "  note: casme2: 2 annotated clips of 2 subjects; published are 255 of 26 subjects" in done.out
+    named = merbench("datasets", "report", "casme2", "--data", str(data))
+    assert named.out.startswith("casme2: 2 samples")
+    unknown = merbench("datasets", "report", "casme3", "--data", str(data))
+    assert unknown.status == 2
+    assert "no dataset 'casme3' in the data given" in unknown.err
 
 
 def test_a_slow_disk_is_not_silence(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,7 +37,7 @@ flow_small:
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a database like CASME II of two people."""
     root = tmp_path_factory.mktemp("rendered") / "casme2"
-    render(Options("casme2", subjects=2, clips=3), root)
+    render(Options("casme2", subjects=2, clips=2), root)
     return root
 
 
