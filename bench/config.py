@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 
 from bench.options.option import Option, flag
 from bench.options.values import Count, Names, Paths, Seeds, Settings, Switch, settings
@@ -120,6 +120,12 @@ class RunConfig(BaseModel):
         Option("An MLflow server or database; `off` for none.", "URI", default="SQLite beside the results"),
     ] = None
 
+    _file_settings: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    def where_set(self, setting: str) -> str:
+        """Return where a hyper-parameter was set, and its name, for a message: ``--set ststnet.lr``."""
+        return f"{self._file_settings[setting]}: {setting}" if setting in self._file_settings else f"--set {setting}"
+
     def resolved_preset(self) -> Preset:
         """Return the preset in force: ``quick`` for the synthetic default, ``full`` for real data, unless named."""
         return self.preset or ("full" if self.data else "quick")
@@ -139,25 +145,34 @@ def load_config(file: Path | None, options: dict[str, Any]) -> RunConfig:
     """
     values: dict[str, Any] = {}
     origin: dict[str, Callable[..., str]] = {}
+    read = None
     if file is not None:
         from bench.options.yaml_file import read_yaml
 
         read = read_yaml(file)
-        values = read.values
-        origin = {key: lambda *names: f"{read.where(*names)}: {names[0]}" for key in values}
+        values = dict(read.values)
+        origin = dict.fromkeys(values, lambda *names: f"{read.where(*names)}: {names[0]}")
     for key, value in options.items():
         if value is not None:
             both = key == "set" and values.get(key) is not None
             values[key] = _both_settings(values[key], value, origin[key]) if both else value
             origin[key] = lambda *names: flag(names[0])
-    unknown = [key for key in values if key not in RunConfig.model_fields]
+    unknown = [
+        f"{origin[key](key).removesuffix(f': {key}')}: unknown key {key!r}. {did_you_mean(key, RunConfig.model_fields)}"
+        for key in values
+        if key not in RunConfig.model_fields
+    ]
     if unknown:
-        where = origin[unknown[0]](unknown[0]).removesuffix(f": {unknown[0]}")
-        raise UsageError(f"{where}: unknown key {unknown[0]!r}. {did_you_mean(unknown[0], RunConfig.model_fields)}")
+        raise UsageError("\n".join(unknown))
     try:
-        return RunConfig(**values)
+        config = RunConfig(**values)
     except ValidationError as error:
         raise UsageError("\n".join(_explain(problem, origin) for problem in error.errors())) from None
+    if read:
+        config._file_settings = {name: read.where("set", name) for name in _names_of(read.values.get("set"))}
+        for name in _names_of(options.get("set")):
+            config._file_settings.pop(name, None)
+    return config
 
 
 def results_root(results: str) -> str:
@@ -174,6 +189,11 @@ def results_root(results: str) -> str:
             "s3://bucket/path."
         )
     return str(Path(results).expanduser().absolute())
+
+
+def _names_of(value: Any) -> list[str]:
+    """Return which hyper-parameters settings are of, in either of their forms."""
+    return list(settings(value) or {})
 
 
 def _both_settings(first: Any, second: Any, origin: Callable[..., str]) -> Any:

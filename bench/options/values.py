@@ -61,9 +61,14 @@ def settings(value: Any) -> Any:
 
     Raises
     ------
-    ValueError : a text of another form.
+    ValueError : a text of another form, or a name without a model.
     """
-    if isinstance(value, dict) or not isinstance(items(value), list):
+    if isinstance(value, dict):
+        for name in value:
+            if "." not in str(name):
+                raise ValueError(f"given {name!r}, expected MODEL.KEY, for example ststnet.lr")
+        return value
+    if not isinstance(items(value), list):
         return value
     found: dict[str, Any] = {}
     for item in items(value):

@@ -77,8 +77,16 @@ def _settings(file: YamlFile, root: yaml.Node) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, line, node in _flat(root):
         _note(file, ("set", name), line)
-        values[name] = SafeConstructor().construct_document(node)
+        values[name] = _typed(node)
     return values
+
+
+def _typed(node: yaml.Node) -> Any:
+    try:
+        return SafeConstructor().construct_document(node)
+    except ValueError:
+        # The day 2024-99-99, say: a text that no hyper-parameter of another type will take.
+        return node.value
 
 
 def _flat(root: yaml.Node, above: str = "") -> Iterator[tuple[str, int, yaml.Node]]:
@@ -110,10 +118,9 @@ def _entries(node: yaml.Node) -> Iterator[tuple[str, int, yaml.Node]]:
 
 def _note(file: YamlFile, names: tuple[str, ...], line: int) -> None:
     if names in file.lines:
-        raise UsageError(
-            f"{file.path}: {'.'.join(names)} is given twice, in line {file.lines[names]} and in line {line}. "
-            "Leave one of them out."
-        )
+        first = file.lines[names]
+        where = f"in line {line}" if line == first else f"in line {first} and in line {line}"
+        raise UsageError(f"{file.path}: {'.'.join(names)} is given twice, {where}. Leave one of them out.")
     file.lines[names] = line
 
 

@@ -26,14 +26,16 @@ def resolve(config: RunConfig, models: Sequence[ModelInfo]) -> dict[str, dict[st
     infos = {info.name: info for info in models}
     resolved = {name: _defaults(info, config) for name, info in infos.items()}
     for setting, value in config.set.items():
-        model, _, key = setting.partition(".")
+        # A model's name may hold dots, a hyper-parameter's does not.
+        model, _, key = setting.rpartition(".")
+        where = config.where_set(setting)
         if model not in resolved:
             MODELS.get(model)
-            raise UsageError(f"--set {setting}: model {model!r} is not in this run ({', '.join(infos)}).")
+            raise UsageError(f"{where}: model {model!r} is not in this run ({', '.join(infos)}).")
         known = resolved[model]
         if key not in known:
-            raise UsageError(f"--set {setting}: {model} has no hyper-parameter {key!r}. {did_you_mean(key, known)}")
-        known[key] = _checked(setting, value, infos[model], key)
+            raise UsageError(f"{where}: {model} has no hyper-parameter {key!r}. {did_you_mean(key, known)}")
+        known[key] = _checked(where, value, infos[model], key)
     for name, values in resolved.items():
         _show_as_published(infos[name], values, config)
         _check_recipe(infos[name], values)
@@ -70,29 +72,30 @@ def _show_as_published(info: ModelInfo, values: dict[str, Any], config: RunConfi
     published, setting = info.recipe.input_range, f"{info.name}.input_range"
     if setting in config.set and values["input_range"] != published:
         raise UsageError(
-            f"--set {setting}={values['input_range']}: with {info.name}.as_published=true the network is shown what "
-            f"the public code shows it, which takes input_range {published}. Leave one of the two settings out."
+            f"{config.where_set(setting)}={values['input_range']}: with {info.name}.as_published=true the network is "
+            f"shown what the public code shows it, which takes input_range {published}. Leave one of the two settings "
+            "out."
         )
     values["input_range"] = published
 
 
-def _checked(setting: str, value: Any, info: ModelInfo, key: str) -> Any:
+def _checked(where: str, value: Any, info: ModelInfo, key: str) -> Any:
     default = info.hyperparameters()[key]
     wanted = type(default)
     value = _converted(value, wanted)
     if type(value) is not wanted:
-        raise UsageError(f"--set {setting}={value}: expected {wanted.__name__} (default {default!r}).")
+        raise UsageError(f"{where}={value}: expected {wanted.__name__} (default {default!r}).")
     if wanted is float and not math.isfinite(value):
-        raise UsageError(f"--set {setting}={value}: expected a finite number (default {default!r}).")
+        raise UsageError(f"{where}={value}: expected a finite number (default {default!r}).")
     choices = typing.get_args(typing.get_type_hints(TrainingRecipe).get(key)) if key in RECIPE_FIELDS else ()
     if choices and value not in choices:
-        raise UsageError(f"--set {setting}={value}: expected one of {', '.join(map(str, choices))}.")
+        raise UsageError(f"{where}={value}: expected one of {', '.join(map(str, choices))}.")
     if key in ("epochs", "batch_size") and value < 1:
-        raise UsageError(f"--set {setting}={value}: expected 1 or more.")
+        raise UsageError(f"{where}={value}: expected 1 or more.")
     if key in ("lr", "lr_gamma") and not value > 0:
-        raise UsageError(f"--set {setting}={value}: expected a number above 0.")
+        raise UsageError(f"{where}={value}: expected a number above 0.")
     if key in ("momentum", "weight_decay", "lr_step") and value < 0:
-        raise UsageError(f"--set {setting}={value}: expected 0 or more.")
+        raise UsageError(f"{where}={value}: expected 0 or more.")
     return value
 
 

@@ -182,6 +182,97 @@ def test_settings_are_read_as_yaml() -> None:
     }
 
 
+# The YAML takes what the command line takes.
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ("tracking_uri: off\n", {"tracking_uri": "off"}),
+        ("tracking-uri: 'off'\n", {"tracking_uri": "off"}),
+        ("results: 2024\n", {"results": "2024"}),
+        ("results: 2024-01-02\n", {"results": "2024-01-02"}),
+        ("results: 1_000.50\n", {"results": "1_000.50"}),
+        ("models: ststnet\n", {"models": ["ststnet"]}),
+        ("models: ststnet, htnet\n", {"models": ["ststnet,htnet"]}),
+        ("models: [ststnet, htnet]\n", {"models": ["ststnet", "htnet"]}),
+        ("models:\n- a,b\n- rcn_*\n", {"models": ["a,b", "rcn_*"]}),
+        ("models: [on]\n", {"models": ["on"]}),
+        ("data: /data/a,b\n", {"data": ["/data/a,b"]}),
+        ("data: [smic:cropped=/data]\n", {"data": ["smic:cropped=/data"]}),
+        ("seeds: 0,1,2\n", {"seeds": ["0,1,2"]}),
+        ("seeds: 3\n", {"seeds": ["3"]}),
+        ("seeds: [0, 1]\n", {"seeds": ["0", "1"]}),
+        ("seeds: [0, '1,2']\n", {"seeds": ["0", "1,2"]}),
+        ("epochs: 30\n", {"epochs": "30"}),
+        ("epochs: '30'\n", {"epochs": "30"}),
+        ("epochs: 1e2\n", {"epochs": "1e2"}),
+        ("keep_weights: yes\n", {"keep_weights": True}),
+        ("keep_weights: 'true'\n", {"keep_weights": True}),
+        ("keep_weights: Off\n", {"keep_weights": False}),
+        ("set: ststnet.lr=1e-4\n", {"set": ["ststnet.lr=1e-4"]}),
+        ("set: [ststnet.lr=1e-4, a.b=true]\n", {"set": ["ststnet.lr=1e-4", "a.b=true"]}),
+        ("set: {ststnet.lr: 1e-4, a.b: true}\n", {"set": ["ststnet.lr=1e-4", "a.b=true"]}),
+        ("set: {ststnet: {lr: 1e-4}, a: {b: true, c: x}}\n", {"set": ["ststnet.lr=1e-4", "a.b=true", "a.c=x"]}),
+        ("set: {a.b: 'true', a.c: 2024-99-99}\n", {"set": ["a.b='true'", "a.c=2024-99-99"]}),
+        (
+            "set: {timm/resnet50.a1_in1k: {lr: 1}, timm/vit@apex_rgb_224: {lr: 2}}\n",
+            {"set": ["timm/resnet50.a1_in1k.lr=1", "timm/vit@apex_rgb_224.lr=2"]},
+        ),
+        ("address: null\nepochs: ~\npreset:\n", {}),
+    ],
+)
+def test_the_yaml_takes_what_the_command_line_takes(write: Writer, text: str, options: dict[str, Any]) -> None:
+    assert load_config(write(text), {}).model_dump() == load_config(None, options).model_dump()
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "where"),
+    [
+        ("models: [a]\nepochs: 3\nmodels: [b]\n", "models", "in line 1 and in line 3"),
+        ("keep-weights: true\nkeep_weights: false\n", "keep_weights", "in line 1 and in line 2"),
+        ("set:\n  ststnet.lr: 1\n  ststnet.lr: 2\n", "set.ststnet.lr", "in line 2 and in line 3"),
+        ("set:\n  ststnet:\n    lr: 1\n  ststnet.lr: 2\n", "set.ststnet.lr", "in line 3 and in line 4"),
+        ("set: {a.b: 1, a: {b: 2}}\n", "set.a.b", "in line 1"),
+    ],
+)
+def test_a_key_given_twice_is_refused_with_both_lines(write: Writer, text: str, key: str, where: str) -> None:
+    file = write(text)
+    assert complaint(file) == f"{file}: {key} is given twice, {where}. Leave one of them out."
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2024: x\n", "line 1: unknown key '2024'. Known: address, "),
+        ("true: x\n", "line 1: unknown key 'true'. "),
+        ("<<: {epochs: 3}\n", "line 1: unknown key '<<'. "),
+        ("epochs: 3\nmodles: x\nsedes: 1\n", "line 2: unknown key 'modles'. Did you mean: models?\n"),
+        ("epochs: 3\nmodles: x\nsedes: 1\n", "line 3: unknown key 'sedes'. Did you mean: seeds"),
+        ("? [a, b]\n: x\n", "is not valid YAML: line 1: a key is a name, and this one is a list or a mapping"),
+        ("models:\n\t- a\n", "is not valid YAML: line 2: found character '\\t'"),
+        ("models:\n\t- a\n", "(indent with spaces)"),
+        ("models: &x [*x]\n", "is not valid YAML: a value holds itself"),
+        ("epochs: 3\n---\nepochs: 4\n", "is not valid YAML: line 2: but found another document"),
+        ("models: !!python/name:os.system\n", "is not valid YAML: line 1: "),
+        ("set: {a.b: !!python/name:os.system }\n", "is not valid YAML: line 1: "),
+        ("set: {lr: 3}\n", "line 1: set: given 'lr', expected MODEL.KEY, for example ststnet.lr."),
+        ("set: {ststnet: {}}\n", "line 1: set: given 'ststnet', expected MODEL.KEY"),
+        ("set:\n", "line 1: set: given None, expected a valid dictionary"),
+    ],
+)
+def test_what_a_file_must_not_hold_is_told_with_its_line(write: Writer, text: str, expected: str) -> None:
+    assert expected in complaint(write(text))
+
+
+def test_a_setting_tells_where_it_was_made(write: Writer) -> None:
+    file = write("set:\n  ststnet: {lr: 1}\n  htnet.dim: 24\n")
+    config = load_config(file, {"set": ["htnet.dim=12"]})
+    assert config.where_set("ststnet.lr") == f"{file}, line 2: ststnet.lr"
+    assert config.where_set("htnet.dim") == "--set htnet.dim"
+    assert RunConfig(set={"a.b": 1}).where_set("a.b") == "--set a.b"
+
+
 @pytest.mark.parametrize("item", ["ststnet.lr", "lr=3", "=3", ""])
 def test_a_setting_without_model_key_or_value(item: str) -> None:
     with pytest.raises(UsageError, match=r"expected MODEL.KEY=VALUE, for example ststnet.lr=1e-4"):

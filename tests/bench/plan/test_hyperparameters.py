@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -191,3 +192,16 @@ def test_differences_in_time_need_time() -> None:
     message = complaint({"ststnet.input_range": "difference"})
     assert message == "Model ststnet: input_range difference finds no time in flow_uvs_28."
     assert resolved("cnn3d", {"cnn3d.input_range": "difference"})["input_range"] == "difference"
+
+
+def test_a_models_name_may_hold_dots_and_an_at_sign() -> None:
+    info = dataclasses.replace(MODELS.get("ststnet"), name="lab/net.v2@apex_rgb_224")
+    given = RunConfig(models=[info.name], set={f"{info.name}.lr": "5e-4"})
+    assert hyperparameters.resolve(given, [info])[info.name]["lr"] == 5e-4
+
+
+def test_a_bad_value_of_a_file_is_told_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text("models: ststnet\nset:\n  ststnet:\n    lr: fast\n")
+    with pytest.raises(UsageError, match=re.escape(f"{file}, line 4: ststnet.lr=fast: expected float (default ")):
+        resolve(load_config(file, {}), ["ststnet"])
