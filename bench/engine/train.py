@@ -6,7 +6,6 @@ on the pack it travels in, so that any packing gives the same bits on the same k
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from bench.study.folds import Fold
 from mer_models.contracts import TrainingRecipe
 from mer_models.registry import ModelInfo
 from preprocess.base.errors import DataError
+from preprocess.base.scoped import environment
 
 
 @dataclass(frozen=True)
@@ -180,8 +180,7 @@ def _fit_estimator(
 
 @contextmanager
 def _deterministic(threads: int) -> Iterator[None]:
-    """Fix the thread count and choose deterministic kernels; leave the caller's torch as it was."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    """Fix the thread count and choose deterministic kernels; leave the caller's process as it was."""
     before = torch.get_num_threads()
     strict = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
@@ -192,7 +191,7 @@ def _deterministic(threads: int) -> Iterator[None]:
     filling, guard.fill_uninitialized_memory = guard.fill_uninitialized_memory, False
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
     try:
-        with torch.random.fork_rng(devices=devices):
+        with torch.random.fork_rng(devices=devices), environment({"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}, keep=True):
             yield
     finally:
         torch.use_deterministic_algorithms(strict, warn_only=warn_only)

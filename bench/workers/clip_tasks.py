@@ -5,13 +5,13 @@ One job a subject. Threads need no start, and OpenCV works outside of Python's l
 
 from __future__ import annotations
 
-import logging
 import os
 import pickle
 import socket
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 from bench.workers.clip_threads import ClipThreads
 from bench.workers.ray_session import RaySession, usable_cores
 from preprocess.base.errors import DataError, MerError
+from preprocess.base.scoped import muted
 from preprocess.shards.making import Broken, Execute, MadeShard, Result, SubjectJob, make
 
 RETRIES = 3
@@ -87,13 +88,25 @@ def here_threads(workers: int | None) -> int:
 def make_on_ray(jobs: Sequence[SubjectJob], workers: int | None = None) -> Iterator[Result]:
     """Carry out jobs on the connected Ray; results come as they are done, and the driver holds no more than it must.
 
-    workers : the most jobs at a time. A subject whose worker died too often comes back as broken.
-    Raises DataError where a node does not see the raw data, and what ``make`` raises.
+    A subject whose worker died too often comes back as broken.
+
+    Parameters
+    ----------
+    jobs : one a subject.
+    workers : the most jobs at a time; None for as many as there are CPUs.
+
+    Raises
+    ------
+    DataError : a node does not see the raw data, or what ``make`` raises.
     """
+    with _quietly():
+        yield from _made_on_ray(jobs, workers)
+
+
+def _made_on_ray(jobs: Sequence[SubjectJob], workers: int | None) -> Iterator[Result]:
     import ray.data
     from ray.util.annotations import RayDeprecationWarning
 
-    _be_quiet()
     ordered = sorted(jobs, key=lambda job: job.size, reverse=True)
     items = [{"number": number, "job": pickle.dumps(job)} for number, job in enumerate(ordered)]
     strategy = ray.data.TaskPoolStrategy(size=workers)
@@ -153,13 +166,20 @@ def _first_unseen(job: SubjectJob) -> _Unseen | None:
     return None
 
 
-def _be_quiet() -> None:
-    """Keep Ray Data's bars and logs off the console: progress is told in clips."""
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep Ray Data's bars and logs off the console inside the block: progress is told in clips."""
     from ray.data import DataContext
 
     context = DataContext.get_current()
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
     # A subject that is lost must not end the others' work; it is told when they are done.
-    context.max_errored_blocks = -1
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+    mine = {"enable_progress_bars": False, "print_on_execution_start": False, "max_errored_blocks": -1}
+    before = {name: getattr(context, name) for name in mine}
+    try:
+        with muted("ray.data"):
+            for name, value in mine.items():
+                setattr(context, name, value)
+            yield
+    finally:
+        for name, value in before.items():
+            setattr(context, name, value)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +22,7 @@ from bench.workers.pack import run_pack
 from bench.workers.ray_session import Cluster
 from mer_models.registry import ModelInfo
 from preprocess.base.errors import MerError
+from preprocess.base.scoped import environment, muted
 from results.store.outcome import Failure
 from results.store.outcome_store import OutcomeStore
 
@@ -138,17 +136,24 @@ class PackTrial(tune.Trainable):
 
 
 class _Watch(tune.Callback):
-    """Turns Tune's events into counts for the progress display, and notes which trainings are over."""
+    """Turns Tune's events into counts for the progress display, and notes which trainings are over.
+
+    A training is over when each of its folds was in a pack that has ended.
+
+    Attributes
+    ----------
+    remaining : how many folds of each training are still to come.
+    """
 
     def __init__(
         self,
-        remaining: Counter[int],
+        remaining: Sequence[int],
         on_tally: Callable[[int, int], None],
         on_training_over: Callable[[int], None],
         on_pack_lost: Callable[[int, list[int], Trial], None],
         on_stop: Callable[[str], None],
     ) -> None:
-        self._remaining = remaining
+        self._remaining = list(remaining)
         self._on_tally, self._on_training_over = on_tally, on_training_over
         self._on_pack_lost, self._on_stop = on_pack_lost, on_stop
         self._tallies: dict[str, Tally] = {}
@@ -185,7 +190,7 @@ class _Watch(tune.Callback):
 
     def _pack_over(self, trial: Trial) -> None:
         training = trial.config["training"]
-        self._remaining[training] -= 1
+        self._remaining[training] -= len(trial.config["folds"])
         if not self._remaining[training]:
             self._on_training_over(training)
 
@@ -206,9 +211,6 @@ def fan_out(
     """
     slots = workers or _slots(plan, cluster, use_gpu)
     trials = slots if cluster.local or workers else max(slots, AUTOSCALING_TRIALS)
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(trials)
-    # It would list the lost packs by numbers of its own; they are told by their studies.
-    logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)
     report = FanOutReport([])
 
     packs = Packs(plan.packs(slots))
@@ -222,7 +224,7 @@ def fan_out(
         report.error = message
         packs.stop()
 
-    watch = _Watch(Counter(number for number, _ in plan.packs(slots)), on_tally, on_training_over, lost, stop)
+    watch = _Watch([len(planned.todo) for planned in plan.trainings], on_tally, on_training_over, lost, stop)
     trainable = tune.with_parameters(
         PackTrial,
         trainings=[planned.training for planned in plan.trainings],
@@ -230,7 +232,12 @@ def fan_out(
         store_root=store.root,
     )
     bundles = [_bundle(planned.info, use_gpu) for planned in plan.trainings]
-    with tempfile.TemporaryDirectory(prefix="merbench-tune-") as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix="merbench-tune-") as folder,
+        environment({"TUNE_MAX_PENDING_TRIALS_PG": str(trials)}),
+        # It would list the lost packs by numbers of its own; they are told by their studies.
+        muted("ray.tune.tune"),
+    ):
         tune.Tuner(
             tune.with_resources(trainable, lambda config: tune.PlacementGroupFactory([bundles[config["training"]]])),
             tune_config=tune.TuneConfig(

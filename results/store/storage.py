@@ -76,26 +76,26 @@ class LocalStorage:
         return str(self._root / name)
 
     def read(self, name: str) -> bytes:
-        with _told("read", self.where(name)):
+        with _reaching("read", self.where(name)):
             return (self._root / name).read_bytes()
 
     def write(self, name: str, content: bytes) -> None:
-        with _told("write", self.where(name), missing_is_error=True):
+        with _reaching("write", self.where(name), missing_is_error=True):
             write_atomic(self._root / name, content)
 
     def delete(self, name: str) -> None:
-        with _told("remove", self.where(name)):
+        with _reaching("remove", self.where(name)):
             (self._root / name).unlink(missing_ok=True)
 
     def names(self, folder: str) -> list[str]:
         try:
-            with _told("list", self.where(folder)):
+            with _reaching("list", self.where(folder)):
                 return os.listdir(self._root / folder)
         except FileNotFoundError:
             return []
 
     def find(self, folder: str, base_name: str) -> list[str]:
-        with _told("list", self.where(folder)):
+        with _reaching("list", self.where(folder)):
             walk = os.walk(self._root / folder, onerror=_unless_missing)
             found = [Path(place) / base_name for place, _, files in walk if base_name in files]
         return sorted(path.relative_to(self._root).as_posix() for path in found)
@@ -115,18 +115,18 @@ class ObjectStorage:
         return f"{address.rstrip('/')}/{name}".rstrip("/") + mark + options
 
     def read(self, name: str) -> bytes:
-        with _told("read", self.where(name)), self._files.open_input_file(self._path(name)) as stream:
+        with _reaching("read", self.where(name)), self._files.open_input_file(self._path(name)) as stream:
             return stream.read()
 
     def write(self, name: str, content: bytes) -> None:
         with (
-            _told("write", self.where(name), missing_is_error=True),
+            _reaching("write", self.where(name), missing_is_error=True),
             self._files.open_output_stream(self._path(name)) as stream,
         ):
             stream.write(content)
 
     def delete(self, name: str) -> None:
-        with _told("remove", self.where(name)):
+        with _reaching("remove", self.where(name)):
             try:
                 self._files.delete_file(self._path(name))
             except FileNotFoundError:
@@ -143,7 +143,7 @@ class ObjectStorage:
         from pyarrow import fs
 
         selector = fs.FileSelector(self._path(folder), recursive=recursive, allow_not_found=True)
-        with _told("list", self.where(folder)):
+        with _reaching("list", self.where(folder)):
             return self._files.get_file_info(selector)
 
     def _path(self, name: str) -> str:
@@ -187,7 +187,8 @@ _REMEDIES = {
 
 
 @contextmanager
-def _told(action: str, where: str, missing_is_error: bool = False) -> Iterator[None]:
+def _reaching(action: str, where: str, missing_is_error: bool = False) -> Iterator[None]:
+    """Turn an operating-system error of the block into a StoreError that names the file and what to do."""
     try:
         yield
     except OSError as error:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
+from preprocess.base.scoped import environment, muted
+
 CONTENT_TAG = "merbench.content"
 SQLITE = "sqlite:///"
 ARTIFACT_FOLDER = "mlartifacts"
@@ -77,12 +79,11 @@ class Tracker:
     def __init__(self, tracking_uri: str) -> None:
         self.uri = tracking_uri
         self._experiments: dict[str, str] = {}
-        for name, value in _ENVIRONMENT.items():
-            os.environ.setdefault(name, value)
-        # Imported here, before anything is muted: the import sets the levels of MLflow's loggers.
-        from mlflow import MlflowClient
+        with environment(_ENVIRONMENT, keep=True):
+            # Imported before anything is muted: the import sets the levels of MLflow's loggers.
+            from mlflow import MlflowClient
 
-        with _told():
+        with _asking():
             self._client = MlflowClient(tracking_uri=tracking_uri)
             if tracking_uri.startswith(SQLITE):
                 # The first question makes MLflow create the tables, or find that they are of another version.
@@ -92,7 +93,7 @@ class Tracker:
 
     def find(self, experiment: str, tag: str, value: str) -> list[FoundRun]:
         """Return the runs of an experiment that carry a tag; none where there is no such experiment."""
-        with _told():
+        with _asking():
             known = self._experiment(experiment)
             if known is None:
                 return []
@@ -101,7 +102,7 @@ class Tracker:
 
     def remove(self, run_id: str) -> None:
         """Delete a run, as its user interface does (`mlflow gc` frees the space)."""
-        with _told():
+        with _asking():
             self._client.delete_run(run_id)
 
     def write(self, experiment: str, identity: tuple[str, str], content: RunContent, digest: str) -> None:
@@ -111,7 +112,7 @@ class Tracker:
         """
         from mlflow.entities import Metric, Param
 
-        with _told():
+        with _asking():
             known = self._experiment(experiment) or self._create_experiment(experiment)
             tags = {name: value[:_MAX_TAG_CHARACTERS] for name, value in (*content.tags.items(), identity)}
             name = content.name[:_MAX_RUN_NAME_CHARACTERS]
@@ -169,9 +170,12 @@ def _probe(tracking_uri: str) -> None:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _asking() -> Iterator[None]:
+    """Let the block ask MLflow: with short time-outs, quietly, and with one kind of error for whatever goes wrong."""
+    # Migrations and retries are nobody's business: errors come as exceptions anyway.
+    chatterers = () if "MLFLOW_LOGGING_LEVEL" in os.environ else _CHATTERERS
     try:
-        with _quiet():
+        with environment(_ENVIRONMENT, keep=True), muted(*chatterers):
             yield
     except TrackingLost:
         raise
@@ -188,19 +192,3 @@ def _one_line(error: BaseException) -> str:
     first = (str(error).strip() or type(error).__name__).splitlines()[0]
     text = first if type(error).__name__ in first else f"{type(error).__name__}: {first}"
     return text if len(text) <= 300 else f"{text[:300]} ..."
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Mute what MLflow and its parts print about migrations and retries; errors come as exceptions anyway."""
-    if "MLFLOW_LOGGING_LEVEL" in os.environ:
-        yield
-        return
-    before = {name: logging.getLogger(name).level for name in _CHATTERERS}
-    for name in before:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        for name, level in before.items():
-            logging.getLogger(name).setLevel(level)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import shutil
 import sys
 import tempfile
@@ -93,6 +94,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.ray
 def test_ray_makes_the_same_bytes(films: Path, session: RaySession, tmp_path: Path) -> None:
+    from ray.data import DataContext
     from recordings import frame_file
 
     frame_file(films, "s1", "a2", 2).write_bytes(b"no image")
@@ -103,6 +105,10 @@ def test_ray_makes_the_same_bytes(films: Path, session: RaySession, tmp_path: Pa
     assert files(tmp_path / "here") == files(tmp_path / "there")
     assert there.features == here.features
     assert list(there.skipped["mean"]) == ["films/s1/a2"]
+    context = DataContext.get_current()
+    assert context.enable_progress_bars, "Ray Data is quiet while it is needed, and as it was after it"
+    assert context.max_errored_blocks == 0
+    assert logging.getLogger("ray.data").level < logging.CRITICAL
 
 
 @pytest.mark.ray

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import logging
+import os
 import shutil
 import sys
 import tempfile
@@ -148,6 +150,8 @@ def test_any_number_of_warm_workers_gives_the_results_of_this_process_to_the_bit
     report = fan_out(plan, store, cluster, False, workers, seen.tally, seen.over.append)
 
     assert (report.lost, report.error) == ([], None)
+    assert "TUNE_MAX_PENDING_TRIALS_PG" not in os.environ, "what Tune is told holds for this run"
+    assert logging.getLogger("ray.tune.tune").level < logging.CRITICAL
     assert seen.counts[-1] == (60, 0)
     assert sorted(seen.over) == list(range(len(plan.trainings)))
     assert len(run_in_this_process) == 120, "every fold is scored by two selections"
