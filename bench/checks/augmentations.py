@@ -34,7 +34,7 @@ class AugmentationCase:
         seen = set()
         for name, recipe in FEATURES.items():
             layout = recipe.layout
-            if layout.content.unknown or self.step.axis not in layout.axes:
+            if layout.content.unknown or not self.step.concerns(layout):
                 continue
             sizes = zip(layout.axes, layout.shape, strict=True)
             shape = tuple(min(size, SIDE) if axis in "hw" else size for axis, size in sizes)
@@ -103,7 +103,7 @@ def check_amounts(case: AugmentationCase) -> None:
     """Its amount lies within what a recipe may ask for, and its axis is one that features have."""
     step = case.step
     expect(0 <= step.amount <= step.most, f"Its amount is {step.amount:g}; expected 0 to most, {step.most:g}.")
-    known = step.axis in ALONG or not step.axis
+    known = step.axis is None or step.axis in ALONG
     expect(known, f"It works along the axis {step.axis!r}; expected none, or one of {', '.join(ALONG)}.")
     expect(
         not set(",:") & set(case.name) and case.name.strip() == case.name,

@@ -37,7 +37,8 @@ class Augmentation:
     apply(values, layout, drawn) : the float32 (n, ...) batch of one feature, changed; its values are as stored.
     refuses(layout, amount) : why it cannot change such a feature, "" where it can.
     amount : how much it changes where a recipe does not say, up to ``most``; 0 where there is nothing to say.
-    axis : letter of the axis that it works along. Features without it are left as they are, but one must have it.
+    axis : letter of the axis that it works along; None where it changes every feature. Features without the axis are
+        left as they are, but one must have it.
     """
 
     summary: str
@@ -46,7 +47,11 @@ class Augmentation:
     refuses: Callable[[Layout, float], str] = lambda layout, amount: ""
     amount: float = NO_AMOUNT
     most: float = NO_AMOUNT
-    axis: str = ""
+    axis: str | None = None
+
+    def concerns(self, layout: Layout) -> bool:
+        """Return whether a feature of this layout is changed."""
+        return self.axis is None or self.axis in layout.axes
 
 
 AUGMENTATIONS: Registry[Augmentation] = Registry("augmentation")
@@ -61,7 +66,7 @@ class Augmenter:
 
     def changes(self, place: int) -> bool:
         """Return whether a step changes the feature at this place."""
-        return any(step.axis in self.layouts[place].axes for step, _ in self.steps)
+        return any(step.concerns(self.layouts[place]) for step, _ in self.steps)
 
     def __call__(self, features: Sequence[Tensor], rng: np.random.Generator) -> tuple[Tensor, ...]:
         """Return a batch, as stored but in float32, changed at random."""
@@ -69,7 +74,7 @@ class Augmenter:
         for step, amount in self.steps:
             drawn = step.draw(rng, len(changed[0]), amount)
             changed = tuple(
-                step.apply(x, layout, drawn) if step.axis in layout.axes else x
+                step.apply(x, layout, drawn) if step.concerns(layout) else x
                 for x, layout in zip(changed, self.layouts, strict=True)
             )
         return changed
@@ -122,9 +127,12 @@ def _step(item: str) -> tuple[Augmentation, float]:
 
 
 def _check(name: str, step: Augmentation, amount: float, layouts: Mapping[str, Layout]) -> None:
-    concerned = {feature: layout for feature, layout in layouts.items() if step.axis in layout.axes}
+    concerned = {feature: layout for feature, layout in layouts.items() if step.concerns(layout)}
     if not concerned:
-        raise UsageError(f"Augmentation {name} finds no {ALONG[step.axis]} in {', '.join(layouts)}.")
+        wanted = ALONG[step.axis] if step.axis else "feature"
+        raise UsageError(
+            f"Augmentation {name} finds no {wanted} in {', '.join(layouts) or 'a model without features'}."
+        )
     for feature, layout in concerned.items():
         if reason := step.refuses(layout, amount):
             raise UsageError(f"Augmentation {name} cannot change feature {feature}: {reason}.")
