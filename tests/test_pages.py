@@ -46,7 +46,7 @@ def checked(folder: Path, code: str) -> tuple[int, str]:
 
 
 def test_there_is_a_page_for_each_kind_of_thing() -> None:
-    assert set(PAGES) == {"model", "estimator", "protocol", "augmentation", "metric", "column"}
+    assert set(PAGES) == {"feature step", "model", "estimator", "protocol", "augmentation", "metric", "column"}
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -108,6 +108,24 @@ BROKEN = {
         'return {"means": self.means}',
         'return {"means": self.means.round()}',
         "With its stored state loaded, it scores differently",
+    ),
+    "a step that draws": (
+        "feature step",
+        "np.ascontiguousarray(parts.mean(axis=(2, 4)))",
+        "np.float32(np.random.rand()) + parts.mean(axis=(2, 4))",
+        "The second time, tensor differs",
+    ),
+    "a step that changes what it is given": (
+        "feature step",
+        "pairs, height, width =",
+        "work.flow[0] *= 2\n    pairs, height, width =",
+        "It changes flow of the work",
+    ),
+    "a recipe that promises something else": (
+        "feature step",
+        '"shape": [1, 8, 8]',
+        '"shape": [1, 9, 9]',
+        r"is float32 \(1, 8, 8\); its recipe promises float32 \(1, 9, 9\)",
     ),
     "a leak": (
         "protocol",

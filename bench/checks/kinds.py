@@ -56,6 +56,18 @@ def _augmentation(name: str, step: Any) -> list[Check]:
     return checks_of(augmentations, augmentations.AugmentationCase(name, step))
 
 
+def _step(name: str, step: Any) -> list[Check]:
+    from bench.checks import rendered_clips, steps
+
+    return checks_of(steps, steps.StepCase(step, rendered_clips.rendered_clips()))
+
+
+def _feature(name: str, recipe: Any) -> list[Check]:
+    from bench.checks import features, rendered_clips
+
+    return checks_of(features, features.FeatureCase(recipe, rendered_clips.rendered_clips()))
+
+
 def _protocol(name: str, protocol: Any) -> list[Check]:
     from bench.checks import protocols
 
@@ -84,9 +96,11 @@ def _column(name: str, column: Any) -> list[Check]:
 
 _CHECKS: dict[str, Callable[[str, Any], list[Check]]] = {
     "augmentation": _augmentation,
+    "feature": _feature,
     "model": _model,
     "protocol": _protocol,
     "metric": _metric,
     "label_metric": _label_metric,
     "column": _column,
+    "step": _step,
 }

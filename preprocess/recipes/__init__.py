@@ -163,6 +163,22 @@ def load_recipes(file: Path | str) -> list[FeatureRecipe]:
     return recipes
 
 
+def add_recipe(name: str, recipe: Mapping[str, Any], origin: str) -> FeatureRecipe:
+    """Register a recipe that is written in Python, for example beside a step of its own.
+
+    Parameters
+    ----------
+    name : of the feature.
+    recipe : ``version``, ``summary``, ``shape``, ``axes``, ``dtype`` and ``steps``, as in a YAML file.
+    origin : where it comes from, ``__name__``.
+
+    Raises
+    ------
+    UsageError : a key is missing or wrong, a step or an option unknown, or the name taken.
+    """
+    return FEATURES.add(name, _recipe(name, recipe, f"{origin}: {name}"), origin)
+
+
 _HINTS = {"axes": " Give a letter for each axis of the shape, such as `axes: tchw` (time, channel, row, column)."}
 """What else is said of a key that is missing or of another type."""
 
