@@ -25,7 +25,7 @@ from preprocess.synth.databases import LIKE, Options, plan
 from preprocess.synth.sheets import objective_class
 from preprocess.synth.trees import read_options, render, rendered_film
 
-OPTIONS = {like: Options(like, subjects=2, clips=3.0) for like in LIKE}
+OPTIONS = {like: Options(like, subjects=2, clips=2.0) for like in LIKE}
 FRAME = {
     "casme2": r"CASME2_RAW_selected/sub\d\d/EP\d\d_\d\df?/img[1-9]\d*\.jpg",
     "samm": r"(\d{3})/\1_\d_\d+/\1_\d{4,5}\.jpg",
@@ -139,7 +139,7 @@ def test_threads_and_runs_give_equal_files(root: Path, tmp_path: Path) -> None:
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(root: Path, tmp_path: Path) -> None:
-    other = Options("smic", subjects=2, clips=3.0, seed=5)
+    other = Options("smic", subjects=2, clips=2.0, seed=5)
     with pytest.raises(DataError, match=r"is not the database asked for .*Remove it, or choose another folder"):
         render(other, root / "smic")
     (tmp_path / "mine.txt").write_text("precious")
