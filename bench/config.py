@@ -37,7 +37,7 @@ class RunConfig(BaseModel):
     takes: a text, or a list of texts where the option may be repeated.
     """
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
     data: Annotated[
         Paths,

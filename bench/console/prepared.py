@@ -36,14 +36,16 @@ def describe_outstanding(dataset: PreparedDataset) -> list[str]:
     """Return what is still to be made of a dataset, and about how long that takes, one line a feature."""
     total, subjects = len(dataset.samples), dataset.samples["subject"].nunique()
     lines = [f"{dataset.name}: {total} samples, {subjects} subjects"]
-    for one in dataset.outstanding:
+    outstanding = {one.feature: one for one in dataset.outstanding}
+    for name in dataset.features:
+        one = outstanding.get(name)
+        if one is None:
+            lines.append(f"  {name}: all there")
+            continue
         reasons = "; ".join(
             why if clips == one.clips else f"{clips}: {why}" for why, clips in sorted(one.reasons.items())
         )
         lines.append(f"  {one.feature}: to be made of {one.clips} of {total} clips ({reasons}); {_how_long(one)}")
-    for name in dataset.features:
-        if name not in {one.feature for one in dataset.outstanding}:
-            lines.append(f"  {name}: all there")
     return lines
 
 
@@ -53,7 +55,7 @@ def _how_long(one: Outstanding) -> str:
         return "how long is not known: no shard of it was made by this recipe before"
     return (
         f"about {duration(one.clips * pace.per_clip)} of one process ({pace.per_clip:.2g} s a clip, measured when "
-        f"{pace.clips} of {pace.dataset} were made)"
+        f"{pace.clips} clips of {pace.dataset} were made)"
     )
 
 

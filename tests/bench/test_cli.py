@@ -107,14 +107,6 @@ def test_every_verb_has_help(merbench: LocalRuns) -> None:
         assert "Usage: merbench " in said.out
 
 
-def test_every_key_of_a_configuration_is_an_option(merbench: LocalRuns) -> None:
-    from bench.config import RunConfig
-
-    text = merbench("run", "--help").out
-    for key in RunConfig.model_fields:
-        assert f"--{key.replace('_', '-')} " in text, key
-
-
 # Bad input: exit status 2, one error on stderr, nothing half-written.
 
 

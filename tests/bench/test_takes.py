@@ -35,7 +35,7 @@ def test_every_key_is_an_option_of_run_and_of_plan_with_its_help_and_default(mer
         assert declared(key).help.replace("- ", "-") in text.replace("- ", "-"), key
 
 
-def test_a_command_gets_what_it_takes_as_a_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_gets_what_it_takes_as_a_configuration() -> None:
     seen: list[object] = []
     app = typer.Typer()
 

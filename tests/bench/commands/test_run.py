@@ -238,7 +238,7 @@ def test_what_is_done_of_a_study_whose_features_changed_is_not_known_and_the_pla
     shard.unlink()
     said = merbench("plan", *command)
     assert "  flow_uvs_28: to be made of 6 of 18 clips (is gone); about 0 s of one process (" in said.out
-    assert "s a clip, measured when 18 of casme2 were made)" in said.out
+    assert "s a clip, measured when 18 clips of casme2 were made)" in said.out
     assert planned(said.out) == {
         ("flow_svm", "casme2"): ["3", "?", "?", "0-3"],
         ("flow_svm", "samm"): ["2", "2", "0", "0"],
