@@ -18,7 +18,16 @@ ALIGNMENTS = ("similarity", "box")
 
 
 def anchor_points(landmarks: np.ndarray) -> np.ndarray:
-    """Return the centres of both eyes and the base of the nose, (3, 2), of 68 landmarks; mouth and brows move more."""
+    """Return the three points by which a face is aligned; mouth and brows move too much to serve.
+
+    Parameters
+    ----------
+    landmarks : (68, 2), dlib's points.
+
+    Returns
+    -------
+    (3, 2) float64: the centres of both eyes and the base of the nose.
+    """
     points = np.asarray(landmarks, dtype=np.float64)
     return np.stack([points[36:42].mean(axis=0), points[42:48].mean(axis=0), points[31:36].mean(axis=0)])
 
@@ -26,11 +35,23 @@ def anchor_points(landmarks: np.ndarray) -> np.ndarray:
 def face_transform(
     landmarks: np.ndarray, size: tuple[int, int], margin: float = 0.1, align: str = "similarity"
 ) -> np.ndarray:
-    """Return the (2, 3) float64 transform from the recording to an aligned face.
+    """Return the transform from the recording to an aligned face.
 
-    size : (width, height) of the crop. margin : what is added on each side, in parts of the face's own square.
-    align : "similarity" turns and scales so that eyes and nose base come as near as they can (least squares) to their
-        standard places; "box" only shifts and scales, so that the picture is not turned.
+    Parameters
+    ----------
+    landmarks : (68, 2), dlib's points in the recording.
+    size : (width, height) of the aligned picture.
+    margin : what is added on each side, as a share of the face's own square.
+    align : "similarity" shifts, scales and turns so that eyes and nose come closest to their standard places (least
+        squares); "box" shifts and scales only, so that the picture is not turned.
+
+    Returns
+    -------
+    (2, 3) float64, as ``cv2.warpAffine`` takes it.
+
+    Raises
+    ------
+    ValueError : another value of ``align``.
     """
     if align not in ALIGNMENTS:
         raise ValueError(f"align is {align!r}; expected one of {', '.join(ALIGNMENTS)}")
@@ -54,22 +75,37 @@ def _least_squares(source: np.ndarray, target: np.ndarray, *, turn: bool) -> np.
 
 
 def transform_points(points: np.ndarray, transform: np.ndarray) -> np.ndarray:
-    """Return points (..., 2) drawn through a (2, 3) transform, float32."""
+    """Return points (..., 2) moved by a (2, 3) transform, as float32."""
     return (np.asarray(points, dtype=np.float64) @ transform[:, :2].T + transform[:, 2]).astype(np.float32)
 
 
 def landmark_box(points: np.ndarray) -> tuple[int, int, int, int]:
-    """Return a square like a detector's (left, top, right, bottom) around 68 landmarks, from the brows to the chin."""
+    """Return a square from the brows to the chin, as a detector would give it.
+
+    Parameters
+    ----------
+    points : (68, 2), dlib's points.
+
+    Returns
+    -------
+    Its left, top, right and bottom edges.
+    """
     top, bottom = points[17:27, 1].min(), points[8, 1]
     middle, half = points[17:27, 0].mean(), (bottom - top) / 2
     return round(float(middle - half)), round(float(top)), round(float(middle + half)), round(float(bottom))
 
 
 def warp(picture: np.ndarray, transform: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return a picture, (H, W) or (H, W, 3) uint8, drawn through a (2, 3) transform, with ``size`` (width, height).
+    """Return a picture moved by a transform.
 
-    A picture that shrinks is averaged over the pixels that fall together (no aliasing, less noise); what lies outside
-    of it repeats its edge.
+    A picture that shrinks is averaged over the pixels that fall together, which avoids aliasing and lowers noise.
+    Outside the picture its edge is repeated.
+
+    Parameters
+    ----------
+    picture : (H, W) or (H, W, 3) uint8.
+    transform : (2, 3), from the picture to the result.
+    size : (width, height) of the result.
     """
     import cv2
 

@@ -24,7 +24,13 @@ _JITTER = ((0.0, 0.0, 0.0), (0.04, 0.0, 0.0), (-0.04, 0.0, 0.0), (0.0, 0.04, 0.0
 
 @dataclass(frozen=True)
 class Fit:
-    """68 landmarks, (68, 2) float32, and their mean disagreement between rectangles in inter-ocular distances."""
+    """The landmarks fitted to one face.
+
+    Attributes
+    ----------
+    landmarks : (68, 2) float32, the mean of several fits.
+    spread : how far the fits differ on average, as a share of the distance between the eyes.
+    """
 
     landmarks: np.ndarray
     spread: float
@@ -42,7 +48,11 @@ class Fit:
 class Detectors:
     """dlib's HOG and CNN face detectors and its 68-point predictor, each loaded when first used.
 
-    models : the folder of the two model files; None looks where ``model_file`` does. Copies and pickles load anew.
+    Copies and pickles load them again.
+
+    Parameters
+    ----------
+    models : the folder of the two model files; None looks where ``model_file`` does.
     """
 
     def __init__(self, models: Path | str | None = None) -> None:
@@ -70,14 +80,23 @@ class Detectors:
     def hog(self, picture: np.ndarray, longest: int) -> list[Box]:
         """Return the boxes that the HOG detector finds, largest first.
 
-        longest : the side in pixels to which the picture's longer side is brought first; faces of at least 80 pixels
-            are found there.
+        Parameters
+        ----------
+        picture : (H, W) uint8.
+        longest : the picture is resized first, so that its longer side has so many pixels; the detector then finds
+            faces of at least 80 pixels.
         """
         small, scale = _scaled(picture, longest)
         return _largest_first([_box(one, scale) for one in self._hog(small, 0)])
 
     def hog_padded(self, picture: np.ndarray, longest: int, margin: float = 0.4) -> list[Box]:
-        """Return what HOG finds once the picture has a border of ``margin`` times its size: it misses tight crops."""
+        """Return what HOG finds after a border is added: without one it misses faces that fill the picture.
+
+        Parameters
+        ----------
+        picture, longest : as for ``hog``.
+        margin : the width of the border, as a share of the picture's size.
+        """
         import cv2
 
         height, width = picture.shape
@@ -87,7 +106,14 @@ class Detectors:
         return [(left - right, top - down, end - right, low - down) for left, top, end, low in boxes]
 
     def cnn(self, picture: np.ndarray, longest: int) -> list[Box]:
-        """Return the boxes that the CNN detector finds, largest first; half a second a picture without a GPU."""
+        """Return the boxes that the CNN detector finds, largest first.
+
+        It takes half a second a picture without a GPU.
+
+        Parameters
+        ----------
+        picture, longest : as for ``hog``.
+        """
         import cv2
 
         small, scale = _scaled(picture, longest)
@@ -95,7 +121,13 @@ class Detectors:
         return _largest_first([_box(one.rect, scale) for one in found])
 
     def fit(self, picture: np.ndarray, box: Box) -> Fit:
-        """Fit landmarks to the face in ``box``: the mean of the fits from slightly different rectangles."""
+        """Fit landmarks to a face: the mean of the fits from slightly different rectangles.
+
+        Parameters
+        ----------
+        picture : (H, W) uint8.
+        box : left, top, right and bottom of the face.
+        """
         import dlib
         import numpy as np
 

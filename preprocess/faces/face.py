@@ -15,9 +15,13 @@ if TYPE_CHECKING:
 class Face:
     """A face in the coordinates of the recording.
 
-    landmarks : (68, 2) float32, x and y in pixels (dlib's 68 points). box : left, top, right, bottom of the detection.
-    frame : the number of the frame it was found in. way : how it was found: ``hog``, ``hog_padded``, ``cnn`` or
-        ``rectangle`` (landmarks fitted to the whole picture of a crop). faces : how many faces that frame showed.
+    Attributes
+    ----------
+    landmarks : (68, 2) float32, x and y of dlib's points in pixels.
+    box : left, top, right and bottom of the detection.
+    frame : number of the frame in which it was found.
+    way : how it was found: ``hog``, ``hog_padded``, ``cnn``, or ``rectangle`` for landmarks fitted to a whole crop.
+    faces : how many faces that frame showed.
     """
 
     landmarks: np.ndarray
@@ -31,10 +35,27 @@ class FaceFinder(Protocol):
     """Finds the face of a clip and remembers it."""
 
     def find(self, clip: Clip, detector: str = "hog") -> Face:
-        """Return the clip's face; ClipError, which lists what was tried, where none is found.
+        """Return the face of a clip.
 
-        detector : the one to begin with, "hog" or "cnn".
+        Parameters
+        ----------
+        clip : the clip to look at.
+        detector : the detector to begin with, "hog" or "cnn".
+
+        Raises
+        ------
+        ClipError : no face was found; the message lists what was tried.
         """
 
     def landmarks(self, picture: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
-        """Fit the 68 points, (68, 2) float32 x and y, to the face in ``box`` of a grey uint8 picture."""
+        """Fit the 68 points to a face.
+
+        Parameters
+        ----------
+        picture : (H, W) uint8, grey.
+        box : left, top, right and bottom of the face.
+
+        Returns
+        -------
+        (68, 2) float32, x and y.
+        """

@@ -32,17 +32,25 @@ CROP_INSETS = (0.0, 0.08, 0.16)
 
 
 class NoFaceError(ClipError):
-    """A clip whose frames can be read and show no face that was found; what was tried is in the message."""
+    """No face was found in a clip whose frames can be read; the message says what was tried."""
 
 
 class DlibFaceFinder:
-    """The FaceFinder that uses dlib.
+    """A FaceFinder that uses dlib. It remembers faces, and clips without one, for as long as it lives.
 
-    models : the folder of dlib's model files, None for the installed ones. Found faces, and clips without one, are
-    remembered as long as the finder lives.
-    Order of trials: HOG on the onset; HOG on frames near it; HOG on the onset with a border; the CNN detector on the
-    onset and one other frame; for pictures shaped like a crop, landmarks fitted to the picture itself. Whatever a
-    detector says, the landmarks must agree among themselves and form an upright face.
+    It tries in this order, and stops at the first face:
+
+    1. HOG on the onset,
+    2. HOG on frames near the onset,
+    3. HOG on the onset with a border around it,
+    4. the CNN detector on the onset and on one other frame,
+    5. for a picture shaped like a crop: landmarks fitted to the picture itself.
+
+    A detection counts only where the fitted landmarks agree with each other and form an upright face.
+
+    Parameters
+    ----------
+    models : the folder of dlib's model files; None takes the installed ones.
     """
 
     def __init__(self, models: Path | str | None = None) -> None:
@@ -50,9 +58,18 @@ class DlibFaceFinder:
         self._detectors = Detectors(models)
 
     def find(self, clip: Clip, detector: str = "hog") -> Face:
-        """Return the clip's largest face; NoFaceError, which lists what was tried, where none is found.
+        """Return the largest face of a clip.
 
-        detector : "hog", or "cnn" to begin with the CNN detector. Other ClipErrors say which frame cannot be read.
+        Parameters
+        ----------
+        clip : the clip to look at.
+        detector : "hog", or "cnn" to begin with the CNN detector.
+
+        Raises
+        ------
+        UsageError : an unknown detector.
+        NoFaceError : no face was found; the message lists what was tried.
+        ClipError : a frame cannot be read.
         """
         if detector not in DETECTORS:
             raise UsageError(f"Unknown face detector {detector!r}. {did_you_mean(detector, DETECTORS)}")

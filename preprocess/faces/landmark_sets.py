@@ -72,7 +72,12 @@ LANDMARK_SETS: dict[str, tuple[int, ...]] = {
 
 
 def landmark_set(name: str) -> tuple[int, ...]:
-    """Return the landmarks of a named set, ``PADDING`` where a slot is empty; UsageError for an unknown name."""
+    """Return the landmarks of a named set, with ``PADDING`` where a slot is empty.
+
+    Raises
+    ------
+    UsageError : an unknown name.
+    """
     if not isinstance(name, str) or name not in LANDMARK_SETS:
         raise UsageError(f"Unknown landmark set {name!r}. {did_you_mean(str(name), LANDMARK_SETS)}")
     return LANDMARK_SETS[name]
@@ -93,10 +98,21 @@ MIRROR_68 = _mirror_68()
 
 
 def mirrored(points: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the permutation that a left-right flip of the picture means for values listed by ``points``.
+    """Return how values of landmarks change places when the picture is mirrored left to right.
 
-    ``flipped[i] = values[mirrored(points)[i]]``; empty slots stay where they are.
-    Raises UsageError for points that hold a landmark twice, or one without its counterpart.
+    Empty slots stay where they are.
+
+    Parameters
+    ----------
+    points : the landmark that each value belongs to.
+
+    Returns
+    -------
+    A permutation: ``flipped[i] = values[mirrored(points)[i]]``.
+
+    Raises
+    ------
+    UsageError : a landmark stands there twice, or without its counterpart on the other side of the face.
     """
     place = {point: slot for slot, point in enumerate(points) if point != PADDING}
     full = sum(point != PADDING for point in points)

@@ -14,11 +14,18 @@ FOLDER_VARIABLE = "MERBENCH_DLIB_MODELS"
 
 
 def model_file(name: str, folder: Path | str | None = None) -> Path:
-    """Return the path of dlib's model file ``name`` (``LANDMARKS`` or ``CNN``).
+    """Return the path of one of dlib's model files.
 
-    folder : where to look; None looks into the folder that the environment variable MERBENCH_DLIB_MODELS names, else
-    into the installed package face_recognition_models, which is located but not imported (importing it fails where
-    pkg_resources is gone). Raises DataError, which names the places, where the file is not found.
+    Parameters
+    ----------
+    name : ``LANDMARKS`` or ``CNN``.
+    folder : where to look. None looks into the folder named by the environment variable MERBENCH_DLIB_MODELS, else into
+        the installed package face_recognition_models. That package is located and not imported, since importing it
+        fails where pkg_resources is missing.
+
+    Raises
+    ------
+    DataError : the file is not found; the message names the places.
     """
     given = folder or os.environ.get(FOLDER_VARIABLE)
     if given:

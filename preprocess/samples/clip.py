@@ -19,12 +19,15 @@ class ClipError(DataError):
 class Clip:
     """The frames of one sample.
 
-    files : frame number -> image file, numbers as the database counts them. Only frames that are there; a database
-        that stores long recordings gives the whole recording, so that a step can look around the expression.
-    video : a video file instead of ``files`` (then ``files`` is empty and numbers count decoded frames from 0).
-    onset, apex, offset : frame numbers; apex None where nobody annotated it; onset and offset None for a video whose
-        whole length is the expression.
-    fps : frames per second of the recording, None where unknown.
+    Attributes
+    ----------
+    sample_id : the sample's id.
+    files : frame number -> image file, with the numbers of the database. Only frames that exist are listed. A database
+        of long recordings lists the whole recording, so that a step can look before the onset and after the offset.
+    onset, apex, offset : frame numbers. The apex is None where nobody annotated it; onset and offset are None for a
+        video that shows nothing but the expression.
+    fps : frames per second of the recording; None where unknown.
+    video : a video file in place of ``files``, which is empty then; frames are counted from 0.
     """
 
     sample_id: str
@@ -37,7 +40,7 @@ class Clip:
 
     @property
     def numbers(self) -> list[int]:
-        """The numbers of the image files that are there from onset to offset, in order; [] for a video."""
+        """The numbers, in order, of the image files from onset to offset that exist; [] for a video."""
         low = self.onset if self.onset is not None else -1
         high = self.offset if self.offset is not None else 2**62
         return sorted(number for number in self.files if low <= number <= high)
@@ -50,10 +53,14 @@ class Clip:
         return [number for number in range(self.onset, self.offset + 1) if number not in self.files]
 
     def fingerprint(self) -> str:
-        """Return a sha256 that changes when the clip's annotation or its files do.
+        """Return a sha256 that changes when the clip's annotation or its files change.
 
-        Files count by number, size and time of modification, not by path and not by content: reading 500 clips of 70
-        frames to learn that nothing changed would take minutes. Raises ClipError where a file has gone since.
+        Of a file, the frame number, the size and the time of modification count. Its path does not, and neither does
+        its content: reading all frames of a database only to learn that nothing changed would take minutes.
+
+        Raises
+        ------
+        ClipError : a file has disappeared.
         """
         paths = [(number, self.files[number]) for number in self.numbers] if self.video is None else [(0, self.video)]
         try:

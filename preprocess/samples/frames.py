@@ -19,7 +19,14 @@ COLORS = ("grey", "rgb")
 
 @dataclass(frozen=True)
 class FrameCount:
-    """What a whole clip holds: frames that can be read, and the numbers of those that are missing or damaged."""
+    """What the frames of a clip are like.
+
+    Attributes
+    ----------
+    readable : how many can be read.
+    missing : the numbers of those that have no file.
+    damaged : the numbers of those that cannot be decoded.
+    """
 
     readable: int
     missing: tuple[int, ...]
@@ -27,10 +34,15 @@ class FrameCount:
 
 
 class FrameReader:
-    """Reads frames of one clip by number. At most one decoded frame is held; use it in a ``with`` statement.
+    """Reads the frames of one clip by number; use it in a ``with`` statement.
 
-    color : "grey" gives (H, W) uint8, "rgb" (H, W, 3) uint8, whatever the files hold.
-    A video is decoded forwards; asking for an earlier frame starts it anew, so ask in rising order.
+    It holds one decoded frame at most. A video is decoded forwards, and from its start again for an earlier frame: ask
+    for frames in rising order.
+
+    Parameters
+    ----------
+    clip : the clip to read.
+    color : "grey" for (H, W) uint8, "rgb" for (H, W, 3) uint8, whatever the files hold.
     """
 
     def __init__(self, clip: Clip, color: str = "grey") -> None:
@@ -50,7 +62,7 @@ class FrameReader:
 
     @property
     def numbers(self) -> list[int]:
-        """The numbers of the frames that are there from onset to offset, in order; ClipError where there is none."""
+        """The numbers, in order, of the frames from onset to offset that exist; ClipError where there is none."""
         if self._numbers is None:
             self._numbers = self._video_numbers() if self.clip.video is not None else self.clip.numbers
         if not self._numbers:
@@ -60,7 +72,12 @@ class FrameReader:
         return self._numbers
 
     def read(self, number: int) -> np.ndarray:
-        """Return frame ``number``; ClipError, which names file and frame, where it is missing or damaged."""
+        """Return a frame.
+
+        Raises
+        ------
+        ClipError : it is missing or damaged; the message names the file and the frame.
+        """
         if self.clip.video is not None:
             return self._video_frame(number, self.clip.video)
         path = self.clip.files.get(number)
@@ -69,10 +86,20 @@ class FrameReader:
         return decode_image(path, self.color, f"{self.clip.sample_id}: frame {number}")
 
     def read_nearest(self, number: int, avoid: Iterable[int] = ()) -> tuple[int, np.ndarray]:
-        """Return the readable frame nearest to ``number`` inside onset..offset, with its own number.
+        """Return the frame nearest to a number that lies from onset to offset and can be read.
 
-        avoid : numbers that will not do. The earlier of two equally near frames wins. Raises the ClipError of the
-        nearest frame where none can be read.
+        Parameters
+        ----------
+        number : the number to come near to.
+        avoid : numbers that must not be taken.
+
+        Returns
+        -------
+        The frame's own number and the frame. Of two equally near ones it is the earlier.
+
+        Raises
+        ------
+        ClipError : none can be read; it is the error of the nearest one.
         """
         first: ClipError | None = None
         refused = set(avoid)
@@ -137,9 +164,11 @@ class FrameReader:
 
 
 def count_frames(clip: Clip) -> FrameCount:
-    """Decode every frame of a clip, one in memory, and tell which are missing and which damaged.
+    """Decode every frame of a clip, one after the other, to find those that are missing or damaged.
 
-    Raises ClipError for a video that does not open and for a clip without any frame.
+    Raises
+    ------
+    ClipError : a video cannot be opened, or the clip has no frame at all.
     """
     damaged = []
     with FrameReader(clip) as reader:
@@ -156,10 +185,21 @@ def count_frames(clip: Clip) -> FrameCount:
 
 
 def decode_image(path: Path, color: str, place: str) -> np.ndarray:
-    """Read one image file as (H, W) grey or (H, W, 3) RGB uint8.
+    """Read one image file.
 
-    place : what the file is ("casme2/sub01/EP02_01f: frame 7"), for messages. Raises ClipError, which names the file,
-    for one that cannot be read, is empty, truncated or no image.
+    Parameters
+    ----------
+    path : the file.
+    color : "grey" or "rgb".
+    place : what the file is, for messages: "casme2/sub01/EP02_01f: frame 7".
+
+    Returns
+    -------
+    (H, W) uint8 for "grey", (H, W, 3) uint8 for "rgb".
+
+    Raises
+    ------
+    ClipError : the file cannot be read, is empty, is cut short, or is no image; the message names it.
     """
     import cv2
     import numpy as np

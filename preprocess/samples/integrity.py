@@ -8,10 +8,10 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def damage(content: bytes) -> str | None:
-    """Return what is wrong with the bytes of an image file ("is truncated"), None where nothing is seen.
+    """Return what is wrong with the bytes of an image file, such as "is truncated"; None where nothing is found.
 
-    JPEG must have its end-of-image marker after the last scan, PNG every chunk with its checksum up to IEND, BMP all
-    of its rows. Other formats are left to their decoder.
+    Checked are, for JPEG, the end-of-image marker after the last scan; for PNG, every chunk with its checksum up to
+    IEND; for BMP, that all rows are there. Other formats are left to their decoder.
     """
     if not content:
         return "is empty"

@@ -40,17 +40,24 @@ _PART = re.compile(r"(?!\s)[^/\x00-\x1f\ud800-\udfff]+(?<!\s)")
 def samples_table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
     """Build the checked samples table of one dataset.
 
-    rows : one dict a sample, keyed by the names in ``COLUMNS``. ``sample_id``, ``dataset``, ``subject`` and ``clip``
-        are required; a missing optional value (absent, None or NaN) becomes null. A row may also carry ``origin``,
-        the place it was read from (a file, or a sheet and its row), which is used in messages and then dropped.
+    Parameters
+    ----------
+    rows : one dict a sample, with the keys of ``COLUMNS``. ``sample_id``, ``dataset``, ``subject`` and ``clip`` are
+        required. Another value may be absent, None or NaN, and becomes null. ``split`` is the database's own division
+        ("train", "validation", "test", or the name of a fold). A row may also have ``origin``, the file or the row of a
+        sheet that it was read from; it serves for messages and is dropped.
 
-    ``split`` is the database's own division ("train", "validation", "test", a fold's name), null where it has none.
+    Returns
+    -------
+    A table with the columns and types of ``COLUMNS``, index 0..n-1, sorted by ``sample_id``, so that it does not depend
+    on the order in which a disk was read.
 
-    Returns a DataFrame with the columns and dtypes of ``COLUMNS``, sorted by ``sample_id``, index 0..n-1, so that the
-    order in which a disk was read does not count.
-    Raises DataError, naming the row and its origin, for: no rows; an unknown column; a value of the wrong type; a
-    ``subject`` that is not ``dataset/id``; a ``sample_id`` that is not ``dataset/id/clip``; frames that are not
-    onset <= apex <= offset; fps that is not positive; the same ``sample_id`` twice.
+    Raises
+    ------
+    DataError : there are no rows, or a row, which is named with its origin, has one of these faults: an unknown column;
+        a value of the wrong type; a ``subject`` that is not ``dataset/id``; a ``sample_id`` that is not
+        ``dataset/id/clip``; frames that are not onset <= apex <= offset; fps that is not positive; the ``sample_id`` of
+        another row.
     """
     import pandas as pd
 
@@ -64,7 +71,7 @@ def samples_table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
 
 
 def plain_rows(samples: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the table as dicts of plain Python values (str, int, float or None), in the order of its rows."""
+    """Return the rows of the table, in its order, as dicts of plain Python values: str, int, float or None."""
     columns = {}
     for column in COLUMNS:
         values = samples[column]
@@ -75,7 +82,7 @@ def plain_rows(samples: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def samples_fingerprint(samples: pd.DataFrame) -> str:
-    """Return the sha256 of the table's content; where the dataset lies and the order of its rows do not count."""
+    """Return the sha256 of the table's content; the order of its rows does not count."""
     rows = sorted(plain_rows(samples), key=lambda row: row["sample_id"])
     return digest([list(COLUMNS), [list(row.values()) for row in rows]])
 

@@ -22,11 +22,20 @@ STRIP = 10
 
 @dataclass(frozen=True)
 class ClipView:
-    """The pictures of one clip; every one is None where ``error`` tells why the clip cannot be used.
+    """The pictures of one clip. All are None where the clip cannot be used.
 
-    onset, apex : (H, W, 3) uint8 frames of the recording. numbers : their frame numbers. face : in the recording.
-    crop : (S, S, 3) uint8, the aligned onset; landmarks : (68, 2) float32 in it. flow : (S, S, 2) float32 pixels, onset
-    to apex, less the motion of the head; strain : (S, S) float32. notes : of the steps.
+    Attributes
+    ----------
+    clip : the clip.
+    onset, apex : (H, W, 3) uint8, two frames of the recording.
+    numbers : the frame numbers of onset and apex.
+    face : the face in the recording.
+    crop : (S, S, 3) uint8, the aligned face of the onset.
+    landmarks : (68, 2) float32, in ``crop``.
+    flow : (S, S, 2) float32, the motion from onset to apex in pixels, without that of the head.
+    strain : (S, S) float32, the strain of ``flow``.
+    notes : what the steps noted.
+    error : why the clip cannot be used; "" where it can.
     """
 
     clip: Clip
@@ -43,7 +52,18 @@ class ClipView:
 
 
 def view_clip(clip: Clip, finder: FaceFinder, size: int = SIZE) -> ClipView:
-    """Look at one clip, its face aligned to ``size`` pixels; what makes it unusable comes back as ``error``."""
+    """Return the pictures of one clip.
+
+    Parameters
+    ----------
+    clip : the clip to look at.
+    finder : finds its face.
+    size : side of the aligned face in pixels.
+
+    Returns
+    -------
+    The pictures; for a clip that cannot be used, the reason in ``error``.
+    """
     from preprocess.samples.frames import FrameReader
 
     try:
@@ -91,9 +111,12 @@ def strip(clip: Clip, finder: FaceFinder, count: int = STRIP) -> tuple[list[int]
 
 
 def spotting_curve(clip: Clip, finder: FaceFinder) -> tuple[str, list[int], np.ndarray]:
-    """Return how the apex of a clip is spotted, its frame numbers and the curve whose highest frame is the apex.
+    """Return how the apex of a clip is found.
 
-    The curve is scaled to 0..1; NaN where no apex is looked for.
+    Returns
+    -------
+    The name of the method, the frame numbers, and a curve over them, 0..1, whose highest frame is the apex. The curve
+    is NaN for frames that are not looked at.
     """
     import numpy as np
 
@@ -109,9 +132,16 @@ def spotting_curve(clip: Clip, finder: FaceFinder) -> tuple[str, list[int], np.n
 
 
 def flow_colours(flow: np.ndarray, largest: float | None = None) -> np.ndarray:
-    """Return flow (H, W, 2) as (H, W, 3) uint8 RGB: the hue is the direction, the strength of colour the length.
+    """Return flow as a picture: the hue is the direction, the strength of the colour is the length, white is no motion.
 
-    largest : the length in pixels that has full colour; None takes the 99th percentile. No motion is white.
+    Parameters
+    ----------
+    flow : (H, W, 2).
+    largest : the length in pixels that gets full colour; None takes the 99th percentile.
+
+    Returns
+    -------
+    (H, W, 3) uint8, RGB.
     """
     import cv2
     import numpy as np

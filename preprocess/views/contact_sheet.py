@@ -28,7 +28,7 @@ COLUMNS = ("onset", "apex", "aligned, landmarks", "flow less head motion", "stra
 
 
 def choose_rows(samples: pd.DataFrame, count: int = ROWS) -> list[str]:
-    """Return up to ``count`` sample ids, spread over emotions and people: always the same ones of the same samples."""
+    """Return up to ``count`` sample ids, spread over emotions and people. Equal samples give equal ids."""
     order = samples.sort_values(["subject", "sample_id"])
     groups: dict[str, list[str]] = {}
     for emotion, sample_id in zip(order["emotion"].fillna("?"), order["sample_id"], strict=True):
@@ -43,7 +43,20 @@ def choose_rows(samples: pd.DataFrame, count: int = ROWS) -> list[str]:
 def write_contact_sheet(
     path: Path, title: str, samples: pd.DataFrame, clips: dict[str, Clip], finder: FaceFinder
 ) -> None:
-    """Draw a sample of a dataset's clips, a row each; StoreError where ``path`` cannot be written."""
+    """Draw some clips of a dataset, a row each, as a PNG file.
+
+    Parameters
+    ----------
+    path : the file to write.
+    title : what stands above the rows.
+    samples : the samples table.
+    clips : sample id -> clip.
+    finder : finds the faces.
+
+    Raises
+    ------
+    StoreError : ``path`` cannot be written.
+    """
     emotions = dict(zip(samples["sample_id"], samples["emotion"].fillna("?"), strict=True))
     chosen = choose_rows(samples)
     views = [view_clip(clips[sample_id], finder) for sample_id in chosen]
@@ -68,9 +81,19 @@ def write_contact_sheet(
 
 
 def write_clip(path: Path, clip: Clip, emotion: str, finder: FaceFinder) -> ClipView:
-    """Draw one clip in full: its pictures, a strip of frames and, where it was spotted, how the apex was found.
+    """Draw one clip in full as a PNG file: its pictures, a strip of frames, and how its apex was found if it was.
 
-    Raises ClipError where the clip cannot be used, StoreError where ``path`` cannot be written.
+    Parameters
+    ----------
+    path : the file to write.
+    clip : the clip.
+    emotion : its label, for the title.
+    finder : finds its face.
+
+    Raises
+    ------
+    ClipError : the clip cannot be used.
+    StoreError : ``path`` cannot be written.
     """
     view = view_clip(clip, finder, LARGE)
     if view.error:

@@ -38,13 +38,17 @@ def report(
     clips: Mapping[str, Clip] | None = None,
     notes: Sequence[str] = (),
 ) -> list[str]:
-    """Return the report of one dataset, one line a fact.
+    """Return the report of one dataset, a line for each fact.
 
-    samples : a samples table. features : the dataset's features by name, prepared or not. clips : where the frames
-    lie, to tell which are missing on disk. notes : what the adapter wants a person to know.
-    The lines give rows and subjects, samples per subject, class counts for every task made for it, missing frame
-    numbers, missing frame files, repaired cells with what was mended, each feature's type, and the notes. A task that
-    is not made for the dataset is not mentioned.
+    The lines tell the rows and subjects, the samples of each subject, the class counts of every task that fits the
+    dataset, missing frame numbers, missing files, what was repaired, the type of each feature, and the notes.
+
+    Parameters
+    ----------
+    samples : the samples table.
+    features : the dataset's features by name, prepared or not.
+    clips : where the frames lie, to find missing files.
+    notes : what the adapter wants a person to know.
     """
     sizes = samples.groupby("subject").size()
     lines = [
@@ -63,9 +67,9 @@ def report(
 
 
 def decoded_frames(clips: Mapping[str, Clip]) -> list[str]:
-    """Decode every frame of every clip and return the lines that tell which are damaged.
+    """Decode every frame of every clip, and return lines that name the damaged ones.
 
-    It takes as long as reading the whole database: a few milliseconds a frame.
+    It takes a few milliseconds a frame, as long as reading the whole database.
     """
     readable, damaged, unusable = 0, {}, []
     for name, clip in sorted(clips.items()):
