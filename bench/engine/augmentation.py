@@ -97,7 +97,7 @@ def make_augmenter(augment: str, layouts: Mapping[str, Layout]) -> Augmenter | N
     UsageError : for an unknown name, an amount that is none, a feature of which nobody says what it shows, and an
         augmentation that cannot change one of the features or finds nothing to change in any.
     """
-    named = [item.strip() for item in augment.split(",") if item.strip()]
+    named = _items(augment)
     if not named:
         return None
     steps = [(item, *_step(item)) for item in named]
@@ -107,6 +107,15 @@ def make_augmenter(augment: str, layouts: Mapping[str, Layout]) -> Augmenter | N
     for name, step, amount in steps:
         _check(name, step, amount, layouts)
     return Augmenter(tuple((step, amount) for _, step, amount in steps), tuple(layouts.values()))
+
+
+def augmentation_names(augment: str) -> list[str]:
+    """Return the names of the augmentations that a recipe's ``augment`` speaks of, without their amounts."""
+    return [item.partition(":")[0].strip() for item in _items(augment)]
+
+
+def _items(augment: str) -> list[str]:
+    return [item.strip() for item in augment.split(",") if item.strip()]
 
 
 def _step(item: str) -> tuple[Augmentation, float]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -48,11 +46,6 @@ class Selection:
             raise UsageError(f"Selection {self.name!r}: {error}.") from error
         if self.measure and not self.watches:
             raise UsageError(f"Selection {self.name!r} has a measure but watches nothing: say what it is measured on.")
-
-    @property
-    def source(self) -> Path | None:
-        """The file of the rule's own measure, whose code counts in its studies' keys."""
-        return Path(inspect.getfile(self.measure)) if self.measure else None
 
     def curve(self, multilabel: bool) -> str:
         """Return the name under which the watched value of every epoch is kept in the outcome."""

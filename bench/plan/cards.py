@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.engine.selection import Selection
+from bench.engine.augmentation import AUGMENTATIONS, augmentation_names
+from bench.engine.selection import SELECTIONS, Selection
 from bench.plan import hyperparameters
 from bench.study.data import StudyData
 from bench.study.folds import Fold
@@ -109,12 +110,14 @@ class CardMaker:
             "watches": rule.watches,
             "seed": setting.seed,
         }
-        if rule.source:
-            ingredients["selection_code"] = code_fingerprint(rule.source)
         if setting.protocol.by_strength:
             ingredients["macro"] = sorted(data.macro)
         if data.action_units is not None:
             ingredients["action_units"] = digest(data.action_units.tolist())
+        if rule.measure:
+            ingredients["measure"] = rule.measure.__name__
+        if code := _plugin_code(rule.name, setting.values):
+            ingredients["plug_in_code"] = code
         return ingredients
 
 
@@ -129,6 +132,18 @@ def may_be_stored(card: StudyCard, stored: list[StudyCard]) -> bool:
     open_yet = ("features", "task", "action_units")
     known = {name: value for name, value in card.ingredients.items() if name not in open_yet}
     return any(known.items() <= old.ingredients.items() for old in _alike(card, stored))
+
+
+def _plugin_code(selection: str, values: dict[str, Any]) -> dict[str, str]:
+    """Return the fingerprints of what changes a fold's numbers and comes from outside of this project.
+
+    A model's code is in every key. Of tasks, protocols and datasets the key has all that they give: labels, sample ids,
+    content. The code of a step, or of a dataset's own features, is in the feature's recipe.
+    """
+    parts = {f"selection {selection}": SELECTIONS.code(selection)}
+    for name in augmentation_names(values.get("augment", "")):
+        parts[f"augmentation {name}"] = AUGMENTATIONS.code(name)
+    return {part: code for part, code in parts.items() if code is not None}
 
 
 def why_new(card: StudyCard, stored: list[StudyCard]) -> str:

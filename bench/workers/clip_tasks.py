@@ -19,6 +19,7 @@ from typing import Any
 from bench.workers.clip_threads import ClipThreads
 from bench.workers.ray_session import RaySession, usable_cores
 from preprocess.base.errors import DataError, MerError
+from preprocess.base.plugins import Shipment, receive, shipment
 from preprocess.base.scoped import muted
 from preprocess.shards.making import Broken, Execute, MadeShard, Result, SubjectJob, make
 
@@ -114,7 +115,11 @@ def _made_on_ray(jobs: Sequence[SubjectJob], workers: int | None) -> Iterator[Re
         # Without max_retries, a subject that kills its worker would be given out for ever; nothing else sets it yet.
         warnings.simplefilter("ignore", RayDeprecationWarning)
         dataset = ray.data.from_items(items, override_num_blocks=len(items)).map(
-            _make, compute=strategy, num_cpus=1, max_retries=RETRIES
+            _make,  # type: ignore[arg-type]
+            fn_kwargs={"plugins": shipment()},
+            compute=strategy,
+            num_cpus=1,
+            max_retries=RETRIES,
         )
     missing = set(range(len(ordered)))
     for row in dataset.iter_rows():
@@ -141,21 +146,27 @@ def _result(job: SubjectJob, answer: Any) -> Result:
     return Result(job, answer.shards, answer.broken, answer.seconds)
 
 
-def _make(row: dict[str, Any]) -> dict[str, Any]:
+def _make(row: dict[str, Any], plugins: Shipment) -> dict[str, Any]:
     """Carry out one job in a worker. Errors are answers: Ray Data takes an exception for a lost block."""
-    job: SubjectJob = pickle.loads(row["job"])
-    answer: Any = _first_unseen(job)
-    if answer is None:
-        try:
-            result = make(job)
-            answer = _Made(result.shards, result.broken, result.seconds)
-        except MerError as error:
-            answer = error
-        except Exception as error:
-            text = f"{type(error).__name__}: {error}"
-            broken = Broken(f"{job.dataset}/{job.subject}", text, traceback.format_exc())
-            answer = _Made((), (broken,), 0.0)
+    try:
+        receive(plugins)
+        job: SubjectJob = pickle.loads(row["job"])
+        answer: Any = _first_unseen(job) or _made(job)
+    except MerError as error:
+        answer = error
     return {"number": row["number"], "answer": pickle.dumps(answer)}
+
+
+def _made(job: SubjectJob) -> _Made:
+    try:
+        result = make(job)
+    except MerError:
+        raise
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}"
+        broken = Broken(f"{job.dataset}/{job.subject}", text, traceback.format_exc())
+        return _Made((), (broken,), 0.0)
+    return _Made(result.shards, result.broken, result.seconds)
 
 
 def _first_unseen(job: SubjectJob) -> _Unseen | None:

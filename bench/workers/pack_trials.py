@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,7 @@ from bench.workers.pack import run_pack
 from bench.workers.ray_session import Cluster
 from mer_models.registry import ModelInfo
 from preprocess.base.errors import MerError
+from preprocess.base.plugins import Shipment, receive, shipment
 from preprocess.base.scoped import environment, muted
 from results.store.outcome import Failure
 from results.store.outcome_store import OutcomeStore
@@ -91,27 +93,42 @@ class PackTrial(tune.Trainable):
     def setup(
         self,
         config: dict[str, Any],
-        trainings: list[Training] | None = None,
+        plugins: Shipment | None = None,
+        trainings: bytes = b"",
         data: dict[str, Any] | None = None,
         store_root: str = "",
     ) -> None:
-        """Take up the run's trainings and the references to its data, once a worker."""
-        assert trainings is not None
+        """Take up the run's plug-ins, its trainings and the references to its data, once a worker.
+
+        trainings : a pickled list of Training, which may need the plug-ins to be read.
+        """
+        assert plugins is not None
         assert data is not None
         keep_freed_memory()
-        self._trainings, self._references = trainings, data
+        self._stop = ""
+        try:
+            receive(plugins)
+        except MerError as error:
+            # No pack can be trained on this node; the first step tells the run.
+            self._stop = str(error)
+            return
+        self._trainings: list[Training] = pickle.loads(trainings)
+        self._references = data
         self._data: dict[str, StudyData] = {}
         self._store = OutcomeStore(store_root)
         self._start(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next pack."""
-        self._start(new_config)
+        if not self._stop:
+            self._start(new_config)
         return True
 
     def step(self) -> dict[str, Any]:
         """Train folds for about REPORT_SECONDS and report the pack's counts so far."""
         deadline = time.monotonic() + REPORT_SECONDS
+        if self._stop:
+            return {"folds_done": 0, "folds_failed": 0, "done": True, "stop": self._stop}
         try:
             for done, failed in self._folds:
                 self._tally = Tally(self._tally.done + done, self._tally.failed + failed)
@@ -227,7 +244,8 @@ def fan_out(
     watch = _Watch([len(planned.todo) for planned in plan.trainings], on_tally, on_training_over, lost, stop)
     trainable = tune.with_parameters(
         PackTrial,
-        trainings=[planned.training for planned in plan.trainings],
+        plugins=shipment(),
+        trainings=pickle.dumps([planned.training for planned in plan.trainings]),
         data={key: ray.put(data) for key, data in plan.data.items()},
         store_root=store.root,
     )

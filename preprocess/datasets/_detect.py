@@ -66,7 +66,7 @@ def read_source(path: Path | str, adapter: str | None = None, variant: str | Non
     datasets: dict[str, tuple[RawDataset, Found]] = {}
     for several in by_adapter.values():
         chosen, notes = _preferred(several)
-        for dataset in DATASETS.get(chosen.adapter).read(chosen):
+        for dataset in map(_with_code(chosen.adapter), DATASETS.get(chosen.adapter).read(chosen)):
             if dataset.name in datasets:
                 other = datasets[dataset.name][1]
                 raise DataError(
@@ -76,6 +76,20 @@ def read_source(path: Path | str, adapter: str | None = None, variant: str | Non
                 )
             datasets[dataset.name] = (replace(dataset, notes=(*notes, *dataset.notes)), chosen)
     return [dataset for dataset, _ in datasets.values()]
+
+
+def _with_code(adapter: str) -> Callable[[RawDataset], RawDataset]:
+    """Return what lets the code of an adapter from a plug-in count in the recipes of the features that it computes."""
+    code = DATASETS.code(adapter)
+
+    def stamped(dataset: RawDataset) -> RawDataset:
+        features = {
+            name: replace(feature, recipe={**feature.recipe, "code": code})
+            for name, feature in dataset.features.items()
+        }
+        return dataset if code is None else replace(dataset, features=features)
+
+    return stamped
 
 
 def _folders(path: Path) -> Iterator[tuple[Path, Callable[[bool], None]]]:

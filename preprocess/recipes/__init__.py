@@ -17,7 +17,7 @@ from preprocess.base.errors import DataError, UsageError
 from preprocess.base.hashing import canonical_json, digest_bytes
 from preprocess.base.registry import Registry
 from preprocess.samples.layout import Content, Layout, check_axes
-from preprocess.steps import STEPS, Work
+from preprocess.steps import STEPS, Work, stamp
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,7 +75,7 @@ class FeatureRecipe:
     def as_json(self) -> dict[str, Any]:
         """Return everything that decides the tensor, for hashing.
 
-        Each step stands there with its version and all of its options; a file of weights counts by its content, not by
+        Each step stands there with its stamp and all of its options; a file of weights counts by its content, not by
         its path. Axes are left out: they say what the numbers mean and change none of them, so that shards stay when
         axes are corrected. A study's key holds them as part of the feature's layout.
 
@@ -92,7 +92,7 @@ class FeatureRecipe:
             "source": "clip",
             "shape": list(self.shape),
             "dtype": self.dtype,
-            "steps": [[step.name, step.version, step.options(options, place)] for step, options in chain],
+            "steps": [[step.name, stamp(step), step.options(options, place)] for step, options in chain],
         }
 
     def compute(self, clip: Clip, finder: FaceFinder, made: dict[str, Work] | None = None) -> Work:

@@ -76,7 +76,8 @@ class Step:
     Attributes
     ----------
     name : what recipes call the step.
-    version : raised by hand whenever the step's numbers change, so that shards are made anew.
+    version : raised by hand whenever the step's numbers change, so that shards are made anew; the code of a step
+        from a plug-in counts besides.
     run : the function, called with the work and all options.
     summary : the first line of the function's docstring.
     pictures : says what frames and flow show after the step; None where the step does not say.
@@ -119,6 +120,12 @@ class Step:
 
 
 STEPS: Registry[Step] = Registry("step", package="preprocess.steps")
+
+
+def stamp(step: Step) -> int | str:
+    """Return what tells a step from earlier forms of it: its version; with its code, where it comes from a plug-in."""
+    code = STEPS.code(step.name)
+    return step.version if code is None else f"{step.version}+{code}"
 
 
 def register_step(
