@@ -50,6 +50,15 @@ class RunConfig(BaseModel):
     recipes: Annotated[
         Paths, Option("A file of more features, of your own; repeat for more.", metavar="FILE.yaml")
     ] = []
+    plugins: Annotated[
+        Paths,
+        Option(
+            "Code of your own that registers models, datasets, steps, tasks, metrics and so on: a Python file, a "
+            "folder of such files, or the name of a module; repeat for more. Workers get its source.",
+            metavar="FILE.py",
+            everywhere=True,
+        ),
+    ] = []
     datasets: Annotated[
         Names,
         Option("Datasets to use, of those in the data: names, comma lists, shell patterns.", "NAMES", default="all"),

@@ -11,6 +11,7 @@ import typer
 
 from bench.config import RunConfig, load_config
 from bench.options.option import Option, flag
+from preprocess.base.plugins import load_plugins
 
 ALL = tuple(RunConfig.model_fields)
 """The keys of all options."""
@@ -25,6 +26,7 @@ def takes(*keys: str, file: bool = False) -> Callable[[Callable[..., None]], Cal
     """Return a decorator that gives a command these options, and those that every command takes.
 
     The command is called with a ``RunConfig`` as its first argument; its other parameters, which typer reads, stay.
+    Its plug-ins are loaded by then.
 
     Parameters
     ----------
@@ -37,7 +39,9 @@ def takes(*keys: str, file: bool = False) -> Callable[[Callable[..., None]], Cal
         def told(**given: Any) -> None:
             said = {key: given.pop(key) for key in taken}
             options = {key: None if value == [] else value for key, value in said.items()}
-            command(load_config(given.pop("config_file", None), options), **given)
+            config = load_config(given.pop("config_file", None), options)
+            load_plugins(config.plugins)
+            command(config, **given)
 
         _, *own = inspect.signature(command, eval_str=True).parameters.values()
         made = [_parameter(key, _annotation(key)) for key in taken]

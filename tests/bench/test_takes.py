@@ -60,7 +60,7 @@ def test_an_option_for_every_command_needs_no_other_place(monkeypatch: pytest.Mo
     def command(config: RunConfig) -> None:
         """Do it."""
 
-    assert list(inspect.signature(command).parameters) == ["recipes"]
+    assert list(inspect.signature(command).parameters) == ["recipes", "plugins"]
 
 
 def test_every_field_of_the_configuration_is_declared_as_an_option() -> None:

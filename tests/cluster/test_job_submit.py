@@ -34,6 +34,11 @@ class OnlyInTheCopy(Majority):
     """The majority model under another name."""
 '''
 
+# A file beside the job, with a helper; the workers do not look for it there.
+PLUG_IN = MODEL_OF_THE_COPY.replace("only_in_the_copy", "from_a_file").replace(
+    "from mer_models.majority import Majority", "from models_beside_it import Majority"
+)
+
 pytestmark = pytest.mark.ray
 
 
@@ -88,6 +93,10 @@ def test_a_job_from_a_checkout_that_is_not_installed_leaves_its_leaderboard(
     data = write_drawn_tree(tmp_path / "drawn")
     options += ["--data", str(data), "--datasets", "casme2", "--protocols", "loso", "--tracking-uri", "off"]
 
+    (tmp_path / "models_beside_it.py").write_text("from mer_models.majority import Majority\n")
+    (tmp_path / "my_model.py").write_text(PLUG_IN)
+    options += ["--plugins", str(tmp_path / "my_model.py"), "--models", "from_a_file"]
+
     status, log = submit(client(head), checkout, "python", "bench/run_all.py", *options)
 
     assert status == 0, log
@@ -100,13 +109,13 @@ def test_a_job_from_a_checkout_that_is_not_installed_leaves_its_leaderboard(
         check=True,
     )
     rows = {row["model"]: row for row in json.loads(shown.stdout)["rows"]}
-    assert set(rows) == {"majority", "ststnet", "only_in_the_copy"}
+    assert set(rows) == {"majority", "ststnet", "only_in_the_copy", "from_a_file"}
     assert rows["ststnet"]["params"]["epochs"] == 2
     for row in rows.values():
         assert (row["dataset"], row["protocol"], row["part"]) == ("casme2", "loso", "full")
         assert row["folds_done"] == row["folds_total"] == row["n_subjects"] == 10
         assert 0 <= row["uf1_low"] <= row["uf1"] <= row["uf1_high"] <= 1
-    assert rows["only_in_the_copy"]["uf1"] == rows["majority"]["uf1"]
+    assert rows["only_in_the_copy"]["uf1"] == rows["from_a_file"]["uf1"] == rows["majority"]["uf1"]
 
 
 def test_a_job_whose_results_would_vanish_is_refused(head: Head, checkout: Path) -> None:

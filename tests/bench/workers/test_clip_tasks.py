@@ -20,8 +20,9 @@ from bench.workers import clip_threads
 from bench.workers.clip_tasks import RETRIES, here_or_on_ray, make_on_ray
 from bench.workers.clip_threads import ClipThreads
 from bench.workers.ray_session import RaySession
-from preprocess.base.errors import DataError
-from preprocess.recipes import FEATURES
+from preprocess.base.errors import DataError, UsageError
+from preprocess.base.plugins import load_plugins
+from preprocess.recipes import FEATURES, FeatureRecipe
 from preprocess.samples.clip import ClipError
 from preprocess.shards import pace
 from preprocess.shards.features import feature_of
@@ -146,6 +147,57 @@ def test_errors_of_workers_are_errors_of_the_run(films: Path, notes: Path, sessi
     (notes / "bug-c1").touch()
     with pytest.raises(DataError, match="films/s3/c1, feature mean: ZeroDivisionError: a bug of the step"):
         prepare_films(films, tmp_path / "shards", make_on_ray)
+
+
+STEP_OF_A_FILE = """
+from dataclasses import replace
+from pathlib import Path
+from step_beside_it import FACTOR, blank
+from preprocess.steps import register_step
+
+if not Path({mark!r}).exists():
+    raise RuntimeError("not here")
+
+@register_step("blank", version=1)
+def step(work):
+    \"\"\"Make a tensor.\"\"\"
+    return replace(work, tensor=blank(FACTOR), notes=(__file__,))
+"""
+BESIDE_IT = "import numpy as np\nFACTOR = 3\ndef blank(value):\n    return np.full((2, 2), value, dtype=np.float32)\n"
+
+
+@pytest.mark.ray
+def test_workers_get_a_plug_in_that_they_do_not_see(
+    films: Path, session: RaySession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.cluster()
+    own, mark = tmp_path / "own", tmp_path / "mark"
+    own.mkdir()
+    mark.touch()
+    (own / "step_beside_it.py").write_text(BESIDE_IT)
+    (own / "step_of_a_file.py").write_text(STEP_OF_A_FILE.format(mark=str(mark)))
+    load_plugins([str(own / "step_of_a_file.py")])
+    recipe = FeatureRecipe("blank", 1, "a test", (2, 2), "float32", (("blank", {}),))
+    monkeypatch.setitem(FEATURES._entries, "blank", recipe)
+
+    def elsewhere(jobs: Sequence[SubjectJob]) -> Iterator[Result]:
+        own.rename(tmp_path / "moved")
+        try:
+            yield from make_on_ray(jobs)
+        finally:
+            (tmp_path / "moved").rename(own)
+
+    prepared = prepare_films(films, tmp_path / "shards", elsewhere, ["blank"])
+    assert (prepared.load("blank") == 3).all()
+    (made_by,) = {note for notes in prepared.features["blank"].remarks.notes.values() for note in notes}
+    assert str(own) not in made_by
+    prepare_films(films, tmp_path / "here", features=["blank"])
+    assert {path.name for path in (tmp_path / "here").rglob("*")} >= {"part.parquet"}
+    (own / "step_beside_it.py").write_text(BESIDE_IT.replace("3", "4"))
+    load_plugins([str(own / "step_of_a_file.py")])
+    mark.unlink()
+    with pytest.raises(UsageError, match=r"own/step_of_a_file\.py, line 8 on node .*RuntimeError: not here"):
+        prepare_films(films, tmp_path / "shards", make_on_ray, ["blank"])
 
 
 @pytest.mark.ray

@@ -26,6 +26,7 @@ from bench.commands import run as runner
 from bench.workers import ray_session
 from bench.workers.ray_session import Cluster
 from mer_models.registry import MODELS
+from preprocess.base.plugins import load_plugins
 from preprocess.shards.prepared import PreparedDataset
 from results.store.outcome_store import OutcomeStore
 
@@ -162,6 +163,58 @@ def test_any_number_of_warm_workers_gives_the_results_of_this_process_to_the_bit
     assert len(trained_by) <= workers, "a worker process takes one pack after the other"
     assert sum(map(len, trained_by.values())) == 20
     assert all(sorted(folds) == list(range(1, len(folds) + 1)) for folds in trained_by.values())
+
+
+MODEL_OF_A_FILE = """
+from pathlib import Path
+from mer_models.contracts import Resources
+from mer_models.registry import register_model
+from model_beside_it import Other
+
+if not Path({mark!r}).exists():
+    raise RuntimeError("not here")
+
+@register_model("of_a_file", features=("flow_uvs_28",), paper="None.", resources=Resources(gpu=0.0, pack=2))
+class OfAFile(Other):
+    pass
+"""
+
+
+def test_workers_get_a_plug_in_that_they_do_not_see(
+    cluster: Cluster, synthetic: list[PreparedDataset], tmp_path: Path
+) -> None:
+    from bench.workers.pack_trials import fan_out
+
+    own, mark = tmp_path / "own", tmp_path / "mark"
+    own.mkdir()
+    mark.touch()
+    (own / "model_beside_it.py").write_text("from mer_models.majority import Majority as Other\n")
+    (own / "model_of_a_file.py").write_text(MODEL_OF_A_FILE.format(mark=str(mark)))
+    load_plugins([str(own / "model_of_a_file.py")])
+    here, store = (OutcomeStore(tmp_path / name, create=True) for name in ("here", "there"))
+    plan = plan_of(synthetic[:1], here, models=["of_a_file"])
+    assert run_here(plan, here) == (5, 0)
+    for card in plan.cards:
+        store.write_card(card)
+    own.rename(tmp_path / "moved")
+    seen = Seen()
+
+    report = fan_out(plan, store, cluster, False, 1, seen.tally, seen.over.append)
+
+    assert (report.lost, report.error) == ([], None)
+    assert digests(store, plan.cards) == digests(here, plan.cards) != {}
+
+    (tmp_path / "moved" / "model_beside_it.py").write_text(
+        "# New.\nfrom mer_models.majority import Majority as Other\n"
+    )
+    load_plugins([str(tmp_path / "moved" / "model_of_a_file.py")])
+    mark.unlink()
+    report = fan_out(plan, store, cluster, False, 1, seen.tally, seen.over.append)
+
+    assert report.lost == []
+    assert report.error is not None
+    assert "model_of_a_file.py, line 8 on node " in report.error
+    assert "RuntimeError: not here" in report.error
 
 
 def test_a_model_that_raises_fails_its_folds_only_and_can_be_tried_again(
