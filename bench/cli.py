@@ -114,7 +114,7 @@ def list_command(
 @takes("data")
 def check(
     config: RunConfig,
-    plugins: Annotated[
+    files: Annotated[
         list[str], typer.Argument(metavar="FILE...", help="Python files, folders of such files, or modules.")
     ],
 ) -> None:
@@ -124,7 +124,7 @@ def check(
     """
     from bench.commands.check import check as examine
 
-    raise typer.Exit(examine(plugins, config.data, typer.echo))
+    raise typer.Exit(examine(files, config.data, typer.echo))
 
 
 @app.command()

@@ -127,7 +127,7 @@ def mine(work, *, add: int = 0):
 
 
 def test_the_code_of_a_step_counts_in_the_recipe(tmp_path: Path) -> None:
-    recipe = FeatureRecipe("mean", 1, "a test", (2, 2), "float32", (("mine", {}),))
+    recipe = FeatureRecipe("mean", 1, "a test", (2, 2), "hw", "float32", (("mine", {}),))
     hashes = []
     for factor, folder in (("1", "a"), ("1", "b"), ("2", "b")):
         (tmp_path / folder).mkdir(exist_ok=True)
@@ -156,7 +156,7 @@ def read(found):
         for person in "ab" for clip in "xy"
     ]
     values = lambda sample: np.full((3, 2, 2), 1 * 7, "uint8")
-    flow = RawFeature({"name": "flow_uvs_28"}, (3, 2, 2), "uint8", str, values)
+    flow = RawFeature({"name": "flow_uvs_28"}, (3, 2, 2), "uint8", str, values, "chw")
     return [RawDataset("mine", samples_table(rows), False, {"flow_uvs_28": flow})]
 
 adapter = Adapter("mine", "a test", "mark", lambda at: [Found("mine", at, "raw")] * (at / "mark").exists(), read)
