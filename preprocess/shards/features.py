@@ -21,11 +21,16 @@ from preprocess.steps import Work
 class Feature:
     """One feature of one dataset, ready to be made.
 
-    recipe : how it is made, as JSON values. shape, dtype : of one sample's tensor. layout : what its axes and values
-    mean. source : clip -> sha256 of what the
-    tensor is made from. compute : makes the tensor of a clip, from what other features of it have made where it can;
-    raises ClipError for one that cannot be used.
-    portable : whether it may be made in another process: a recipe, and not what an adapter holds in memory.
+    Attributes
+    ----------
+    name : the feature's name.
+    recipe : how it is made, as JSON values.
+    shape, dtype : of one sample's tensor.
+    layout : what the tensor's axes and values mean.
+    source : clip -> sha256 of the data that the tensor is made from.
+    compute : makes the tensor of a clip, and uses what other features of the clip have made already. It raises
+        ClipError for a clip that cannot be used.
+    portable : True where another process can make it, from a recipe; False where an adapter holds it in memory.
     """
 
     name: str
@@ -44,7 +49,12 @@ class Feature:
 
 
 def feature_of(raw: RawDataset, name: str) -> Feature:
-    """Return a feature of a dataset; DataError, which says what would bring it, where the dataset cannot have it."""
+    """Return a feature of a dataset.
+
+    Raises
+    ------
+    DataError : the dataset cannot have it; the message says what would bring it.
+    """
     if name in raw.features:
         return _ready_made(raw.name, name, raw.features[name])
     if raw.clips and name in FEATURES.names():
@@ -58,10 +68,22 @@ def offered(raw: RawDataset) -> list[str]:
 
 
 def choose(datasets: Sequence[RawDataset], patterns: Sequence[str]) -> dict[str, list[str]]:
-    """Return dataset name -> the features that the patterns pick for it, in the patterns' order.
+    """Return which features the patterns choose for each dataset, in the order of the patterns.
 
-    A shell pattern picks of what each dataset offers; a name without wildcards must be had by all of them.
-    Raises UsageError for a pattern that picks nothing anywhere, DataError for a name that a dataset cannot have.
+    Parameters
+    ----------
+    datasets : the datasets to choose for.
+    patterns : names and shell patterns. A pattern chooses from what each dataset offers; every dataset must have what a
+        name without wildcards asks for.
+
+    Returns
+    -------
+    Name of the dataset -> names of its features.
+
+    Raises
+    ------
+    UsageError : a pattern fits no feature at all.
+    DataError : a dataset cannot have a feature that was named.
     """
     known = sorted({name for raw in datasets for name in offered(raw)} | set(FEATURES.names()))
     chosen: dict[str, dict[str, None]] = {raw.name: {} for raw in datasets}
@@ -77,9 +99,13 @@ def choose(datasets: Sequence[RawDataset], patterns: Sequence[str]) -> dict[str,
 
 
 def clips_of(raw: RawDataset) -> dict[str, Clip]:
-    """Return sample id -> clip for every sample; without recordings, clips that are nothing but their sample id.
+    """Return the clip of every sample by sample id.
 
-    Raises DataError where the adapter left a sample without a clip.
+    A dataset without recordings gets clips that hold nothing but their sample id.
+
+    Raises
+    ------
+    DataError : the adapter gave no clip for a sample.
     """
     sample_ids = raw.samples["sample_id"].tolist()
     if not raw.clips:

@@ -19,9 +19,13 @@ _PREFIX = "merbench."
 
 @dataclass(frozen=True)
 class Remarks:
-    """What a person should know of a shard's clips, by sample id.
+    """What a person should know about a shard's clips. Each field is keyed by sample id.
 
-    skipped : why a clip has no row. notes : what the steps noted. faces : the way in which the face was found.
+    Attributes
+    ----------
+    skipped : why the clip has no row.
+    notes : what the steps noted.
+    faces : how the face was found.
     """
 
     skipped: dict[str, str] = field(default_factory=dict)
@@ -33,8 +37,14 @@ class Remarks:
 class Shard:
     """What a shard file holds.
 
-    sample_ids : n ids. tensors : (n, ...) array of the feature's dtype, row i belonging to ``sample_ids[i]``.
-    recipe_hash : of the feature's recipe. source : fingerprint of the source bytes. content : ``content_hash``.
+    Attributes
+    ----------
+    sample_ids : n ids.
+    tensors : (n, ...) of the feature's dtype; row i belongs to ``sample_ids[i]``.
+    recipe_hash : the hash of the feature's recipe.
+    source : fingerprint of the data that the tensors were made from.
+    content : the ``content_hash`` of the tensors.
+    remarks : what to know about the clips.
     """
 
     sample_ids: tuple[str, ...]
@@ -46,7 +56,10 @@ class Shard:
 
 
 def content_hash(sample_ids: Sequence[str], tensors: np.ndarray) -> str:
-    """Return a sha256 over the tensors by sample id; equal on every platform, whatever the order of the samples."""
+    """Return a sha256 of the tensors with their sample ids.
+
+    It is equal on every platform and for any order of the samples.
+    """
     portable = tensors.dtype.newbyteorder("<")
     kind = canonical_json([tensors.dtype.name, list(tensors.shape[1:])]).encode()
     return digest(
@@ -58,9 +71,10 @@ def content_hash(sample_ids: Sequence[str], tensors: np.ndarray) -> str:
 
 
 def encode(shard: Shard, recipe: Mapping[str, Any]) -> bytes:
-    """Return the shard as a Parquet file: columns ``sample_id`` and ``tensor`` (a fixed-shape tensor type).
+    """Return the bytes of a shard's Parquet file.
 
-    The recipe, its hash, the source fingerprint, the content hash and the remarks go into the file's schema metadata.
+    Its columns are ``sample_id`` and ``tensor``, of a fixed-shape tensor type. The recipe, its hash, the fingerprint of
+    the source, the content hash and the remarks are metadata of the file's schema.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -75,7 +89,17 @@ def encode(shard: Shard, recipe: Mapping[str, Any]) -> bytes:
 
 
 def decode(content: bytes, place: str) -> Shard:
-    """Read what ``encode`` gave; DataError, which names ``place``, where the bytes are no such file."""
+    """Read a shard from the bytes that ``encode`` returned.
+
+    Parameters
+    ----------
+    content : the bytes.
+    place : where they come from, for the message.
+
+    Raises
+    ------
+    DataError : the bytes are no such file.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 

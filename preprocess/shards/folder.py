@@ -43,14 +43,20 @@ class _Verdict:
 
 
 class FeatureFolder:
-    """The shards of one feature of one dataset, in ``path``.
+    """The shards of one feature of one dataset, in one folder.
 
-    Use: ``judge`` tells the subjects whose shards are to be made, ``take`` writes each one made, and ``finish``, once
-    all are there, removes what is stale and writes the manifest. A process that ends before ``finish`` loses nothing:
-    a shard that the manifest does not know is judged by the hashes that it carries itself.
+    Call ``judge`` first: it names the subjects whose shards must be made. ``take`` writes each shard that was made.
+    Call ``finish`` when all are there: it removes what is no longer needed and writes the manifest. A process that ends
+    before ``finish`` loses nothing, since each shard also carries its own hashes.
 
-    sources : subject -> fingerprint of what its shard is made from. stale : subject -> why its shard must be made,
-    once ``judge`` has found out.
+    Attributes
+    ----------
+    title : ``dataset/feature``, for messages.
+    feature : the feature.
+    entries : subject -> the manifest's entry of its shard.
+    tally : what was done so far.
+    sources : subject -> fingerprint of what its shard is made from.
+    stale : subject -> why its shard must be made; filled by ``judge``.
     """
 
     def __init__(self, dataset: str, feature: Feature, sources: Mapping[str, str], path: Path) -> None:
@@ -67,7 +73,7 @@ class FeatureFolder:
         self._changes: dict[str, list[str]] = {}
 
     def shard_path(self, subject: str) -> Path:
-        """Return where a subject's shard lies; the id is percent-encoded as Hive-style partitions are."""
+        """Return the path of a subject's shard. Its id is percent-encoded, as in Hive-style partitions."""
         return self._path / f"subject={quote(subject, safe='')}" / "part.parquet"
 
     def fingerprint(self) -> str:
@@ -91,7 +97,12 @@ class FeatureFolder:
         return list(self.stale)
 
     def take(self, subject: str, made: MadeShard) -> None:
-        """Write a shard that was made; StoreError where that fails, and then nothing of it is left."""
+        """Write a shard that was made.
+
+        Raises
+        ------
+        StoreError : it cannot be written; then nothing of it is left on disk.
+        """
         path = self.shard_path(subject)
         with storing(path):
             write_atomic(path, made.content)
@@ -105,7 +116,14 @@ class FeatureFolder:
             self.tally.made += 1
 
     def finish(self) -> None:
-        """Remove the shards of subjects that are no more and write the manifest; all subjects' shards must be there."""
+        """Remove shards of subjects that no longer exist, and write the manifest.
+
+        Every subject must have its shard by now.
+
+        Raises
+        ------
+        StoreError : the manifest cannot be written.
+        """
         self.entries = {subject: self.entries[subject] for subject in self.sources}
         for change, subjects in self._changes.items():
             self.tally.warnings.append(f"{self.title}: {change}; made again for: {', '.join(subjects)}.")

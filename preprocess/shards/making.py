@@ -36,9 +36,14 @@ class Entry:
 
 @dataclass(frozen=True)
 class SubjectJob:
-    """One subject's stale features: what a worker makes in one go.
+    """The features of one subject that must be made. One worker makes them together.
 
-    features : each with the fingerprint of the source that it is to be made from.
+    Attributes
+    ----------
+    dataset : name of the dataset.
+    subject : the subject's id.
+    clips : the subject's clips.
+    features : each feature, with the fingerprint of the source that it is made from.
     """
 
     dataset: str
@@ -86,7 +91,15 @@ class Broken:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a job. seconds : how long it took, in the process that did it."""
+    """What a job gave.
+
+    Attributes
+    ----------
+    job : the job.
+    shards : the shards that were made.
+    broken : what could not be made through no fault of a clip.
+    seconds : how long it took, in the process that did it.
+    """
 
     job: SubjectJob
     shards: tuple[MadeShard, ...]
@@ -110,8 +123,18 @@ class Stopped(Exception):
 def make(job: SubjectJob, stop: threading.Event | None = None) -> Result:
     """Make the shards of a job.
 
-    A clip that cannot be used is left out and remarked; a bug in a step costs the shard it struck, and the others go
-    on. Raises DataError for a recipe or an adapter that does not give what it promises, Stopped once ``stop`` is set.
+    A clip that cannot be used is left out, with a remark. A bug in a step costs the shard in which it shows; the others
+    are made.
+
+    Parameters
+    ----------
+    job : what to make.
+    stop : stops the work between two clips once it is set.
+
+    Raises
+    ------
+    DataError : a recipe or an adapter does not give what it promises.
+    Stopped : ``stop`` was set.
     """
     start = time.monotonic()
     makers = [_ShardMaker(f"{job.dataset}/{feature.name}", feature, source) for feature, source in job.features]
@@ -204,8 +227,8 @@ def entry_of(shard: Shard, content: bytes) -> Entry:
 def one_thread() -> Iterator[None]:
     """Let libraries compute in one thread: a worker owns one core, and DIS flow depends on the number of threads.
 
-    It holds for the whole process. Whoever makes jobs in several threads at a time enters it around them all, so that
-    the first to end does not lift it for the others.
+    It holds for the whole process. Code that makes jobs in several threads enters it once around all of them; otherwise
+    the first job to end would lift it for the others.
     """
     import cv2
     from threadpoolctl import threadpool_limits

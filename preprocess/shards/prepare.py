@@ -45,15 +45,25 @@ def prepare_all(
     execute: Execute = in_this_process,
     overwrite: bool = False,
 ) -> list[PreparedDataset]:
-    """Write the shards that are missing, changed or damaged below ``root``; keep the others.
+    """Write the shards that are missing, changed or damaged, and keep the others.
 
-    features : dataset name -> the features wanted of it. execute : carries out what is to be made; ready-made features
-    are always taken in this process. overwrite : make every shard again.
-    A shard is one subject's tensors. It is kept while the recipe and its own source files are what they were and its
-    bytes match the manifest's checksum. Clips that cannot be used are left out and told in ``skipped``. A run that was
-    interrupted goes on where it stopped.
-    Raises DataError for an unknown feature, bad source data or a step that has a bug (after everything else was made),
-    StoreError where ``root`` cannot be written.
+    A shard holds the tensors of one subject. It is kept while the recipe and the subject's source files are unchanged
+    and its bytes match the checksum in the manifest. A clip that cannot be used is left out and listed in ``skipped``.
+    After an interruption the next call goes on where this one stopped.
+
+    Parameters
+    ----------
+    datasets : the datasets to prepare.
+    root : the folder of all shards.
+    features : name of the dataset -> the features that it should have.
+    progress : called whenever a subject is done.
+    execute : carries out the jobs; features that an adapter holds in memory are always made in this process.
+    overwrite : make every shard again.
+
+    Raises
+    ------
+    DataError : an unknown feature, bad source data, or a bug in a step, which is raised after everything else was made.
+    StoreError : ``root`` cannot be written.
     """
     books = [_Book(raw, Path(root) / raw.name, features[raw.name]) for raw in datasets]
     for book in books:
@@ -83,10 +93,10 @@ def prepare_all(
 def survey_all(
     datasets: Sequence[RawDataset], root: Path | str, features: Mapping[str, Sequence[str]]
 ) -> list[PreparedDataset]:
-    """Tell what ``prepare_all`` would make, and make and write nothing.
+    """Return what ``prepare_all`` would make, without making or writing anything.
 
-    A feature of which something is outstanding has no fingerprint, and only the clips of shards that are kept can be
-    among its ``skipped``: that a clip cannot be used shows when it is made.
+    A feature that is not complete has no fingerprint. Whether a clip can be used shows only when it is made, so
+    ``skipped`` knows the clips of kept shards only.
 
     Parameters
     ----------

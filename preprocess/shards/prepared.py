@@ -43,12 +43,12 @@ class FeatureInfo:
 
 @dataclass(frozen=True)
 class Outstanding:
-    """What of a feature is still to be made.
+    """What is still to be made of one feature.
 
     Attributes
     ----------
     feature : its name.
-    reasons : why -> of how many clips.
+    reasons : reason -> number of clips that it concerns.
     pace : how long a clip took before; None where that is not known.
     """
 
@@ -64,16 +64,23 @@ class Outstanding:
 
 @dataclass(frozen=True)
 class PreparedDataset:
-    """A dataset whose shards are complete, or, where a plan only looks at them, with what is still outstanding.
+    """A dataset whose shards are complete, or one that a plan looks at, with what is still to be made.
 
-    samples : the samples table, sorted by sample id. fingerprint : sha256 of its content.
-    made, reused, repaired : how many shards were written for the first time or after a change, were found whole, and
-    were found damaged and made again. warnings : what was changed, damaged or removed, one line each.
-    lacking : features that were asked for and that the dataset cannot have, with what would bring them.
-    clips_made : of how many clips anything was made. seconds : what that took, summed over the processes that did it.
-    checksums : feature -> shard file -> sha256 of its bytes, which ``load`` holds the files to.
-    macro : its clips are macro-expressions; micro-expressions otherwise.
-    outstanding : what is still to be made; empty once it is prepared.
+    Attributes
+    ----------
+    name : the dataset's name.
+    synthetic : True for rendered or drawn data.
+    samples : the samples table, sorted by sample id.
+    fingerprint : sha256 of the samples table's content.
+    features : its features by name.
+    made, reused, repaired : how many shards were new or changed, were found whole, and were damaged and made again.
+    warnings : what was changed, damaged or removed, one line each.
+    lacking : features that were asked for and that the dataset cannot have, each with what would bring it.
+    clips_made : number of clips of which anything was made.
+    seconds : what that took, summed over all processes.
+    checksums : feature -> shard file -> sha256 of its bytes; ``load`` checks the files against it.
+    macro : True for macro-expressions, False for micro-expressions.
+    outstanding : what is still to be made; empty once the dataset is prepared.
     """
 
     name: str
@@ -94,7 +101,7 @@ class PreparedDataset:
 
     @property
     def skipped(self) -> dict[str, dict[str, str]]:
-        """Feature -> sample id -> why that clip could not be used; the feature's shards have no row for it."""
+        """Feature -> sample id -> why that clip cannot be used. The feature's shards have no row for it."""
         return {name: info.remarks.skipped for name, info in self.features.items()}
 
     def usable(self, features: Sequence[str]) -> np.ndarray:
@@ -105,11 +112,20 @@ class PreparedDataset:
         return np.array([sample_id not in skipped for sample_id in self.samples["sample_id"]], dtype=bool)
 
     def load(self, feature: str, keep: np.ndarray | None = None) -> np.ndarray:
-        """Return a feature of the samples: (n, *shape) C-contiguous, row i belonging to row i of ``samples``.
+        """Return a feature of the samples.
 
-        keep : (number of samples,) bool, the rows wanted; None for all.
-        Raises DataError for an unknown feature, for a wanted sample that was skipped, and for a shard that is not what
-        ``prepare`` left.
+        Parameters
+        ----------
+        feature : its name.
+        keep : (n_samples,) bool, True for the rows that are wanted; None for all.
+
+        Returns
+        -------
+        (n, *shape), C-contiguous; row i belongs to the i-th wanted row of ``samples``.
+
+        Raises
+        ------
+        DataError : an unknown feature, a wanted sample that was skipped, or a shard that changed since it was prepared.
         """
         import numpy as np
 

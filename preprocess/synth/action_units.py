@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Pull:
-    """One bump of an action unit on the half of the face that lies left in the picture.
+    """One bump of an action unit, on the half of the face that lies on the left of the picture.
 
-    at : landmarks whose mean is the anchor. out, down : direction and relative size, away from the midline and towards
-        the chin. radius : as a fraction of the face's width. middle : it lies on the midline and is not doubled.
+    Attributes
+    ----------
+    at : landmarks whose mean is the bump's centre.
+    out, down : direction and relative size of the motion, away from the midline and towards the chin.
+    radius : as a fraction of the face's width.
+    middle : True where it lies on the midline and has no counterpart on the other half.
     """
 
     at: tuple[int, ...]
@@ -53,10 +57,14 @@ AUS: dict[int, tuple[Pull, ...]] = {
 
 
 def bumps(au: int, side: str, landmarks: np.ndarray, left: float = 1.0, right: float = 1.0) -> list[Bump]:
-    """Return the bumps of an action unit with a peak of 1 pixel.
+    """Return the bumps of an action unit whose peak is 1 pixel.
 
-    side : "L" or "R" for one half only (the subject's own left and right, as in FACS), "" for both. landmarks :
-    (68, 2), seen in the picture. left, right : factors of the two halves.
+    Parameters
+    ----------
+    au : the action unit, a key of ``AUS``.
+    side : "L" or "R" for one half only, the subject's own left or right as in FACS; "" for both.
+    landmarks : (68, 2), in the picture.
+    left, right : factors of the two halves.
     """
     width = float(landmarks[16, 0] - landmarks[0, 0])
     result = []

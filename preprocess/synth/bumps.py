@@ -12,7 +12,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bump:
-    """A displacement (dx, dy) at (x, y) that falls off as a Gaussian; radius : standard deviation. In pixels."""
+    """A displacement that falls off around a point as a Gaussian does. All values are in pixels.
+
+    Attributes
+    ----------
+    x, y : the point.
+    dx, dy : the displacement there.
+    radius : standard deviation of the Gaussian.
+    """
 
     x: float
     y: float
@@ -22,7 +29,17 @@ class Bump:
 
 
 def field(bumps: Sequence[Bump], x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return the sum of the bumps at the points (x, y), two arrays that broadcast to S: (*S, 2) float32."""
+    """Return the sum of the bumps at some points.
+
+    Parameters
+    ----------
+    bumps : the bumps.
+    x, y : the points' coordinates, two arrays that broadcast to a shape S.
+
+    Returns
+    -------
+    (*S, 2) float32.
+    """
     import numpy as np
 
     total = np.zeros((*np.broadcast_shapes(x.shape, y.shape), 2), dtype=np.float32)
@@ -36,9 +53,19 @@ def field(bumps: Sequence[Bump], x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def solve(shift: Callable[[np.ndarray], np.ndarray], targets: np.ndarray, steps: int = 20) -> np.ndarray:
-    """Return the points q with ``q + shift(q) = targets``, (n, 2), by fixed-point steps.
+    """Return the points q for which ``q + shift(q) = targets``, found by fixed-point steps.
 
-    They converge where the shift changes by less than a pixel a pixel, that is where nothing folds over.
+    They are found where the shift changes by less than a pixel from one pixel to the next, so that nothing folds over.
+
+    Parameters
+    ----------
+    shift : points (n, 2) -> their displacement (n, 2).
+    targets : (n, 2).
+    steps : number of steps.
+
+    Returns
+    -------
+    (n, 2).
     """
     points = targets.copy()
     for _ in range(steps):

@@ -23,8 +23,14 @@ if TYPE_CHECKING:
 class Options:
     """What to render.
 
-    like : a key of ``LIKE``. subjects : number of people. clips : of each, on average. strength : ``micro`` or
-    ``macro``. full_size : frames as large as the real database's.
+    Attributes
+    ----------
+    like : the real database to imitate, a key of ``LIKE``.
+    subjects : number of people.
+    clips : average number of clips of each person.
+    seed : equal seeds give equal files.
+    strength : ``micro`` or ``macro``.
+    full_size : True for frames as large as those of the real database.
     """
 
     like: str
@@ -35,7 +41,12 @@ class Options:
     full_size: bool = False
 
     def check(self) -> None:
-        """Raise UsageError for options that cannot be obeyed."""
+        """Check that the options can be obeyed.
+
+        Raises
+        ------
+        UsageError : one of them cannot.
+        """
         if self.like not in LIKE:
             raise UsageError(f"No database like {self.like!r} can be rendered. {did_you_mean(self.like, LIKE)}")
         if self.strength not in STRENGTHS:
@@ -58,10 +69,18 @@ class Options:
 
 @dataclass(frozen=True)
 class ClipPlan:
-    """One clip to render; frame numbers as the database counts them.
+    """One clip to render. Frame numbers are those of the imitated database.
 
-    folder : relative to the database's root. digits : least number of digits in a frame's file name. first, last :
-    frames on disk. apex : the true one; coded_apex : what the sheet says, None where it says nothing.
+    Attributes
+    ----------
+    subject, clip : ids of the person and of the clip.
+    folder : relative to the root of the database.
+    digits : least number of digits in the file name of a frame.
+    emotion : as annotated.
+    expression : what the face does.
+    first, last : first and last frame on disk.
+    onset, apex, offset : the true ones.
+    coded_apex : the apex in the annotation sheet; None where the sheet has none.
     """
 
     subject: str
@@ -85,14 +104,22 @@ class ClipPlan:
 
 @dataclass(frozen=True)
 class Like:
-    """How one database is rendered.
+    """How one database is imitated.
 
-    camera, full_camera : by default and as large as the original. frames : shortest and longest micro-expression.
-    around : most frames on disk before the onset and after the offset. emotions : annotated word -> share of clips.
-    expresses : annotated word -> what the face may do, where that is another word. subject : number from 0 on -> id.
-    clips : (rng, subject's id, emotions of the subject's clips) -> (clip, folder, digits, onset) of each.
-    stem : of a frame's file name, the clip's subject put in. suffix : of a frame's file. coded : its sheet has apexes.
-    one_apex_lacks : of one clip the sheet has none.
+    Attributes
+    ----------
+    camera : the camera by default.
+    full_camera : the camera that gives frames as large as the original ones.
+    frames : lengths of the shortest and of the longest micro-expression.
+    around : largest number of frames on disk before the onset, and after the offset.
+    emotions : annotated word -> share of the clips.
+    subject : number of a person, from 0 on -> id.
+    clips : (generator, id of a person, emotions of that person's clips) -> (clip, folder, digits, onset) of each clip.
+    stem : start of a frame's file name, with a place for the subject.
+    suffix : end of a frame's file name.
+    expresses : annotated word -> what the face may show, where that has another name.
+    coded : True where the sheet gives the apex.
+    one_apex_lacks : True where the sheet gives no apex for one of the clips.
     """
 
     camera: Camera
@@ -114,7 +141,11 @@ class Like:
 
 
 def plan(options: Options) -> list[ClipPlan]:
-    """Return the clips of a database: classes in their fixed shares, dealt to people who need not show them all."""
+    """Return the clips of a database.
+
+    Each emotion has its fixed share of the clips. They are dealt out to people at random, and a person need not show
+    every emotion.
+    """
     options.check()
     like = LIKE[options.like]
     rng = generator(options.seed, options.like, "clips")
@@ -133,7 +164,7 @@ def plan(options: Options) -> list[ClipPlan]:
 
 
 def film(options: Options, clip: ClipPlan) -> Film:
-    """Return the film of a clip; its times are frame numbers less ``clip.onset``."""
+    """Return the film of a clip. Its times are frame numbers minus ``clip.onset``."""
     like = LIKE[options.like]
     camera = like.full_camera if options.full_size else like.camera
     person = make_person(options.seed, f"{options.like}/{clip.subject}")

@@ -19,10 +19,20 @@ DEFAULT = (
 
 
 def make_default(home: Path | None = None, progress: Progress | None = None) -> Path:
-    """Render the default databases where they are not there yet, and return the folder that holds them.
+    """Render the default databases that do not exist yet.
 
-    home : where that folder, ``synthetic-<digest of the options>``, is put; None is ``merbench`` in the user's cache.
-    Raises DataError where it cannot be written.
+    Parameters
+    ----------
+    home : the folder for them; None is ``merbench`` in the user's cache.
+    progress : called after each subject.
+
+    Returns
+    -------
+    The folder that holds them, as ``default_folder`` tells.
+
+    Raises
+    ------
+    DataError : it cannot be written.
     """
     root = default_folder(home)
     total = sum(len(plan(options)) for options in DEFAULT)
@@ -34,7 +44,16 @@ def make_default(home: Path | None = None, progress: Progress | None = None) -> 
 
 
 def default_folder(home: Path | None = None) -> Path:
-    """Return where ``make_default`` puts the databases, each in a folder that is called as what it is like."""
+    """Return the folder of the default databases. Each lies in it under the name of the database that it imitates.
+
+    Parameters
+    ----------
+    home : as for ``make_default``.
+
+    Returns
+    -------
+    ``synthetic-<digest of the options>`` in ``home``.
+    """
     if home is None:
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "merbench"
     return home / f"synthetic-{digest([options.as_json() for options in DEFAULT])[:12]}"

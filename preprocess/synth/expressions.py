@@ -31,9 +31,15 @@ STRENGTHS = {"micro": (0.8, 2.6), "macro": (4.0, 12.0)}
 
 @dataclass(frozen=True)
 class Unit:
-    """One action unit of one clip. au, side : as ``action_units.bumps``. peak : in pixels of a face 280 wide.
+    """One action unit of one clip.
 
-    left, right : factors of the two halves. pace : how suddenly it comes and goes (1: evenly). coded : in the sheet.
+    Attributes
+    ----------
+    au, side : as for ``action_units.bumps``.
+    peak : its largest motion, in pixels of a face 280 pixels wide.
+    left, right : factors of the two halves of the face.
+    pace : how suddenly it comes and goes; 1 is evenly.
+    coded : True where the annotation sheet has it.
     """
 
     au: int
@@ -49,7 +55,13 @@ class Unit:
 class Expression:
     """What a face does in one clip.
 
-    rise, fall : frames from onset to apex and from apex to offset. rest : the share of the apex left at the offset.
+    Attributes
+    ----------
+    emotion : the emotion that it shows.
+    units : its action units.
+    rise : number of frames from onset to apex.
+    fall : number of frames from apex to offset.
+    rest : how much of the apex is left at the offset, 0..1.
     """
 
     emotion: str
@@ -104,9 +116,15 @@ def draw_habits(seed: int, person: str, aus: tuple[int, ...]) -> Habits:
 def draw_expression(
     rng: np.random.Generator, emotion: str, habits: Habits, strength: str, frames: tuple[int, int]
 ) -> Expression:
-    """Draw one expression of an emotion.
+    """Draw one expression of an emotion at random.
 
-    strength : a key of ``STRENGTHS``. frames : the shortest and the longest length from onset to offset.
+    Parameters
+    ----------
+    rng : the generator.
+    emotion : the emotion to show.
+    habits : what is special to the person.
+    strength : a key of ``STRENGTHS``.
+    frames : the shortest and the longest length from onset to offset.
     """
     if strength not in STRENGTHS:
         raise UsageError(f"Unknown strength {strength!r}; expected {' or '.join(STRENGTHS)}.")

@@ -24,8 +24,14 @@ COARSE = 4
 class Camera:
     """How a database was recorded.
 
-    width, height : of a frame. face : width of an average face in pixels, jaw to jaw. noise : standard deviation of
-    the sensor noise in grey levels. flicker : of the light, as a share. fps : frames a second.
+    Attributes
+    ----------
+    width, height : of a frame, in pixels.
+    face : width of an average face from jaw to jaw, in pixels.
+    fps : frames a second.
+    grey : True for grey frames, False for colour.
+    noise : standard deviation of the sensor's noise, in grey levels.
+    flicker : how much the light changes, as a share.
     """
 
     width: int
@@ -40,8 +46,8 @@ class Camera:
 class Film:
     """One clip of one person.
 
-    Times are frames after the onset; negative before it. Equal arguments give equal frames, in whatever order they are
-    asked for. Head and light move slowly, and eyes may blink.
+    Times are numbers of frames after the onset, negative before it. The head and the light move slowly, and the eyes
+    may blink. Equal arguments give equal frames, in whatever order the frames are asked for.
     """
 
     def __init__(self, person: Person, expression: Expression, camera: Camera, seed: int, name: str) -> None:
@@ -93,10 +99,18 @@ class Film:
         return cv2.add(cv2.convertScaleAbs(image, alpha=gain), part, dtype=cv2.CV_8U)
 
     def true_flow(self, time: int, start: int = 0) -> np.ndarray:
-        """Return where the points of one frame lie in another: (height, width, 2) float32, x and y in pixels.
+        """Return where the points of one frame lie in another one, without noise.
 
-        What frame ``start`` shows at p, frame ``time`` shows at p + flow(p): head and face, without noise. Near the
-        edges, where points leave the picture, it is not defined.
+        What frame ``start`` shows at p, frame ``time`` shows at p + flow(p). Near the edges, where points leave the
+        picture, the flow has no meaning.
+
+        Parameters
+        ----------
+        time, start : times of the two frames.
+
+        Returns
+        -------
+        (height, width, 2) float32, x and y in pixels.
         """
         import cv2
         import numpy as np

@@ -20,10 +20,14 @@ MIRRORED = [*range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 3
 
 @dataclass(frozen=True)
 class Person:
-    """A subject, in the pixels of the enlarged portrait.
+    """A subject, in pixels of the enlarged portrait.
 
-    picture : (900, 1536, 3) uint8 RGB, coloured and lit. bumps : the geometry; the face's content at q + field(q) in
-        the picture is seen at q. landmarks : (68, 2), where dlib's points are seen. width : of the face, jaw to jaw.
+    Attributes
+    ----------
+    picture : (900, 1536, 3) uint8 RGB, coloured and lit.
+    bumps : the geometry of the face: at q is seen what ``picture`` shows at q + field(q).
+    landmarks : (68, 2), where dlib's points are seen.
+    width : of the face, from jaw to jaw.
     """
 
     picture: np.ndarray
@@ -34,7 +38,7 @@ class Person:
 
 @functools.lru_cache(maxsize=4)
 def make_person(seed: int, name: str) -> Person:
-    """Draw a person; equal seeds and names give equal people."""
+    """Draw a person at random. Equal seeds and names give equal people."""
     import numpy as np
 
     rng = generator(seed, name, "person")

@@ -55,9 +55,14 @@ def picture() -> np.ndarray:
 
 @functools.cache
 def skin_and_hair() -> tuple[np.ndarray, np.ndarray]:
-    """Return how much of each pixel of ``picture`` is skin, and how much hair: two (900, 1536, 1) float32 in 0..1.
+    """Return how much of each pixel of ``picture`` is skin, and how much is hair.
 
-    Both are warm in colour, and the background and the suit are not; the outline of face and neck parts them.
+    Skin and hair have warm colours, the background and the suit do not. The outline of face and neck tells skin from
+    hair.
+
+    Returns
+    -------
+    Two (900, 1536, 1) float32 arrays, 0..1.
     """
     import cv2
     import numpy as np

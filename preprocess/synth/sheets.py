@@ -91,7 +91,7 @@ _OBJECTIVE = {
 
 
 def objective_class(facs: str) -> int:
-    """Return the objective class, 1 to 7, of coded units such as ``4+L14``; sides do not count."""
+    """Return the objective class, 1 to 7, of coded units such as ``4+L14``. The side of a unit does not matter."""
     units = "+".join(word.lstrip("LR") for word in facs.split("+"))
     return next((number for number, known in _OBJECTIVE.items() if units in known), 7)
 

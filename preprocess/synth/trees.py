@@ -30,12 +30,25 @@ Progress = Callable[[int, int], None]
 
 
 def render(options: Options, out: Path, progress: Progress | None = None, threads: int | None = None) -> bool:
-    """Render a database into the folder ``out``, unless it is there already; return whether it was rendered.
+    """Render a database into a folder, unless it is there already.
 
-    progress : called after each subject. threads : the default is one a core.
-    ``out`` appears when it is complete; what a killed run left is removed by the next one.
-    Raises UsageError for options that cannot be obeyed, DataError where ``out`` holds something else, or where it
-    cannot be written.
+    The folder appears when it is complete. What a killed process left is removed by the next one.
+
+    Parameters
+    ----------
+    options : what to render.
+    out : the folder.
+    progress : called after each subject.
+    threads : number of threads; None is one for each core.
+
+    Returns
+    -------
+    True where it was rendered, False where it was there.
+
+    Raises
+    ------
+    UsageError : the options cannot be obeyed.
+    DataError : ``out`` holds something else, or cannot be written.
     """
     clips = plan(options)
     try:
@@ -53,9 +66,16 @@ def render(options: Options, out: Path, progress: Progress | None = None, thread
 
 
 def rendered_film(root: Path, name: str) -> tuple[Film, ClipPlan]:
-    """Return the film and the plan of a clip, ``subject/clip``, of a rendered database: its true motion.
+    """Return the film and the plan of a clip of a rendered database, and so its true motion.
 
-    Raises DataError where ``root`` holds no database of this version, or no such clip.
+    Parameters
+    ----------
+    root : the folder of the database.
+    name : the clip, as ``subject/clip``.
+
+    Raises
+    ------
+    DataError : ``root`` holds no database of this version, or no such clip.
     """
     options = read_options(root)
     found = [clip for clip in plan(options) if clip.name == name]
@@ -65,7 +85,12 @@ def rendered_film(root: Path, name: str) -> tuple[Film, ClipPlan]:
 
 
 def read_options(root: Path) -> Options:
-    """Return the options that a database was rendered with; DataError where there is none of this version."""
+    """Return the options that a database was rendered with.
+
+    Raises
+    ------
+    DataError : ``root`` holds no rendered database, or one of another version of this program.
+    """
     try:
         values = dict(json.loads((root / MARK).read_text(encoding="utf-8"))["options"])
     except (OSError, ValueError, KeyError, TypeError) as error:
