@@ -23,7 +23,7 @@ from mer_models._parts.au_tokens import (
 from mer_models._parts.checks import require
 from mer_models._parts.images import FewerSmallerFrames
 from mer_models._parts.p3d import P3D, P3D_BLOCKS
-from mer_models.contracts import Criterion, Resources, TrainingRecipe
+from mer_models.contracts import Criterion, Refused, Resources, TrainingRecipe
 from mer_models.registry import register_model
 
 STEPS, FRAMES = 9, 16
@@ -65,6 +65,12 @@ GRAPH_WIDTHS = (1, 40, 80, REGION_VALUES)
         "lr_hold": 0,
         "balance": True,
     },
+    refused=(
+        Refused("au_depth", 50, "63 or 32 or 17"),
+        Refused("au_width", 0, "a whole number of at least 1"),
+        *(Refused("image_size", value, "0, or a number of pixels from 32") for value in (-1, 31)),
+        Refused("depth", 0, "a whole number of at least 1"),
+    ),
 )
 class AUFusion(nn.Module):
     """Brows and mouth as 160 values each, multiplied with 160 values of each of nine action units.

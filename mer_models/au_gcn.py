@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from mer_models._parts.checks import require
+from mer_models._parts.checks import refused_shares, require_share
 from mer_models.contracts import Resources, TrainingRecipe
 from mer_models.registry import register_model
 
@@ -25,6 +25,7 @@ NODE_VALUES = 16
     recipe=TrainingRecipe(epochs=100, batch_size=32, lr=1e-3, optimizer="adam", input_range="raw"),
     resources=Resources(cpus=1, gpu=0.125, pack=8),
     quick={"epochs": 40, "batch_size": 16},
+    refused=refused_shares(),
 )
 class AUGCN(nn.Module):
     """One graph convolution over twelve regions a frame, three convolutions over time, a mean and a linear classifier.
@@ -44,7 +45,7 @@ class AUGCN(nn.Module):
 
     def __init__(self, n_classes: int, dropout: float = 0.2) -> None:
         super().__init__()
-        require(0 <= dropout < 1, "au_gcn.dropout", dropout, "a number from 0 to below 1")
+        require_share("au_gcn.dropout", dropout)
         from torch_geometric.nn import DenseGCNConv
 
         self.links = nn.Parameter(torch.zeros(REGIONS, REGIONS))

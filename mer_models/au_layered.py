@@ -19,7 +19,7 @@ from mer_models._parts.au_tokens import (
 )
 from mer_models._parts.checks import require
 from mer_models._parts.images import FewerTimes
-from mer_models.contracts import Resources, TrainingRecipe
+from mer_models.contracts import Refused, Resources, TrainingRecipe
 from mer_models.registry import register_model
 
 FRAMES = 12
@@ -37,6 +37,10 @@ NODE_WIDTHS = (40, 80, REGION_VALUES)
     recipe=TrainingRecipe(epochs=25, batch_size=32, lr=1e-4, optimizer="adam", input_range="raw"),
     resources=Resources(cpus=1, gpu=0.25, pack=4),
     quick={"frames": 2, "depth": 1, "epochs": 10, "batch_size": 8, "lr": 3e-4, "input_range": "standard"},
+    refused=(
+        *(Refused("frames", value, "a divisor of 12") for value in (-1, 0, 5, 24)),
+        Refused("depth", 0, "a whole number of at least 1"),
+    ),
 )
 class AULayered(nn.Module):
     """Brows and mouth alone, then together: 160 values a frame, multiplied with 160 values of nine action units.

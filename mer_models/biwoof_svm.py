@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mer_models._parts.published import accuracy_and_f1, megc2019_cde
-from mer_models._parts.svm import SupportVectorModel
+from mer_models._parts.svm import REFUSED, REFUSED_SCALES, SupportVectorModel
 from mer_models.contracts import Resources
 from mer_models.registry import register_model
 
@@ -34,6 +34,7 @@ from mer_models.registry import register_model
             source="comparison table of pakchoi-php/SRMCL (README)",
         ),
     ),
+    refused=REFUSED + REFUSED_SCALES,
 )
 class BiwoofSVM(SupportVectorModel):
     """Linear support vector machine on the doubly weighted direction histograms of 5x5 blocks of the face.

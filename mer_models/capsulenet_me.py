@@ -10,10 +10,10 @@ from torch import nn
 from mer_models._parts.checks import require
 from mer_models._parts.images import SmallerKeyFrames
 from mer_models._parts.losses import margin_loss
-from mer_models._parts.narrow import FULL_WIDTH, narrowed, require_width
-from mer_models._parts.pretrained import DEFAULT, NONE, fetched
+from mer_models._parts.narrow import FULL_WIDTH, REFUSED_WIDTHS, narrowed, require_width
+from mer_models._parts.pretrained import DEFAULT, NONE, REFUSED_WEIGHTS, fetched
 from mer_models._parts.published import megc2019_cde
-from mer_models.contracts import Criterion, Resources, TrainingRecipe
+from mer_models.contracts import Criterion, Refused, Resources, TrainingRecipe
 from mer_models.registry import register_model
 
 TRUNK_STRIDE = 8
@@ -64,6 +64,14 @@ TINY = 1e-8
         "lr_step": 0,
         "augment": "",
     },
+    refused=(
+        *REFUSED_WEIGHTS,
+        *REFUSED_WIDTHS,
+        *(Refused("image_size", value, "a multiple of 8 of at least 136") for value in (128, 140)),
+        Refused("image_size", 32, "a multiple of 8 of at least 40", {"kernel": 3}),
+        Refused("kernel", 0, "a number of pixels"),
+        *(Refused("maps", value, "a multiple of 8") for value in (0, 12)),
+    ),
 )
 class CapsuleNetME(nn.Module):
     """ResNet-18 without its max-pooling and last stage, one convolution, primary capsules, one capsule a class.

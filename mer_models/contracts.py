@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
@@ -113,6 +113,26 @@ class PublishedScore:
     source: str
     accuracy: float | None = None
     f1: float | None = None
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A value of an option that a model refuses; a test tries it, and a reader sees what the option takes.
+
+    The model's ``__init__`` refuses it with ``mer_models._parts.checks.require``, before it draws any weights.
+
+    Attributes
+    ----------
+    option : name of a keyword argument of ``__init__``.
+    value : the refused value.
+    expected : what the message says that the option takes, a regular expression.
+    beside : other options, with the values beside which this one is refused.
+    """
+
+    option: str
+    value: Any
+    expected: str
+    beside: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Estimator(Protocol):

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mer_models._parts.checks import require
+from mer_models._parts.checks import refused_shares, require_share
 from mer_models._parts.inception import Inception
 from mer_models._parts.losses import focal_loss
 from mer_models.contracts import Criterion, Resources, TrainingRecipe
@@ -30,6 +30,7 @@ LIKENESS_WEIGHT = 0.01
     ),
     resources=Resources(cpus=1, gpu=0.25, pack=4),
     quick={"epochs": 4, "batch_size": 32},
+    refused=refused_shares(),
 )
 class DualATME(nn.Module):
     """A branch for the whole face and one for its regions; 4704 values through a layer of 1024.
@@ -49,7 +50,7 @@ class DualATME(nn.Module):
 
     def __init__(self, n_classes: int, dropout: float = 0.5) -> None:
         super().__init__()
-        require(0 <= dropout < 1, "dual_atme.dropout", dropout, "a number from 0 to below 1")
+        require_share("dual_atme.dropout", dropout)
         self.face = _branch()
         self.regions = _branch()
         self.fuse = nn.Linear(2 * BRANCH_VALUES, 1024)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mer_models._parts.svm import SupportVectorModel
+from mer_models._parts.svm import REFUSED, SupportVectorModel
 from mer_models.contracts import Resources
 from mer_models.registry import register_model
 
@@ -18,6 +18,7 @@ from mer_models.registry import register_model
         "IEEE Transactions on Affective Computing, arXiv:2211.11425"
     ),
     resources=Resources(cpus=1, gpu=0.0, pack=64),
+    refused=REFUSED,
 )
 class FlowSVM(SupportVectorModel):
     """Support vector machine on the flattened flow image, one machine for each pair of classes.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mer_models._parts.published import accuracy_and_f1
-from mer_models._parts.svm import SupportVectorModel
+from mer_models._parts.svm import REFUSED, REFUSED_SCALES, SupportVectorModel
 from mer_models.contracts import Resources
 from mer_models.registry import register_model
 
@@ -21,6 +21,7 @@ from mer_models.registry import register_model
         selection="last",
         source="quoted in the text of the ELBPTOP paper; a support vector machine has no epoch to choose",
     ),
+    refused=REFUSED + REFUSED_SCALES,
 )
 class HoofSVM(SupportVectorModel):
     """Support vector machine on the direction histograms of 5x5 blocks of the face.

@@ -7,7 +7,7 @@ from torch import nn
 
 from mer_models._parts.checks import require
 from mer_models._parts.published import megc2019_cde
-from mer_models.contracts import Resources, TrainingRecipe
+from mer_models.contracts import Refused, Resources, TrainingRecipe
 from mer_models.registry import register_model
 
 # (x, y) of left eye, right eye, left and right lip corner on a 28x28 aligned face, clipped to 7..21 so that
@@ -40,6 +40,7 @@ HEADS = (3, 6, 12)
     ),
     # Of pixels of 0..255, what the layers of the first level add is a hundredth: a few hundred steps do not mend that.
     quick={"dim": 24, "epochs": 15, "batch_size": 32, "lr": 1e-3, "input_range": "standard"},
+    refused=(Refused("dim", 2, "a whole number of at least 3"),),
 )
 class HTNet(nn.Module):
     """Four 14x14 face areas, cut into 7x7 patches, through three levels of transformer layers and aggregations.

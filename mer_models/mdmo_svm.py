@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mer_models._parts.published import accuracy_and_f1
-from mer_models._parts.svm import SupportVectorModel
+from mer_models._parts.svm import REFUSED, REFUSED_SCALES, SupportVectorModel
 from mer_models.contracts import Resources
 from mer_models.registry import register_model
 
@@ -21,6 +21,7 @@ from mer_models.registry import register_model
         selection="last",
         source=("comparison table of pakchoi-php/SRMCL (README); a support vector machine has no epoch to choose"),
     ),
+    refused=REFUSED + REFUSED_SCALES,
 )
 class MdmoSVM(SupportVectorModel):
     """Support vector machine on one motion vector for each of 36 face regions.

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from mer_models._parts.action_units import co_occurrence
-from mer_models._parts.checks import require
+from mer_models._parts.checks import refused_shares, require, require_share
 from mer_models._parts.manifold import manifold_distances
-from mer_models.contracts import Resources, TrainingRecipe
+from mer_models.contracts import Refused, Resources, TrainingRecipe
 from mer_models.registry import register_model
 from preprocess.faces.landmark_sets import (
     MHSSA_72,
@@ -41,6 +41,7 @@ MIDDLE = 127.5
     resources=Resources(cpus=1, gpu=0.25, pack=4),
     quick={"dim": 32, "epochs": 16, "batch_size": 32, "lr": 3e-3, "class_weights": True},
     published_input=True,
+    refused=(*(Refused("dim", value, "a multiple of 4") for value in (0, 30)), *refused_shares()),
 )
 class MHSSAGCN(nn.Module):
     """Flow patches around the landmarks of six regions; attention inside each region, graph layers among them.
@@ -89,7 +90,7 @@ class MHSSAGCN(nn.Module):
     def __init__(self, n_classes: int, dim: int = 256, dropout: float = 0.1, as_published: bool = False) -> None:
         super().__init__()
         require(dim >= HEADS and dim % HEADS == 0, "mhssa_gcn.dim", dim, f"a multiple of {HEADS}")
-        require(0 <= dropout < 1, "mhssa_gcn.dropout", dropout, "a number from 0 to below 1")
+        require_share("mhssa_gcn.dropout", dropout)
         self.as_published = as_published
         chosen = torch.tensor(MHSSA_72_AS_PUBLISHED if as_published else MHSSA_72)
         self.register_buffer("points", chosen.where(chosen != PADDING, 0), persistent=False)

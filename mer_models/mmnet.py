@@ -8,10 +8,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mer_models._parts.checks import require
+from mer_models._parts.checks import refused_shares, require, require_share
 from mer_models._parts.images import SmallerKeyFrames, resized
 from mer_models._parts.published import accuracy_and_f1
-from mer_models.contracts import Resources, TrainingRecipe
+from mer_models.contracts import Refused, Resources, TrainingRecipe
 from mer_models.registry import register_model
 
 ENTER = 180
@@ -59,6 +59,11 @@ DEPTH, HEADS, MLP_RATIO = 3, 4, 2.0
         "balance": True,
         "input_range": "standard",
     },
+    refused=(
+        *(Refused("image_size", value, "a multiple of 16") for value in (0, 100)),
+        *(Refused("width", value, "a multiple of 16") for value in (0, 24)),
+        *refused_shares("drop_path"),
+    ),
 )
 class MMNet(nn.Module):
     """A main branch on the difference of apex and onset, a position branch on the onset; their maps are added.
@@ -89,7 +94,7 @@ class MMNet(nn.Module):
         valid = image_size >= REDUCTION and image_size % REDUCTION == 0
         require(valid, "mmnet.image_size", image_size, f"a multiple of {REDUCTION}")
         require(width >= 16 and width % 16 == 0, "mmnet.width", width, "a multiple of 16")
-        require(0 <= drop_path < 1, "mmnet.drop_path", drop_path, "a number from 0 to below 1")
+        require_share("mmnet.drop_path", drop_path)
         self.reductions = (SmallerKeyFrames((image_size, image_size)),)
         side = image_size // REDUCTION
         enter, *widths = (maps * width // STAGES[0][0] for maps in (ENTER, STAGES[0][0], *(maps for maps, _ in STAGES)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from mer_models._parts.checks import require
+from mer_models._parts.checks import refused_shares, require_share
 from mer_models._parts.published import megc2019_cde
 from mer_models.contracts import Resources, TrainingRecipe
 from mer_models.registry import register_model
@@ -29,6 +29,7 @@ from mer_models.registry import register_model
         source="comparison table of the HTNet paper (wangzhifengharrison/HTNet, images/state_of_art.png)",
     ),
     quick={"epochs": 12, "batch_size": 32, "lr": 1e-3},
+    refused=refused_shares(),
 )
 class OffApexNet(nn.Module):
     """Two streams of two 5x5 convolutions, one over u and one over v; 1568 values through two layers of 1024.
@@ -46,7 +47,7 @@ class OffApexNet(nn.Module):
 
     def __init__(self, n_classes: int, dropout: float = 0.5) -> None:
         super().__init__()
-        require(0 <= dropout < 1, "off_apexnet.dropout", dropout, "a number from 0 to below 1")
+        require_share("off_apexnet.dropout", dropout)
         self.stream_u = _stream()
         self.stream_v = _stream()
         self.classifier = nn.Sequential(

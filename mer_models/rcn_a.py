@@ -5,9 +5,19 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from mer_models._parts.checks import require
+from mer_models._parts.checks import require, require_share
 from mer_models._parts.published import megc2019_cde
-from mer_models._parts.rcn import PAPER, QUICK, RECIPE, RecurrentBlock, average_down, enlarged, start_weights, stem
+from mer_models._parts.rcn import (
+    PAPER,
+    QUICK,
+    RECIPE,
+    REFUSED,
+    RecurrentBlock,
+    average_down,
+    enlarged,
+    start_weights,
+    stem,
+)
 from mer_models.contracts import Resources
 from mer_models.registry import register_model
 
@@ -32,6 +42,7 @@ POOLED_SIDE = 7
         ),
     ),
     quick=QUICK,
+    refused=REFUSED,
 )
 class RCNA(nn.Module):
     """Convolution stem, one recurrent block, and features multiplied by the classifier's own activation maps.
@@ -53,7 +64,7 @@ class RCNA(nn.Module):
     def __init__(self, n_classes: int, feature_maps: int = 64, dropout: float = 0.5) -> None:
         super().__init__()
         require(feature_maps >= 1, "rcn_a.feature_maps", feature_maps, "a whole number of at least 1")
-        require(0 <= dropout < 1, "rcn_a.dropout", dropout, "a number from 0 to below 1")
+        require_share("rcn_a.dropout", dropout)
         self.stem = stem(feature_maps, dropout)
         self.block = RecurrentBlock(feature_maps, dropout)
         self.classifier = nn.Linear(feature_maps * POOLED_SIDE**2, n_classes)

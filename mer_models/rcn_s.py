@@ -5,8 +5,18 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from mer_models._parts.checks import require
-from mer_models._parts.rcn import PAPER, QUICK, RECIPE, RecurrentBlock, average_down, enlarged, start_weights, stem
+from mer_models._parts.checks import require, require_share
+from mer_models._parts.rcn import (
+    PAPER,
+    QUICK,
+    RECIPE,
+    REFUSED,
+    RecurrentBlock,
+    average_down,
+    enlarged,
+    start_weights,
+    stem,
+)
 from mer_models.contracts import Resources
 from mer_models.registry import register_model
 
@@ -20,6 +30,7 @@ POOLED_SIDE = 7
     recipe=RECIPE,
     resources=Resources(cpus=1, gpu=0.25, pack=4),
     quick=QUICK,
+    refused=REFUSED,
 )
 class RCNS(nn.Module):
     """Convolution stem and one recurrent block whose steps are densely connected; no attention.
@@ -38,7 +49,7 @@ class RCNS(nn.Module):
     def __init__(self, n_classes: int, feature_maps: int = 64, dropout: float = 0.5) -> None:
         super().__init__()
         require(feature_maps >= 1, "rcn_s.feature_maps", feature_maps, "a whole number of at least 1")
-        require(0 <= dropout < 1, "rcn_s.dropout", dropout, "a number from 0 to below 1")
+        require_share("rcn_s.dropout", dropout)
         self.stem = stem(feature_maps, dropout)
         self.block = RecurrentBlock(feature_maps, dropout, dense=True)
         self.classifier = nn.Linear(feature_maps * POOLED_SIDE**2, n_classes)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from mer_models._parts.checks import require
+from mer_models._parts.checks import refused_shares, require, require_share
 from mer_models._parts.rcn import PAPER, QUICK, RECIPE, RecurrentBlock, average_down, enlarged, start_weights
-from mer_models.contracts import Resources
+from mer_models.contracts import Refused, Resources
 from mer_models.registry import register_model
 
 POOLED_SIDE = 5
@@ -22,6 +22,10 @@ DILATIONS = (1, 2, 3)
     recipe=RECIPE,
     resources=Resources(cpus=1, gpu=0.25, pack=4),
     quick=QUICK,
+    refused=(
+        *(Refused("feature_maps", value, "a multiple of 4 of at least 4") for value in (0, 30)),
+        *refused_shares(),
+    ),
 )
 class RCNW(nn.Module):
     """Three 3x3 convolutions with stride 3 side by side, concatenated, and one recurrent block; no attention.
@@ -41,7 +45,7 @@ class RCNW(nn.Module):
         super().__init__()
         valid = feature_maps >= 4 and feature_maps % 4 == 0
         require(valid, "rcn_w.feature_maps", feature_maps, "a multiple of 4 of at least 4")
-        require(0 <= dropout < 1, "rcn_w.dropout", dropout, "a number from 0 to below 1")
+        require_share("rcn_w.dropout", dropout)
         widths = (feature_maps // 2, feature_maps // 4, feature_maps // 4)
         self.streams = nn.ModuleList(
             nn.Sequential(

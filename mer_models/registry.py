@@ -8,47 +8,45 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Required, TypedDict, Unpack
 
-from mer_models.contracts import ESTIMATOR_METHODS, RECIPE_FIELDS, PublishedScore, Resources, TrainingRecipe
-from preprocess.base.errors import UsageError
+from mer_models.contracts import ESTIMATOR_METHODS, RECIPE_FIELDS, PublishedScore, Refused, Resources, TrainingRecipe
+from preprocess.base.errors import UsageError, did_you_mean
 from preprocess.base.registry import Registry, note
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
 class ModelInfo:
     """One model of the registry.
 
+    Attributes
+    ----------
+    name : in listings, settings and keys.
+    kind : a network has a recipe, an estimator has none.
     build : called as ``build(n_classes=..., **params)``; gives a ``torch.nn.Module`` whose ``forward(*features)``
         returns logits (n, n_classes), and which may be a ``NetworkWithLoss`` and a ``NetworkWithReductions``; or an
         Estimator.
-    features : names of the features that ``forward`` or ``fit`` takes, in order.
     params : the builder's keyword arguments with their defaults (``as_published`` among them where it has one).
-    multilabel : it also serves multi-label tasks, in which each logit or score answers a yes-or-no question.
-    one_class_where : settings that take this from it where they are true.
-    published_input : with ``as_published`` it is shown what the public code shows it, which takes the recipe's
-        ``input_range``.
-    quick : hyper-parameters that the presets ``quick`` and ``smoke`` put in the defaults' place, so that a laptop can
-        train it: a smaller network, smaller images, fewer epochs. They stand in the model's name like any that differ.
+    source : the file that defines it, from which its code is fingerprinted.
+
+    All others are those of ``ModelFacts``.
     """
 
     name: str
     kind: Literal["network", "estimator"]
     build: Callable[..., Any]
-    features: tuple[str, ...]
     params: dict[str, Any]
-    recipe: TrainingRecipe | None
-    resources: Resources
-    paper: str
     source: Path = field(repr=False)
+    features: tuple[str, ...]
+    paper: str
+    resources: Resources
+    recipe: TrainingRecipe | None = None
     published: tuple[PublishedScore, ...] = ()
     multilabel: bool = True
     one_class_where: tuple[str, ...] = ()
     published_input: bool = False
-    quick: dict[str, Any] = field(default_factory=dict)
+    quick: Mapping[str, Any] = field(default_factory=dict)
+    refused: tuple[Refused, ...] = field(default=(), repr=False)
 
     @property
     def uses_action_units(self) -> bool:
@@ -57,6 +55,11 @@ class ModelInfo:
             return True
         loss = getattr(self.build, "loss", None)
         return callable(loss) and "action_units" in inspect.signature(loss).parameters
+
+    @property
+    def quick_params(self) -> dict[str, Any]:
+        """The builder's keyword arguments in the model's quick form."""
+        return {name: self.quick.get(name, default) for name, default in self.params.items()}
 
     def one_class_only(self, values: Mapping[str, Any]) -> str:
         """Return the form of the model, with these hyper-parameters, that serves no multi-label task; "" if it does."""
@@ -120,91 +123,81 @@ class ModelRegistry(Registry[ModelInfo]):
 MODELS = ModelRegistry(package="mer_models")
 
 
-def register_model(
-    name: str,
-    *,
-    features: tuple[str, ...],
-    paper: str,
-    recipe: TrainingRecipe | None = None,
-    resources: Resources | None = None,
-    published: tuple[PublishedScore, ...] = (),
-    multilabel: bool = True,
-    one_class_where: tuple[str, ...] = (),
-    published_input: bool = False,
-    quick: Mapping[str, Any] | None = None,
-) -> Callable[[type], type]:
+class ModelFacts(TypedDict, total=False):
+    """What a model's file says of the model: the keyword arguments of ``register_model`` and ``describe_model``.
+
+    Attributes
+    ----------
+    features : names of the features that ``forward`` or ``fit`` takes, in order.
+    paper : the source, or that it is a baseline without one.
+    recipe : how a network is trained; an estimator has none.
+    resources : what a pack of folds asks of the cluster; an estimator asks for no GPU.
+    published : scores printed elsewhere.
+    multilabel : whether it serves multi-label tasks as well, as any network does whose logits may answer yes-or-no
+        questions (default: True).
+    one_class_where : settings, such as ``as_published``, with which it serves tasks of one class a sample only.
+    published_input : whether ``as_published`` says what the network is shown. It then goes with the recipe's own
+        ``input_range`` alone: another one among the quick values is left out, and one that is set is refused.
+    quick : hyper-parameters, the builder's or the recipe's, with which a laptop trains it in seconds a fold; the
+        presets ``quick`` and ``smoke`` take them, and the tests build it with them.
+    refused : values that its options refuse, for the tests; where any are given, each option needs one, unless it is
+        true or false.
+    """
+
+    features: Required[tuple[str, ...]]
+    paper: Required[str]
+    recipe: TrainingRecipe
+    resources: Resources
+    published: tuple[PublishedScore, ...]
+    multilabel: bool
+    one_class_where: tuple[str, ...]
+    published_input: bool
+    quick: Mapping[str, Any]
+    refused: tuple[Refused, ...]
+
+
+def register_model(name: str, **facts: Unpack[ModelFacts]) -> Callable[[type], type]:
     """Return a decorator that registers a network (it has a recipe) or an estimator (it has none).
 
-    multilabel : whether it serves multi-label tasks as well, as any network does whose logits may answer yes-or-no
-        questions.
-    one_class_where : settings, such as ``as_published``, that take this from it where they are true.
-    published_input : whether ``as_published`` says what the network is shown, so that it goes with the recipe's own
-        ``input_range`` alone: another one in ``quick`` is not taken then, and one that is set is refused.
-    quick : hyper-parameters, the builder's or the recipe's, with which a laptop trains it in seconds a fold; the
-        presets ``quick`` and ``smoke`` take them.
     The keyword arguments of the class's ``__init__`` other than ``n_classes`` become its hyper-parameters.
 
-    The decorator raises TypeError, naming the class, where the model could not be run or told apart later: a
-    hyper-parameter without a default or with the name of a recipe's field, a quick one that is unknown or of another
-    type than its default, no ``n_classes``, no features, no paper, a recipe without ``forward``, or no recipe and not
-    all of an Estimator's methods. UsageError, naming both origins,
-    where the name is taken.
+    Raises
+    ------
+    TypeError : naming the class, a model that could not be run or told apart later: a hyper-parameter without a default
+        or with the name of a recipe's field, a quick or refused one that is unknown, a quick one of another type than
+        its default, no ``n_classes``, no features, no paper, a recipe without ``forward``, no recipe and not all of an
+        Estimator's methods, an estimator that asks for a GPU.
+    UsageError : naming both origins, where the name is taken.
     """
 
     def decorate(cls: type) -> type:
-        info = describe_model(
-            cls,
-            name,
-            features=features,
-            paper=paper,
-            recipe=recipe,
-            resources=resources,
-            published=published,
-            multilabel=multilabel,
-            one_class_where=one_class_where,
-            published_input=published_input,
-            quick=quick,
-        )
-        MODELS.add(name, info, origin=f"{cls.__module__}.{cls.__qualname__}")
+        MODELS.add(name, describe_model(cls, name, **facts), origin=f"{cls.__module__}.{cls.__qualname__}")
         return cls
 
     return decorate
 
 
-def describe_model(
-    cls: type,
-    name: str,
-    *,
-    features: tuple[str, ...],
-    paper: str,
-    recipe: TrainingRecipe | None = None,
-    resources: Resources | None = None,
-    published: tuple[PublishedScore, ...] = (),
-    multilabel: bool = True,
-    one_class_where: tuple[str, ...] = (),
-    published_input: bool = False,
-    quick: Mapping[str, Any] | None = None,
-) -> ModelInfo:
+def describe_model(cls: type, name: str, **facts: Unpack[ModelFacts]) -> ModelInfo:
     """Return a model's entry without registering it: what a family makes of its members.
 
-    Arguments and errors as of ``register_model``.
+    Raises TypeError as ``register_model``.
     """
-    _check_interface(cls, features, paper, recipe)
+    if unknown := facts.keys() - ModelFacts.__annotations__.keys():
+        first = min(unknown)
+        raise TypeError(
+            f"{cls.__qualname__}: no fact of a model is called {first!r}. "
+            f"{did_you_mean(first, list(ModelFacts.__annotations__))}"
+        )
+    recipe = facts.get("recipe")
+    _check_interface(cls, facts.get("features"), facts.get("paper", ""), recipe)
+    facts.setdefault("resources", Resources() if recipe else Resources(gpu=0.0))
     info = ModelInfo(
         name=name,
         kind="network" if recipe else "estimator",
         build=cls,
-        features=features,
         params=_hyperparameters(cls),
-        recipe=recipe,
-        resources=resources or Resources(),
-        paper=paper,
-        published=published,
-        multilabel=multilabel,
-        one_class_where=one_class_where,
-        published_input=published_input,
         source=Path(inspect.getfile(cls)),
-        quick=dict(quick or {}),
+        **facts,
     )
     _check_settings(info)
     return info
@@ -217,6 +210,11 @@ def _check_settings(info: ModelInfo) -> None:
     for key in info.one_class_where:
         if type(known.get(key)) is not bool:
             raise TypeError(f"{info.name}: one_class_where names {key!r}, which is no setting that is true or false")
+    for key in (refused.option for refused in info.refused):
+        if key not in info.params:
+            raise TypeError(f"{info.name}: refused names {key!r}, which is no option: {', '.join(info.params)}")
+    if info.kind == "estimator" and info.resources.gpu:
+        raise TypeError(f"{info.name}: an estimator computes on the CPU, but its resources ask for a GPU")
     for key, value in info.quick.items():
         if key not in known:
             raise TypeError(f"{info.name}: quick names {key!r}, which is no hyper-parameter: {', '.join(known)}")
@@ -224,8 +222,8 @@ def _check_settings(info: ModelInfo) -> None:
             raise TypeError(f"{info.name}: quick gives {key}={value!r}, but the default is {known[key]!r}")
 
 
-def _check_interface(cls: type, features: tuple[str, ...], paper: str, recipe: TrainingRecipe | None) -> None:
-    if isinstance(features, str) or not features:
+def _check_interface(cls: type, features: tuple[str, ...] | None, paper: str, recipe: TrainingRecipe | None) -> None:
+    if not isinstance(features, tuple) or not features:
         raise TypeError(f"{cls.__qualname__}: features is {features!r}, but must be a tuple of feature names")
     if not paper.strip():
         raise TypeError(

@@ -8,13 +8,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mer_models._parts.checks import require
+from mer_models._parts.checks import refused_shares, require, require_share
 from mer_models._parts.images import Resized
 from mer_models._parts.losses import contrastive_loss
-from mer_models._parts.narrow import FULL_WIDTH, narrowed, require_width
-from mer_models._parts.pretrained import DEFAULT, NONE, fetched
+from mer_models._parts.narrow import FULL_WIDTH, REFUSED_WIDTHS, narrowed, require_width
+from mer_models._parts.pretrained import DEFAULT, NONE, REFUSED_WEIGHTS, fetched
 from mer_models._parts.published import accuracy_and_f1
-from mer_models.contracts import Criterion, Resources, TrainingRecipe
+from mer_models.contracts import Criterion, Refused, Resources, TrainingRecipe
 from mer_models.registry import register_model
 
 WIDTH = 512
@@ -58,6 +58,12 @@ CONTRAST_WEIGHT = 0.3
         ),
     ),
     quick={"width": 8, "image_size": 64, "batch_size": 32, "epochs": 6, "lr_step": 0, "lr_stretch": 1},
+    refused=(
+        *REFUSED_WEIGHTS,
+        *REFUSED_WIDTHS,
+        *(Refused("image_size", value, "an even number of at least 64") for value in (62, 65)),
+        *refused_shares(below="0.9"),
+    ),
 )
 class SAMER(nn.Module):
     """The early stages of a ResNet-18 for both halves of the face, the late ones and a classifier for each half.
@@ -94,7 +100,7 @@ class SAMER(nn.Module):
         super().__init__()
         valid = image_size >= 64 and image_size % 2 == 0
         require(valid, "samer.image_size", image_size, "an even number of at least 64")
-        require(0 <= dropout < 0.9, "samer.dropout", dropout, "a number from 0 to below 0.9")
+        require_share("samer.dropout", dropout, below="0.9")
         require(pretrained in (NONE, DEFAULT), "samer.pretrained", pretrained, f"{NONE} or {DEFAULT}")
         require_width("samer.width", width, pretrained)
         self.reductions = (Resized((image_size, image_size)),)

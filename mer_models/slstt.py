@@ -9,9 +9,9 @@ from torch import nn
 
 from mer_models._parts.checks import require
 from mer_models._parts.images import Resized
-from mer_models._parts.pretrained import DEFAULT, NONE, fetched_from_hub
+from mer_models._parts.pretrained import DEFAULT, NONE, REFUSED_WEIGHTS, fetched_from_hub
 from mer_models._parts.published import accuracy_and_f1
-from mer_models.contracts import Resources, TrainingRecipe
+from mer_models.contracts import Refused, Resources, TrainingRecipe
 from mer_models.registry import register_model
 
 WIDTHS = {"base": 768, "small": 384, "tiny": 192, "pico": 48}
@@ -61,6 +61,15 @@ STATE, LAYERS, DENSE = 512, 3, 256
         "balance": True,
         "epochs": 12,
     },
+    refused=(
+        *REFUSED_WEIGHTS,
+        Refused("size", "huge", "one of: base, small, tiny, pico"),
+        Refused("size", "pico", "one of: base, small, tiny", {"pretrained": DEFAULT}),
+        Refused("depth", 0, "at least 1"),
+        Refused("depth", 6, "12 with pretrained weights", {"pretrained": DEFAULT}),
+        Refused("state", 0, "at least 1"),
+        *(Refused("image_size", value, "a multiple of 16") for value in (0, 20)),
+    ),
 )
 class SLSTT(nn.Module):
     """ViT-B/16 reads each flow image, three LSTM layers read the eleven results, two dense layers classify.

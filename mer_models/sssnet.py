@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from mer_models._parts.checks import require
+from mer_models._parts.checks import refused_shares, require_share
 from mer_models.contracts import Resources, TrainingRecipe
 from mer_models.registry import register_model
 
@@ -20,6 +20,7 @@ from mer_models.registry import register_model
     recipe=TrainingRecipe(epochs=200, batch_size=32, lr=1e-4, optimizer="adam", input_range="unit"),
     resources=Resources(cpus=1, gpu=0.125, pack=8),
     quick={"epochs": 6, "batch_size": 16, "lr": 2e-3},
+    refused=refused_shares(),
 )
 class SSSNet(nn.Module):
     """Two convolutions and two dense layers.
@@ -36,7 +37,7 @@ class SSSNet(nn.Module):
 
     def __init__(self, n_classes: int, dropout: float = 0.5) -> None:
         super().__init__()
-        require(0 <= dropout < 1, "sssnet.dropout", dropout, "a number from 0 to below 1")
+        require_share("sssnet.dropout", dropout)
         self.maps = nn.Sequential(
             nn.Conv2d(3, 32, kernel_size=5),
             nn.ReLU(),

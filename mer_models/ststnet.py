@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from mer_models._parts.checks import require
+from mer_models._parts.checks import refused_shares, require_share
 from mer_models._parts.published import megc2019_cde
 from mer_models.contracts import PublishedScore, Resources, TrainingRecipe
 from mer_models.registry import register_model
@@ -44,6 +44,7 @@ STREAM_WIDTHS = (3, 5, 8)
         ),
     ),
     quick={"epochs": 40, "batch_size": 32, "lr": 1e-3},
+    refused=refused_shares(),
 )
 class STSTNet(nn.Module):
     """Three streams of one 3x3 convolution each (3, 5 and 8 filters), concatenated, averaged and classified.
@@ -63,7 +64,7 @@ class STSTNet(nn.Module):
 
     def __init__(self, n_classes: int, dropout: float = 0.5) -> None:
         super().__init__()
-        require(0 <= dropout < 1, "ststnet.dropout", dropout, "a number from 0 to below 1")
+        require_share("ststnet.dropout", dropout)
         width = sum(STREAM_WIDTHS)
         self.streams = nn.Sequential(
             nn.Conv2d(3, width, kernel_size=3, padding=2),

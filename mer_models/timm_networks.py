@@ -11,7 +11,7 @@ from torch import nn
 from mer_models._parts.checks import require
 from mer_models._parts.images import Resized
 from mer_models._parts.pretrained import DEFAULT, NONE, fetched_from_hub
-from mer_models.contracts import PublishedScore, Resources, TrainingRecipe
+from mer_models.contracts import PublishedScore, Refused, Resources, TrainingRecipe
 from mer_models.registry import MODELS, ModelInfo, describe_model
 from preprocess.base.errors import UsageError, did_you_mean
 
@@ -109,6 +109,10 @@ def describe(member: str) -> ModelInfo:
         resources=Resources(cpus=1, gpu=0.5, pack=1),
         published=PUBLISHED.get(member, ()),
         quick={"image_size": 32, "epochs": 4, "lr": 2e-3, "lr_schedule": "cosine", "balance": True},
+        refused=(
+            Refused("image_size", -1, "0, or a number of pixels"),
+            *(Refused("pretrained", value, "none(, default or one of: .*|, since .*)") for value in ("mine", "")),
+        ),
     )
 
 

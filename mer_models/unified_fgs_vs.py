@@ -11,8 +11,8 @@ from torch import nn
 from mer_models._parts.checks import require
 from mer_models._parts.facial_graph import Blocks, FacialGraph, GraphAutoencoder
 from mer_models._parts.images import Resized
-from mer_models._parts.pretrained import DEFAULT, NONE, fetched_from_hub
-from mer_models.contracts import Resources, TrainingRecipe
+from mer_models._parts.pretrained import DEFAULT, NONE, REFUSED_WEIGHTS, fetched_from_hub
+from mer_models.contracts import Refused, Resources, TrainingRecipe
 from mer_models.registry import register_model
 from preprocess.base.errors import UsageError, did_you_mean
 from preprocess.faces.landmark_sets import INNER_51
@@ -54,6 +54,20 @@ VIT = re.compile(r"vit_[a-z]+_patch(\d+)_\d+")
         "lr_schedule": "cosine",
         "class_weights": True,
     },
+    refused=(
+        Refused("stream", "sound", "one of: both, graph, visual"),
+        Refused("vit", "resnet18", "a vision transformer of timm by its name there, vit_SIZE_patchP_SIDE"),
+        Refused("image_size", 0, "a multiple of 16, the side of the patches of vit_tiny_patch16_224"),
+        Refused(
+            "image_size",
+            48,
+            "a multiple of 32, the side of the patches of vit_base_patch32_224",
+            {"vit": "vit_base_patch32_224"},
+        ),
+        Refused("vit_depth", -1, "0, or a number of layers"),
+        *(Refused("graph_width", value, "a multiple of 64") for value in (0, 96)),
+        *REFUSED_WEIGHTS,
+    ),
 )
 class UnifiedFGSVS(nn.Module):
     """A facial graph whose links it finds itself, a vision transformer with memory, and weights for the two streams.

@@ -9,9 +9,9 @@ from torch import nn
 
 from mer_models._parts.checks import require
 from mer_models._parts.images import FewerSmallerFrames
-from mer_models._parts.narrow import FULL_WIDTH, narrowed, require_width
-from mer_models._parts.pretrained import DEFAULT, NONE, fetched
-from mer_models.contracts import PublishedScore, Resources, TrainingRecipe
+from mer_models._parts.narrow import FULL_WIDTH, REFUSED_WIDTHS, narrowed, require_width
+from mer_models._parts.pretrained import DEFAULT, NONE, REFUSED_WEIGHTS, fetched
+from mer_models.contracts import PublishedScore, Refused, Resources, TrainingRecipe
 from mer_models.registry import MODELS, ModelInfo, describe_model
 from preprocess.base.errors import UsageError, did_you_mean
 
@@ -107,6 +107,12 @@ def describe(architecture: str) -> ModelInfo:
         resources=Resources(cpus=1, gpu=1.0, pack=1),
         published=PUBLISHED.get(architecture, ()),
         quick={**QUICK, **QUICK_OF.get(architecture, {})},
+        refused=(
+            *REFUSED_WEIGHTS,
+            *REFUSED_WIDTHS,
+            Refused("image_size", -1, "0, or a number of pixels"),
+            *(Refused("frames", value, "a divisor of 16 of at least 2") for value in (-2, 0, 1, 5, 32)),
+        ),
     )
 
 

@@ -24,8 +24,7 @@ def check_settings(info: ModelInfo, values: dict[str, Any], n_classes: int) -> N
     UsageError : it does not; the message says why.
     """
     params = {name: values[name] for name in info.params}
-    quick = {name: info.quick.get(name, value) for name, value in info.params.items()}
-    if params in (info.params, quick):
+    if params in (info.params, info.quick_params):
         # The model's own values, which are tested with it.
         return
     try:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mer_models.contracts import Refused
 from preprocess.base.errors import DataError, UsageError
 
 
@@ -13,6 +14,17 @@ def require(valid: bool, setting: str, given: object, expected: str) -> None:
     """Raise UsageError unless ``valid``; setting : ``model.hyperparameter``, expected : what values it takes."""
     if not valid:
         raise UsageError(f"{setting} is {given!r}, but must be {expected}. Change it with --set {setting}=VALUE.")
+
+
+def require_share(setting: str, given: float, below: str = "1") -> None:
+    """Raise UsageError unless 0 <= ``given`` < ``below``, as of the share of values that a dropout sets to 0."""
+    require(0 <= given < float(below), setting, given, f"a number from 0 to below {below}")
+
+
+def refused_shares(option: str = "dropout", below: str = "1") -> tuple[Refused, ...]:
+    """Return what ``require_share`` refuses of an option, for the model's registration."""
+    expected = f"a number from 0 to below {below}"
+    return Refused(option, -0.1, expected), Refused(option, float(below), expected)
 
 
 def stored_arrays(model: str, state: dict[str, np.ndarray], names: Sequence[str]) -> dict[str, np.ndarray]:

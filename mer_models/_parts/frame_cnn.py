@@ -10,7 +10,7 @@ from torch import nn
 
 from mer_models._parts.checks import require
 from mer_models._parts.images import Resized
-from mer_models.contracts import Resources, TrainingRecipe
+from mer_models.contracts import Refused, Resources, TrainingRecipe
 from mer_models.registry import register_model
 
 FEATURE = "frames_9_128"
@@ -33,6 +33,11 @@ QUICK = {
 They are shown what moves since the onset: in a hundred clips, whose face it is outweighs what it does.
 """
 FORMS = ("auto", "binary", "multiclass")
+REFUSED = (
+    Refused("form", "ternary", "one of: auto, binary, multiclass"),
+    Refused("image_size", 31, "a number of pixels from 32"),
+    Refused("maps", -1, "0, or a number of maps"),
+)
 RECIPE = TrainingRecipe(
     epochs=25,
     batch_size=16,
@@ -73,6 +78,7 @@ def register_frame_cnn(
         quick=quick,
         one_class_where=one_class_where,
         published_input=True,
+        refused=REFUSED,
     )
 
 

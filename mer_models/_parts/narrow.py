@@ -9,9 +9,15 @@ import torch
 from torch import nn
 
 from mer_models._parts.checks import require
-from mer_models._parts.pretrained import NONE
+from mer_models._parts.pretrained import DEFAULT, NONE
+from mer_models.contracts import Refused
 
 FULL_WIDTH = 64
+REFUSED_WIDTHS = (
+    *(Refused("width", value, "a divisor of 64") for value in (0, 48, 128)),
+    Refused("width", 32, "a divisor of 64; 64 with pretrained weights", {"pretrained": DEFAULT}),
+)
+"""What ``require_width`` refuses of the option ``width``, for a model's registration."""
 COLOURS = 3
 
 

@@ -6,12 +6,15 @@ import socket
 from collections.abc import Callable
 from typing import TypeVar
 
+from mer_models.contracts import Refused
 from preprocess.base.errors import UsageError
 
 T = TypeVar("T")
 
 NONE = "none"
 DEFAULT = "default"
+REFUSED_WEIGHTS = (Refused("pretrained", "mine", "none or default"),)
+"""What the option ``pretrained`` of networks refuses whose library has one set of weights."""
 ANSWER_SECONDS = 5.0
 """How long the hub may take to connect, and to answer, before it counts as out of reach."""
 SILENT_SECONDS = 20.0

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mer_models.contracts import TrainingRecipe
+from mer_models._parts.checks import refused_shares
+from mer_models.contracts import Refused, TrainingRecipe
 
 PAPER = (
     "Z. Xia, W. Peng, H.-Q. Khor, X. Feng, G. Zhao: Revealing the Invisible with Model and Data Shrinking for "
@@ -24,6 +25,7 @@ RECIPE = TrainingRecipe(
     input_range="unit",
 )
 QUICK = {"feature_maps": 16, "epochs": 8, "batch_size": 16, "lr": 2e-2}
+REFUSED = (Refused("feature_maps", 0, "a whole number of at least 1"), *refused_shares())
 INPUT_SIDE = 60
 
 

@@ -7,9 +7,17 @@ from itertools import combinations
 import numpy as np
 
 from mer_models._parts.checks import require, stored_arrays
+from mer_models.contracts import Refused
 
 KERNELS = ("rbf", "linear", "poly")
 SCALES = ("none", "unit", "standard")
+REFUSED = (
+    *(Refused("C", value, "a number above 0") for value in (0.0, -1.0)),
+    Refused("kernel", "sigmoid", "one of: rbf, linear, poly"),
+    *(Refused("gamma", value, "scale, auto or a number above 0") for value in ("wide", -1.0)),
+)
+"""What the options that every machine has refuse."""
+REFUSED_SCALES = (Refused("scale", "rows", "one of: none, unit, standard"),)
 ARRAYS = ("classes", "support_vectors", "pair_coefficients", "intercepts", "gamma", "offset", "factor")
 
 Solution = tuple[np.ndarray, np.ndarray, np.ndarray]

@@ -28,15 +28,6 @@ from results.store.study_card import StudyCard
 
 FEATURE = "flow_uvs_28"
 CLASSES = ("negative", "positive", "surprise")
-# What makes a fold of the larger networks take a fraction of a second; new models are tried as they are.
-NARROW: dict[str, dict[str, Any]] = {
-    "htnet": {"dim": 24},
-    "mhssa_gcn": {"dim": 32},
-    **{name: {"feature_maps": 8} for name in ("rcn_a", "rcn_s", "rcn_w")},
-    "dual_inception": {"batch_size": 4},
-    "au_layered": {"frames": 4, "depth": 1},
-    **{name: {"image_size": 32, "maps": 8} for name in ("cnn3d", "cnn_lstm")},
-}
 
 
 def study_data(subjects: int = 4, clips: int = 6, datasets: Sequence[str] = ("one",), seed: int = 0) -> StudyData:
@@ -81,8 +72,9 @@ def folds_of(data: StudyData, model: str = "tiny", validate: bool = False, seed:
 
 
 def resolved(model: str, **changes: Any) -> dict[str, Any]:
-    """Return all hyper-parameters of a model, narrowed for tests, with ``changes``."""
-    return {**MODELS.get(model).hyperparameters(), **NARROW.get(model, {}), **changes}
+    """Return all hyper-parameters of a model, of a network as small as its quick form, with ``changes``."""
+    info = MODELS.get(model)
+    return {**info.hyperparameters(), **info.quick_params, **changes}
 
 
 def trained(

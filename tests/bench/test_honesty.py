@@ -51,15 +51,11 @@ from results.store.outcome_store import OutcomeStore
 ROOT = Path(__file__).resolve().parents[2]
 # The engine treats all models alike; those of full-size images and of flow clips would take minutes a test.
 LARGEST_INPUT = 9 * 128 * 128
-# Trained as cnn3d and cnn_lstm are, in several times their seconds.
-SLOW = {"convlstm", "cnn2d_vote"}
 NETWORKS = [
     name
     for name, info in MODELS.items()
     if info.kind == "network"
     and sum(math.prod(FEATURES.get(feature).shape) for feature in info.features) <= LARGEST_INPUT
-    and "/" not in name
-    and name not in SLOW
 ]
 ESTIMATORS = [name for name, info in MODELS.items() if info.kind == "estimator"]
 DATA = study_data(subjects=4, clips=3)

@@ -2,47 +2,47 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
 from mer_models.registry import ModelInfo
+from preprocess.base.errors import UsageError
 from preprocess.recipes import FEATURES
-
-UNIT = {"raw": 1.0, "unit": 255.0, "standard": 64.0}
-# Networks that resize images, or average over space at the end, are fed small ones: (height, width), frames of a clip.
-SMALL_SIDE = 36
-SMALL_CLIP = 4
-FEEDS_ON_ANY_SIZE = ("timm/", "video/", "mmnet", "capsulenet_me", "slstt", "samer", "au_fusion")
-
-# Landmarks lie in an image of this side, and say nothing of the class.
-POINTS_IN = {"landmarks_28": 28}
+from preprocess.recipes.layouts import layout_of
 
 
-def feature_shape(info: ModelInfo, feature: str, small: bool) -> tuple[int, ...]:
-    """Return the shape of one sample's feature as its recipe promises it, or with fewer pixels and frames."""
-    shape = FEATURES.get(feature).shape
-    if not small or not info.name.startswith(FEEDS_ON_ANY_SIZE):
-        return shape
-    sides = tuple(min(side, SMALL_SIDE) for side in shape[-2:])
-    if feature.startswith("flow_clip"):
-        return (shape[0], SMALL_CLIP, *sides)
-    if feature.startswith("flow_long"):
-        return (SMALL_CLIP, shape[1], *sides)
-    return (*shape[:-2], *sides)
+def picture_of(feature: str) -> float:
+    """Return the width of the picture in which a feature's landmarks lie; 0 for a feature of anything else."""
+    try:
+        layout = layout_of(FEATURES.get(feature))
+    except UsageError:
+        return 0.0
+    return layout.width if layout.axes.endswith("x") else 0.0
 
 
-def random_arrays(info: ModelInfo, n: int, seed: int = 0, small: bool = True) -> list[np.ndarray]:
+def reduced(network: Any, arrays: list[np.ndarray]) -> list[np.ndarray]:
+    """Return what a network looks at of its features, as the engine hands it over where that saves memory."""
+    reductions = getattr(network, "reductions", (None,) * len(arrays))
+    return [
+        reduction(torch.from_numpy(values)).numpy() if reduction else values
+        for reduction, values in zip(reductions, arrays, strict=True)
+    ]
+
+
+def random_arrays(info: ModelInfo, n: int, seed: int = 0) -> list[np.ndarray]:
     """Return the model's features of n samples, float32: 0..255 where they are stored as bytes, else around 0.
 
-    Landmarks lie anywhere in their image.
+    Landmarks lie anywhere in their picture.
     """
     rng = np.random.default_rng(seed)
     arrays = []
     for feature in info.features:
-        shape = (n, *feature_shape(info, feature, small))
+        shape = (n, *FEATURES.get(feature).shape)
         stored_as_bytes = FEATURES.get(feature).dtype == "uint8"
-        if feature in POINTS_IN:
-            values = rng.uniform(0, POINTS_IN[feature] - 1, shape)
+        if width := picture_of(feature):
+            values = rng.uniform(0, width - 1, shape)
         else:
             values = rng.uniform(0, 255, shape) if stored_as_bytes else rng.standard_normal(shape)
         arrays.append(values.astype(np.float32))
@@ -57,9 +57,10 @@ def easy_arrays(
     y = np.arange(n, dtype=np.int64) % n_classes
     arrays = []
     for feature in info.features:
-        shape = feature_shape(info, feature, small=True)
-        if feature in POINTS_IN:
-            face = rng.uniform(0, POINTS_IN[feature] - 1, shape)
+        shape = FEATURES.get(feature).shape
+        if width := picture_of(feature):
+            # Where landmarks lie says nothing of the class.
+            face = rng.uniform(0, width - 1, shape)
             arrays.append((face + 0.5 * rng.standard_normal((n, *shape))).astype(np.float32))
             continue
         values = 120 + noise * rng.standard_normal((n, *shape))
@@ -78,4 +79,7 @@ def easy_arrays(
 def as_tensors(info: ModelInfo, arrays: list[np.ndarray]) -> tuple[torch.Tensor, ...]:
     """Return arrays as the engine hands them over, in the recipe's input range."""
     assert info.recipe is not None
-    return tuple(torch.from_numpy(values) / UNIT[info.recipe.input_range] for values in arrays)
+    batch = tuple(map(torch.from_numpy, arrays))
+    if info.recipe.input_range in ("standard", "difference"):
+        return tuple((values - values.mean()) / values.std() for values in batch)
+    return tuple(values / 255 for values in batch) if info.recipe.input_range == "unit" else batch

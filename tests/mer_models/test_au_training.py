@@ -15,7 +15,7 @@ from mer_models.registry import MODELS
 from preprocess.labels.action_units import SHARED_UNITS
 from preprocess.recipes import FEATURES
 
-SMALL = {"mhssa_gcn": {"dim": 8}, "au_fusion": {"au_depth": 17, "au_width": 2}, "au_layered": {}}
+LEARN_UNITS = [name for name, info in MODELS.items() if info.uses_action_units]
 FOLD = Fold("s0", train=np.arange(2, 6), validation=np.arange(0), test=np.arange(2), seed=7)
 
 
@@ -39,7 +39,7 @@ def trained(name: str, data: StudyData) -> FoldResult:
     info = MODELS.get(name)
     results: list[FoldResult] = []
     errors: list[BaseException] = []
-    settings = info.hyperparameters() | SMALL[name] | {"epochs": 2, "batch_size": 2}
+    settings = info.hyperparameters() | info.quick_params | {"epochs": 2, "batch_size": 2}
     job = FoldJob(FOLD, ("last",))
     list(
         train_pack(
@@ -51,7 +51,7 @@ def trained(name: str, data: StudyData) -> FoldResult:
     return results[0]
 
 
-@pytest.mark.parametrize("name", list(SMALL))
+@pytest.mark.parametrize("name", LEARN_UNITS)
 def test_action_units_are_learned_from_the_training_samples_alone(name: str) -> None:
     data = study(name)
     first = trained(name, data)

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from model_inputs import as_tensors, random_arrays
+from model_inputs import as_tensors, random_arrays, reduced
 from torch.nn import functional
 
 from mer_models._parts.losses import contrastive_loss, focal_loss, margin_loss
 from mer_models.registry import MODELS
 
-SMALL = {
-    "capsulenet_me": {"image_size": 136, "maps": 16},
-    "samer": {"image_size": 64},
-    "au_fusion": {"au_depth": 17, "au_width": 4},
-    "cnn2d_vote": {"image_size": 32},
-}
 WITH_LOSS = [name for name, info in MODELS.items() if info.kind == "network" and hasattr(info.build, "loss")]
 
 
@@ -89,8 +83,8 @@ def test_contrastive_loss_without_pairs_is_nothing(labels: list[int]) -> None:
 def test_a_networks_own_loss_trains_it(name: str) -> None:
     info = MODELS.get(name)
     torch.manual_seed(0)
-    network = info.build(n_classes=3, **SMALL.get(name, {})).eval()
-    batch, labels = as_tensors(info, random_arrays(info, 4)), torch.arange(4) % 3
+    network = info.build(n_classes=3, **info.quick_params).eval()
+    batch, labels = as_tensors(info, reduced(network, random_arrays(info, 4))), torch.arange(4) % 3
     first = network.loss(*batch, labels=labels, criterion=functional.cross_entropy)
     assert first.shape == ()
     first.backward()
@@ -108,8 +102,8 @@ def test_a_networks_own_loss_trains_it(name: str) -> None:
 def test_the_contrast_is_added_to_the_engines_loss() -> None:
     info = MODELS.get("samer")
     torch.manual_seed(0)
-    network = info.build(n_classes=3, **SMALL["samer"]).eval()
-    batch, labels = as_tensors(info, random_arrays(info, 4)), torch.tensor([0, 0, 1, 1])
+    network = info.build(n_classes=3, **info.quick_params).eval()
+    batch, labels = as_tensors(info, reduced(network, random_arrays(info, 4))), torch.tensor([0, 0, 1, 1])
     with torch.no_grad():
         contrast = network.loss(*batch, labels=labels, criterion=lambda logits, labels: torch.zeros(()))
         whole = network.loss(*batch, labels=labels, criterion=functional.cross_entropy)
