@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import math
+import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 import numpy as np
 
@@ -16,73 +19,142 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Bound:
+    """Which numbers a field of a recipe takes.
+
+    Attributes
+    ----------
+    words : the numbers in words, as a message says them.
+    holds : whether a number is one of them.
+    """
+
+    words: str
+    holds: Callable[[float], bool]
+
+
+AT_LEAST_1 = Bound("1 or more", lambda value: value >= 1)
+AT_LEAST_0 = Bound("0 or more", lambda value: value >= 0)
+ABOVE_0 = Bound("a number above 0", lambda value: value > 0)
+SHARE = Bound("a number from 0 to below 1", lambda value: 0 <= value < 1)
+
+
+@dataclass(frozen=True)
 class TrainingRecipe:
     """How a network is trained. Every field can be set from the command line as ``--set model.field=value``.
 
+    Attributes
+    ----------
+    epochs : times that every training sample is shown.
+    batch_size : samples a step.
     lr : learning rate at the first epoch.
-    lr_schedule : ``step`` multiplies it by ``lr_gamma`` every ``lr_step`` epochs (0: constant; 1: exponential decay);
-        ``cosine`` lowers it to ``lr_min`` along half a cosine within ``lr_step`` epochs (0: all epochs), then starts
-        again at ``lr``; ``plateau`` multiplies it by ``lr_gamma`` when the training loss has not fallen for more than
-        ``lr_step`` epochs.
-    lr_hold : epochs at ``lr`` before a schedule sets in.
-    lr_stretch : of ``cosine``, how many times as long as the one before each further fall takes.
-    lr_min : learning rate below which ``cosine`` and ``plateau`` do not go; ``step`` takes no notice of it.
-    input_range : ``raw`` leaves 8-bit features at 0..255, ``unit`` divides them by 255, ``standard`` subtracts the
-        mean and divides by the standard deviation of each channel or component (of each value along the first axis of a
-        feature that has neither), both fitted on the fold's training samples; ``difference`` subtracts the first
-        frame that the network looks at from all of a clip, so that what does not move is 0, and divides by the
-        deviation, fitted in the same way. A model's features without time are then standardised; one must have it.
+    optimizer : Adam, AdamW or stochastic gradient descent.
+    momentum : of ``sgd``; the others take no notice of it.
+    weight_decay : as PyTorch's optimiser of that name understands it.
+    lr_step : epochs; what they do depends on ``lr_schedule``.
+    lr_gamma : factor by which ``step`` and ``plateau`` multiply the learning rate.
+    input_range : what is done to the values of the features. ``raw`` leaves 8-bit values at 0..255. ``unit`` divides
+        them by 255. ``standard`` subtracts the mean and divides by the standard deviation of each channel or component
+        (of each value along the first axis of a feature that has neither), both fitted on the fold's training samples.
+        ``difference`` subtracts the first frame that the network looks at from all frames of a clip, so that what does
+        not move is 0, and divides by the deviation, fitted in the same way; features without time are standardised,
+        and at least one feature must have time.
     shuffle : draw a new order of the training samples each epoch, from the fold's own seed.
     class_weights : weigh the loss by the inverse class frequency of the fold's training samples.
+    lr_schedule : ``step`` multiplies the learning rate by ``lr_gamma`` every ``lr_step`` epochs (0: constant; 1:
+        exponential decay). ``cosine`` lowers it to ``lr_min`` along half a cosine within ``lr_step`` epochs (0: all
+        epochs), then starts again at ``lr``. ``plateau`` multiplies it by ``lr_gamma`` when the training loss has not
+        fallen for more than ``lr_step`` epochs.
     balance : show rarer classes more often: each epoch repeats training samples, drawn at random, until every class is
         seen as often as the most frequent one. In a multi-label task, a sample counts as one of the rarest class that
-        it shows; those that show none are a class of their own.
+        it shows; samples that show none are a class of their own.
     label_smoothing : share of the truth that the engine's loss spreads evenly over all classes.
-    mixup : alpha of mixup (Zhang et al., ICLR 2018): a batch is mixed with itself in another order, by a share drawn
-        from Beta(alpha, alpha) each batch, and so is its loss; 0 for none. Not for networks with a loss of their own.
+    mixup : alpha of mixup (Zhang et al., ICLR 2018), 0 for none. A batch and its loss are mixed with the same batch in
+        another order, by a share drawn from Beta(alpha, alpha). Not for networks with a loss of their own.
     augment : augmentations of training samples (``merbench list augmentations``), separated by commas, each with an
-        amount where its own does not suit: ``flip,rotate:4``.
+        amount if it is not to have its own: ``flip,rotate:4``.
+    lr_hold : epochs at ``lr`` before a schedule starts.
+    lr_stretch : of ``cosine``: each further fall takes so many times as long as the one before.
+    lr_min : learning rate below which ``cosine`` and ``plateau`` do not go; ``step`` takes no notice of it.
 
-    Raises UsageError for values that contradict one another.
+    Raises
+    ------
+    UsageError : a value of another type, out of its bounds, or one that contradicts another; an int stands for the
+        float that it equals.
     """
 
-    epochs: int
-    batch_size: int
-    lr: float
+    epochs: Annotated[int, AT_LEAST_1]
+    batch_size: Annotated[int, AT_LEAST_1]
+    lr: Annotated[float, ABOVE_0]
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
-    momentum: float = 0.0
-    weight_decay: float = 0.0
-    lr_step: int = 0
-    lr_gamma: float = 1.0
+    momentum: Annotated[float, AT_LEAST_0] = 0.0
+    weight_decay: Annotated[float, AT_LEAST_0] = 0.0
+    lr_step: Annotated[int, AT_LEAST_0] = 0
+    lr_gamma: Annotated[float, ABOVE_0] = 1.0
     input_range: Literal["raw", "unit", "standard", "difference"] = "raw"
     shuffle: bool = True
     class_weights: bool = False
     lr_schedule: Literal["step", "cosine", "plateau"] = "step"
     balance: bool = False
-    label_smoothing: float = 0.0
-    mixup: float = 0.0
+    label_smoothing: Annotated[float, SHARE] = 0.0
+    mixup: Annotated[float, AT_LEAST_0] = 0.0
     augment: str = ""
-    lr_hold: int = 0
-    lr_stretch: int = 1
-    lr_min: float = 0.0
+    lr_hold: Annotated[int, AT_LEAST_0] = 0
+    lr_stretch: Annotated[int, AT_LEAST_1] = 1
+    lr_min: Annotated[float, AT_LEAST_0] = 0.0
 
     def __post_init__(self) -> None:
-        if self.lr_schedule == "plateau" and not (self.lr_step >= 1 and 0 < self.lr_gamma < 1):
+        for name in RECIPE_FIELDS:
+            value = getattr(self, name)
+            if type(value) is int and _recipe_types()[name][0] is float:
+                value = float(value)
+                object.__setattr__(self, name, value)
+            if expected := expected_instead(name, value):
+                raise UsageError(f"A training recipe's {name} is {value!r}: expected {expected}.")
+        if self.lr_schedule == "plateau" and not (self.lr_step >= 1 and self.lr_gamma < 1):
             raise UsageError(
                 f"lr_schedule plateau with lr_step {self.lr_step} and lr_gamma {self.lr_gamma:g}: expected lr_step, "
                 "the epochs to wait, of 1 or more and lr_gamma, the factor, between 0 and 1."
             )
-        if self.lr_hold < 0 or self.lr_stretch < 1:
-            raise UsageError(
-                f"lr_hold is {self.lr_hold} and lr_stretch {self.lr_stretch}: expected 0 epochs or more to wait, and "
-                "periods 1 or more times as long as the one before."
-            )
-        if not 0 <= self.lr_min <= self.lr:
+        if self.lr_min > self.lr:
             raise UsageError(f"lr_min is {self.lr_min:g}: expected a number from 0 to lr, {self.lr:g}.")
-        if not 0 <= self.label_smoothing < 1:
-            raise UsageError(f"label_smoothing is {self.label_smoothing:g}: expected a number from 0 to below 1.")
-        if self.mixup < 0:
-            raise UsageError(f"mixup is {self.mixup:g}: expected 0 (none) or a number above.")
+
+
+RECIPE_FIELDS = frozenset(entry.name for entry in dataclasses.fields(TrainingRecipe))
+
+
+@functools.cache
+def _recipe_types() -> dict[str, tuple[type, tuple[str, ...], Bound | None]]:
+    """Return field -> its type, its choices (none: any), its bound (None: none)."""
+    found: dict[str, tuple[type, tuple[str, ...], Bound | None]] = {}
+    for name, hint in typing.get_type_hints(TrainingRecipe, include_extras=True).items():
+        if typing.get_origin(hint) is Literal:
+            found[name] = str, typing.get_args(hint), None
+        elif typing.get_origin(hint) is Annotated:
+            kind, bound = typing.get_args(hint)
+            found[name] = kind, (), bound
+        else:
+            found[name] = hint, (), None
+    return found
+
+
+def expected_type(value: object, wanted: type) -> str:
+    """Return what is expected in place of a value of another type, or of a number that is not finite; "" if nothing.
+
+    True and False are no numbers.
+    """
+    if type(value) is not wanted:
+        return wanted.__name__
+    return "a finite number" if isinstance(value, float) and not math.isfinite(value) else ""
+
+
+def expected_instead(name: str, value: Any) -> str:
+    """Return what a recipe's field expects in place of a value, in words; "" where the value is fine."""
+    wanted, choices, bound = _recipe_types()[name]
+    if expected := expected_type(value, wanted):
+        return expected
+    if choices and value not in choices:
+        return f"one of {', '.join(choices)}"
+    return bound.words if bound and not bound.holds(value) else ""
 
 
 @dataclass(frozen=True)
@@ -202,9 +274,6 @@ class NetworkWithReductions(Protocol):
     """
 
     reductions: tuple[Reduction | None, ...]
-
-
-RECIPE_FIELDS = frozenset(entry.name for entry in dataclasses.fields(TrainingRecipe))
 
 
 ESTIMATOR_METHODS = ("fit", "scores", "state", "load_state")

@@ -220,6 +220,9 @@ def _check_settings(info: ModelInfo) -> None:
             raise TypeError(f"{info.name}: quick names {key!r}, which is no hyper-parameter: {', '.join(known)}")
         if type(value) is not type(known[key]):
             raise TypeError(f"{info.name}: quick gives {key}={value!r}, but the default is {known[key]!r}")
+    if info.recipe:
+        # Raises UsageError for values that no recipe takes.
+        dataclasses.replace(info.recipe, **{key: value for key, value in info.quick.items() if key in RECIPE_FIELDS})
 
 
 def _check_interface(cls: type, features: tuple[str, ...] | None, paper: str, recipe: TrainingRecipe | None) -> None:

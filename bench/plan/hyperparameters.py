@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import math
-import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.config import PRESET_EPOCHS, RunConfig
 from bench.engine.augmentation import make_augmenter
-from mer_models.contracts import RECIPE_FIELDS, TrainingRecipe
+from mer_models.contracts import RECIPE_FIELDS, TrainingRecipe, expected_instead, expected_type
 from mer_models.registry import MODELS, ModelInfo
 from preprocess.base.errors import UsageError, did_you_mean
 from preprocess.recipes import FEATURES
@@ -79,23 +77,16 @@ def _show_as_published(info: ModelInfo, values: dict[str, Any], config: RunConfi
     values["input_range"] = published
 
 
-def _checked(where: str, value: Any, info: ModelInfo, key: str) -> Any:
+def _checked(where: str, given: Any, info: ModelInfo, key: str) -> Any:
+    """Return a value that was set in the type of the default; UsageError for one that the recipe or the type refuses.
+
+    What a model's own options take is asked of the model itself (``checks.check_settings``).
+    """
     default = info.hyperparameters()[key]
-    wanted = type(default)
-    value = _converted(value, wanted)
-    if type(value) is not wanted:
-        raise UsageError(f"{where}={value}: expected {wanted.__name__} (default {default!r}).")
-    if wanted is float and not math.isfinite(value):
-        raise UsageError(f"{where}={value}: expected a finite number (default {default!r}).")
-    choices = typing.get_args(typing.get_type_hints(TrainingRecipe).get(key)) if key in RECIPE_FIELDS else ()
-    if choices and value not in choices:
-        raise UsageError(f"{where}={value}: expected one of {', '.join(map(str, choices))}.")
-    if key in ("epochs", "batch_size") and value < 1:
-        raise UsageError(f"{where}={value}: expected 1 or more.")
-    if key in ("lr", "lr_gamma") and not value > 0:
-        raise UsageError(f"{where}={value}: expected a number above 0.")
-    if key in ("momentum", "weight_decay", "lr_step") and value < 0:
-        raise UsageError(f"{where}={value}: expected 0 or more.")
+    value = _converted(given, type(default))
+    expected = expected_instead(key, value) if key in RECIPE_FIELDS else expected_type(value, type(default))
+    if expected:
+        raise UsageError(f"{where}={given}: expected {expected} (default {default!r}).")
     return value
 
 

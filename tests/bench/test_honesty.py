@@ -56,6 +56,7 @@ NETWORKS = [
     for name, info in MODELS.items()
     if info.kind == "network"
     and sum(math.prod(FEATURES.get(feature).shape) for feature in info.features) <= LARGEST_INPUT
+    and "/" not in name
 ]
 ESTIMATORS = [name for name, info in MODELS.items() if info.kind == "estimator"]
 DATA = study_data(subjects=4, clips=3)

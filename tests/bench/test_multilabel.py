@@ -146,7 +146,7 @@ def test_a_model_that_takes_one_class_a_sample_says_so(registries: None, coded: 
 def test_a_setting_that_leaves_one_class_a_sample_is_told(model: str) -> None:
     """Votes and probabilities, as published, cannot say that a sample shows two units or none."""
     info, setting = MODELS.get(model), {f"{model}.as_published": True}
-    values = resolve(RunConfig(models=[model], set=setting), [model])[model]
+    values = resolve(RunConfig(models=[model], set=setting), [info])[model]
     assert info.one_class_only(values) == f"{model} with as_published=True"
     assert info.one_class_only({**values, "as_published": False}) == ""
 

@@ -8,18 +8,13 @@ import numpy as np
 import torch
 
 from mer_models.registry import ModelInfo
-from preprocess.base.errors import UsageError
 from preprocess.recipes import FEATURES
-from preprocess.recipes.layouts import layout_of
 
 
 def picture_of(feature: str) -> float:
     """Return the width of the picture in which a feature's landmarks lie; 0 for a feature of anything else."""
-    try:
-        layout = layout_of(FEATURES.get(feature))
-    except UsageError:
-        return 0.0
-    return layout.width if layout.axes.endswith("x") else 0.0
+    layout = FEATURES.get(feature).layout
+    return layout.content.width if "x" in layout.axes else 0.0
 
 
 def reduced(network: Any, arrays: list[np.ndarray]) -> list[np.ndarray]:
