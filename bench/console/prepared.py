@@ -52,7 +52,7 @@ def describe_outstanding(dataset: PreparedDataset) -> list[str]:
 def _how_long(one: Outstanding) -> str:
     pace = one.pace
     if pace is None:
-        return "how long is not known: no shard of it was made by this recipe before"
+        return "how long is not known: it was not measured with this recipe before"
     return (
         f"about {duration(one.clips * pace.per_clip)} of one process ({pace.per_clip:.2g} s a clip, measured when "
         f"{pace.clips} clips of {pace.dataset} were made)"
