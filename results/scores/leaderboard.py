@@ -17,6 +17,7 @@ from results.scores.metrics import Metric
 from results.scores.pooling import AVERAGE, FULL, Pooled, averaged_datasets, part_names, part_score, pool_complete
 from results.store.outcome import Outcome
 from results.store.outcome_store import OutcomeStore
+from results.store.stored_study import StoredStudy, read_study
 from results.store.study_card import StudyCard
 from results.store.watched import STAMP, TEST, Watched
 
@@ -132,28 +133,6 @@ class Leaderboard:
         return {"schema_version": SCHEMA_VERSION, **plain}
 
 
-@dataclass
-class _Study:
-    """A card with what the store holds of it. outcomes is filled only where they are needed."""
-
-    card: StudyCard
-    done: int
-    failed: int
-    outcomes: list[Outcome]
-    damage: list[str]
-
-    @property
-    def complete(self) -> bool:
-        return self.done == len(self.card.folds)
-
-    def notes(self) -> list[str]:
-        """Return what its training lacked and what keeps it from a score, in words."""
-        notes = [*self.card.notes, *self.damage]
-        if not self.failed:
-            return notes
-        return [*notes, f"failed folds: {self.failed}; `merbench report {self.card.key[:16]}` tells why"]
-
-
 def build_leaderboard(
     store: OutcomeStore,
     cards: Sequence[StudyCard] | None = None,
@@ -161,7 +140,7 @@ def build_leaderboard(
     rng: np.random.Generator,
     resamples: int = 1000,
     include_superseded: bool = False,
-    cached: Mapping[str, list[Outcome]] | None = None,
+    cached: Mapping[str, StoredStudy] | None = None,
 ) -> Leaderboard:
     """Score and rank the store's studies, or the given ones.
 
@@ -169,7 +148,7 @@ def build_leaderboard(
         does not depend on which other rows there are, and rows of the same subjects are resampled alike.
     resamples : bootstrap draws an interval.
     include_superseded : also show studies that a later run with other data or code has replaced.
-    cached : study key -> outcomes that the caller holds already, read instead of the store's.
+    cached : study key -> studies that the caller has read already.
     Raises HonestyError where a complete study's predictions contradict its card or each other, StoreError where the
     store cannot be read. A damaged outcome file counts as a missing fold, and is named in the row's notes.
     """
@@ -193,22 +172,22 @@ def study_rows(
 
     An incomplete study's rows have no score. rng, resamples, HonestyError : as in ``build_leaderboard``.
     """
-    study = _Study(card, len(outcomes), 0, list(outcomes), [])
+    study = StoredStudy(card, len(outcomes), 0, list(outcomes))
     return _rows([study], int(rng.integers(2**63)), resamples, superseded=False)
 
 
 def _generations(
-    store: OutcomeStore, cards: Iterable[StudyCard], cached: Mapping[str, list[Outcome]]
-) -> tuple[list[list[_Study]], list[list[_Study]]]:
+    store: OutcomeStore, cards: Iterable[StudyCard], cached: Mapping[str, StoredStudy]
+) -> tuple[list[list[StoredStudy]], list[list[StoredStudy]]]:
     """Group the studies that are equal in all but seed, and tell the current groups from the superseded ones.
 
     Groups of one name and setting differ in data, code or defaults; the one with the outcome finished last is current.
     """
-    named: dict[tuple[str, ...], dict[str, list[_Study]]] = defaultdict(lambda: defaultdict(list))
+    named: dict[tuple[str, ...], dict[str, list[StoredStudy]]] = defaultdict(lambda: defaultdict(list))
     for card in sorted(cards, key=lambda card: (card.seed, card.key)):
         name = (card.label, card.dataset, card.task, card.protocol, card.selection)
         generation = digest({key: value for key, value in card.ingredients.items() if key != "seed"})
-        named[name][generation].append(_read(store, card, cached))
+        named[name][generation].append(cached.get(card.key) or read_study(store, card))
     current, replaced = [], []
     for generations in named.values():
         groups = list(generations.values())
@@ -219,25 +198,13 @@ def _generations(
     return current, replaced
 
 
-def _read(store: OutcomeStore, card: StudyCard, cached: Mapping[str, list[Outcome]]) -> _Study:
-    state = store.state(card)
-    if card.key in cached:
-        outcomes = cached[card.key]
-        return _Study(card, len(outcomes), len(state.failed), outcomes, [])
-    if len(state.done) < len(card.folds):
-        # No score, so nothing to read: a leaderboard during a run stays cheap.
-        return _Study(card, len(state.done), len(state.failed), [], [])
-    outcomes, damage = store.read_outcomes(card)
-    return _Study(card, len(outcomes), len(state.failed), outcomes, damage)
-
-
-def _finished(store: OutcomeStore, study: _Study) -> str:
+def _finished(store: OutcomeStore, study: StoredStudy) -> str:
     """Return when the study's newest outcome was made (ISO time), or an empty string where there is none."""
-    outcomes = study.outcomes or store.read_outcomes(study.card)[0]
-    return max((str(outcome.provenance.get("finished_at", "")) for outcome in outcomes), default="")
+    read = study if study.outcomes else dataclasses.replace(study, outcomes=store.read_outcomes(study.card)[0])
+    return read.finished
 
 
-def _rows(group: list[_Study], root_seed: int, resamples: int, superseded: bool) -> list[Row]:
+def _rows(group: list[StoredStudy], root_seed: int, resamples: int, superseded: bool) -> list[Row]:
     parts = part_names(group[0].card)
     if not all(study.complete for study in group):
         return [_bare_row(group, part, superseded) for part in parts]
@@ -254,10 +221,10 @@ def _rows(group: list[_Study], root_seed: int, resamples: int, superseded: bool)
     ]
 
 
-def _bare_row(group: list[_Study], part: str, superseded: bool) -> Row:
+def _bare_row(group: list[StoredStudy], part: str, superseded: bool) -> Row:
     """Return the row without its score. What concerns all parts is noted on ``full`` only."""
     card = group[0].card
-    notes = list(dict.fromkeys(note for study in group for note in study.notes())) if part == FULL else []
+    notes = list(dict.fromkeys(note for study in group for note in _study_notes(study))) if part == FULL else []
     counted = FULL if part == AVERAGE else part
     return Row(
         model=card.model,
@@ -282,6 +249,14 @@ def _bare_row(group: list[_Study], part: str, superseded: bool) -> Row:
         superseded=superseded,
         notes=notes,
     )
+
+
+def _study_notes(study: StoredStudy) -> list[str]:
+    """Return what a study's training lacked and what keeps it from a score, in words."""
+    notes = [*study.card.notes, *study.damage]
+    if not study.failed:
+        return notes
+    return [*notes, f"failed folds: {study.failed}; `merbench report {study.card.key[:16]}` tells why"]
 
 
 def _scored(row: Row, pooled: list[Pooled], datasets: Sequence[str], root_seed: int, resamples: int) -> Row:

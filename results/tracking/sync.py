@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
@@ -17,9 +18,10 @@ import numpy as np
 from preprocess.base.errors import StoreError, UsageError
 from preprocess.base.hashing import digest
 from results.scores.leaderboard import build_leaderboard
-from results.store.outcome import Failure, Outcome
+from results.store.outcome import Failure
 from results.store.outcome_file import result_digest
 from results.store.outcome_store import OutcomeStore
+from results.store.stored_study import StoredStudy, read_study
 from results.store.study_card import StudyCard
 from results.tracking.client import SQLITE, FoundRun, RunContent, Tracker, TrackingLost, shown_uri
 from results.tracking.runs import experiment_name, failed_run, leaderboard_run, scored_run
@@ -134,21 +136,17 @@ def sync(
 
 
 @dataclass(frozen=True)
-class _Study:
-    """A study as the store holds it. content : digest of what its run shows; None where folds are left to run.
+class _Shown:
+    """A study, its failures, and the digest of what its run shows; None where folds are left to run."""
 
-    standing : folds done, folds failed, when the last one was finished. Leaderboards show it besides the content.
-    """
-
-    card: StudyCard
-    outcomes: list[Outcome]
+    study: StoredStudy
     failures: list[Failure]
     content: str | None
-    standing: tuple[int, int, str]
 
-    @property
-    def complete(self) -> bool:
-        return len(self.outcomes) == len(self.card.folds)
+    def told(self) -> list[Any]:
+        """Return all that a leaderboard shows of the study."""
+        standing = (self.study.done, self.study.failed, self.study.finished)
+        return [self.study.card.key, self.content, standing]
 
 
 @dataclass
@@ -161,61 +159,57 @@ class _View:
     say: Callable[[str], None]
     report: SyncReport
 
-    def show(self, experiment: str, card: StudyCard) -> _Study:
+    def show(self, experiment: str, card: StudyCard) -> _Shown:
         """Make the study's run, unless it is there and shows the same; return what the store holds of the study."""
-        study = self._read(card)
+        shown = self._read(card)
         found = self.tracker.find(experiment, STUDY_TAG, card.key)
-        if study.content is None:
+        if shown.content is None:
             self.report.incomplete += 1
             self._remove(found)
-        elif [run.content for run in found] == [study.content]:
+        elif [run.content for run in found] == [shown.content]:
             self.report.unchanged += 1
         else:
-            run = self._run(study)
+            run = self._run(shown)
             self._remove(found)
-            self.tracker.write(experiment, (STUDY_TAG, card.key), run, study.content)
+            self.tracker.write(experiment, (STUDY_TAG, card.key), run, shown.content)
             self.report.updated += bool(found)
             self.report.logged += not found
-        return _without_curves(study)
+        return _without_curves(shown)
 
-    def show_leaderboard(self, experiment: str, cards: list[StudyCard], read: dict[str, _Study]) -> None:
+    def show_leaderboard(self, experiment: str, cards: list[StudyCard], read: dict[str, _Shown]) -> None:
         """Make the experiment's leaderboard run, unless it shows the same already; none before a study is complete.
 
         cards : all of the experiment. read : those that were read already, by study key.
         """
-        studies = [read.get(card.key) or _without_curves(self._read(card)) for card in cards]
+        shown = [read.get(card.key) or _without_curves(self._read(card)) for card in cards]
         # Two stores may share a server: each keeps a leaderboard of its own studies.
         identity = (LEADERBOARD_TAG, digest([experiment, shown_uri(self.store.root)]))
-        content = digest([VIEW_VERSION, [[study.card.key, study.content, study.standing] for study in studies]])
+        content = digest([VIEW_VERSION, [one.told() for one in shown]])
         found = self.tracker.find(experiment, *identity)
-        if not any(study.complete for study in studies):
+        if not any(one.study.complete for one in shown):
             self._remove(found)
         elif [run.content for run in found] != [content]:
-            cached = {study.card.key: study.outcomes for study in studies if study.content is not None}
+            cached = {one.study.card.key: one.study for one in shown}
             leaderboard = build_leaderboard(self.store, cards, rng=copy.deepcopy(self.rng), cached=cached)
             self._remove(found)
             self.tracker.write(experiment, identity, leaderboard_run(leaderboard), content)
 
-    def _read(self, card: StudyCard) -> _Study:
-        state = self.store.state(card)
-        standing = (len(state.done), len(state.failed), "")
-        if len(state.done) + len(state.failed) < len(card.folds):
-            return _Study(card, [], [], None, standing)
-        outcomes, damage = self.store.read_outcomes(card)
-        for message in damage:
+    def _read(self, card: StudyCard) -> _Shown:
+        study = read_study(self.store, card)
+        for message in study.damage:
             self.say(message)
-        failures = self.store.failures(card) if state.failed else []
-        if len(outcomes) + len(failures) < len(card.folds):
-            return _Study(card, [], [], None, (len(outcomes), len(failures), ""))
-        shown = [VIEW_VERSION, card.to_json(), [result_digest(outcome) for outcome in outcomes]]
-        content = digest([*shown, [[failure.key, failure.error, failure.traceback] for failure in failures]])
-        finished = max((str(outcome.provenance.get("finished_at", "")) for outcome in outcomes), default="")
-        return _Study(card, outcomes, failures, content, (len(outcomes), len(failures), finished))
+        if not study.settled:
+            return _Shown(study, [], None)
+        failures = self.store.failures(card) if study.failed else []
+        shown = [VIEW_VERSION, card.to_json(), [result_digest(outcome) for outcome in study.outcomes]]
+        errors = [[failure.key, failure.error, failure.traceback] for failure in failures]
+        return _Shown(study, failures, digest([*shown, errors]))
 
-    def _run(self, study: _Study) -> RunContent:
+    def _run(self, shown: _Shown) -> RunContent:
+        study = shown.study
         if not study.complete:
-            return failed_run(study.card, study.outcomes, study.failures)
-        cached = {study.card.key: study.outcomes}
+            return failed_run(study.card, study.outcomes, shown.failures)
+        cached = {study.card.key: study}
         own = build_leaderboard(self.store, [study.card], rng=copy.deepcopy(self.rng), cached=cached)
         return scored_run(study.card, study.outcomes, own.rows)
 
@@ -224,10 +218,10 @@ class _View:
             self.tracker.remove(run.run_id)
 
 
-def _without_curves(study: _Study) -> _Study:
+def _without_curves(shown: _Shown) -> _Shown:
     """Drop what leaderboards do not show, so that the outcomes of many studies fit into memory."""
-    slim = [dataclasses.replace(outcome, curves={}) for outcome in study.outcomes]
-    return dataclasses.replace(study, outcomes=slim)
+    slim = [dataclasses.replace(outcome, curves={}) for outcome in shown.study.outcomes]
+    return dataclasses.replace(shown, study=dataclasses.replace(shown.study, outcomes=slim))
 
 
 def _summary(report: SyncReport, store: OutcomeStore, tracking_uri: str) -> str:
