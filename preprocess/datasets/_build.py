@@ -15,6 +15,7 @@ from preprocess.datasets._records import clip_key, frame_order, mended, subject_
 from preprocess.datasets._sheets import read_records
 from preprocess.datasets._spec import Count, Database, Record
 from preprocess.datasets._trees import ClipPlace, Frames, find_clips, number_frames, recognised
+from preprocess.labels.emotions import ANNOTATIONS
 from preprocess.samples.clip import Clip
 from preprocess.samples.table import samples_table
 
@@ -26,7 +27,13 @@ NAMED = 20
 
 
 def register(database: Database, origin: str) -> None:
-    """Register the adapter of a declared database; ``origin`` is the adapter file's ``__name__``."""
+    """Register the adapter of a declared database, and how its datasets are annotated.
+
+    Parameters
+    ----------
+    database : what the adapter is made from.
+    origin : the adapter file's ``__name__``.
+    """
     adapter = Adapter(
         name=database.name,
         description=database.title,
@@ -36,6 +43,8 @@ def register(database: Database, origin: str) -> None:
         variants=database.variants,
     )
     DATASETS.add(database.name, adapter, origin=origin)
+    for name, annotation in database.annotations.items():
+        ANNOTATIONS.add(name, annotation, origin=origin)
 
 
 def read(database: Database, found: Found) -> list[RawDataset]:

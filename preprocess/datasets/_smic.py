@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from preprocess.datasets._spec import CROPPED, UNCROPPED, Count, Database, Record, Tree
+from preprocess.labels.emotions import Annotation
 
+VALENCE = Annotation(("negative", "positive", "surprise"), ("binary",))
 EMOTIONS = {"ne": "negative", "po": "positive", "sur": "surprise"}
 SUBJECT = r"s(?P<subject>\d{1,2})"
 EMOTION = r"(?P<emotion>negative|positive|surprise)"
@@ -13,7 +15,9 @@ CLIP = r"s\d{1,2}_(?P<kind>ne|po|sur)_(?P<take>\d+)"
 FOLDERS = ((SUBJECT, "micro", EMOTION, CLIP), (SUBJECT, EMOTION, CLIP))
 
 
-def smic(name: str, camera: str, title: str, fps: float, clips: int, subjects: int) -> Database:
+def smic(
+    name: str, camera: str, title: str, fps: float, clips: int, subjects: int, annotation: Annotation = VALENCE
+) -> Database:
     """Return the database of one camera ("HS", "VIS" or "NIR"), which is a folder of that name.
 
     There is no sheet: folder and clip name tell the class, the clip's first and last frame are onset and offset, and
@@ -40,6 +44,7 @@ def smic(name: str, camera: str, title: str, fps: float, clips: int, subjects: i
         fps=fps,
         people="smic",
         label=label,
+        annotations={name: annotation},
         counts=(Count(clips, subjects, "Li et al. 2013"),),
     )
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from preprocess.labels.emotions import Annotation
+
 # One record of a sheet: field -> text of the cell ("" where it is empty). ``origin`` says where it was read.
 Record = dict[str, str]
 # A workbook: tab -> rows of cells as text.
@@ -115,6 +117,7 @@ class Database:
     subject, clip : format of the id from the tree's groups, e.g. ``"sub{subject:0>2}"``: a number counts as the same
         subject however it is padded, in folder and sheet; every group of digits comes without leading zeros.
     people : the dataset whose people are shown, where it is another one.
+    annotations : dataset -> how it is annotated; without it no task of emotions takes the dataset.
     macro : which of its datasets hold macro-expressions; the others hold micro-expressions.
     several : a clip holds several expressions, so the onset is part of every sample id; where it is not said, only
         clips that have several rows get it.
@@ -132,6 +135,7 @@ class Database:
     clip: str = "{clip}"
     fps: float | None = None
     people: str = ""
+    annotations: Mapping[str, Annotation] = field(default_factory=dict)
     macro: tuple[str, ...] = ()
     several: bool = False
     repairs: tuple[Repair, ...] = ()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from preprocess.datasets._build import register
 from preprocess.datasets._spec import Count, Database, Record, Tree
+from preprocess.labels.emotions import Annotation
 
 FOLDERS = (r"(?P<subject>(?i:train|val))_(?i:afew)", r"(?P<emotion>Angry|Disgust|Fear|Happy|Neutral|Sad|Surprise)")
 SPLITS = {"train": "train", "val": "validation"}
@@ -36,6 +37,11 @@ register(
             Count(773, 1, "EmotiW 2016: training set"),
             Count(383, 1, "EmotiW 2016: validation set"),
         ),
+        annotations={
+            "afew": Annotation(
+                ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"), ("emotion7_neutral",)
+            )
+        },
     ),
     __name__,
 )

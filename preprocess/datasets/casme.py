@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from preprocess.datasets._build import register
 from preprocess.datasets._spec import Count, Database, Repair, Sheet, Tree
+from preprocess.labels.emotions import Annotation
 
 FOLDERS = (r"sub(?P<subject>\d{1,2})", r"[^.]+")
 SOURCE = "public code of Varanka et al., Data Leakage and Evaluation Issues in Micro-Expression Analysis, 2023"
@@ -43,6 +44,12 @@ register(
             for cell, right in cells.items()
         ),
         counts=(Count(189, None, SOURCE), Count(195, None, "Yan et al. 2013")),
+        annotations={
+            "casme": Annotation(
+                ("contempt", "disgust", "fear", "happiness", "repression", "sadness", "surprise", "tense"),
+                ("emotion4",),
+            )
+        },
     ),
     __name__,
 )

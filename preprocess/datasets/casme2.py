@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from preprocess.datasets._build import register
 from preprocess.datasets._spec import CROPPED, UNCROPPED, Count, Database, Repair, Sheet, Tree
+from preprocess.labels.emotions import Annotation
 
 FOLDERS = (r"sub(?P<subject>\d{1,2})", r"EP\d+_\d+f?")
 COLUMNS = ("subject", "clip", "onset", "apex", "offset", "action_units", "emotion")
@@ -44,6 +45,21 @@ register(
             Count(254, 26, f"sheet of 2019, {PUBLISHED}", "undated"),
             Count(255, 26, f"sheet of 2014, {PUBLISHED}", "label_Ver_2"),
         ),
+        annotations={
+            "casme2": Annotation(
+                ("disgust", "fear", "happiness", "others", "repression", "sadness", "surprise"),
+                (
+                    "megc3",
+                    "casme2_3class_147",
+                    "casme2_3class_156",
+                    "casme2_4class",
+                    "emotion5",
+                    "emotion7_casme2",
+                    "binary",
+                    "objective5",
+                ),
+            )
+        },
     ),
     __name__,
 )

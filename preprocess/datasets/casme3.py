@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from preprocess.datasets._build import register
 from preprocess.datasets._spec import Count, Database, Record, Repair, Sheet, Tree
+from preprocess.labels.emotions import Annotation
 
 COLUMNS = ("subject", "clip", "onset", "apex", "offset", "action_units", "emotion")
 OFFICIAL = "sheets of the repository jingtingEmmaLi/CAS-ME-3"
@@ -21,6 +22,8 @@ def macro(record: Record) -> Record | None:
         return None
     return {**record, "dataset": "casme3_macro", "split": ""}
 
+
+WORDS = ("anger", "disgust", "fear", "happy", "sad", "surprise", "others")
 
 register(
     Database(
@@ -54,6 +57,10 @@ register(
             Count(921, 95, OFFICIAL, "v1"),
             Count(3346, None, OFFICIAL, dataset="casme3_macro"),
         ),
+        annotations={
+            "casme3": Annotation(WORDS, ("emotion7_others", "emotion4", "objective5")),
+            "casme3_macro": Annotation(WORDS, ("emotion7_others", "emotion4")),
+        },
     ),
     __name__,
 )

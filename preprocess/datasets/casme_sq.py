@@ -5,6 +5,7 @@ from __future__ import annotations
 from preprocess.base.errors import DataError
 from preprocess.datasets._build import register
 from preprocess.datasets._spec import Count, Database, Record, Sheet, Tree, Workbook
+from preprocess.labels.emotions import Annotation
 
 COLUMNS = ("number", "clip", "onset", "apex", "offset", "action_units", "emotion", "type", "self_report")
 TYPES = {"micro-expression": "casme_sq", "macro-expression": "casme_sq_macro"}
@@ -34,6 +35,8 @@ def rows(workbook: Workbook) -> list[Record]:
     return records
 
 
+WORDS = ("negative", "positive", "surprise", "others")
+
 register(
     Database(
         name="casme_sq",
@@ -53,6 +56,7 @@ register(
         fps=30.0,
         macro=("casme_sq_macro",),
         counts=(Count(57, None, PAPER), Count(300, None, PAPER, dataset="casme_sq_macro")),
+        annotations={"casme_sq": Annotation(WORDS, ("emotion4",)), "casme_sq_macro": Annotation(WORDS, ("emotion4",))},
     ),
     __name__,
 )

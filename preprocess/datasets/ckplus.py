@@ -9,6 +9,7 @@ from preprocess.base.errors import DataError
 from preprocess.datasets._build import register
 from preprocess.datasets._spec import Count, Database, Record, Tree
 from preprocess.datasets._trees import last_number, listing
+from preprocess.labels.emotions import Annotation
 
 CODED = ("neutral", "anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise")
 EMOTIONS = {float(code): emotion for code, emotion in enumerate(CODED)}
@@ -43,6 +44,12 @@ register(
         macro=("ckplus",),
         label=coded,
         counts=(Count(327, None, "Lucey et al. 2010"),),
+        annotations={
+            "ckplus": Annotation(
+                ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "contempt", "neutral"),
+                ("emotion7", "emotion6"),
+            )
+        },
     ),
     __name__,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from preprocess.datasets._build import register
 from preprocess.datasets._spec import Count, Database, Record, Sheet, Tree
+from preprocess.labels.emotions import Annotation
 
 FRAMES = r"(?P<n>\d+)\.(?:png|jpg)"
 COLUMNS = ("subject", "clip", "onset", "apex", "offset")
@@ -48,6 +49,11 @@ register(
             Count(2155, 217, f"{SHEETS}: training and test B"),
             Count(2629, 259, f"{SHEETS}: all"),
         ),
+        annotations={
+            "dfme": Annotation(
+                ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "contempt"), ("emotion7",)
+            )
+        },
     ),
     __name__,
 )

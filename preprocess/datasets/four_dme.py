@@ -8,6 +8,7 @@ from itertools import zip_longest
 from preprocess.base.errors import DataError
 from preprocess.datasets._build import register
 from preprocess.datasets._spec import Count, Database, Record, Sheet, Tree, Workbook
+from preprocess.labels.emotions import Annotation
 
 EMOTIONS = ("Positive", "Negative", "Surprise", "Repression", "Others")
 FIELDS = {"sub_ID": "subject", "fold_name": "clip", "Onset": "onset", "Apex": "apex", "Offset": "offset"}
@@ -55,6 +56,7 @@ register(
         sheets=(Sheet("v1", r"4dme[-_ ]labelling[-_ ]micro.*", rows=rows),),
         subject="S{subject:0>2}",
         counts=(Count(CLIPS, None, "Li et al. 2022 and its sheet release v1"),),
+        annotations={"4dme": Annotation(("negative", "positive", "surprise", "repression", "others"))},
     ),
     __name__,
 )

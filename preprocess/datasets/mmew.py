@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from preprocess.datasets._build import register
 from preprocess.datasets._spec import Count, Database, Sheet, Tree
+from preprocess.labels.emotions import Annotation
 
 # Class folders are not read: the sheet names the emotion, and calls "others" what a folder calls "repression".
 FOLDERS = (r"[A-Za-z]+", r"S(?P<subject>\d+)-\d+-\d+")
@@ -24,6 +25,12 @@ register(
         subject="S{subject:0>2}",
         fps=90.0,
         counts=(Count(300, 30, "the published sheet MMEW_Micro_Exp"),),
+        annotations={
+            "mmew": Annotation(
+                ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "others", "repression"),
+                ("emotion7_others",),
+            )
+        },
     ),
     __name__,
 )

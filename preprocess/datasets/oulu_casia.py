@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from preprocess.datasets._build import register
 from preprocess.datasets._spec import Count, Database, Record, Tree
 from preprocess.datasets._trees import last_number
+from preprocess.labels.emotions import Annotation
 
 EMOTIONS = r"(?P<emotion>Anger|Disgust|Fear|Happiness|Sadness|Surprise)"
 FRAMES = r"(?P<n>\d+)\.(?:jpeg|jpg|png|bmp)"
@@ -32,6 +33,9 @@ register(
         macro=("oulu_casia",),
         label=peak,
         counts=(Count(480, 80, "Zhao et al. 2011"),),
+        annotations={
+            "oulu_casia": Annotation(("anger", "disgust", "fear", "happiness", "sadness", "surprise"), ("emotion6",))
+        },
     ),
     __name__,
 )

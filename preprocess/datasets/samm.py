@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from preprocess.datasets._build import register
 from preprocess.datasets._spec import ANYTHING, CROPPED, UNCROPPED, Count, Database, Repair, Sheet, Tree
+from preprocess.labels.emotions import Annotation
 
 FOLDERS = (r"(?P<subject>\d{3})", r"\d{3}_\d+_\d+")
 FRAMES = r"(?:\d{3}_)(?:[\d_]*_)?(?P<n>\d+)\.(?:jpg|jpeg|png|bmp)"
@@ -30,6 +31,12 @@ register(
             Repair("013/013_1_9", "offset", ANYTHING, "5739", "the sheet's own duration is 82 frames", PUBLIC_CODE),
         ),
         counts=(Count(159, 29, "Davison et al. 2018 and its sheet v2"),),
+        annotations={
+            "samm": Annotation(
+                ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "contempt", "other", "others"),
+                ("megc3", "emotion5_samm", "emotion7", "binary", "objective5"),
+            )
+        },
     ),
     __name__,
 )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from preprocess.datasets._build import register
-from preprocess.datasets._smic import smic
+from preprocess.datasets._smic import VALENCE, smic
+from preprocess.labels.emotions import Annotation
 
-register(smic("smic", "HS", "SMIC, high-speed camera (raw or cropped frames)", 100.0, 164, 16), __name__)
+ANNOTATION = Annotation(VALENCE.emotions, ("megc3", "binary"))
+
+register(smic("smic", "HS", "SMIC, high-speed camera (raw or cropped frames)", 100.0, 164, 16, ANNOTATION), __name__)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from preprocess.datasets._build import register
-from preprocess.datasets._smic import CLIP, EMOTIONS, SUBJECT
+from preprocess.datasets._smic import CLIP, EMOTIONS, SUBJECT, VALENCE
 from preprocess.datasets._spec import Database, Record, Sheet, Tree
 
 FRAMES = r"(?:reg_)?image(?P<n>\d+)\.(?:bmp|jpg|png)"
@@ -38,6 +38,7 @@ for name, camera, fps in (("smic_long", "HS", 100.0), ("smic_vis_long", "VIS", 2
             fps=fps,
             people="smic",
             several=True,
+            annotations={name: VALENCE},
         ),
         __name__,
     )

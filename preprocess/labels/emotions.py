@@ -1,38 +1,46 @@
-"""The words with which each database's coders named emotions, and one spelling for each."""
+"""The words with which a dataset's coders named emotions; each dataset's own file declares them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-# What the sheets and folders of a database hold, in lower case. A word that is not here is a mistake in the copy, or
-# comes from another database: a task refuses it instead of guessing.
-_BASIC = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
-_VALENCE = ("negative", "positive", "surprise")
-_CASME3 = ("anger", "disgust", "fear", "happy", "sad", "surprise", "others")
-WORDS: dict[str, tuple[str, ...]] = {
-    "casme": ("contempt", "disgust", "fear", "happiness", "repression", "sadness", "surprise", "tense"),
-    "casme2": ("disgust", "fear", "happiness", "others", "repression", "sadness", "surprise"),
-    "samm": (*_BASIC, "contempt", "other", "others"),
-    "smic": _VALENCE,
-    "smic_vis": _VALENCE,
-    "smic_nir": _VALENCE,
-    "smic_long": _VALENCE,
-    "smic_vis_long": _VALENCE,
-    "smic_nir_long": _VALENCE,
-    # The sheet names "others" what the folders name "repression".
-    "mmew": (*_BASIC, "others", "repression"),
-    "casme_sq": (*_VALENCE, "others"),
-    "casme_sq_macro": (*_VALENCE, "others"),
-    "casme3": _CASME3,
-    "casme3_macro": _CASME3,
-    "casme3_c": (*_VALENCE, "others"),
-    "4dme": (*_VALENCE, "repression", "others"),
-    "dfme": (*_BASIC, "contempt"),
-    "afew": ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"),
-    "oulu_casia": _BASIC,
-    "ckplus": (*_BASIC, "contempt", "neutral"),
-}
+from preprocess.base.registry import Registry
+
 _SPELLING = {"angry": "anger", "happy": "happiness", "sad": "sadness", "other": "others"}
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """How the clips of a dataset are annotated.
+
+    Attributes
+    ----------
+    emotions : the words in its sheet or folders, in lower case. Where a word is no English name of an emotion, a
+        mapping of each word to one: ``{"froh": "happiness"}``. A word that is not here is a mistake in the copy, or
+        comes from another database: a task refuses it instead of guessing.
+    tasks : the published tasks that the dataset belongs to. Such a task was made for certain databases, so that
+        nobody's results change, and no composite grows, because a new dataset happens to use its words. Tasks that are
+        made for all databases need not be named.
+    """
+
+    emotions: tuple[str, ...] | Mapping[str, str]
+    tasks: tuple[str, ...] = ()
+
+    def words(self) -> dict[str, str]:
+        """Return word -> the emotion that it means, in its one spelling."""
+        emotions = self.emotions if isinstance(self.emotions, Mapping) else {word: word for word in self.emotions}
+        return {word: spelling(emotion) for word, emotion in emotions.items()}
+
+
+ANNOTATIONS: Registry[Annotation] = Registry("annotation", package="preprocess.datasets")
+"""Dataset -> how it is annotated, as the file of its adapter declares it."""
+
+
+def annotation_of(dataset: str) -> Annotation | None:
+    """Return how a dataset is annotated; None where nothing is declared. ``synth_casme2`` is annotated as CASME II."""
+    name = dataset.removeprefix("synth_")
+    return ANNOTATIONS.get(name) if name in ANNOTATIONS.names() else None
 
 
 def spelling(word: str) -> str:
@@ -41,15 +49,12 @@ def spelling(word: str) -> str:
     return _SPELLING.get(name, name)
 
 
-def words_of(dataset: str) -> tuple[str, ...]:
-    """Return the emotions that a dataset annotates, () for one that is not known; ``synth_casme2`` is CASME II's."""
-    return WORDS.get(dataset.removeprefix("synth_"), ())
+def table(annotation: Annotation, classes: Mapping[str, str]) -> dict[str, str | None]:
+    """Return annotated word -> class name for one dataset.
 
-
-def table(dataset: str, classes: Mapping[str, str]) -> dict[str, str | None]:
-    """Return annotated emotion (lower case) -> class name for one dataset.
-
-    classes : emotion in its one spelling -> class name. An emotion that the dataset annotates and ``classes`` does not
-        hold is None: left out on purpose.
+    Parameters
+    ----------
+    annotation : how the dataset is annotated.
+    classes : emotion in its one spelling -> class name. An emotion that is not here has no class in the task: None.
     """
-    return {word: classes.get(spelling(word)) for word in words_of(dataset)}
+    return {word: classes.get(emotion) for word, emotion in annotation.words().items()}

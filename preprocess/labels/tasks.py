@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from preprocess.base.errors import DataError
 from preprocess.base.registry import Registry
 from preprocess.labels.action_units import SHARED_UNITS, multi_hot
-from preprocess.labels.emotions import WORDS, table
+from preprocess.labels.emotions import ANNOTATIONS, annotation_of, table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -106,7 +106,7 @@ def _unknown_words(
 ) -> str:
     sentences = []
     for dataset in sorted({dataset for dataset, _ in unknown if not mappings[dataset]}):
-        made_for = [name for name in WORDS if task.mapping(name)]
+        made_for = [name for name in ANNOTATIONS.names() if task.mapping(name)]
         sentences.append(f"Task {task.name} is not made for dataset {dataset}, only for: {', '.join(made_for)}.")
     for (dataset, word), sample_ids in sorted(unknown.items()):
         if mappings[dataset]:
@@ -115,17 +115,42 @@ def _unknown_words(
                 f"Task {task.name} does not know the {task.column.replace('_', ' ')} {word!r} of dataset {dataset} "
                 f"({', '.join(sample_ids[:5])}{more}); it knows: {', '.join(sorted(mappings[dataset]))}."
             )
-    return " ".join([*sentences, "Correct the annotation, or choose a task made for this dataset."])
+    advice = (
+        "Correct the annotation, declare its words in the dataset's adapter, or choose a task made for the dataset."
+    )
+    return " ".join([*sentences, advice])
 
 
-def _add(name: str, classes: Mapping[str, tuple[str, ...]], datasets: tuple[str, ...], source: str) -> None:
-    """Register a task of emotions. classes : class name -> the emotions in it, each in its one spelling."""
-    class_of = {emotion: name for name, emotions in classes.items() for emotion in emotions}
+def add_emotion_task(
+    name: str, classes: Mapping[str, tuple[str, ...]], source: str, *, origin: str, published: bool = False
+) -> None:
+    """Register a task whose classes are emotions, or groups of them.
+
+    Parameters
+    ----------
+    name : as ``--tasks`` takes it.
+    classes : class name -> the emotions in it, each in its one spelling, in the order of the classes.
+    source : where the scheme is defined.
+    origin : the ``__name__`` of the file that registers it.
+    published : it was made for certain databases: it takes the datasets whose adapters name it
+        (``Annotation.tasks``). Otherwise it takes every dataset that has a word for each of its classes. Words that
+        mean none of its emotions are left out.
+    """
+    class_of = {emotion: of for of, emotions in classes.items() for emotion in emotions}
 
     def mapping(dataset: str) -> dict[str, str | None]:
-        return table(dataset, class_of) if dataset.removeprefix("synth_") in datasets else {}
+        annotation = annotation_of(dataset)
+        if annotation is None:
+            return {}
+        found = table(annotation, class_of)
+        takes = name in annotation.tasks if published else set(classes) <= set(found.values())
+        return found if takes else {}
 
-    TASKS.add(name, Task(name, tuple(classes), mapping, source), origin=__name__)
+    TASKS.add(name, Task(name, tuple(classes), mapping, source), origin=origin)
+
+
+def _published(name: str, classes: Mapping[str, tuple[str, ...]], source: str) -> None:
+    add_emotion_task(name, classes, source, origin=__name__, published=True)
 
 
 def _same(*emotions: str) -> dict[str, tuple[str, ...]]:
@@ -139,20 +164,26 @@ _VALENCE = {
     "surprise": ("surprise",),
 }
 _OWN = {name: name for name in _VALENCE}
-_PARTS = ("casme2", "samm", "smic")
+_ALL_MEGC3 = {**dict.fromkeys((*_NEGATIVE, "repression"), "negative"), "happiness": "positive", **_OWN}
 _MEGC3 = {
     # CASME II's sadness and fear clips are not in the composite.
     "casme2": {"disgust": "negative", "repression": "negative", "happiness": "positive", "surprise": "surprise"},
-    "samm": {**dict.fromkeys(_NEGATIVE, "negative"), "happiness": "positive", "surprise": "surprise"},
 }
 
 
 def _megc3(dataset: str) -> dict[str, str | None]:
-    # Copies of the composite (flow trees, SMIC's own folders) are annotated with the three class names themselves.
-    name = dataset.removeprefix("synth_")
-    if name in WORDS and name not in _PARTS:
+    """Map the words of a part of the composite.
+
+    The composite is a published list of three databases' clips, so a dataset that declares its words is no part of it
+    unless its adapter names the task, whatever the words are. A dataset that declares none is taken for a copy of a
+    part (a tree of flow images, SMIC's own folders): such copies are annotated with the three class names themselves.
+    """
+    annotation = annotation_of(dataset)
+    if annotation is None:
+        return dict(_OWN)
+    if "megc3" not in annotation.tasks:
         return {}
-    return {**_OWN, **table(dataset, _MEGC3.get(name, _OWN))}
+    return {**_OWN, **table(annotation, _MEGC3.get(dataset.removeprefix("synth_"), _ALL_MEGC3))}
 
 
 # The organisers gave the composite as a list of clips: all of CASME II, SAMM and SMIC-HS that have a class, but for two
@@ -165,7 +196,8 @@ _NOT_IN_MEGC2019 = frozenset(
 
 def _objective(dataset: str) -> dict[str, str | None]:
     # CASME II and SAMM number the classes, CAS(ME)^3 writes Roman numerals; VI and VII are no class of the challenge.
-    if dataset.removeprefix("synth_") not in ("casme2", "samm", "casme3"):
+    annotation = annotation_of(dataset)
+    if annotation is None or "objective5" not in annotation.tasks:
         return {}
     roman = ("I", "II", "III", "IV", "V", "VI", "VII")
     kept = {name: name if number <= 5 else None for number, name in enumerate(roman, start=1)}
@@ -180,71 +212,59 @@ _CASME3 = "Li et al., CAS(ME)^3: A Third Generation Facial Spontaneous Micro-Exp
 TASKS.add("megc3", Task("megc3", tuple(_VALENCE), _megc3, _MEGC2019, left_out=_NOT_IN_MEGC2019), origin=__name__)
 
 # CASME II alone has been scored on several sets of three classes. The names give the clips of the 2014 sheet.
-_add(
+_published(
     "casme2_3class_147",
     {"negative": ("disgust", "repression"), "positive": ("happiness",), "surprise": ("surprise",)},
-    ("casme2",),
     "The classes of MEGC 2019 on the whole CASME II sheet of 2014, which has two clips more than the challenge's list",
 )
-_add(
+_published(
     "casme2_3class_156",
     {**_VALENCE, "negative": ("disgust", "repression", "sadness", "fear")},
-    ("casme2",),
     "Public code of MMNet (Li et al., IJCAI 2022): sadness and fear count as negative",
 )
-_add(
+_published(
     "casme2_4class",
     {**_same("happiness", "disgust", "surprise"), "others": ("others", "repression")},
-    ("casme2",),
     "The five classes of CASME II with repression merged into others, as several public codes have them",
 )
-_add("emotion5", _same("happiness", "disgust", "repression", "surprise", "others"), ("casme2",), _CASME2)
-_add("emotion5_samm", _same("anger", "contempt", "happiness", "surprise", "others"), ("samm",), _SAMM)
-_add(
+_published("emotion5", _same("happiness", "disgust", "repression", "surprise", "others"), _CASME2)
+_published("emotion5_samm", _same("anger", "contempt", "happiness", "surprise", "others"), _SAMM)
+_published(
     "emotion7",
     _same("happiness", "surprise", "anger", "fear", "disgust", "contempt", "sadness"),
-    ("samm", "dfme", "ckplus"),
     f"{_SAMM}; the same seven in DFME (arXiv 2301.00985) and in CK+ (Lucey et al., CVPR Workshops 2010)",
 )
-_add(
+_published(
     "emotion7_casme2",
     _same("happiness", "disgust", "repression", "surprise", "others", "sadness", "fear"),
-    ("casme2",),
     _CASME2,
 )
-_add(
+_published(
     "emotion7_others",
     _same("happiness", "surprise", "anger", "fear", "disgust", "sadness", "others"),
-    ("casme3", "casme3_macro", "mmew"),
     f"{_CASME3}; the same seven in MMEW (Ben et al., IEEE TPAMI 2021)",
 )
-_add(
+_published(
     "emotion7_neutral",
     _same("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"),
-    ("afew",),
     "Dhall et al., Emotion Recognition in the Wild Challenge, ICMI 2016 (AFEW)",
 )
-_add(
+_published(
     "emotion6",
     _same("anger", "disgust", "fear", "happiness", "sadness", "surprise"),
-    ("oulu_casia", "ckplus"),
     "Zhao et al., Facial Expression Recognition from Near-Infrared Videos, IVC 2011 (Oulu-CASIA)",
 )
-_SMIC = ("smic_vis", "smic_nir", "smic_long", "smic_vis_long", "smic_nir_long")
-_FAMILY = ("casme3", "casme3_macro", "casme3_c", "casme_sq", "casme_sq_macro", "casme")
 # What all databases can be asked for, so that micro- and macro-expressions can be merged. CASME II's repression and its
 # others are no class here, so that it has fewer negative clips than in ``megc3``.
-_add("emotion3", _VALENCE, tuple(WORDS), f"{_CASME3}; the same in all databases, or their own classes")
-_add(
+add_emotion_task("emotion3", _VALENCE, f"{_CASME3}; the same in all databases, or their own classes", origin=__name__)
+_published(
     "emotion4",
     {**_VALENCE, "others": ("others", "repression", "tense")},
-    _FAMILY,
     f"{_CASME3}; the databases' own classes elsewhere; CASME's repression and tense count as others",
 )
-_add(
+_published(
     "binary",
     {"negative": (*_VALENCE["negative"], "repression"), "positive": _VALENCE["positive"]},
-    ("casme2", "samm", "smic", *_SMIC),
     "Public code of Facial-Microexpression-Recognition (S. Joshi): happiness against all but surprise and others",
 )
 TASKS.add(

@@ -16,7 +16,7 @@ from preprocess.base.errors import DataError, Unfit
 from preprocess.base.hashing import digest
 from preprocess.datasets import RawDataset, RawFeature
 from preprocess.datasets._build import rendered_macro
-from preprocess.labels.emotions import WORDS
+from preprocess.labels.emotions import ANNOTATIONS
 from preprocess.labels.tasks import TASKS
 from preprocess.shards.prepare import prepare
 from preprocess.shards.prepared import PreparedDataset
@@ -104,7 +104,7 @@ def test_a_rendered_database_tells_its_strength(tmp_path: Path) -> None:
             rendered_macro(mark)
 
 
-@pytest.mark.parametrize("dataset", WORDS)
+@pytest.mark.parametrize("dataset", ANNOTATIONS.names())
 def test_all_databases_share_three_classes(dataset: str) -> None:
     task = TASKS.get("emotion3")
     assert set(task.mapping(dataset).values()) - {None} == set(task.classes)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from preprocess.base.errors import DataError
-from preprocess.labels.emotions import WORDS
+from preprocess.labels.emotions import ANNOTATIONS
 from preprocess.labels.tasks import TASKS, labels
 from preprocess.samples.table import samples_table
 
@@ -145,7 +145,7 @@ def test_objective_classes_of_the_2018_challenge(dataset: str, counts: Mapping[s
 
 def test_a_rendered_tree_is_read_as_the_database_it_copies() -> None:
     for name, task in TASKS.items():
-        for dataset in WORDS:
+        for dataset in ANNOTATIONS.names():
             assert task.mapping(f"synth_{dataset}") == task.mapping(dataset), name
     assert labels(TASKS.get("emotion5"), sheet("synth_casme2", CASME2_2014)).tolist().count(-1) == 9
 
@@ -155,7 +155,7 @@ def test_every_task_names_its_source_and_fills_its_classes(name: str) -> None:
     task = TASKS.get(name)
     assert task.name == name
     assert task.source
-    made_for = {dataset: set(task.mapping(dataset).values()) - {None} for dataset in WORDS}
+    made_for = {dataset: set(task.mapping(dataset).values()) - {None} for dataset in ANNOTATIONS.names()}
     assert set(task.classes) in made_for.values(), "some database has all the classes"
     assert all(classes <= set(task.classes) for classes in made_for.values())
 
@@ -165,7 +165,7 @@ def test_a_task_of_another_database_says_what_it_is_made_for() -> None:
         labels(TASKS.get("emotion5"), sheet("samm", SAMM))
 
 
-@pytest.mark.parametrize("dataset", sorted(set(WORDS) - {"casme2", "samm", "smic"}))
+@pytest.mark.parametrize("dataset", sorted(set(ANNOTATIONS.names()) - {"casme2", "samm", "smic"}))
 def test_the_composite_of_2019_has_three_databases(dataset: str) -> None:
     with pytest.raises(DataError, match=f"megc3 is not made for dataset {dataset}, only for: casme2, samm, smic"):
         labels(TASKS.get("megc3"), sheet(dataset, {"surprise": 2}))
