@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from preprocess.base.errors import DataError
 from preprocess.base.hashing import canonical_json, digest, digest_bytes
+from preprocess.base.sealed_parquet import sealed, unsealed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,15 +78,12 @@ def encode(shard: Shard, recipe: Mapping[str, Any]) -> bytes:
     the source, the content hash and the remarks are metadata of the file's schema.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     facts = {"recipe_hash": shard.recipe_hash, "source": shard.source, "content": shard.content}
     texts = {"recipe": canonical_json(recipe), "remarks": canonical_json(dataclasses.asdict(shard.remarks))}
     metadata = {f"{_PREFIX}{key}": value for key, value in {**facts, **texts}.items()}
     columns = {"sample_id": pa.array(shard.sample_ids, pa.string()), "tensor": _tensor_column(shard.tensors)}
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.table(columns).replace_schema_metadata(metadata), sink, compression="zstd", use_dictionary=False)
-    return sink.getvalue().to_pybytes()
+    return sealed(pa.table(columns), metadata, compression="zstd")
 
 
 def decode(content: bytes, place: str) -> Shard:
@@ -101,11 +99,9 @@ def decode(content: bytes, place: str) -> Shard:
     DataError : the bytes are no such file.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
-        table = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
-        metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+        table, metadata = unsealed(content)
         return Shard(
             sample_ids=tuple(table["sample_id"].to_pylist()),
             tensors=table["tensor"].combine_chunks().to_numpy_ndarray(),

@@ -20,7 +20,7 @@ from preprocess.shards.file import Remarks, content_hash, decode
 from preprocess.shards.making import Entry, MadeShard, entry_of
 from preprocess.shards.pace import write_pace
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass

@@ -173,8 +173,8 @@ class _Book:
             reused=sum(tally.reused for tally in tallies),
             repaired=sum(tally.repaired for tally in tallies),
             warnings=[warning for tally in tallies for warning in tally.warnings],
-            checksums={
-                name: {folder.shard_path(subject): entry.sha256 for subject, entry in folder.entries.items()}
+            contents={
+                name: {folder.shard_path(subject): entry.content for subject, entry in folder.entries.items()}
                 for name, folder in self.folders.items()
             },
             clips_made=len(self._made),

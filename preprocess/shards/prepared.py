@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from preprocess.base.errors import DataError
 from preprocess.samples.layout import Layout
-from preprocess.shards.file import Remarks, decode
+from preprocess.shards.file import Remarks, Shard, decode
 from preprocess.shards.pace import Pace
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ class PreparedDataset:
     lacking : features that were asked for and that the dataset cannot have, each with what would bring it.
     clips_made : number of clips of which anything was made.
     seconds : what that took, summed over all processes.
-    checksums : feature -> shard file -> sha256 of its bytes; ``load`` checks the files against it.
+    contents : feature -> shard file -> hash of its tensors; ``load`` checks the files against it.
     macro : True for macro-expressions, False for micro-expressions.
     outstanding : what is still to be made; empty once the dataset is prepared.
     """
@@ -92,7 +91,7 @@ class PreparedDataset:
     reused: int
     repaired: int
     warnings: list[str]
-    checksums: dict[str, dict[Path, str]] = field(repr=False)
+    contents: dict[str, dict[Path, str]] = field(repr=False)
     lacking: Mapping[str, str] = field(default_factory=dict)
     clips_made: int = 0
     seconds: float = 0.0
@@ -138,8 +137,8 @@ class PreparedDataset:
                 reason = info.remarks.skipped[sample_id]
                 raise DataError(f"Sample {sample_id} has no {feature}: {reason} Leave it out.")
         result = np.empty((len(wanted), *info.shape), dtype=info.dtype)
-        for path, checksum in self.checksums[feature].items():
-            shard = decode(_verified(path, checksum), str(path))
+        for path, content in self.contents[feature].items():
+            shard = _shard(path, content)
             chosen = [index for index, sample_id in enumerate(shard.sample_ids) if sample_id in rows]
             result[[rows.pop(shard.sample_ids[index]) for index in chosen]] = shard.tensors[chosen]
         if rows:
@@ -155,11 +154,17 @@ class PreparedDataset:
         return self.features[feature]
 
 
-def _verified(path: Path, checksum: str) -> bytes:
+def _shard(path: Path, content: str) -> Shard:
+    """Read a shard whose tensors have this content hash; its seal answers for its bytes."""
     try:
-        content = path.read_bytes()
+        shard = decode(path.read_bytes(), str(path))
     except OSError as error:
         raise DataError(f"Shard {path} cannot be read: {error.strerror}. Run again to make it anew.") from error
-    if hashlib.sha256(content).hexdigest() != checksum:
-        raise DataError(f"Shard {path} was changed or damaged after it was prepared. Run again to make it anew.")
-    return content
+    except DataError as error:
+        raise DataError(f"{_CHANGED.format(path)} ({error})") from error
+    if shard.content != content:
+        raise DataError(_CHANGED.format(path))
+    return shard
+
+
+_CHANGED = "Shard {} was changed or damaged after it was prepared. Run again to make it anew."

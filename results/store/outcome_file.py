@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from preprocess.base.errors import StoreError
 from preprocess.base.hashing import canonical_json, digest_bytes
+from preprocess.base.sealed_parquet import BrokenSeal, sealed, unsealed
 from results.store.outcome import Outcome
 
 SCHEMA_VERSION, MULTILABEL_VERSION = 1, 2
 """Of the outcomes of single-label tasks (y_true and y_pred are numbers) and of multi-label ones (they are lists)."""
 
-_METADATA_KEY = b"merbench"
-_SEAL_KEY = b"merbench_seal"
-_SEAL_MARK = b"sha256-of-this-file-with-zeros-here:"
-_SEAL_LENGTH = 64
-_OPEN_SEAL = _SEAL_MARK + b"0" * _SEAL_LENGTH
+_METADATA_KEY = "merbench"
 
 
 class DamagedOutcome(StoreError):
@@ -54,14 +49,7 @@ def outcome_to_bytes(outcome: Outcome) -> bytes:
         "classes_scored": scores.shape[1],
         "provenance": outcome.provenance,
     }
-    table = pa.table(columns)
-    sink = pa.BufferOutputStream()
-    # Without store_schema the metadata stands in the file once, so that the seal can lie behind it.
-    options = {"store_schema": False, "write_page_checksum": True, "use_dictionary": False, "compression": "none"}
-    with pq.ParquetWriter(sink, table.schema, **options) as writer:
-        writer.write_table(table)
-        writer.add_key_value_metadata({_METADATA_KEY: canonical_json(metadata).encode(), _SEAL_KEY: _OPEN_SEAL})
-    return _sealed(sink.getvalue().to_pybytes())
+    return sealed(pa.table(columns), {_METADATA_KEY: canonical_json(metadata)})
 
 
 def outcome_from_bytes(data: bytes, where: str) -> Outcome:
@@ -70,12 +58,14 @@ def outcome_from_bytes(data: bytes, where: str) -> Outcome:
     DamagedOutcome where a byte changed, the file was cut short, or it is another kind of file; StoreError where another
     version of this program wrote it.
     """
-    _check_seal(data, where)
     try:
-        table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
-        metadata = json.loads(table.schema.metadata[_METADATA_KEY])
+        table, texts = unsealed(data)
+    except BrokenSeal as error:
+        raise DamagedOutcome(f"{where} is damaged or no outcome file: {error}.") from error
+    try:
+        metadata = json.loads(texts[_METADATA_KEY])
         version = metadata["schema_version"]
-    except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise DamagedOutcome(f"{where} is sealed, but it is no outcome file: {error}.") from error
     if version not in (SCHEMA_VERSION, MULTILABEL_VERSION):
         raise StoreError(
@@ -151,21 +141,3 @@ def _check_shapes(outcome: Outcome, scores: np.ndarray) -> None:
             f"outcome of fold {outcome.fold!r}: {rows} sample ids need columns of that length and scores of shape "
             f"({rows}, n_classes), not {wrong} and scores {scores.shape}"
         )
-
-
-def _sealed(data: bytes) -> bytes:
-    start = data.rindex(_OPEN_SEAL) + len(_SEAL_MARK)
-    seal = hashlib.sha256(data).hexdigest().encode()
-    return data[:start] + seal + data[start + _SEAL_LENGTH :]
-
-
-def _check_seal(data: bytes, where: str) -> None:
-    # The seal lies in the footer, behind every string that a fold can bring along.
-    mark = data.rfind(_SEAL_MARK)
-    if mark < 0:
-        raise DamagedOutcome(f"{where} is no whole outcome file ({len(data)} bytes, no seal).")
-    start = mark + len(_SEAL_MARK)
-    seal = data[start : start + _SEAL_LENGTH]
-    opened = data[:start] + b"0" * _SEAL_LENGTH + data[start + _SEAL_LENGTH :]
-    if hashlib.sha256(opened).hexdigest().encode() != seal:
-        raise DamagedOutcome(f"{where} is damaged: its bytes are not the ones that were written (sha256 differs).")

@@ -136,7 +136,7 @@ def renamed(dataset: PreparedDataset, name: str, split: list[str] | None = None)
     how = (info.layout.axes, info.layout.content)
     feature = RawFeature(dict(info.recipe), info.shape, info.dtype, digest, tensors.__getitem__, *how)
     raw = RawDataset(name, samples, synthetic=True, features={FEATURE: feature})
-    shards = next(iter(dataset.checksums[FEATURE])).parents[3]
+    shards = next(iter(dataset.contents[FEATURE])).parents[3]
     return prepare(raw, shards / "renamed", [FEATURE])
 
 

@@ -7,8 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from preprocess.base import sealed_parquet
 from preprocess.base.errors import DataError
-from preprocess.shards.file import Shard, content_hash, decode, encode
+from preprocess.shards.file import Remarks, Shard, content_hash, decode, encode
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64", "int16"])
@@ -54,3 +55,28 @@ def test_content_hash_goes_by_sample_id() -> None:
         content_hash(["a", "b"], values.reshape(2, 3, 1)),
     )
     assert content_hash(["a", "b"], values) not in others
+
+
+def test_every_flipped_bit_is_found() -> None:
+    values = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    data = encode(Shard(("x/p/a", "x/p/b"), values, recipe_hash="r", source="s", content="c"), {"v": 1})
+    for place in range(len(data)):
+        flipped = bytearray(data)
+        flipped[place] ^= 1 << (place % 8)
+        with pytest.raises(DataError, match=r"part\.parquet is not a readable shard"):
+            decode(bytes(flipped), "part.parquet")
+
+
+def test_a_shard_may_hold_what_looks_like_a_seal() -> None:
+    mark = sealed_parquet._SEAL_MARK + sealed_parquet._OPEN
+    values = np.stack([np.frombuffer(mark, np.uint8)])
+    shard = Shard((mark.decode(),), values, mark.decode(), mark.decode(), mark.decode(), Remarks({"x": mark.decode()}))
+    again = decode(encode(shard, {"v": mark.decode()}), "memory")
+    assert again.tensors.tobytes() == mark
+    assert (again.sample_ids, again.remarks) == (shard.sample_ids, shard.remarks)
+
+
+def test_a_shard_without_clips_keeps_its_shape() -> None:
+    shard = Shard((), np.empty((0, 2, 3), np.float32), recipe_hash="r", source="s", content="c")
+    again = decode(encode(shard, {"v": 1}), "memory")
+    assert (again.tensors.shape, again.tensors.dtype) == ((0, 2, 3), np.float32)

@@ -202,7 +202,7 @@ def test_a_damaged_shard_is_named_and_made_again(
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", '{"format": 99}', '{"format": 1, "recipe_hash": "x", "subjects": 3}']
+    "content", ["", "{", "[]", '{"format": 99}', '{"format": 2, "recipe_hash": "x", "subjects": 3}']
 )
 def test_a_damaged_manifest_costs_a_check_and_no_work(tree: FlowTree, root: Path, content: str) -> None:
     prepare(casme2(tree), root, [FEATURE])

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from example_studies import example_study
 
+from preprocess.base import sealed_parquet
 from preprocess.base.errors import StoreError
 from results.store import outcome_file
 from results.store.outcome import Outcome
@@ -80,7 +81,7 @@ def test_bytes_appended_are_found(outcome: Outcome) -> None:
 
 
 def test_text_that_looks_like_a_seal_does_no_harm(outcome: Outcome) -> None:
-    fake = outcome_file._OPEN_SEAL.decode()
+    fake = (sealed_parquet._SEAL_MARK + sealed_parquet._OPEN).decode()
     tricky = dataclasses.replace(outcome, fold=fake, provenance={"note": fake})
     copy = outcome_from_bytes(outcome_to_bytes(tricky), "a.parquet")
     assert (copy.fold, copy.provenance) == (fake, {"note": fake})

@@ -1,0 +1,90 @@
+"""Parquet files that carry the sha256 of their own bytes, so that any changed byte is found by whoever reads them.
+
+pyarrow is imported by the functions: the command line's help stands on this room, too, and should not wait for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_SEAL_KEY = "merbench_seal"
+_SEAL_MARK = b"sha256-of-this-file-with-zeros-here:"
+_OPEN = b"0" * 64
+
+
+class BrokenSeal(ValueError):
+    """Bytes that are no whole sealed file; the message says in a few words what is wrong with them."""
+
+
+def sealed(table: pa.Table, metadata: Mapping[str, str], compression: Literal["none", "zstd"] = "none") -> bytes:
+    """Return a table as a sealed Parquet file, which any Parquet reader opens.
+
+    Parameters
+    ----------
+    table : the rows.
+    metadata : texts that go into the file's metadata.
+    compression : of the columns.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    # Only tensor columns need it: it makes a small file a good deal larger.
+    store_schema = any(isinstance(field.type, pa.BaseExtensionType) for field in table.schema)
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(
+        sink,
+        table.schema,
+        store_schema=store_schema,
+        write_page_checksum=True,
+        use_dictionary=False,
+        compression=compression,
+    ) as writer:
+        writer.write_table(table)
+        # The seal comes last, behind every text that somebody else has written.
+        writer.add_key_value_metadata({**metadata, _SEAL_KEY: (_SEAL_MARK + _OPEN).decode()})
+    data = sink.getvalue().to_pybytes()
+    start = _seal_start(data)
+    return data[:start] + _seal_of(data, start) + data[start + len(_OPEN) :]
+
+
+def unsealed(data: bytes) -> tuple[pa.Table, dict[str, str]]:
+    """Return what ``sealed`` was given: the table and the metadata.
+
+    Raises
+    ------
+    BrokenSeal : a byte changed, the file was cut short, or it is another kind of file.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    start = _seal_start(data)
+    if _seal_of(data, start) != data[start : start + len(_OPEN)]:
+        raise BrokenSeal("its bytes are not the ones that were written (sha256 differs)")
+    try:
+        table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
+        metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise BrokenSeal(f"it is sealed, but it is no Parquet file ({error})") from error
+    del metadata[_SEAL_KEY]
+    return table, metadata
+
+
+def _seal_start(data: bytes) -> int:
+    mark = data.rfind(_SEAL_MARK)
+    if mark < 0:
+        raise BrokenSeal(f"it has {len(data)} bytes and no seal among them")
+    return mark + len(_SEAL_MARK)
+
+
+def _seal_of(data: bytes, start: int) -> bytes:
+    """Return the seal of a file: the sha256 of its bytes with zeros where the seal stands."""
+    view = memoryview(data)
+    state = hashlib.sha256(view[:start])
+    state.update(_OPEN)
+    state.update(view[start + len(_OPEN) :])
+    return state.hexdigest().encode()
