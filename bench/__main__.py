@@ -1,6 +1,5 @@
 """``python -m bench`` is the command ``merbench``."""
 
-from bench.cli import main
+from bench.rooms import start
 
-if __name__ == "__main__":
-    main()
+start()

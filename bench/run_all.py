@@ -10,6 +10,6 @@ ROOT = Path(__file__).resolve().parents[1]
 if __name__ == "__main__":
     # Python puts this folder first on the path; the rooms lie one level up, and none of bench's modules is top-level.
     sys.path[:] = [str(ROOT), *(entry for entry in sys.path if Path(entry or ".").resolve() != ROOT / "bench")]
-    from bench.cli import main
+    from bench.rooms import start
 
-    main(["run", *sys.argv[1:]])
+    start(["run", *sys.argv[1:]])

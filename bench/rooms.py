@@ -1,0 +1,61 @@
+"""Whether the rooms that Python finds are those of this program. Imports nothing of them.
+
+The rooms are top-level packages with common names. A ``preprocess.py`` or ``results/`` of somebody else that comes
+earlier on Python's path would be imported in their place, and fail somewhere inside.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+HOME = Path(__file__).resolve().parents[1]
+ROOMS = ("bench", "cluster", "mer_models", "preprocess", "results")
+
+
+def wrong_room() -> str:
+    """Return which room is taken from elsewhere, what was expected and what to do; "" where all are right."""
+    for room in ROOMS:
+        found, expected = _found(room), HOME / room / "__init__.py"
+        if found != str(expected):
+            return (
+                f"Python takes {found or 'nothing'} for the module {room!r}, which merbench expects at {expected}. "
+                f"{_advice(found)}"
+            )
+    return ""
+
+
+def start(arguments: list[str] | None = None) -> None:
+    """Run the command line; exit status 2, with one line, where a room is somebody else's."""
+    wrong = wrong_room()
+    if wrong:
+        print(f"error: {wrong}", file=sys.stderr)
+        sys.exit(2)
+    from bench.cli import main
+
+    main(arguments)
+
+
+def _found(room: str) -> str:
+    try:
+        spec = importlib.util.find_spec(room)
+    except (ImportError, ValueError):
+        return ""
+    if spec is None:
+        return ""
+    places = [spec.origin] if spec.has_location and spec.origin else list(spec.submodule_search_locations or [])
+    return str(Path(places[0]).resolve()) if places else ""
+
+
+def _advice(found: str) -> str:
+    if not found:
+        return "Install merbench again."
+    folders = [Path(entry or ".").resolve() for entry in sys.path]
+    folder = next((one for one in folders if Path(found).is_relative_to(one)), Path(found).parent)
+    if folder in [Path(part).resolve() for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]:
+        return f"{folder} is in PYTHONPATH: take it out, or rename that module."
+    if folder == Path.cwd():
+        return f"It lies in the current folder, {folder}: start from another one, or rename that module."
+    return f"{folder} comes earlier on Python's path: rename or uninstall what lies there."

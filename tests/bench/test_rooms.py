@@ -1,0 +1,74 @@
+"""Somebody else's modules of our rooms' names: one line says which, where and what to do."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench import rooms
+from preprocess.base import code
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = "import merbench; merbench.main()"
+WORKER = "import bench.workers.pack"
+
+
+def call(words: list[str], cwd: Path, path: list[Path]) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path))}
+    return subprocess.run(
+        [sys.executable, *words], cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("taken", "words", "where"),
+    [
+        ("bench.py", ["-c", COMMAND], "in PYTHONPATH: take it out"),
+        ("results/__init__.py", ["-c", COMMAND, "list", "tasks"], "in PYTHONPATH: take it out"),
+        ("preprocess.py", ["-m", "bench", "list", "tasks"], "in the current folder"),
+    ],
+)
+def test_a_module_of_somebody_else_is_named(taken: str, words: list[str], where: str, tmp_path: Path) -> None:
+    file = tmp_path / taken
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("raise RuntimeError('imported')\n")
+    (tmp_path / "elsewhere").mkdir()
+    here = where == "in the current folder"
+    done = call(words, tmp_path if here else tmp_path / "elsewhere", [ROOT] if here else [tmp_path, ROOT])
+    assert (done.returncode, done.stdout) == (2, "")
+    room = taken.partition("/")[0].removesuffix(".py")
+    expected = ROOT / room / "__init__.py"
+    assert done.stderr.startswith(
+        f"error: Python takes {file} for the module {room!r}, which merbench expects at {expected}. "
+    )
+    assert where in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_front_door_takes_its_own_rooms_whatever_lies_around(tmp_path: Path) -> None:
+    for room in rooms.ROOMS:
+        (tmp_path / f"{room}.py").write_text("raise RuntimeError('imported')\n")
+    done = call([str(ROOT / "bench" / "run_all.py"), "--help"], tmp_path, [tmp_path])
+    assert done.returncode == 0, done.stderr
+    assert "Usage: merbench run" in done.stdout
+
+
+def test_a_worker_says_so_too(tmp_path: Path) -> None:
+    (tmp_path / "preprocess.py").write_text("raise RuntimeError('imported')\n")
+    done = call(["-c", WORKER], tmp_path, [tmp_path, ROOT])
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(f"ImportError: Python takes {tmp_path / 'preprocess.py'} for")
+
+
+def test_folders_without_code_are_in_nobodys_way(tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    assert call(["-c", COMMAND, "--help"], tmp_path, [tmp_path, ROOT]).returncode == 0
+
+
+def test_the_rooms_are_those_whose_code_counts() -> None:
+    assert rooms.ROOMS == code.ROOMS
+    assert rooms.wrong_room() == ""
