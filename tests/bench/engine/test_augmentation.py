@@ -420,11 +420,13 @@ def test_a_mirrored_sample_keeps_its_action_units(registries: None) -> None:
 )
 def test_what_cannot_be_augmented_is_said_before_anything_runs(model: str, names: str, message: str) -> None:
     with pytest.raises(UsageError) as error:
-        resolve(config(models=[model], set={f"{model}.augment": names}), [model])
+        resolve(config(models=[model], set={f"{model}.augment": names}), [MODELS.get(model)])
     assert str(error.value).startswith(message)
 
 
 def test_augmentation_can_be_set(registries: None) -> None:
     register_network(TinyNet, "plain")
-    values = resolve(config(models=["plain"], set={"plain.augment": "flip,noise", "plain.mixup": 1}), ["plain"])
+    values = resolve(
+        config(models=["plain"], set={"plain.augment": "flip,noise", "plain.mixup": 1}), [MODELS.get("plain")]
+    )
     assert (values["plain"]["augment"], values["plain"]["mixup"]) == ("flip,noise", 1.0)
