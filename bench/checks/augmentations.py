@@ -104,7 +104,7 @@ def check_amounts(case: AugmentationCase) -> None:
     step = case.step
     expect(0 <= step.amount <= step.most, f"Its amount is {step.amount:g}; expected 0 to most, {step.most:g}.")
     known = step.axis is None or step.axis in ALONG
-    expect(known, f"It works along the axis {step.axis!r}; expected none, or one of {', '.join(ALONG)}.")
+    expect(known, f"It works along the axis {step.axis!r}; expected None, or one of {', '.join(ALONG)}.")
     expect(
         not set(",:") & set(case.name) and case.name.strip() == case.name,
         f"{case.name!r} cannot be written in a recipe: a comma ends a name there, a colon stands before the amount.",

@@ -7,16 +7,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.checks.check import expect
-from bench.checks.rendered_clips import RenderedClips
+from bench.checks.rendered_clips import RenderedClips, rendered_clips
 from preprocess.recipes import FeatureRecipe
 
 
 @dataclass(frozen=True)
 class FeatureCase:
-    """A registered recipe, and clips to make it of."""
+    """A registered recipe."""
 
     recipe: FeatureRecipe
-    clips: RenderedClips
+
+    @property
+    def clips(self) -> RenderedClips:
+        """Clips to make it of."""
+        return rendered_clips()
 
 
 def check_promise(case: FeatureCase) -> None:
@@ -31,7 +35,7 @@ def check_promise(case: FeatureCase) -> None:
 
 def check_repeats(case: FeatureCase) -> None:
     """The same clip gives the same tensor again."""
-    same = np.array_equal(case.clips.tensor(case.recipe.name), case.clips.compute(case.recipe, "brows"))
+    same = np.array_equal(case.clips.tensor(case.recipe.name), case.clips.compute(case.recipe.name, "brows"))
     expect(same, "The same clip gave another tensor. Draw nothing, or from a generator with a seed that never changes.")
 
 

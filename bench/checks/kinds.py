@@ -57,15 +57,15 @@ def _augmentation(name: str, step: Any) -> list[Check]:
 
 
 def _step(name: str, step: Any) -> list[Check]:
-    from bench.checks import rendered_clips, steps
+    from bench.checks import steps
 
-    return checks_of(steps, steps.StepCase(step, rendered_clips.rendered_clips()))
+    return checks_of(steps, steps.StepCase(step))
 
 
 def _feature(name: str, recipe: Any) -> list[Check]:
-    from bench.checks import features, rendered_clips
+    from bench.checks import features
 
-    return checks_of(features, features.FeatureCase(recipe, rendered_clips.rendered_clips()))
+    return checks_of(features, features.FeatureCase(recipe))
 
 
 def _protocol(name: str, protocol: Any) -> list[Check]:

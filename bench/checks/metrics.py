@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.checks.check import expect, title_of
+from results.scores.bootstrap import subject_bootstrap
 from results.scores.counting import Counting
 from results.scores.metrics import Metric
 
@@ -79,7 +80,7 @@ def check_order(case: MetricCase) -> None:
 
 
 def check_absent_class(case: MetricCase) -> None:
-    """A class that nobody shows, and no samples at all, have finite scores without a warning."""
+    """Where nobody shows a class, the score is finite; without any samples it is 0. Nothing warns."""
     for absent in range(CLASSES):
         truth, predicted = case.drawn(absent, absent)
         with np.errstate(all="raise"):
@@ -90,7 +91,7 @@ def check_absent_class(case: MetricCase) -> None:
         )
     with np.errstate(all="raise"):
         empty = float(case.metric(np.zeros_like(_counts(case, 0))))
-    expect(np.isfinite(empty), f"Of no samples at all it gives {empty}. Divide with results.scores.metrics.ratio.")
+    expect(empty == 0, f"Of no samples at all it gives {empty}; expected 0. Divide with results.scores.metrics.ratio.")
 
 
 def check_leading_axes(case: MetricCase) -> None:
@@ -104,6 +105,13 @@ def check_leading_axes(case: MetricCase) -> None:
     )
     alone = [[float(case.metric(counts[i, j])) for j in range(4)] for i in range(3)]
     expect(np.allclose(together, alone, rtol=1e-12, atol=0), "Matrices score differently together and alone.")
+
+
+def check_interval(case: MetricCase) -> None:
+    """Its interval, from resampled people, lies within -1..1."""
+    people = np.stack([_counts(case, seed) for seed in range(6)])[None, :, None]
+    low, high = subject_bootstrap(people, case.metric, 200, np.random.default_rng(0))
+    expect(-1 <= low <= high <= 1, f"Its interval over six people is {low:.6g} to {high:.6g}; expected within -1..1.")
 
 
 def check_shares(case: MetricCase) -> None:

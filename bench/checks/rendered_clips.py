@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 
 from preprocess.faces.finder import DlibFaceFinder
-from preprocess.recipes import FEATURES, FeatureRecipe
+from preprocess.recipes import FEATURES
 from preprocess.samples.clip import Clip
+from preprocess.steps import Work
 from preprocess.synth.expressions import Expression, Unit
 from preprocess.synth.film import Camera, Film
 from preprocess.synth.people import make_person
@@ -33,37 +34,41 @@ class RenderedClips:
     ----------
     clips : ``brows`` raised, a ``smile``, and a ``subtle`` raise of the brows.
     finder : finds their faces, each once.
-    known : (feature, clip) -> its tensor.
+    known : (feature, clip) -> its tensor, of the features of this project.
+    made : clip -> what their first steps have made of it, as in a run.
     """
 
     clips: dict[str, Clip]
     finder: DlibFaceFinder
     known: dict[tuple[str, str], np.ndarray]
+    made: dict[str, dict[str, Work]]
 
     def tensor(self, feature: str, clip: str = "brows") -> np.ndarray:
-        """Return a registered feature of a clip, made once."""
+        """Return a registered feature of a clip; one of this project is made once."""
+        if FEATURES.code(feature) is not None:
+            # Another plug-in may have had a feature, or a step, of the same name.
+            return self.compute(feature, clip)
         if (feature, clip) not in self.known:
-            self.known[feature, clip] = self.compute(FEATURES.get(feature), clip)
+            self.known[feature, clip] = self.compute(feature, clip, self.made[clip])
         return self.known[feature, clip]
 
-    def compute(self, recipe: FeatureRecipe, clip: str) -> np.ndarray:
-        """Return a feature of a clip, made anew."""
-        result = recipe.compute(self.clips[clip], self.finder).tensor
+    def compute(self, feature: str, clip: str, made: dict[str, Work] | None = None) -> np.ndarray:
+        """Return a feature of a clip, made from nothing unless ``made`` holds what others have made."""
+        result = FEATURES.get(feature).compute(self.clips[clip], self.finder, made).tensor
         assert result is not None
         return result
 
 
-def render_clips(root: Path) -> RenderedClips:
-    """Render the films into a folder; they differ by the expression alone: same person, pose, noise and light."""
-    return RenderedClips({name: _render(root, name) for name in UNITS}, DlibFaceFinder(), {})
-
-
 @functools.cache
 def rendered_clips() -> RenderedClips:
-    """Return the clips, rendered once a process into a folder that it removes when it ends."""
+    """Return the clips, rendered once a process into a folder that it removes when it ends.
+
+    They differ by the expression alone: the same person, pose, noise and light.
+    """
     root = Path(tempfile.mkdtemp(prefix="merbench-checks-"))
     atexit.register(shutil.rmtree, root, ignore_errors=True)
-    return render_clips(root)
+    clips = {name: _render(root, name) for name in UNITS}
+    return RenderedClips(clips, DlibFaceFinder(), {}, {name: {} for name in UNITS})
 
 
 def _render(root: Path, name: str) -> Clip:

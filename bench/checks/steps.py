@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from bench.checks.check import NotTried, expect
-from bench.checks.rendered_clips import RenderedClips
+from bench.checks.rendered_clips import RenderedClips, rendered_clips
+from preprocess.base.errors import UsageError
 from preprocess.base.hashing import canonical_json
 from preprocess.recipes import FEATURES
 from preprocess.steps import STEPS, Step, Work
@@ -34,7 +35,11 @@ class StepCase:
     """A step within a recipe that uses it, and a clip that has come as far as this step."""
 
     step: Step
-    clips: RenderedClips
+
+    @property
+    def clips(self) -> RenderedClips:
+        """Clips to try it on."""
+        return rendered_clips()
 
     @functools.cached_property
     def before(self) -> Work:
@@ -95,9 +100,21 @@ def check_does_something(case: StepCase) -> None:
 
 
 def check_options(case: StepCase) -> None:
-    """Its options have defaults that a recipe's hash can hold."""
+    """Its options have defaults that a recipe's hash can hold, and another option is refused."""
     defaults = case.step.parameters().items()
     canonical_json({name: value for name, value in defaults if value is not inspect.Parameter.empty})
+    try:
+        case.step.options({"no_such_option": 1}, "my recipe")
+    except UsageError:
+        return
+    expect(False, "It takes an option that its function does not have.")
+
+
+def check_documented(case: StepCase) -> None:
+    """It has a version, and says in a few words what it does."""
+    expect(case.step.version >= 1, f"Its version is {case.step.version}; expected 1 or more.")
+    words = len(case.step.summary.split())
+    expect(words > 2, f"The first line of its docstring is {case.step.summary!r}; say what it does.")
 
 
 _FIELDS = [field.name for field in dataclasses.fields(Work) if field.name not in ("clip", "finder")]

@@ -8,9 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
+from registered import every, passes
 from small_runs import FEATURE, assert_equal_results, config, folds_of, repainted, resolved, study_data, trained
 from throwaway_models import TinyNet, register_network
 
+from bench.checks.check import Check
 from bench.engine.augmentation import AUGMENTATIONS, make_augmenter, mirror
 from bench.engine.train import score_again
 from bench.plan.hyperparameters import resolve
@@ -75,6 +77,11 @@ def feature(step: str, axes: str = "tchw", **options: Any) -> tuple[FeatureRecip
         "made", 1, "", made.shape, axes, str(made.dtype), (("face", {"size": [SIDE, SIDE]}), (step, options))
     )
     return recipe, make
+
+
+@pytest.mark.parametrize("check", every("augmentation"))
+def test_every_augmentation_passes_its_checks(check: Check) -> None:
+    passes(check)
 
 
 UVS = ("u", "v", "strain")
@@ -256,8 +263,8 @@ def test_the_light_of_numbers_that_are_no_grey_levels_is_not_changed(step: str) 
     assert feature("frames_tensor", normalise="8bit")[0].layout.content.photo
 
 
-ALONG_AN_AXIS = ("amplification", "jitter", "moment")
-OF_FLOW = [name for name in AUGMENTATIONS.names() if name not in (*ALONG_AN_AXIS, "colour")]
+FLOW = FEATURES.get(FEATURE).layout
+OF_FLOW = [n for n, step in AUGMENTATIONS.items() if step.concerns(FLOW) and not step.refuses(FLOW, step.amount)]
 
 
 @pytest.mark.parametrize("names", [*OF_FLOW, "flip,rotate:4, shift:0.1,noise:0.5"])

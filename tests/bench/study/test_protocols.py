@@ -7,8 +7,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from registered import every, passes
 from small_runs import folds_of, study_data
 
+from bench.checks.check import Check
 from bench.study.data import StudyData
 from bench.study.protocols import FOLDS, PROTOCOLS, Protocol, Split, find_protocol, register_protocol, select_protocols
 from bench.study.splitting import make_folds
@@ -51,22 +53,15 @@ def protocol(request: pytest.FixtureRequest) -> Protocol:
     return find_protocol(request.param)
 
 
-def test_no_sample_is_tested_twice(protocol: Protocol) -> None:
-    rows = np.concatenate([split.test for split in protocol.split(DIVIDED)])
-    assert len(set(rows.tolist())) == len(rows) > 0
+@pytest.mark.parametrize("check", every("protocol"))
+def test_every_protocol_passes_its_checks(check: Check) -> None:
+    passes(check)
 
 
 @pytest.mark.parametrize("name", ["loso", "cde", "hde", "lodo", "kfold-subject", "macro-micro"])
 def test_every_sample_is_tested(name: str) -> None:
     rows = np.concatenate([part.test for part in split(name, TWO)])
     assert sorted(rows.tolist()) == list(range(len(TWO)))
-
-
-def test_rows_are_sorted_and_names_unique(protocol: Protocol) -> None:
-    parts = protocol.split(DIVIDED)
-    for rows in (part for one in parts for part in (one.test, one.train) if part is not None):
-        assert (np.diff(rows) > 0).all()
-    assert len({part.name for part in parts}) == len(parts)
 
 
 @pytest.mark.parametrize("data", [DIVIDED, sharing(DIVIDED, "two/p00", "two/p07")], ids=["apart", "sharing people"])
@@ -82,28 +77,9 @@ def test_nobody_is_trained_and_tested_on_in_one_fold(protocol: Protocol, data: S
             assert len(set(rows.tolist())) == len(rows)
 
 
-def test_the_order_of_the_samples_does_not_count(protocol: Protocol) -> None:
-    order = np.random.default_rng(3).permutation(len(TWO))
-    columns = ("sample_ids", "subjects", "datasets", "splits", "labels")
-    mixed = dataclasses.replace(DIVIDED, **{name: getattr(DIVIDED, name)[order] for name in columns})
-
-    def told(data: StudyData) -> list[tuple[str, set[str], set[str] | None]]:
-        return [
-            (part.name, rows_of(data, part.test), None if part.train is None else rows_of(data, part.train))
-            for part in protocol.split(data)
-        ]
-
-    assert told(mixed) == told(DIVIDED)
-
-
 def test_the_seed_moves_no_test_sample(protocol: Protocol) -> None:
     first, other = (make_folds(protocol, "tiny", True, seed, DIVIDED) for seed in (0, 1))
     assert [fold.test.tolist() for fold in first] == [fold.test.tolist() for fold in other]
-
-
-def test_what_it_is_and_where_it_comes_from_is_told(protocol: Protocol) -> None:
-    assert protocol.summary.endswith(".")
-    assert protocol.source
 
 
 # loso and cde

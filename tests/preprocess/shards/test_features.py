@@ -4,84 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from registered import every, passes
 
-from preprocess.faces.finder import DlibFaceFinder
+from bench.checks.check import Check
+from bench.checks.rendered_clips import RenderedClips, rendered_clips
 from preprocess.faces.landmark_sets import AU_GRAPH_12, BROWS_MOUTH_30
 from preprocess.recipes import FEATURES
-from preprocess.samples.clip import Clip
 from preprocess.steps import STEPS, Work
-from preprocess.synth.expressions import Expression, Unit
-from preprocess.synth.film import Camera, Film
-from preprocess.synth.people import make_person
-
-CAMERA = Camera(400, 320, 190.0, 200.0, grey=False, noise=2.0, flicker=0.01)
-ONSET, RISE, FALL = 11, 10, 8
-# Action units, and their peak in pixels of a face 280 pixels wide.
-UNITS = {"brows": ((1, 2), 6.0), "smile": ((12,), 6.0), "subtle": ((1, 2), 1.5)}
-
-
-@dataclass(frozen=True)
-class Clips:
-    brows: Clip
-    smile: Clip
-    subtle: Clip
-    finder: DlibFaceFinder
-    known: dict[tuple[str, str], np.ndarray]
-    made: dict[str, dict[str, Work]]
-
-    def tensor(self, feature: str, expression: str = "brows") -> np.ndarray:
-        """Return a feature of a film, made once and, as in a run, from what its other features have made already."""
-        if (feature, expression) not in self.known:
-            self.known[feature, expression] = self.compute(feature, expression, self.made[expression])
-        return self.known[feature, expression]
-
-    def compute(self, feature: str, expression: str, made: dict[str, Work] | None = None) -> np.ndarray:
-        """Return a feature of a film, made from nothing unless ``made`` holds what others have made."""
-        result = FEATURES.get(feature).compute(getattr(self, expression), self.finder, made).tensor
-        assert result is not None
-        return result
 
 
 @pytest.fixture(scope="module")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
-    root = tmp_path_factory.mktemp("films")
-    films = [_film(root, name) for name in UNITS]
-    return Clips(*films, finder=DlibFaceFinder(), known={}, made={name: {} for name in UNITS})
+def clips() -> RenderedClips:
+    return rendered_clips()
 
 
-def _film(root: Path, name: str) -> Clip:
-    """All films have the same person, pose, noise and light: they differ by the expression alone."""
-    import cv2
-
-    aus, peak = UNITS[name]
-    units = tuple(Unit(au, "", peak, 1.0, 1.0, 1.0, True) for au in aus)
-    film = Film(make_person(3, "somebody"), Expression(name, units, RISE, FALL, 0.0), CAMERA, 3, "one film")
-    files = {}
-    for number in range(ONSET - 2, ONSET + RISE + FALL + 3):
-        files[number] = root / f"{name}_{number}.png"
-        cv2.imwrite(str(files[number]), cv2.cvtColor(film.frame(number - ONSET), cv2.COLOR_RGB2BGR))
-    return Clip(
-        f"casme2/sub01/{name}", files, onset=ONSET, apex=ONSET + RISE, offset=ONSET + RISE + FALL, fps=CAMERA.fps
-    )
-
-
-@pytest.mark.parametrize("name", FEATURES.names())
-def test_every_feature_is_what_its_recipe_promises(name: str, clips: Clips) -> None:
-    recipe = FEATURES.get(name)
-    found = clips.tensor(name)
-    assert found.shape == recipe.shape
-    assert found.dtype == np.dtype(recipe.dtype)
-    assert found.flags.c_contiguous
-    assert np.isfinite(found).all()
-    assert found.std() > 0
-    assert np.array_equal(found, clips.compute(name, "brows")), "the same clip gave another tensor"
-    assert not np.array_equal(found, clips.tensor(name, "smile")), "brow raise and smile look the same"
+@pytest.mark.parametrize("check", every("feature"))
+def test_every_feature_passes_its_checks(check: Check) -> None:
+    passes(check)
 
 
 def test_the_systems_inputs_have_their_published_shapes() -> None:
@@ -97,7 +40,7 @@ def test_the_systems_inputs_have_their_published_shapes() -> None:
     assert shapes["roi_mosaic_28"] == (3, 28, 28)
 
 
-def test_region_vectors_show_which_part_of_the_face_moved_and_where_to(clips: Clips) -> None:
+def test_region_vectors_show_which_part_of_the_face_moved_and_where_to(clips: RenderedClips) -> None:
     brows, mouth = slice(0, 6), [AU_GRAPH_12.index(48), AU_GRAPH_12.index(54)]
     raised, smiled = clips.tensor("au_rois_flow", "brows")[-1], clips.tensor("au_rois_flow", "smile")[-1]
     assert raised[brows, 1].max() < -0.8, "brows go up"
@@ -108,7 +51,7 @@ def test_region_vectors_show_which_part_of_the_face_moved_and_where_to(clips: Cl
     assert np.hypot(*smiled[mouth].T).min() > 1.5 * np.hypot(*smiled[brows].T).max()
 
 
-def test_flow_patches_grow_with_the_magnification(clips: Clips) -> None:
+def test_flow_patches_grow_with_the_magnification(clips: RenderedClips) -> None:
     patches = clips.tensor("flow_patches_30", "subtle")
     brow = [slot for slot, point in enumerate(BROWS_MOUTH_30) if point < 27]
     up = -patches[:, :, 1][:, :, brow].mean(axis=(2, 3, 4)).sum(axis=1)
@@ -116,7 +59,7 @@ def test_flow_patches_grow_with_the_magnification(clips: Clips) -> None:
     assert 1.8 < up[-1] / up[0] < 3.2, "levels run from 1.2 to 3.0"
 
 
-def test_descriptors_weigh_the_moving_half_of_the_face(clips: Clips) -> None:
+def test_descriptors_weigh_the_moving_half_of_the_face(clips: RenderedClips) -> None:
     for name in ("biwoof", "biwoof_100"):
         raised = clips.tensor(name, "brows").reshape(5, 5, 8).sum(axis=-1)
         smiled = clips.tensor(name, "smile").reshape(5, 5, 8).sum(axis=-1)
@@ -130,7 +73,7 @@ def test_descriptors_weigh_the_moving_half_of_the_face(clips: Clips) -> None:
     assert rho_smiled[mouth].mean() > 1.3 * rho_smiled[forehead].mean()
 
 
-def test_landmarks_lie_on_the_same_picture_as_the_flow(clips: Clips) -> None:
+def test_landmarks_lie_on_the_same_picture_as_the_flow(clips: RenderedClips) -> None:
     points = clips.tensor("landmarks_28")
     strain = clips.tensor("flow_uvs_28")[2].astype(float)
     brows = np.rint(points[17:27]).astype(int)
@@ -140,13 +83,13 @@ def test_landmarks_lie_on_the_same_picture_as_the_flow(clips: Clips) -> None:
     assert np.allclose(centres[0], np.clip(points[36:42].mean(axis=0), 7, 21), atol=1e-4)
 
 
-def test_mosaics_show_the_motion_in_the_tile_of_its_region(clips: Clips) -> None:
+def test_mosaics_show_the_motion_in_the_tile_of_its_region(clips: RenderedClips) -> None:
     raised, smiled = (clips.tensor("roi_mosaic_28", name)[2].astype(float) for name in ("brows", "smile"))
     assert raised[:14].mean() > 1.5 * raised[14:, 14:].mean()
     assert smiled[14:, 14:].mean() > smiled[:14].mean()
 
 
-def test_the_published_divisor_squeezes_the_same_patches(clips: Clips) -> None:
+def test_the_published_divisor_squeezes_the_same_patches(clips: RenderedClips) -> None:
     sane, published = clips.tensor("stldn_patches"), clips.tensor("stldn_patches_as_published")
     assert np.allclose(sane * 65, published * 986, atol=1e-3)
     assert 0.9 < sane.max() <= 1
@@ -155,7 +98,7 @@ def test_the_published_divisor_squeezes_the_same_patches(clips: Clips) -> None:
 
 
 def test_steps_that_features_begin_with_run_once_and_give_the_same_bytes(
-    clips: Clips, monkeypatch: pytest.MonkeyPatch
+    clips: RenderedClips, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = ("flow_uvs_28", "flow_uvs_60", "strain_grid_5", "biwoof_as_published")
     alone = [clips.compute(name, "smile").tobytes() for name in names]
@@ -169,8 +112,8 @@ def test_steps_that_features_begin_with_run_once_and_give_the_same_bytes(
 
     monkeypatch.setitem(STEPS._entries, "flow", dataclasses.replace(flow, run=counted))
     made: dict[str, Work] = {}
-    works = [FEATURES.get(name).compute(clips.smile, clips.finder, made) for name in names]
+    works = [FEATURES.get(name).compute(clips.clips["smile"], clips.finder, made) for name in names]
     assert [work.tensor.tobytes() for work in works if work.tensor is not None] == alone
     assert len(runs) == 1
-    FEATURES.get("flow_uv_100").compute(clips.smile, clips.finder, made)
+    FEATURES.get("flow_uv_100").compute(clips.clips["smile"], clips.finder, made)
     assert [options["head_motion"] for options in runs] == ["keep", "remove"], "other options are another flow"

@@ -1,25 +1,21 @@
-"""Every registered step, of this package or not: it is described, and its options and versions can be hashed."""
+"""Every registered step, of this package or not: it passes its checks, and one that could not be used is refused."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 
 import pytest
+from registered import every, passes
 from works import work_of
 
+from bench.checks.check import Check
 from preprocess.base.errors import UsageError
-from preprocess.base.hashing import canonical_json
 from preprocess.steps import STEPS, Work, register_step
 
 
-@pytest.mark.parametrize("name", STEPS.names())
-def test_a_step_has_a_version_a_summary_and_options_of_json_values(name: str) -> None:
-    step = STEPS.get(name)
-    assert step.version >= 1
-    assert len(step.summary.split()) > 2
-    defaults = [value for value in step.parameters().values() if value is not inspect.Parameter.empty]
-    assert canonical_json(defaults)
+@pytest.mark.parametrize("check", every("step"))
+def test_every_step_passes_its_checks(check: Check) -> None:
+    passes(check)
 
 
 @pytest.mark.parametrize("name", STEPS.names())

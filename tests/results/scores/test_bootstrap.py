@@ -77,8 +77,8 @@ def test_a_single_subject_has_no_interval(n_subjects: int) -> None:
     assert all(map(math.isnan, subject_bootstrap(matrices, uf1, 100, np.random.default_rng(0))))
 
 
-@pytest.mark.parametrize("name", METRICS.names())
-def test_every_metric_stays_in_range(name: str) -> None:
+@pytest.mark.parametrize("name", ["uf1", "uar", "accuracy", "weighted_f1"])
+def test_shares_stay_in_range(name: str) -> None:
     low, high = subject_bootstrap(
         subjects(np.random.default_rng(0), 6, 3), METRICS.get(name), 200, np.random.default_rng(0)
     )

@@ -1,0 +1,25 @@
+"""Everything registered x every check of its kind: what ``merbench check`` tries, tried of what is built in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bench.checks.check import Check, NotTried
+from bench.checks.kinds import checks_for, registry_of
+
+
+def every(kind: str, wanted: Callable[[Any], bool] = lambda entry: True) -> list[Any]:
+    """Return the checks of everything registered of a kind, as parameters of a test. wanted : which entries."""
+    found = [name for name, entry in registry_of(kind).items() if wanted(entry)]
+    return [pytest.param(check, id=f"{name}-{check.name}") for name in found for check in checks_for(kind, name)]
+
+
+def passes(check: Check) -> None:
+    """Carry out a check in a test: it raises what is wrong, and skips where there is nothing to look at."""
+    try:
+        check.run()
+    except NotTried as reason:
+        pytest.skip(str(reason))
