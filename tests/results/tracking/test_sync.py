@@ -5,6 +5,7 @@ import dataclasses
 import io
 import json
 import os
+import pickle
 import shutil
 import signal
 import socket
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -29,6 +30,7 @@ from results.scores.leaderboard import build_leaderboard
 from results.store.outcome_store import OutcomeStore, fold_file
 from results.store.study_card import FoldCard, fold_key
 from results.tracking import client as tracking_client
+from results.tracking import runs
 from results.tracking.client import CONTENT_TAG
 from results.tracking.sync import (
     LEADERBOARD_TAG,
@@ -39,6 +41,7 @@ from results.tracking.sync import (
     resolve_tracking_uri,
     sync,
 )
+from results.views.pictures import classes_picture, confusion_picture, curves_picture
 
 # MLflow takes seconds to import, which a process that runs none of these tests is spared.
 if TYPE_CHECKING:
@@ -46,6 +49,26 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 COMPOSITE = {"casme2": 3, "samm": 3, "smic": 2}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def pictures_are_drawn_once() -> Iterator[None]:
+    """Draw each picture once. Most tests show the same study, and drawing takes more than half of a sync."""
+    drawn: dict[bytes, bytes] = {}
+
+    def once(draw: Callable[..., bytes]) -> Callable[..., bytes]:
+        def picture(*given: Any) -> bytes:
+            key = pickle.dumps((draw.__name__, given))
+            if key not in drawn:
+                drawn[key] = draw(*given)
+            return drawn[key]
+
+        return picture
+
+    with pytest.MonkeyPatch.context() as patch:
+        for draw in (classes_picture, confusion_picture, curves_picture):
+            patch.setattr(runs, draw.__name__, once(draw))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -781,6 +804,7 @@ class TestNoServer:
     def test_a_request_is_given_up_within_half_a_minute(
         self, store: OutcomeStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        from mlflow import MlflowClient
         from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES, MLFLOW_HTTP_REQUEST_TIMEOUT
 
         monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT", raising=False)
