@@ -222,7 +222,8 @@ class Estimator(Protocol):
     def scores(self, *features: np.ndarray) -> np.ndarray:
         """Return (n, n_classes) float32; the predicted class is the argmax of a row.
 
-        After a fit on several classes a sample, those above 0 are predicted.
+        After a fit on several classes a sample, those above 0 are predicted. An estimator that takes no feature gives
+        one row, (1, n_classes), which counts for every sample.
         """
 
     def state(self) -> dict[str, np.ndarray]:

@@ -14,14 +14,14 @@ _SHARES = (1e-6, 1 - 1e-6)
 
 @register_model(
     "majority",
-    features=("flow_uvs_28",),
+    features=(),
     paper="Baseline without a paper: predicts the most frequent class of the training samples.",
     resources=Resources(cpus=1, gpu=0.0, pack=256),
 )
 class Majority:
     """Predict the most frequent training class; of equally frequent classes, the one with the lowest index.
 
-    Input : flow_uvs_28, (n, 3, 28, 28) float32; only the number of samples is looked at.
+    Input : none. It looks at no sample, so it takes those as well whose clip no feature can be made of.
     The scores of every sample are the class frequencies of the training samples, so they sum to 1. In a multi-label
     task they are the log-odds of each class's frequency: positive where more than half of the training samples show it.
     """
@@ -40,8 +40,8 @@ class Majority:
         self._scores = (counts / counts.sum()).astype(np.float32)
 
     def scores(self, *features: np.ndarray) -> np.ndarray:
-        """Return the same scores for each of the n samples, (n, n_classes) float32."""
-        return np.tile(self._scores, (len(features[0]), 1))
+        """Return the scores of any sample, (1, n_classes) float32; one row a sample where features are given."""
+        return np.tile(self._scores, (len(features[0]) if features else 1, 1))
 
     def state(self) -> dict[str, np.ndarray]:
         """Return ``scores``, (n_classes,) float32."""

@@ -128,7 +128,8 @@ class ModelFacts(TypedDict, total=False):
 
     Attributes
     ----------
-    features : names of the features that ``forward`` or ``fit`` takes, in order.
+    features : names of the features that ``forward`` or ``fit`` takes, in order; empty for an estimator that looks at
+        the training labels alone.
     paper : the source, or that it is a baseline without one.
     recipe : how a network is trained; an estimator has none.
     resources : what a pack of folds asks of the cluster; an estimator asks for no GPU.
@@ -165,8 +166,8 @@ def register_model(name: str, **facts: Unpack[ModelFacts]) -> Callable[[type], t
     ------
     TypeError : naming the class, a model that could not be run or told apart later: a hyper-parameter without a default
         or with the name of a recipe's field, a quick or refused one that is unknown, a quick one of another type than
-        its default, no ``n_classes``, no features, no paper, a recipe without ``forward``, no recipe and not all of an
-        Estimator's methods, an estimator that asks for a GPU.
+        its default, no ``n_classes``, a network without features, no paper, a recipe without ``forward``, no recipe
+        and not all of an Estimator's methods, an estimator that asks for a GPU.
     UsageError : naming both origins, where the name is taken.
     """
 
@@ -226,8 +227,10 @@ def _check_settings(info: ModelInfo) -> None:
 
 
 def _check_interface(cls: type, features: tuple[str, ...] | None, paper: str, recipe: TrainingRecipe | None) -> None:
-    if not isinstance(features, tuple) or not features:
+    if not isinstance(features, tuple):
         raise TypeError(f"{cls.__qualname__}: features is {features!r}, but must be a tuple of feature names")
+    if recipe and not features:
+        raise TypeError(f"{cls.__qualname__}: features is empty, but a network must look at one feature or more")
     if not paper.strip():
         raise TypeError(
             f"{cls.__qualname__}: paper is empty; name the source, or say that it is a baseline without one"

@@ -10,12 +10,14 @@ from preprocess.recipes import FEATURES
 
 
 def check_docstring(info: ModelInfo) -> None:
-    """Its docstring tells the input with its shape, the output of a network, and each hyper-parameter."""
+    """Its docstring tells the inputs with their shapes, and each hyper-parameter."""
     text = info.build.__doc__ or ""
-    parts = ["Input :", *(["Output :"] if info.kind == "network" else []), *(f"{name} :" for name in info.params)]
+    parts = ["Input", *(f"{name} :" for name in info.params)]
     missing = [part for part in parts if part not in text]
     expect(not missing, f"The docstring lacks a line with {', '.join(map(repr, missing))}.")
-    expect("(n, " in text, "The docstring lacks the input's shape, such as '(n, 3, 28, 28) float32'.")
+    expect(
+        "(n, " in text or not info.features, "The docstring lacks the input's shape, such as '(n, 3, 28, 28) float32'."
+    )
 
 
 def check_paper(info: ModelInfo) -> None:

@@ -44,7 +44,7 @@ def size_and_cost(info: ModelInfo) -> tuple[int, float]:
 
 def _described(info: ModelInfo, width: int | None) -> list[str]:
     inputs = "; ".join(f"{name} ({_tensor(name)})" for name in info.features)
-    facts = [("inputs", inputs + ("; action units in training" if info.uses_action_units else ""))]
+    facts = [("inputs", (inputs or "none") + ("; action units in training" if info.uses_action_units else ""))]
     if info.recipe:
         parameters, gflops = size_and_cost(info)
         facts += [

@@ -119,7 +119,7 @@ def _score_estimator(
     estimator = info.build(n_classes=len(data.classes), **_model_params(info, hyperparameters))
     try:
         estimator.load_state(weights)
-        return estimator.scores(*_rows(info, data, fold.test))
+        return _scores(info, estimator, data, fold.test)
     except (ValueError, IndexError, TypeError) as error:
         # Arrays of the right names and other shapes: numpy finds out where they meet.
         shapes = ", ".join(f"{name} {value.shape}" for name, value in sorted(weights.items()))
@@ -144,6 +144,12 @@ def _model_params(info: ModelInfo, hyperparameters: dict[str, Any]) -> dict[str,
 
 def _rows(info: ModelInfo, data: StudyData, rows: np.ndarray) -> list[np.ndarray]:
     return [data.features[name][rows].astype(np.float32) for name in info.features]
+
+
+def _scores(info: ModelInfo, estimator: Any, data: StudyData, rows: np.ndarray) -> np.ndarray:
+    """Return the (n_rows, n_classes) float32 scores; without a feature, the model has one row for every sample."""
+    scores = np.asarray(estimator.scores(*_rows(info, data, rows)), dtype=np.float32)
+    return scores if info.features else np.repeat(scores, len(rows), axis=0)
 
 
 def _fit_network(
@@ -171,7 +177,7 @@ def _fit_estimator(
     estimator = info.build(n_classes=len(data.classes), **_model_params(info, hyperparameters))
     rng = np.random.default_rng([fold.seed, 2])
     estimator.fit(*_rows(info, data, fold.train), y=data.labels[fold.train], rng=rng)
-    scores = np.asarray(estimator.scores(*_rows(info, data, fold.test)), dtype=np.float32)
+    scores = _scores(info, estimator, data, fold.test)
     result = FoldResult(scores, 0, {}, estimator.state(), time.perf_counter() - start)
     # An estimator has no epochs to choose from, so every selection scores the same fit.
     for name in job.selections:

@@ -27,6 +27,11 @@ def fitted(info: ModelInfo, features: list[np.ndarray], y: np.ndarray, n_classes
     return estimator
 
 
+def expected_rows(info: ModelInfo, n: int) -> int:
+    """Return how many rows of scores n samples have: without a feature, one row stands for all."""
+    return n if info.features else 1
+
+
 def chosen(features: list[np.ndarray], rows: Any) -> list[np.ndarray]:
     return [values[rows] for values in features]
 
@@ -35,14 +40,14 @@ def chosen(features: list[np.ndarray], rows: Any) -> list[np.ndarray]:
 def test_scores_are_finite_float32(info: ModelInfo, n: int) -> None:
     estimator = fitted(info, *easy_arrays(info, 30))
     scores = estimator.scores(*easy_arrays(info, n, seed=1)[0])
-    assert scores.shape == (n, 3)
+    assert scores.shape == (expected_rows(info, n), 3)
     assert scores.dtype == np.float32
     assert np.isfinite(scores).all()
 
 
 def test_easy_samples_are_told_apart(info: ModelInfo) -> None:
-    if info.name == "majority":
-        pytest.skip("it looks at no feature")
+    if not info.features:
+        pytest.skip("it takes no feature")
     test, y = easy_arrays(info, 30, seed=1)
     np.testing.assert_array_equal(fitted(info, *easy_arrays(info, 30)).scores(*test).argmax(axis=1), y)
 
@@ -89,6 +94,8 @@ def test_a_class_without_training_samples_is_never_predicted(info: ModelInfo, cl
 
 def test_several_labels_a_sample(info: ModelInfo, tmp_path: Path) -> None:
     """Of four labels, two are shown by classes, one by nobody and one by everybody."""
+    if not info.multilabel:
+        pytest.skip("it is for one class a sample")
     features, y = easy_arrays(info, 30)
     test, y_test = easy_arrays(info, 12, seed=1)
 
@@ -98,12 +105,11 @@ def test_several_labels_a_sample(info: ModelInfo, tmp_path: Path) -> None:
 
     estimator = fitted(info, features, shown(y), n_classes=4)
     scores = estimator.scores(*test)
-    assert scores.shape == (12, 4)
+    assert scores.shape == (expected_rows(info, 12), 4)
     assert scores.dtype == np.float32
-    expected = shown(y_test)
-    if info.name == "majority":
-        expected = np.tile([0, 1, 0, 1], (12, 1))
-    np.testing.assert_array_equal(scores > 0, expected == 1)
+    # Without a feature, what nobody or everybody shows is all there is to know.
+    known = slice(None) if info.features else slice(2, None)
+    np.testing.assert_array_equal(*np.broadcast_arrays((scores > 0)[:, known], shown(y_test)[:, known] == 1))
     save_file(estimator.state(), tmp_path / "weights.safetensors")
     loaded = info.build(n_classes=4)
     loaded.load_state(load_file(tmp_path / "weights.safetensors"))
@@ -111,6 +117,8 @@ def test_several_labels_a_sample(info: ModelInfo, tmp_path: Path) -> None:
 
 
 def test_a_sample_does_not_see_its_neighbours(info: ModelInfo) -> None:
+    if not info.features:
+        pytest.skip("it takes no feature")
     estimator = fitted(info, *easy_arrays(info, 30, noise=90))
     test = easy_arrays(info, 9, noise=90, seed=1)[0]
     alone = np.concatenate([estimator.scores(*chosen(test, slice(row, row + 1))) for row in range(9)])
@@ -130,11 +138,17 @@ def test_the_input_is_left_as_it_was(info: ModelInfo) -> None:
     ids=["most frequent", "tie of 1 and 2", "tie of all"],
 )
 def test_majority_predicts_the_most_frequent_class(labels: list[int], expected: int) -> None:
-    x = np.zeros((len(labels), 3, 28, 28), dtype=np.float32)
-    estimator = fitted(MODELS.get("majority"), [x], np.array(labels))
-    scores = estimator.scores(x[:2])
+    estimator = fitted(MODELS.get("majority"), [], np.array(labels))
+    scores = estimator.scores()
+    assert scores.shape == (1, 3)
     np.testing.assert_allclose(scores[0], [labels.count(label) / len(labels) for label in range(3)])
     assert (scores.argmax(axis=1) == expected).all()
+
+
+def test_majority_of_several_labels_takes_each_by_itself() -> None:
+    shown = np.array([[1, 1, 0, 1], [0, 1, 0, 1], [0, 1, 0, 1]])
+    scores = fitted(MODELS.get("majority"), [], shown, n_classes=4).scores()
+    assert (scores > 0).tolist() == [[False, True, False, True]]
 
 
 @pytest.mark.parametrize("n_classes", [2, 3, 5])

@@ -291,10 +291,10 @@ def test_settings_seeds_and_selections_make_other_studies(synthetic: list[Prepar
 
 def test_other_images_make_another_study(tmp_path: Path, synthetic: list[PreparedDataset]) -> None:
     tree = write_flow_tree(tmp_path / "tree", WHOLE_TREE)
-    before = plan_of(from_tree(tree, tmp_path / "shards"), models=["majority"], protocols=["loso", "cde"])
+    before = plan_of(from_tree(tree, tmp_path / "shards"), models=["flow_svm"], protocols=["loso", "cde"])
     images = sorted((tree / "sub01").rglob("*.png"))
     images[0].write_bytes(images[1].read_bytes())
-    after = plan_of(from_tree(tree, tmp_path / "shards"), models=["majority"], protocols=["loso", "cde"])
+    after = plan_of(from_tree(tree, tmp_path / "shards"), models=["flow_svm"], protocols=["loso", "cde"])
     casme2, samm, both = (0, 1, 2)
     for place in (casme2, both):
         assert before.cards[place].key != after.cards[place].key
@@ -467,10 +467,10 @@ def test_new_code_or_data_is_the_reason(
         "differs from the stored one in model code"
     )
     tree = write_flow_tree(tmp_path / "tree", WHOLE_TREE)
-    run_here(plan_of(from_tree(tree, tmp_path / "shards")[:1], store), store)
+    run_here(plan_of(from_tree(tree, tmp_path / "shards")[:1], store, models=["flow_svm"]), store)
     images = sorted((tree / "sub01").rglob("*.png"))
     images[0].write_bytes(images[1].read_bytes())
-    changed = plan_of(from_tree(tree, tmp_path / "shards")[:1], store)
+    changed = plan_of(from_tree(tree, tmp_path / "shards")[:1], store, models=["flow_svm"])
     assert changed.studies[0].reason == "differs from the stored one in features"
 
 
