@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from bench.config import results_root
+from bench.workers import ray_session
 from bench.workers.provenance import git_state, package_versions
 from preprocess.base.errors import MerError
 from results.store.outcome_store import MissingStore, OutcomeStore
@@ -29,6 +31,8 @@ def examine(results: str, tracking_uri: str | None, say: Callable[[str], None]) 
         ("TV-L1 flow", _tv_l1),
         ("dlib", _dlib),
         ("shared memory", _shared_memory),
+        ("other Ray", _other_ray),
+        ("Ray", _ray),
         ("results", lambda: _results(results)),
         ("tracking", lambda: _tracking(results, tracking_uri)),
     ]
@@ -88,6 +92,25 @@ def _shared_memory() -> str:
     if free < 0.25:
         raise OSError(f"{free:.2f} GiB free in {folder}; Ray shares data there: give the container a larger --shm-size")
     return f"{free:.1f} GiB free"
+
+
+def _other_ray() -> str:
+    import psutil
+
+    running = [process.pid for process in psutil.process_iter(["name"]) if process.info["name"] == "gcs_server"]
+    address = ray_session.cluster_address(None)
+    joined = f"RAY_ADDRESS is {address}: runs join that cluster" if address else "runs without --address join none"
+    if not running:
+        return f"none runs on this machine; {joined}"
+    return f"{len(running)} on this machine (gcs_server, process {', '.join(map(str, running))}); {joined}"
+
+
+def _ray() -> str:
+    start = time.monotonic()
+    said: list[str] = []
+    with ray_session.ray_session("local", 1, said.append):
+        seconds = time.monotonic() - start
+    return " ".join([f"one of our own starts here in {seconds:.0f} s.", *said])
 
 
 def _results(results: str) -> str:

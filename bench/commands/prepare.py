@@ -36,7 +36,7 @@ def prepare(config: RunConfig, features: Sequence[str] | None, overwrite: bool, 
         load_recipes(file)
     shards = shards_folder(results_root(config.results))
     try:
-        with RaySession(config.address, config.workers) as session:
+        with RaySession(config.address, config.workers, lambda text: say(console, text)) as session:
             with ClipProgress(console, "rendering").shown() as rendering:
                 raw = read_datasets(config, rendering)
             chosen = choose(raw, features or DEFAULT_FEATURES)

@@ -79,7 +79,7 @@ def run(config: RunConfig, console: Console) -> int:
     start = time.monotonic()
     root = results_root(config.results)
     plan = writer = None
-    with RaySession(config.address, config.workers) as session:
+    with RaySession(config.address, config.workers, lambda text: say(console, text)) as session:
         try:
             request = _request(config)
             raw = _read(config, console)

@@ -5,18 +5,21 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.console.interrupts import catch_sigterm, terminable, terminated
-from preprocess.base.errors import MerError, UsageError
+from bench.workers.local_ray import WAITS, local_ray
+from preprocess.base.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
 
 # Tune's bookkeeping is not needed: the outcome store is what a run resumes from.
 _ENVIRONMENT = {
+    **WAITS,
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -29,10 +32,6 @@ _ENVIRONMENT = {
     "TUNE_RESULT_BUFFER_LENGTH": "0",
     "TUNE_WARN_THRESHOLD_S": "30",
 }
-
-
-class NoRay(MerError):
-    """Ray could not be started on this machine."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +49,11 @@ class RaySession:
     """The Ray of one command: connected when something first needs it, left when the ``with`` block ends.
 
     Inside the block SIGTERM raises KeyboardInterrupt, as Ctrl-C does.
-    address, cpus : as ``ray_session`` has them.
+    address, cpus, say : as ``ray_session`` has them.
     """
 
-    def __init__(self, address: str | None, cpus: int | None) -> None:
-        self._address, self._cpus = address, cpus
+    def __init__(self, address: str | None, cpus: int | None, say: Callable[[str], None] | None = None) -> None:
+        self._address, self._cpus, self._say = cluster_address(address), cpus, say or _to_stderr
         self._stack = contextlib.ExitStack()
         self._cluster: Cluster | None = None
 
@@ -70,7 +69,7 @@ class RaySession:
         """Return the cluster, connected."""
         if self._cluster is None:
             try:
-                self._cluster = self._stack.enter_context(ray_session(self._address, self._cpus))
+                self._cluster = self._stack.enter_context(ray_session(self._address, self._cpus, self._say))
             except SystemExit:
                 # What Ray makes of SIGTERM while it starts.
                 terminated()
@@ -79,7 +78,7 @@ class RaySession:
 
     def spreads(self) -> bool:
         """Return whether Ray offers more than one CPU, or may grow to; only then it is connected."""
-        if not (self._address or os.environ.get("RAY_ADDRESS")) and (self._cpus or usable_cores()) < 2:
+        if not self._address and (self._cpus or usable_cores()) < 2:
             return False
         cluster = self.cluster()
         return cluster.cpus > 1 or not cluster.local
@@ -91,48 +90,42 @@ def prepare_environment() -> None:
         os.environ.setdefault(name, value)
 
 
+def cluster_address(address: str | None) -> str | None:
+    """Return the address of the cluster that a run joins: the given one, else ``RAY_ADDRESS``; None for a local Ray."""
+    given = address or os.environ.get("RAY_ADDRESS") or None
+    return None if given == "local" else given
+
+
 @contextlib.contextmanager
-def ray_session(address: str | None, cpus: int | None) -> Iterator[Cluster]:
+def ray_session(address: str | None, cpus: int | None, say: Callable[[str], None]) -> Iterator[Cluster]:
     """Connect to Ray for the duration of the block and disconnect (local: stop) afterwards.
 
-    address : of a running cluster; None for the one in ``RAY_ADDRESS`` (set inside a Ray job) or, without that, a local
-    one with ``cpus`` cores (None: all that this process may use).
-    Raises UsageError when there is no cluster at the address, NoRay when none starts on this machine.
+    Parameters
+    ----------
+    address : of a running cluster; None for the one in ``RAY_ADDRESS`` (set inside a Ray job) or, without that, for a
+        local one that this process starts, whatever other Ray runs on this machine.
+    cpus : the cores of a local one; None for all that this process may use.
+    say : takes one line of text, where starting a local one is worth a word.
+
+    Raises
+    ------
+    UsageError : no cluster answers at the address.
+    NoRay : no Ray starts on this machine.
     """
-    given = address or os.environ.get("RAY_ADDRESS")
+    given = cluster_address(address)
     prepare_environment()
-    if not given:
+    if given:
+        connected = _joined(given)
+    else:
         # Nobody else needs to reach it. Despite the name, this makes Ray stay on the loopback interface on Linux too.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-    import ray
-
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if given:
-        options["address"] = given
-        if "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ:
-            options["runtime_env"] = {
-                "working_dir": str(ROOT),
-                "excludes": ["/.git", "/.venv", "/runs", "/tests", "__pycache__"],
-            }
-    else:
-        options |= {"num_cpus": cpus or usable_cores(), "include_dashboard": False}
         # Inherited by the workers, which must find these rooms even where the checkout is not installed. (A runtime
         # environment would do it too, but turns away the workers that Ray starts ahead.)
         os.environ["PYTHONPATH"] = _python_path()
-    try:
-        ray.init(**options)
-    except Exception as error:  # A node that is late raises nothing more special.
-        reason = " ".join(str(error).split())[:300]
-        if not given:
-            raise NoRay(
-                f"Ray did not start on this machine: {reason} Is it out of memory, or very busy? Run the same command "
-                "again; Ray's logs are in its temporary folder (/tmp/ray/session_latest/logs)."
-            ) from error
-        raise UsageError(
-            f"No Ray cluster answers at {given!r}: {reason} Check --address (or RAY_ADDRESS), and "
-            "RAY_AUTH_MODE=token with its token where the cluster asks for one. Without an address, Ray starts here."
-        ) from error
-    try:
+        connected = local_ray(cpus or usable_cores(), say)
+    with connected:
+        import ray
+
         total = ray.cluster_resources()
         yield Cluster(
             local=not given,
@@ -141,6 +134,29 @@ def ray_session(address: str | None, cpus: int | None) -> Iterator[Cluster]:
             gpus=float(total.get("GPU", 0)),
             nodes=sum(1 for node in ray.nodes() if node["Alive"]),
         )
+
+
+@contextlib.contextmanager
+def _joined(address: str) -> Iterator[None]:
+    """Connect to the cluster at the address, and leave it after the block."""
+    import ray
+
+    options: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": logging.ERROR}
+    if "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ:
+        options["runtime_env"] = {
+            "working_dir": str(ROOT),
+            "excludes": ["/.git", "/.venv", "/runs", "/tests", "__pycache__"],
+        }
+    try:
+        ray.init(**options)
+    except Exception as error:  # A cluster that does not answer raises nothing more special.
+        reason = " ".join(str(error).split())[:300]
+        raise UsageError(
+            f"No Ray cluster answers at {address!r}: {reason} Check --address (or RAY_ADDRESS), and "
+            "RAY_AUTH_MODE=token with its token where the cluster asks for one. Without an address, Ray starts here."
+        ) from error
+    try:
+        yield
     finally:
         ray.shutdown()
 
@@ -153,3 +169,7 @@ def usable_cores() -> int:
 def _python_path() -> str:
     others = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
     return os.pathsep.join(dict.fromkeys([str(ROOT), *others]))
+
+
+def _to_stderr(text: str) -> None:
+    print(text, file=sys.stderr)

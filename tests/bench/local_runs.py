@@ -72,7 +72,7 @@ class LocalRuns:
 
 
 @contextlib.contextmanager
-def _session(address: str | None, cpus: int | None) -> Iterator[Cluster]:
+def _session(address: str | None, cpus: int | None, say: Callable[[str], None]) -> Iterator[Cluster]:
     yield Cluster(local=True, address="this process", cpus=1, gpus=0.0, nodes=1)
 
 

@@ -73,7 +73,7 @@ def local_ray(plug_in: None, notes_folder: Path) -> Iterator[Cluster]:
         patch.delenv("RAY_ADDRESS", raising=False)
         patch.setenv("MERBENCH_TEST_NOTES", str(notes_folder))
         patch.setenv("RAY_TMPDIR", folder)
-        with ray_session.ray_session(None, cpus=2) as cluster:
+        with ray_session.ray_session(None, 2, print) as cluster:
             yield cluster
 
 
@@ -82,7 +82,7 @@ def cluster(local_ray: Cluster, notes_folder: Path, monkeypatch: pytest.MonkeyPa
     """Return the local Ray, for `bench.commands.run` too, with no notes left from other tests."""
     for path in notes_folder.iterdir():
         path.unlink()
-    monkeypatch.setattr(ray_session, "ray_session", lambda address, cpus: contextlib.nullcontext(local_ray))
+    monkeypatch.setattr(ray_session, "ray_session", lambda address, cpus, say: contextlib.nullcontext(local_ray))
     return local_ray
 
 

@@ -1,0 +1,234 @@
+"""Starting a Ray of our own on this machine: in a short folder, a second time if need be, else with the plain reason.
+
+What Ray 2.60 waits for while it starts, and for how long:
+
+- Its raylet gives two helper processes 15 seconds each to write down their ports, and aborts when one is late, as it
+  is beside other work. Nothing makes that longer (https://github.com/ray-project/ray/issues/65983), so it is kept from
+  waiting: the files of the first one's ports say "not in use" before the raylet looks, the other is told its port.
+- The rest reads ``RAY_gcs_server_port_wait_time_s`` (at every start), ``RAY_raylet_start_wait_time_s`` (when Ray is
+  imported) and ``RAY_agent_register_timeout_ms`` (when the raylet starts): see ``WAITS``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import logging
+import os
+import re
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import psutil
+
+from preprocess.base.errors import MerError
+
+WAITS = {
+    "RAY_gcs_server_port_wait_time_s": "120",
+    "RAY_raylet_start_wait_time_s": "60",
+    "RAY_agent_register_timeout_ms": "180000",
+}
+"""How long Ray waits for its parts; to be set before Ray is imported, where the user has set nothing."""
+
+SOCKET_BYTES = 107
+"""The longest path that Linux allows a socket."""
+
+END_SECONDS = 10.0
+"""How long a Ray that was asked to end may take before what is left of it is killed."""
+
+_SESSION = "session"
+_LONGEST_BELOW = f"/mb{'x' * 8}/{_SESSION}/sockets/plasma_store.99"
+
+
+class NoRay(MerError):
+    """Ray could not be started on this machine."""
+
+
+@contextlib.contextmanager
+def local_ray(cpus: int, say: Callable[[str], None]) -> Iterator[None]:
+    """Start a Ray with ``cpus`` cores that no other process joins, connect to it, and end it after the block.
+
+    Parameters
+    ----------
+    cpus : how many cores this Ray offers.
+    say : takes one line of text; is told where the folder is not the usual one, and of a second attempt.
+
+    Raises
+    ------
+    NoRay : it did not start, twice; says which part did not and where the log of that part is.
+    """
+    import ray
+
+    folder = _start_or_again(cpus, say)
+    try:
+        yield
+    finally:
+        started = processes_of(folder)
+        ray.shutdown()
+        _end(started, patience=END_SECONDS)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def processes_of(folder: Path) -> list[psutil.Process]:
+    """Return the processes below this one that work in the folder of a local Ray, and everything below them."""
+    found: dict[int, psutil.Process] = {}
+    for process in psutil.Process().children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if any(str(folder) in word for word in process.cmdline()):
+                found |= {other.pid: other for other in [process, *process.children(recursive=True)]}
+    return list(found.values())
+
+
+def _start_or_again(cpus: int, say: Callable[[str], None]) -> Path:
+    """Return the folder of a Ray that runs."""
+    folder = _make_folder(say)
+    try:
+        _start(folder, cpus)
+    except NoRay as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        say(f"Ray did not start: {error} Trying once more.")
+    else:
+        return folder
+    folder = _make_folder(lambda text: None)
+    try:
+        _start(folder, cpus)
+    except NoRay as error:
+        raise NoRay(
+            f"Ray did not start on this machine, in two attempts: {error} The log: {_log(folder / _SESSION)}. Run the "
+            "same command again when the machine has memory and a core to spare; `merbench doctor` tries Ray alone."
+        ) from error
+    return folder
+
+
+def _start(folder: Path, cpus: int) -> None:
+    """Start Ray in the folder; when it fails, end what has started of it and raise NoRay with the reason."""
+    import ray
+
+    try:
+        with _told_not_to_wait(folder / _SESSION):
+            # Without the address, Ray would join any other one on this machine, or look for one that is gone.
+            ray.init(
+                address="local",
+                num_cpus=cpus,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                _temp_dir=str(folder),
+            )
+    except BaseException as error:
+        started = processes_of(folder)
+        # Looked at before the parts are ended: which of them still run is part of the answer.
+        reason = _why(error, folder / _SESSION, started)
+        ray.shutdown()
+        _end(started)
+        if not isinstance(error, Exception):  # Ctrl-C, or SIGTERM, which Ray turns into SystemExit
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        raise NoRay(reason) from error
+
+
+def _make_folder(say: Callable[[str], None]) -> Path:
+    """Return a new folder in which the paths of Ray's sockets are short enough."""
+    wanted = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
+    for parent in (wanted, "/tmp", "/var/tmp", "/dev/shm"):
+        if len(os.fsencode(parent + _LONGEST_BELOW)) <= SOCKET_BYTES and os.access(parent, os.W_OK | os.X_OK):
+            folder = Path(tempfile.mkdtemp(prefix="mb", dir=parent))
+            if parent != wanted:
+                say(
+                    f"Ray's session lies in {folder}: the temporary folder {wanted} is too long a path for its sockets "
+                    f"(at most {SOCKET_BYTES - len(_LONGEST_BELOW)} bytes), or not writable."
+                )
+            return folder
+    raise NoRay(
+        f"Ray needs a writable folder with a short path for its sockets, and neither {wanted}, /tmp, /var/tmp nor "
+        f"/dev/shm is one. Set TMPDIR to one of at most {SOCKET_BYTES - len(_LONGEST_BELOW)} bytes."
+    )
+
+
+@contextlib.contextmanager
+def _told_not_to_wait(session: Path) -> Iterator[None]:
+    """Let the Ray that starts inside the block wait for no helper, and leave out helpers that serve nobody here.
+
+    Those are the dashboard, the autoscaler's monitor and what brings logs to the driver: half of the work of starting.
+    """
+    from ray._private import parameter, services
+
+    # Compiled, and declared in part only.
+    raylet: Any = importlib.import_module("ray._raylet")
+    node = raylet.NodeID.from_random().hex()
+    session.mkdir()
+    for name in ("METRICS_AGENT", "METRICS_EXPORT", "DASHBOARD_AGENT_LISTEN"):
+        raylet.persist_port(str(session), node, getattr(raylet, f"{name}_PORT_NAME"), -1)
+    changes: dict[str, Any] = {
+        "session_name": session.name,
+        "env_vars": {"RAY_OVERRIDE_NODE_ID_FOR_TESTING": node},
+        "runtime_env_agent_port": _free_port(),
+        "no_monitor": True,
+        "include_log_monitor": False,
+    }
+    # What Ray's own function returns where no dashboard starts.
+    no_dashboard = (None, None)
+    with (
+        mock.patch.object(parameter, "RayParams", functools.partial(parameter.RayParams, **changes)),
+        mock.patch.object(services, "start_api_server", return_value=no_dashboard),
+    ):
+        yield
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        return int(bound.getsockname()[1])
+
+
+def _why(error: BaseException, session: Path, started: list[psutil.Process]) -> str:
+    """Say which part of Ray did not start, from the files that the parts leave, and what the machine had then."""
+    log = _log(session)
+    runs = any(_name(process) == log.stem for process in started)
+    if not runs and not log.exists():
+        return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}. {_machine()}"
+    state = "runs, but did not answer in time" if runs else "ended while it started"
+    said = _last_complaint(log)
+    return f"its {log.stem} {state}{f' ({said})' if said else ''}. {_machine()}"
+
+
+def _log(session: Path) -> Path:
+    """Return the log of the part that did not start: the raylet's is made when the other part has answered."""
+    raylet = session / "logs" / "raylet.out"
+    return raylet if raylet.exists() else raylet.with_name("gcs_server.out")
+
+
+def _name(process: psutil.Process) -> str:
+    try:
+        return process.name() if process.status() != psutil.STATUS_ZOMBIE else ""
+    except psutil.NoSuchProcess:
+        return ""
+
+
+def _last_complaint(log: Path) -> str:
+    """Return the last line of a log that Ray marked as an error, without its stamp and boilerplate."""
+    text = log.read_text(errors="replace") if log.exists() else ""
+    marked = re.findall(r"^\[[^\]]* [EC] \d+ \d+\] (?:\(\w+\) )?(.*)$", text, flags=re.MULTILINE)
+    return str(marked[-1]).rpartition("Check failed: ")[2][:300] if marked else ""
+
+
+def _machine() -> str:
+    memory = psutil.virtual_memory()
+    return (
+        f"At that time: {len(os.sched_getaffinity(0))} cores, {os.getloadavg()[0]:.1f} processes wanting one, "
+        f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB of memory free."
+    )
+
+
+def _end(started: list[psutil.Process], patience: float = 0.0) -> None:
+    """End processes that this one has started: wait for ``patience`` seconds, then kill what is left."""
+    _, left = psutil.wait_procs(started, timeout=patience)
+    for process in left:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(left, timeout=END_SECONDS)

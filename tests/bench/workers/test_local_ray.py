@@ -1,0 +1,183 @@
+"""A local Ray: it is ours alone, starts beside other work, tries twice, and says plainly why it did not start."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bench.workers import local_ray
+from bench.workers.local_ray import NoRay
+from bench.workers.ray_session import cluster_address, prepare_environment, ray_session
+from cluster.head import Head, local_head
+
+GCS_WAIT = "RAY_gcs_server_port_wait_time_s"
+
+# Read by every Python that starts; Ray's helper processes call themselves so.
+SLOW_HELPERS = """
+import sys, time
+if any("agent" in word for word in sys.orig_argv):
+    time.sleep(20)
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return the short folder in which a test's Ray works; no address is set."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    monkeypatch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
+    short = Path("/tmp") / f"mbt{os.getpid()}"
+    short.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(short))
+    yield short
+    shutil.rmtree(short)
+
+
+@pytest.fixture(scope="module")
+def another_ray() -> Iterator[Head]:
+    """Run a Ray that is not ours on this machine."""
+    with local_head(num_cpus=1) as head:
+        yield head
+
+
+def names(process: psutil.Process) -> set[str]:
+    return {child.name() for child in process.children(recursive=True)}
+
+
+@pytest.mark.parametrize("given", [None, "", "local"])
+def test_without_an_address_a_run_is_local(given: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cluster_address(given) is None
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    assert cluster_address(given) == (None if given == "local" else "10.0.0.1:6379")
+    assert cluster_address("10.0.0.2:6379") == "10.0.0.2:6379"
+
+
+@pytest.mark.ray
+def test_a_second_attempt_follows_a_failed_one_and_nothing_of_either_is_left(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first attempt really fails: it waits no second for Ray's first process, which is left half started."""
+    prepare_environment()
+    monkeypatch.setenv(GCS_WAIT, "0")
+    said: list[str] = []
+    before = names(psutil.Process())
+
+    def say(text: str) -> None:
+        said.append(text)
+        assert names(psutil.Process()) == before, "the half-started Ray is ended before the next one starts"
+        assert not list(folder.iterdir()), "and so is its folder"
+        monkeypatch.setenv(GCS_WAIT, "120")
+
+    with ray_session(None, 1, say) as cluster:
+        assert (cluster.local, cluster.cpus) == (True, 1)
+        assert {"gcs_server", "raylet"} <= names(psutil.Process())
+        assert len(list(folder.iterdir())) == 1
+    (line,) = said
+    assert line.startswith("Ray did not start: its gcs_server runs, but did not answer in time")
+    assert line.endswith("Trying once more.")
+    assert "\n" not in line
+    assert names(psutil.Process()) == before
+    assert not list(folder.iterdir())
+
+
+@pytest.mark.ray
+def test_a_machine_where_it_never_starts_gets_the_part_its_log_and_what_there_was(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare_environment()
+    monkeypatch.setenv(GCS_WAIT, "0")
+    said: list[str] = []
+    before = names(psutil.Process())
+    with pytest.raises(NoRay) as caught, ray_session(None, 1, said.append):
+        pass
+    assert len(said) == 1
+    text = str(caught.value)
+    assert text.startswith("Ray did not start on this machine, in two attempts: its gcs_server runs, but did not")
+    assert f"{len(os.sched_getaffinity(0))} cores" in text
+    assert "GiB of memory free" in text
+    (session,) = folder.iterdir()
+    assert f"The log: {session}/session/logs/gcs_server.out." in text
+    assert (session / "session" / "logs").is_dir()
+    assert names(psutil.Process()) == before
+
+
+def test_a_part_that_aborts_is_named_with_its_last_words(tmp_path: Path) -> None:
+    """The raylet of a machine that was too busy for Ray's own 15 seconds; from its log there."""
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    (logs / "raylet.out").write_text(
+        "[2026-11-29 10:42:45,624 I 18653 18681] (raylet) agent_manager.cc:81: Monitor agent process\n"
+        "[2026-11-29 10:43:00,718 C 18653 18653] (raylet) node_manager.cc:3576:  An unexpected system state"
+        " has occurred. You have likely discovered a bug in Ray. Check failed: has_value() Timed out waiting for file"
+        " /x/agent_port\n"
+        "*** StackTrace Information ***\n"
+    )
+    said = local_ray._why(Exception("The current node timed out during startup."), tmp_path, [])
+    assert said.startswith(
+        "its raylet ended while it started (has_value() Timed out waiting for file /x/agent_port). At"
+    )
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_helpers_that_are_late_keep_nobody_waiting(tmp_path: Path, folder: Path) -> None:
+    """Ray's raylet aborts when they need 15 seconds, as they do on a busy machine."""
+    (tmp_path / "sitecustomize.py").write_text(SLOW_HELPERS)
+    code = "from bench.workers.ray_session import ray_session\nwith ray_session(None, 1, print) as c: print(c.cpus)"
+    paths = os.pathsep.join([str(tmp_path), *sys.path])
+    environment = {**os.environ, "PYTHONPATH": paths, "TMPDIR": str(folder)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
+
+
+@pytest.mark.ray
+def test_a_long_temporary_folder_is_left_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = tmp_path / ("x" * 90)
+    long.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(long))
+    said: list[str] = []
+    with ray_session(None, 1, said.append) as cluster:
+        assert cluster.local
+        assert not list(long.iterdir())
+    (line,) = said
+    assert line.startswith("Ray's session lies in /tmp/mb")
+    assert f"the temporary folder {long} is too long a path" in line
+    assert not Path(line.split()[4].rstrip(":")).exists(), "it is removed afterwards"
+
+
+# In a process of its own, since Ray reads once in a process how clusters let it in.
+THREE_SESSIONS = """
+import json, os, sys
+from bench.workers.ray_session import ray_session
+
+theirs = os.environ.pop("RAY_ADDRESS")
+seen = []
+for address, variable in ((None, None), (theirs, None), (None, "auto")):
+    os.environ.update({"RAY_ADDRESS": variable} if variable else {})
+    with ray_session(address, 2, print) as cluster:
+        seen.append((cluster.local, cluster.address, cluster.cpus))
+print(json.dumps(seen))
+"""
+
+
+@pytest.mark.ray
+def test_another_ray_on_this_machine_is_joined_only_when_asked_to(another_ray: Head, folder: Path) -> None:
+    # Where Ray looks for one by itself.
+    (folder / "ray").mkdir()
+    (folder / "ray" / "ray_current_cluster").write_text(another_ray.address)
+    environment = {**os.environ, **another_ray.environment, "RAY_TMPDIR": str(folder)}
+    environment["PYTHONPATH"] = os.pathsep.join(sys.path)
+    command = [sys.executable, "-c", THREE_SESSIONS]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [[True, "local", 2], [False, another_ray.address, 1], [False, "auto", 1]]
+    assert psutil.pid_exists(another_ray.pid), "neither ends the other"
+    assert [path.name for path in folder.iterdir()] == ["ray"]
