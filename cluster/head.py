@@ -49,9 +49,13 @@ class HeadError(MerError):
 class Head:
     """A running head.
 
-    address : host:port for ``ray.init`` and ``merbench run --address``. dashboard : URL for ``ray job submit``.
-    token_file : readable by this user only. environment : the variables a client needs to reach it and be let in.
-    pid : of ``ray start``, whose session (``os.getsid``) all its processes but the drivers of jobs share.
+    Attributes
+    ----------
+    address : host:port, for ``ray.init`` and ``merbench run --address``.
+    dashboard : URL, for ``ray job submit``.
+    token_file : holds the token that clients show; only this user can read it.
+    pid : of ``ray start``; all its processes, except the drivers of jobs, share its session (``os.getsid``).
+    environment : the variables with which a client reaches the head and is let in.
     """
 
     address: str
@@ -65,9 +69,15 @@ class Head:
 def local_head(num_cpus: int, num_gpus: int = 0) -> Iterator[Head]:
     """Run a head for the duration of the block, and end it and remove its files afterwards.
 
-    num_cpus, num_gpus : what the head says it has; the numbers need not be true.
-    Several heads run side by side: ports are free ones, the token is its own, ``~/.ray`` is not touched.
-    Raises HeadError when the head ends or does not answer within START_SECONDS.
+    Several heads can run side by side: each takes free ports and a token of its own, and none writes to ``~/.ray``.
+
+    Parameters
+    ----------
+    num_cpus, num_gpus : how many the head says that it has; the numbers need not be true.
+
+    Raises
+    ------
+    HeadError : the head ended, or did not answer within START_SECONDS.
     """
     # A short path on purpose: the sockets in it may have names of 107 bytes at most.
     folder = Path(tempfile.mkdtemp(prefix="mb", dir="/tmp"))

@@ -10,7 +10,7 @@ from types import FrameType
 from typing import NoReturn
 
 _terminated = threading.Event()
-"""Whether SIGTERM came. The exception cannot tell: Ray raises a KeyboardInterrupt of its own in its place."""
+"""Whether SIGTERM came. The exception cannot say so: Ray replaces it by a KeyboardInterrupt of its own."""
 
 
 @contextlib.contextmanager
@@ -28,13 +28,18 @@ def terminable() -> Iterator[None]:
 
 
 def catch_sigterm() -> None:
-    """Take SIGTERM (again): Ray, when it connects, puts a handler there that prints stack traces and aborts."""
+    """Handle SIGTERM, again after Ray connected: Ray sets a handler that prints stack traces and aborts."""
     if _may_catch():
         signal.signal(signal.SIGTERM, _terminate)
 
 
 def farewell(kept: str = "The shards made so far") -> str:
-    """Return what a command that was stopped says. kept : what is left of its work."""
+    """Return the last line of a command that was stopped.
+
+    Parameters
+    ----------
+    kept : the part of its work that is not lost.
+    """
     return f"Interrupted. {kept} are kept; the same command goes on from there."
 
 

@@ -79,7 +79,7 @@ def _notes(dataset: PreparedDataset) -> list[str]:
 
 
 def _grouped(pairs: Iterable[tuple[str, str]]) -> list[str]:
-    """Return a line a kind of text, the most frequent first: texts that differ in names and numbers are of one kind."""
+    """Return one line for each kind of text, the most frequent first; names and numbers make no kind of their own."""
     groups: dict[str, list[tuple[str, str]]] = {}
     for sample_id, text in pairs:
         text = text.removeprefix(f"{sample_id}: ")

@@ -20,14 +20,14 @@ JUDGE_SECONDS = 5.0
 
 
 class Pace:
-    """How fast things get done, judged by those after the first report: it also paid for starting the workers."""
+    """How fast things get done. The first report is left out: its time includes the start of the workers."""
 
     def __init__(self) -> None:
         self._first: tuple[float, int] | None = None
         self._last = (0.0, 0)
 
     def note(self, finished: int) -> None:
-        """Take up how many are finished now."""
+        """Note how many are finished now."""
         self._last = (time.monotonic(), finished)
         if self._first is None and finished:
             self._first = self._last
@@ -41,9 +41,12 @@ class Pace:
 
 
 class ClipProgress:
-    """Counts clips while something is made of them and shows them: a bar on a terminal, plain lines elsewhere.
+    """Counts clips while they are worked on, and shows the counts: a bar on a terminal, plain lines elsewhere.
 
-    what : what is done with them, as a word that the counts can follow.
+    Parameters
+    ----------
+    console : where the counts are shown.
+    what : what is done with the clips, in one word that stands before the counts, such as ``rendering``.
     """
 
     def __init__(self, console: Console, what: str = "preparing") -> None:
@@ -65,7 +68,7 @@ class ClipProgress:
                 self._bar = None
 
     def __call__(self, done: int, total: int) -> None:
-        """Take up the counts so far."""
+        """Note the counts so far."""
         self._pace.note(done)
         if self._console.is_terminal:
             self._show_bar(done, total)
@@ -119,7 +122,7 @@ class RunProgress:
         self._live = None
 
     def update(self, done: int, failed: int) -> None:
-        """Take up the counts so far."""
+        """Note the counts so far."""
         self._done, self._failed = done, failed
         self._bar.update(self._task, completed=done + failed)
         now = time.monotonic()
@@ -131,7 +134,7 @@ class RunProgress:
             self._console.print(self.line(), highlight=False, markup=False, soft_wrap=True)
 
     def best(self, text: str) -> None:
-        """Take up the best finished study so far."""
+        """Note the best finished study so far."""
         self._best = text
 
     def line(self) -> str:
@@ -160,7 +163,7 @@ class RunProgress:
 
 
 def duration(seconds: float) -> str:
-    """Return a time for people: ``12 s``, ``3 min 05 s``, ``2 h 10 min``."""
+    """Return a duration as people write it: ``12 s``, ``3 min 05 s``, ``2 h 10 min``."""
     whole = int(seconds + 0.5)
     if whole < 60:
         return f"{whole} s"

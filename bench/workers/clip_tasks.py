@@ -52,12 +52,17 @@ class _Unseen:
 def here_or_on_ray(
     session: RaySession, workers: int | None = None, worth_ray: float = WORTH_RAY, threads: int | None = None
 ) -> Execute:
-    """Return what carries out jobs in threads of this process while little is left to do, and on Ray where more is.
+    """Return a function that carries out jobs: in threads of this process when little is left to do, else on Ray.
 
-    workers : the most jobs at a time, None for as many as there are cores, or CPUs on Ray. worth_ray : seconds left
-    from which Ray is used. threads : how many of this process, None for what ``here_threads`` says. A few of the
-    smallest subjects are made here first, and how long they take tells how much is left. The shards are the same bytes
-    either way.
+    It makes a few of the smallest subjects in this process first; the time they take tells how much work is left. The
+    shards are the same bytes in both ways.
+
+    Parameters
+    ----------
+    session : connects to Ray when it is needed.
+    workers : the most jobs at a time; None for one a core, or one a CPU of Ray.
+    worth_ray : how many seconds of work must be left for Ray to be used.
+    threads : how many threads this process uses; None for the number that ``here_threads`` returns.
     """
 
     def execute(jobs: Sequence[SubjectJob]) -> Iterator[Result]:
@@ -82,23 +87,24 @@ def here_or_on_ray(
 
 
 def here_threads(workers: int | None) -> int:
-    """Return how many threads make clips in this process: dlib and numpy share one interpreter lock beyond a few."""
+    """Return how many threads make clips in this process: a few, since more would wait for the interpreter's lock."""
     return min(MOST_THREADS, usable_cores(), workers or MOST_THREADS)
 
 
 def make_on_ray(jobs: Sequence[SubjectJob], workers: int | None = None) -> Iterator[Result]:
-    """Carry out jobs on the connected Ray; results come as they are done, and the driver holds no more than it must.
+    """Carry out jobs on the connected Ray and yield each result as soon as it is there.
 
-    A subject whose worker died too often comes back as broken.
+    A subject whose worker ended too often is returned as broken.
 
     Parameters
     ----------
     jobs : one a subject.
-    workers : the most jobs at a time; None for as many as there are CPUs.
+    workers : the most jobs at a time; None for one a CPU of Ray.
 
     Raises
     ------
-    DataError : a node does not see the raw data, or what ``make`` raises.
+    DataError : a node does not see the raw data.
+    MerError : what ``make`` raised in a worker.
     """
     with _quietly():
         yield from _made_on_ray(jobs, workers)

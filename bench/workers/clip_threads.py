@@ -13,10 +13,19 @@ from preprocess.shards.making import Result, SubjectJob, make, one_thread
 
 
 class ClipThreads:
-    """Threads that carry out jobs, first come first served, as long as the ``with`` block lasts.
+    """Threads that carry out jobs, in the given order, as long as the ``with`` block lasts.
 
-    waiting : the jobs that no thread has begun. A block that is left early, as by Ctrl-C, waits for the clips that the
-    threads are at, not for their subjects.
+    When the block is left early, for example by Ctrl-C, each thread finishes its current clip, and leaves the rest of
+    its subject.
+
+    Parameters
+    ----------
+    jobs : one a subject.
+    threads : the most threads; there are never more than jobs.
+
+    Attributes
+    ----------
+    waiting : the jobs that no thread has begun.
     """
 
     def __init__(self, jobs: Sequence[SubjectJob], threads: int) -> None:

@@ -26,8 +26,25 @@ def run_pack(
 ) -> Iterator[tuple[int, int]]:
     """Train the given folds, write each outcome or failure the moment it is there, and yield (done, failed) a fold.
 
-    Folds whose outcome is in the store already are not trained again, so that a pack which a fault interrupted can be
-    given out once more. Raises HonestyError when the folds or selections here are not the ones of the cards.
+    Folds whose outcome is in the store already are not trained again, so a pack that a fault interrupted can simply be
+    run again.
+
+    Parameters
+    ----------
+    training : what is trained, and the cards of its studies.
+    data : the samples of those studies.
+    fold_numbers : which folds of the training are in this pack.
+    store : where outcomes and failures are written.
+    device : torch's name of the device.
+
+    Yields
+    ------
+    How many folds were done and how many failed since the last pair; together always one.
+
+    Raises
+    ------
+    HonestyError : the folds or selections here are not those of the cards.
+    StoreError : the store could not be written.
     """
     from bench.engine.train import FoldJob, FoldResult, train_pack
     from mer_models.registry import MODELS

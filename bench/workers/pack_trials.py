@@ -48,7 +48,13 @@ class Tally:
 
 @dataclass
 class FanOutReport:
-    """How the fan-out ended. lost : one message per pack whose worker died too often. error : why the run stopped."""
+    """How the fan-out ended.
+
+    Attributes
+    ----------
+    lost : one message for each pack whose worker died too often.
+    error : why the run had to stop; None when it did not.
+    """
 
     lost: list[str]
     error: str | None = None
@@ -75,17 +81,17 @@ class Packs(Searcher):
         return Searcher.FINISHED if pack is None else {"training": pack[0], "folds": pack[1]}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Learn nothing: the packs do not depend on how earlier ones went."""
+        """Ignore the result: the packs do not depend on how earlier ones went."""
 
     def save(self, checkpoint_path: str) -> None:
-        """Keep nothing: a run resumes from the outcome store."""
+        """Save nothing: a run resumes from the outcome store."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Take up nothing: a run resumes from the outcome store."""
+        """Restore nothing: a run resumes from the outcome store."""
 
 
 class PackTrial(tune.Trainable):
-    """Trains one pack, a few seconds of folds a step; the worker process then takes the next pack."""
+    """Trains one pack, a few seconds of folds in each step; the worker process then takes the next pack."""
 
     _folds: Iterator[tuple[int, int]]
     _tally: Tally
@@ -98,9 +104,15 @@ class PackTrial(tune.Trainable):
         data: dict[str, Any] | None = None,
         store_root: str = "",
     ) -> None:
-        """Take up the run's plug-ins, its trainings and the references to its data, once a worker.
+        """Receive the run's plug-ins, its trainings and the references to its data, once in each worker.
 
-        trainings : a pickled list of Training, which may need the plug-ins to be read.
+        Parameters
+        ----------
+        config : the first pack.
+        plugins : what the run's plug-ins registered here; received before the trainings are read.
+        trainings : a pickled list of Training, which may need the plug-ins.
+        data : references to the data, by the key that trainings name.
+        store_root : where outcomes are written.
         """
         assert plugins is not None
         assert data is not None
@@ -221,10 +233,21 @@ def fan_out(
     on_tally: Callable[[int, int], None],
     on_training_over: Callable[[int], None],
 ) -> FanOutReport:
-    """Train everything that the plan has to do on the connected Ray; outcomes are written by the workers.
+    """Train everything that the plan has to do on the connected Ray; the workers write the outcomes.
 
-    use_gpu : networks ask for their fraction of a GPU. workers : the most packs at a time (None: as many as fit).
-    on_tally(done, failed) : folds so far, in the driver. on_training_over(n) : all packs of training n are over.
+    Parameters
+    ----------
+    plan : the trainings and their folds that are to do.
+    store : where the workers write outcomes and failures.
+    cluster : what the connected Ray offers.
+    use_gpu : whether networks ask for their part of a GPU.
+    workers : the most packs at a time; None for as many as fit.
+    on_tally : called in the driver with the numbers of folds that are done and that failed so far.
+    on_training_over : called in the driver with a training's number when all its packs are over.
+
+    Returns
+    -------
+    Why packs were lost, and why the run had to stop, if it had to.
     """
     slots = workers or _slots(plan, cluster, use_gpu)
     trials = slots if cluster.local or workers else max(slots, AUTOSCALING_TRIALS)

@@ -16,7 +16,13 @@ PACKAGES = ("torch", "numpy", "scikit-learn", "ray")
 
 
 def provenance(device: str, seconds: float | None) -> dict[str, Any]:
-    """Return the facts of this process and moment as JSON values. seconds : wall time of the fold's training."""
+    """Return the facts of this process and moment as JSON values.
+
+    Parameters
+    ----------
+    device : torch's name of the device.
+    seconds : how long the fold's training took; None where it did not end.
+    """
     return {
         **_process_facts(device),
         "seconds": None if seconds is None else round(seconds, 4),

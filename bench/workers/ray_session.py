@@ -36,7 +36,16 @@ _ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Cluster:
-    """What the connected Ray offers now. local : it was started by this process and ends with it."""
+    """What the connected Ray offers now.
+
+    Attributes
+    ----------
+    local : whether this process started it; it then ends with this process.
+    address : of the cluster, or ``local``.
+    cpus : of all nodes together.
+    gpus : of all nodes together.
+    nodes : how many are alive.
+    """
 
     local: bool
     address: str
@@ -49,7 +58,11 @@ class RaySession:
     """The Ray of one command: connected when something first needs it, left when the ``with`` block ends.
 
     Inside the block SIGTERM raises KeyboardInterrupt, as Ctrl-C does.
-    address, cpus, say : as ``ray_session`` has them.
+
+    Parameters
+    ----------
+    address, cpus : as ``ray_session`` takes them.
+    say : takes one line of text; None prints it to standard error.
     """
 
     def __init__(self, address: str | None, cpus: int | None, say: Callable[[str], None] | None = None) -> None:
