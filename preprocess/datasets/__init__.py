@@ -1,6 +1,27 @@
 """Datasets: what an adapter is, and which adapter reads a given folder. An adapter is one file of this package."""
 
 from preprocess.datasets._adapter import DATASETS, Adapter, Found, RawDataset, RawFeature, describe
+from preprocess.datasets._build import register
 from preprocess.datasets._detect import detect, read_source
+from preprocess.datasets._spec import Count, Database, Record, Repair, Sheet, Tree, Workbook
+from preprocess.labels.emotions import Annotation
 
-__all__ = ["DATASETS", "Adapter", "Found", "RawDataset", "RawFeature", "describe", "detect", "read_source"]
+__all__ = [
+    "DATASETS",
+    "Adapter",
+    "Annotation",
+    "Count",
+    "Database",
+    "Found",
+    "RawDataset",
+    "RawFeature",
+    "Record",
+    "Repair",
+    "Sheet",
+    "Tree",
+    "Workbook",
+    "describe",
+    "detect",
+    "read_source",
+    "register",
+]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from preprocess.datasets._spec import Database
     from preprocess.samples.clip import Clip
 
 
@@ -102,6 +103,7 @@ class Adapter:
     find : gives what of this database lies exactly at a folder (not further below), from names alone; [] for nothing.
     read : reads one thing found; raises DataError, which names file and place, for bad input.
     variants : the forms in which the database is known, the preferred one first.
+    database : what the adapter was made from, where it reads recordings by a declaration.
     """
 
     name: str
@@ -110,6 +112,7 @@ class Adapter:
     find: Callable[[Path], list[Found]]
     read: Callable[[Found], list[RawDataset]]
     variants: tuple[str, ...] = ()
+    database: Database | None = None
 
 
 DATASETS: Registry[Adapter] = Registry("dataset", package="preprocess.datasets")

@@ -41,6 +41,7 @@ def register(database: Database, origin: str) -> None:
         find=lambda path: find(database, path),
         read=lambda found: read(database, found),
         variants=database.variants,
+        database=database,
     )
     DATASETS.add(database.name, adapter, origin=origin)
     for name, annotation in database.annotations.items():

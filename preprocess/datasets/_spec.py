@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from preprocess.labels.emotions import Annotation
 
@@ -123,6 +124,7 @@ class Database:
         clips that have several rows get it.
     label : gives the fields (emotion, split, onset, ...) of a clip of a database without a sheet, from its folder and
         its groups; None leaves the clip out. Default: the groups themselves.
+    example : writes a small copy into an empty folder, so that the tests of all databases try this one, too.
     """
 
     name: str
@@ -141,6 +143,7 @@ class Database:
     repairs: tuple[Repair, ...] = ()
     counts: tuple[Count, ...] = ()
     label: Callable[[str, Mapping[str, str]], Record | None] | None = None
+    example: Callable[[Path], object] | None = None
 
     @property
     def variants(self) -> tuple[str, ...]:

@@ -10,17 +10,40 @@ import pytest
 from trees import TREES
 
 from preprocess.base.errors import DataError
+from preprocess.base.plugins import load_plugins, unload_plugins
+from preprocess.base.registry import noting
 from preprocess.datasets import DATASETS, RawDataset, detect, read_source
+from preprocess.labels.emotions import ANNOTATIONS
+from preprocess.labels.tasks import TASKS, add_emotion_task, labels
 from preprocess.samples.table import samples_fingerprint
 from preprocess.views.dataset_report import report
 
+PLUG_IN = Path(__file__).parents[1] / "dataset_plug_in.py"
+"""A dataset as a user adds it; all tests try it, as they would try one more file in ``preprocess/datasets``."""
+
+load_plugins([str(PLUG_IN)])
 NAMES = DATASETS.names()
-RECORDINGS = [name for name in NAMES if name != "flow_tree"]
-# Of the others the folders, or files beside the clips, are the annotation.
-WITH_SHEET = [
-    name for name in RECORDINGS if name not in ("afew", "ckplus", "oulu_casia", "smic", "smic_nir", "smic_vis")
-]
-FRAME_FOLDERS = [name for name in RECORDINGS if name != "afew"]
+DECLARED = {name: database for name in NAMES if (database := DATASETS.get(name).database)}
+WITH_SHEET = [name for name, database in DECLARED.items() if database.sheets]
+FRAME_FOLDERS = [name for name, database in DECLARED.items() if all(tree.frames for tree in database.trees)]
+COUNTED = [name for name, database in DECLARED.items() if database.counts]
+ANNOTATED = ANNOTATIONS.names()
+unload_plugins()
+
+
+@pytest.fixture(autouse=True)
+def plug_in() -> None:
+    load_plugins([str(PLUG_IN)])
+
+
+def write(name: str, root: Path) -> None:
+    """Write a small copy of a database."""
+    database = DECLARED.get(name)
+    if database and database.example:
+        root.mkdir(parents=True, exist_ok=True)
+        database.example(root)
+    else:
+        TREES[name](root)
 
 
 @pytest.fixture
@@ -42,21 +65,22 @@ def first_folder(datasets: list[RawDataset]) -> Path:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_there_is_a_copy_to_test_with(name: str) -> None:
-    assert name in TREES, f"Write a small copy of {name} in tests/preprocess/ and add it to TREES."
+    declared = DECLARED.get(name)
+    assert name in TREES or (declared and declared.example), f"Let Database(example=...) write a small copy of {name}."
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_is_recognised_at_any_depth_and_taken_for_nothing_else(name: str, root: Path) -> None:
-    TREES[name](root / "databases" / "copy")
+    write(name, root / "databases" / "copy")
     found = detect(root)
     assert {one.adapter for one in found} == {name}
     assert all(not one.missing and one.variant for one in found)
     assert DATASETS.get(name).variants == () or {one.variant for one in found} <= set(DATASETS.get(name).variants)
 
 
-@pytest.mark.parametrize("name", RECORDINGS)
+@pytest.mark.parametrize("name", DECLARED)
 def test_every_sample_has_a_clip_whose_frames_can_be_decoded(name: str, root: Path) -> None:
-    TREES[name](root)
+    write(name, root)
     for dataset in read_source(root):
         assert len(dataset.clips) > 0
         assert set(dataset.clips) == set(dataset.samples["sample_id"])
@@ -75,7 +99,7 @@ def test_every_sample_has_a_clip_whose_frames_can_be_decoded(name: str, root: Pa
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_report_counts_its_samples(name: str, root: Path) -> None:
-    TREES[name](root)
+    write(name, root)
     for dataset in read_source(root):
         lines = report(dataset.samples, dataset.features, dataset.clips, dataset.notes)
         assert lines[0].startswith(f"{dataset.name}: {len(dataset.samples)} samples, ")
@@ -84,16 +108,16 @@ def test_the_report_counts_its_samples(name: str, root: Path) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_place_does_not_count(name: str, root: Path) -> None:
-    TREES[name](root)
+    write(name, root)
     here = {dataset.name: samples_fingerprint(dataset.samples) for dataset in read_source(root)}
     shutil.move(root, root.parent / "elsewhere")
     there = {dataset.name: samples_fingerprint(dataset.samples) for dataset in read_source(root.parent / "elsewhere")}
     assert here == there
 
 
-@pytest.mark.parametrize("name", RECORDINGS)
+@pytest.mark.parametrize("name", DECLARED)
 def test_a_rendered_copy_says_that_it_is(name: str, root: Path) -> None:
-    TREES[name](root)
+    write(name, root)
     (root / "synthetic.json").write_text("{}")
     for dataset in read_source(root):
         assert dataset.synthetic
@@ -102,16 +126,16 @@ def test_a_rendered_copy_says_that_it_is(name: str, root: Path) -> None:
         assert not any("published" in note for note in dataset.notes)
 
 
-@pytest.mark.parametrize("name", [name for name in RECORDINGS if not name.endswith("_long")])
+@pytest.mark.parametrize("name", COUNTED)
 def test_a_count_that_differs_from_the_published_one_is_told(name: str, root: Path) -> None:
-    TREES[name](root)
+    write(name, root)
     notes = [note for dataset in read_source(root) for note in dataset.notes]
     assert any("annotated clips of" in note and "published are" in note for note in notes)
 
 
 @pytest.mark.parametrize("name", FRAME_FOLDERS)
 def test_a_clip_that_lies_elsewhere_is_refused(name: str, root: Path) -> None:
-    TREES[name](root)
+    write(name, root)
     folder = first_folder(read_source(root))
     shutil.move(folder, root.parent / "outside")
     folder.symlink_to(root.parent / "outside")
@@ -122,7 +146,7 @@ def test_a_clip_that_lies_elsewhere_is_refused(name: str, root: Path) -> None:
 
 @pytest.mark.parametrize("name", FRAME_FOLDERS)
 def test_an_emptied_clip_is_left_out_and_told(name: str, root: Path) -> None:
-    TREES[name](root)
+    write(name, root)
     before = read_source(root)
     folder = first_folder(before)
     lost = {
@@ -141,7 +165,7 @@ def test_an_emptied_clip_is_left_out_and_told(name: str, root: Path) -> None:
 
 @pytest.mark.parametrize("name", WITH_SHEET)
 def test_without_its_sheet_it_says_what_was_looked_for(name: str, root: Path) -> None:
-    TREES[name](root)
+    write(name, root)
     for number, file in enumerate(root.rglob("*.xls*")):
         file.rename(file.with_name(f"annotation of mine {number}{file.suffix}"))
     with pytest.raises(DataError, match=f"{name} was recognised but cannot be read") as caught:
@@ -152,7 +176,7 @@ def test_without_its_sheet_it_says_what_was_looked_for(name: str, root: Path) ->
 @pytest.mark.parametrize("name", WITH_SHEET)
 @pytest.mark.parametrize("damage", ["truncated", "empty", "text", "no columns"])
 def test_a_damaged_sheet_is_named(name: str, damage: str, root: Path) -> None:
-    TREES[name](root)
+    write(name, root)
     sheet = sheet_of(name, root)
     content = sheet.read_bytes()
     if damage == "no columns":
@@ -169,7 +193,7 @@ def test_a_damaged_sheet_is_named(name: str, damage: str, root: Path) -> None:
 
 @pytest.mark.parametrize("name", WITH_SHEET)
 def test_without_its_frames_it_says_what_is_missing(name: str, root: Path) -> None:
-    TREES[name](root)
+    write(name, root)
     sheet = sheet_of(name, root)
     (root.parent / "sheet only").mkdir()
     shutil.copy(sheet, root.parent / "sheet only")
@@ -178,16 +202,50 @@ def test_without_its_frames_it_says_what_is_missing(name: str, root: Path) -> No
 
 
 def test_all_databases_below_one_folder_are_read_together(root: Path) -> None:
-    for name in RECORDINGS:
-        TREES[name](root / f"disk of {name}" / name)
+    for name in DECLARED:
+        write(name, root / f"disk of {name}" / name)
     datasets = read_source(root)
     together = {dataset.name: samples_fingerprint(dataset.samples) for dataset in datasets}
     alone = {
         dataset.name: samples_fingerprint(dataset.samples)
-        for name in RECORDINGS
+        for name in DECLARED
         for dataset in read_source(root / f"disk of {name}")
     }
     assert together == alone
     assert {"casme2", "samm", "smic", "smic_vis", "casme3", "casme_sq_macro", "ckplus"} <= set(together)
     macro = {dataset.name for dataset in datasets if dataset.macro}
-    assert macro == {"afew", "ckplus", "oulu_casia", "casme_sq_macro", "casme3_macro"} & set(together)
+    assert macro == {name for database in DECLARED.values() for name in database.macro} & set(together)
+    assert {"afew", "ckplus", "oulu_casia", "casme_sq_macro"} <= macro
+
+
+def test_a_dataset_of_one_short_file_has_its_words_and_tasks_with_it(root: Path) -> None:
+    assert len(PLUG_IN.read_text().splitlines()) <= 60
+    write("smiles", root)
+    (dataset,) = read_source(root)
+    fitting = {name: labels(task, dataset.samples).tolist() for name, task in TASKS.items() if task.mapping("smiles")}
+    assert fitting.pop("au12") == [[-1] * 12] * 4
+    # Sorted: gloom, joy, rage, shock.
+    assert fitting == {"emotion3": [0, 1, 0, 2], "binary": [0, 1, 0, -1]}
+    with pytest.raises(DataError, match="megc3 is not made for dataset smiles, only for: casme2, samm, smic"):
+        labels(TASKS.get("megc3"), dataset.samples)
+
+
+def test_a_new_task_takes_every_dataset_that_has_a_word_for_each_of_its_classes() -> None:
+    with noting() as noted:
+        add_emotion_task("mine", {"low": ("sadness", "fear"), "angry": ("anger",)}, "a test", origin=__name__)
+    mapping = TASKS.get("mine").mapping
+    noted[0].undo()
+    assert mapping("smiles") == {"froh": None, "traurig": "low", "verblüfft": None, "wütend": "angry"}
+    assert mapping("oulu_casia")["anger"] == "angry"
+    assert mapping("synth_samm")["fear"] == "low"
+    assert mapping("casme2") == {}, "nobody annotated anger"
+    assert mapping("of_unknown_words") == {}
+
+
+@pytest.mark.parametrize("name", ANNOTATED)
+def test_a_dataset_belongs_to_tasks_that_exist_and_has_all_of_their_classes(name: str) -> None:
+    annotation = ANNOTATIONS.get(name)
+    assert set(annotation.tasks) <= set(TASKS.names())
+    for task in (TASKS.get(one) for one in annotation.tasks):
+        assert set(task.classes) <= set(task.mapping(name).values())
+    assert all(word == word.lower() for word in annotation.words())
