@@ -360,6 +360,7 @@ run_here(plan_of(prepared, store, **{options!r}), store)
 """
 
 
+@pytest.mark.slow
 def test_7_another_process_with_other_threads_gives_the_same_outcomes(tmp_path: Path, store: OutcomeStore) -> None:
     tree = write_flow_tree(tmp_path / "tree", WHOLE_TREE)
     options = {"models": ["ststnet", "flow_svm"], "protocols": ["cde"], "selection": ["last", "oracle"]}

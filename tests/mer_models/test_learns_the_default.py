@@ -2,9 +2,9 @@
 
 So does mer_models/README.md say of those in its table of scores. The models of a run that names none are tried on one
 of the default's three databases, with one feature. Those whose features are made in seconds are tried on all three
-together, with people held out in four groups; these tests are slow. All others are tried leaving out one person at a
-time, where the variable MERBENCH_TEST_RUNS names the results folder of a run (``merbench run --models '*' --results
-FOLDER`` leaves every feature there); that takes most of an hour.
+together, with people held out in four groups. All others are tried leaving out one person at a time, where the variable
+MERBENCH_TEST_RUNS names the results folder of a run (``merbench run --models '*' --results FOLDER`` leaves every
+feature there); that takes most of an hour. All of it is slow: preparing the data alone takes longer than ten seconds.
 """
 
 from __future__ import annotations
@@ -143,11 +143,13 @@ def of(model: str, data: StudyData) -> StudyData:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", QUICK_TO_TRY)
 def test_learns_a_database_of_the_default(model: str, one_database: StudyData) -> None:
     assert chance_of(predictions(model, one_database), one_database) < SIGNIFICANT
 
 
+@pytest.mark.slow
 def test_the_majority_and_the_database_are_chance(one_database: StudyData) -> None:
     assert chance_of(predictions(CHANCE, one_database), one_database) > SIGNIFICANT
     # Two databases of which one shows another class most: who tells them apart has not looked at a face.
