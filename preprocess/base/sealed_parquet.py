@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 _SEAL_KEY = "merbench_seal"
 _SEAL_MARK = b"sha256-of-this-file-with-zeros-here:"
 _OPEN = b"0" * 64
+# As the footer holds it: a field's type and length stand before its text (Thrift's compact protocol). No JSON text has
+# these bytes, so that nothing which somebody else has written is taken for the seal.
+_BEFORE_SEAL = _SEAL_KEY.encode() + bytes([0x18, len(_SEAL_MARK) + len(_OPEN)]) + _SEAL_MARK
 
 
 class BrokenSeal(ValueError):
@@ -33,8 +36,11 @@ def sealed(table: pa.Table, metadata: Mapping[str, str], compression: Literal["n
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    # Only tensor columns need it: it makes a small file a good deal larger.
+    # Tensor columns need Arrow's own schema in the file, and then readers look for metadata there. It makes a small
+    # file a good deal larger.
     store_schema = any(isinstance(field.type, pa.BaseExtensionType) for field in table.schema)
+    if store_schema:
+        table, metadata = table.replace_schema_metadata(dict(metadata)), {}
     sink = pa.BufferOutputStream()
     with pq.ParquetWriter(
         sink,
@@ -45,7 +51,6 @@ def sealed(table: pa.Table, metadata: Mapping[str, str], compression: Literal["n
         compression=compression,
     ) as writer:
         writer.write_table(table)
-        # The seal comes last, behind every text that somebody else has written.
         writer.add_key_value_metadata({**metadata, _SEAL_KEY: (_SEAL_MARK + _OPEN).decode()})
     data = sink.getvalue().to_pybytes()
     start = _seal_start(data)
@@ -75,10 +80,10 @@ def unsealed(data: bytes) -> tuple[pa.Table, dict[str, str]]:
 
 
 def _seal_start(data: bytes) -> int:
-    mark = data.rfind(_SEAL_MARK)
-    if mark < 0:
+    place = data.rfind(_BEFORE_SEAL)
+    if place < 0:
         raise BrokenSeal(f"it has {len(data)} bytes and no seal among them")
-    return mark + len(_SEAL_MARK)
+    return place + len(_BEFORE_SEAL)
 
 
 def _seal_of(data: bytes, start: int) -> bytes:
