@@ -50,6 +50,7 @@ def notes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("MERBENCH_TEST_NOTES", str(said))
         patch.delitem(sys.modules, "clip_steps_plug_in", raising=False)
         for registry in (STEPS, FEATURES):
+            registry.names()  # filled before it is copied: a module registers once a process
             for name in ("_entries", "_origins"):
                 patch.setattr(registry, name, dict(getattr(registry, name)))
             patch.setattr(registry, "_loaded", False)
