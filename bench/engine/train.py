@@ -30,9 +30,15 @@ from preprocess.base.scoped import environment
 class FoldResult:
     """One fold under one selection.
 
+    Attributes
+    ----------
     scores : (n_test, n_classes) float32, rows as in ``Fold.test``. Of a network and a multi-label task, the sigmoid of
-    a score is the probability that the sample shows the class. selected_epoch : from 1; 0 for estimators.
-    curves : name -> a float per epoch. weights : name -> array, all that is needed to score again.
+        a
+        score is the probability that the sample shows the class.
+    selected_epoch : which epoch was scored, from 1; 0 for estimators.
+    curves : name -> a value for every epoch.
+    weights : name -> array; all that is needed to score again.
+    seconds : wall time of the training.
     """
 
     scores: np.ndarray
@@ -66,10 +72,22 @@ def train_pack(
 ) -> Iterator[FoldJob]:
     """Train the folds of ``jobs`` and yield each job once it is finished or has failed.
 
-    hyperparameters : every settable name of the model, resolved. threads : torch threads on the CPU; part of what
-    makes results equal to the bit, so it comes from the model's resources and not from the machine.
-    on_result(job, selection, result) is called as each result is there; on_error(job, error) for a fold that raised
-    (the other folds go on). Raises HonestyError, before anything is trained, when a fold's subjects overlap.
+    Parameters
+    ----------
+    info : the model.
+    hyperparameters : every setting of the model with its value.
+    data : the study's samples.
+    jobs : the folds and the selections wanted of each.
+    on_result : called with job, selection and result as soon as there is one.
+    on_error : called with job and error for a fold that raised; the other folds go on.
+    device : where networks are trained.
+    threads : torch threads on the CPU. They decide the last bits of a result, so they come from the model's resources
+        and
+        not from the machine.
+
+    Raises
+    ------
+    HonestyError : somebody is both trained and tested on in one of the folds. Nothing is trained then.
     """
     for job in jobs:
         job.fold.check(data.subjects)
@@ -95,7 +113,9 @@ def score_again(
 ) -> np.ndarray:
     """Return the (n_test, n_classes) scores of a fold from its stored weights, as ``train_pack`` computed them.
 
-    Raises DataError for weights that are not this model's.
+    Raises
+    ------
+    DataError : the weights are not this model's.
     """
     with _deterministic(threads):
         if info.kind == "estimator":
@@ -109,7 +129,7 @@ def score_again(
 
 
 def recipe_of(info: ModelInfo, hyperparameters: dict[str, Any]) -> TrainingRecipe:
-    """Return the training recipe among resolved hyper-parameters."""
+    """Return the training recipe among all settings of a model."""
     return TrainingRecipe(**{item.name: hyperparameters[item.name] for item in fields(TrainingRecipe)})
 
 

@@ -27,7 +27,17 @@ ENGINE = Path(__file__).parents[1] / "engine" / "train.py"
 
 @dataclass(frozen=True)
 class Setting:
-    """What a study's selections have in common. values : the model's hyper-parameters. group : the datasets."""
+    """What the selections of a study have in common.
+
+    Attributes
+    ----------
+    info : the model.
+    values : its hyper-parameters.
+    task : the label scheme.
+    protocol : the splitting rule.
+    group : the datasets.
+    seed : the replicate.
+    """
 
     info: ModelInfo
     values: dict[str, Any]
@@ -38,7 +48,7 @@ class Setting:
 
 
 class CardMaker:
-    """Makes the cards of a plan; the code of each model and the labels of each study's data are hashed once."""
+    """Makes the cards of a plan; code and labels that several studies share are hashed once."""
 
     def __init__(self) -> None:
         self._engine_code = code_fingerprint(ENGINE)
@@ -147,7 +157,7 @@ def _plugin_code(selection: str, values: dict[str, Any]) -> dict[str, str]:
 
 
 def why_new(card: StudyCard, stored: list[StudyCard]) -> str:
-    """Say what differs from the most alike study in the store, when one has the same name but another key."""
+    """Say what differs from the most similar study in the store that has the same name and another key; "" for none."""
     alike = [old for old in _alike(card, stored) if old.key != card.key]
     if not alike:
         return ""

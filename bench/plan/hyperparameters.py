@@ -16,10 +16,12 @@ from preprocess.samples.layout import Layout
 
 
 def resolve(config: RunConfig, models: Sequence[ModelInfo]) -> dict[str, dict[str, Any]]:
-    """Return model name -> every hyper-parameter with the value this run gives it.
+    """Return model name -> every hyper-parameter with the value that a run gives it.
 
-    Raises UsageError for a setting of a model that is not in the run, an unknown key, a value of another type or one
-    that contradicts another.
+    Raises
+    ------
+    UsageError : a setting of a model that is not in the run, an unknown key, a value of another type, or one that
+        contradicts another.
     """
     infos = {info.name: info for info in models}
     resolved = {name: _defaults(info, config) for name, info in infos.items()}

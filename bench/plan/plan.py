@@ -30,11 +30,17 @@ from results.store.watched import VALIDATION
 
 @dataclass
 class PlannedStudy:
-    """A study of the plan and what the store holds of it. reason : why it is computed although a like one is there.
+    """A study of the plan, and what the store holds of it.
 
-    done : folds whose outcome is there and whole (and its weights, where they are to be kept); none with
-    ``--overwrite all``. damaged : a message per outcome file that is not whole.
-    unknown : whether the store may hold folds of it: its keys depend on features that are not made yet.
+    Attributes
+    ----------
+    card : the study's card.
+    done : keys of the folds whose outcome is there and whole, with its weights where they are to be kept; none with
+        ``--overwrite all``.
+    failed : keys of the folds that failed before.
+    damaged : a message for each outcome file that is not whole.
+    reason : why it is computed although the store has a study like it; "" otherwise.
+    unknown : whether the store may hold folds of it; that is not known while its keys depend on features not yet made.
     """
 
     card: StudyCard
@@ -47,7 +53,15 @@ class PlannedStudy:
 
 @dataclass
 class PlannedTraining:
-    """A training of the plan, its studies, and the numbers of the folds to train now."""
+    """A training of the plan.
+
+    Attributes
+    ----------
+    info : the model.
+    training : what a worker is given.
+    studies : the studies that are read from it.
+    todo : numbers of the folds to train now.
+    """
 
     info: ModelInfo
     training: Training
@@ -57,9 +71,13 @@ class PlannedTraining:
 
 @dataclass
 class Plan:
-    """Everything a run is about to do.
+    """Everything that a run is about to do.
 
-    data : key -> the arrays that its trainings are cut from. notes : what was asked for and is not planned, and why.
+    Attributes
+    ----------
+    trainings : in the order in which they are given out.
+    data : key -> the arrays that trainings are cut from.
+    notes : what was asked for and is not planned, and why.
     """
 
     trainings: list[PlannedTraining]
@@ -100,11 +118,17 @@ def make_plan(
     progress: Callable[[int], None] | None = None,
     read: bool = True,
 ) -> Plan:
-    """Work out all studies of ``request`` over the prepared datasets and compare them with the store.
+    """Work out all studies of a request over the prepared datasets, and compare them with the store.
 
-    store : None where there is none yet (a dry run). progress(n) is called with the number of studies planned so far.
-    read : False, for a plan that is only looked at, reads no feature; some may still be outstanding then.
     A protocol, task or model that does not apply to a dataset is left out with a note.
+
+    Parameters
+    ----------
+    request : what is to be trained.
+    prepared : the datasets with their features.
+    store : the results so far; None where there are none yet.
+    progress : called with the number of studies planned so far.
+    read : whether features are read. Without, for a plan that is only looked at, some may still have to be made.
 
     Raises
     ------

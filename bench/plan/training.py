@@ -1,9 +1,11 @@
-"""A training: the studies that share every fold's training, and how one of their packs is run into the store.
+"""A training: the studies that share the training of every fold.
 
-Selections differ only in which epoch is read, and in whether they need a validation split; so the studies of all that
-need none are one training (``last`` and ``oracle``), and the studies of all that need one are another. A training is
-described by a few plain values; its folds are worked out from the data wherever they are needed (driver or worker),
-and the fold keys written on the study's card prove that both worked out the same.
+Selections differ in which epoch is read, and in whether they need a validation split. So the studies of all that need
+none
+(``last`` and ``oracle``) are one training, and those of all that need one are another. A training is described by a few
+plain values. Its folds are worked out from the data wherever they are needed, on the driver or on a worker; the fold
+keys
+on the studies' cards prove that both worked out the same.
 """
 
 from __future__ import annotations
@@ -22,7 +24,14 @@ from results.store.watched import VALIDATION
 
 @dataclass(frozen=True)
 class Training:
-    """Studies equal in all but selection, whose folds are trained once. data : key of the study data it is cut from."""
+    """Studies that are equal in all but the selection, so that their folds are trained once.
+
+    Attributes
+    ----------
+    cards : the studies' cards.
+    data : key of the study data that the folds are cut from.
+    keep_weights : whether each fold's weights are stored.
+    """
 
     cards: tuple[StudyCard, ...]
     data: str
@@ -40,7 +49,12 @@ class Training:
 
 
 def verify_fold(training: Training, number: int, fold: Fold, data: StudyData) -> None:
-    """Raise HonestyError when a fold worked out here does not hold the samples that its key on the card stands for."""
+    """Assert that a fold worked out here holds the samples that its key on the card stands for.
+
+    Raises
+    ------
+    HonestyError : it does not; driver and worker run different code or data.
+    """
     ids = ids_digest(fold, data)
     for card in training.cards:
         if fold_key(card.key, ids) != card.folds[number].key:
@@ -51,7 +65,12 @@ def verify_fold(training: Training, number: int, fold: Fold, data: StudyData) ->
 
 
 def verify_selections(training: Training) -> None:
-    """Raise HonestyError where a selection watches other samples here than its studies' cards say."""
+    """Assert that every selection watches the samples here that its study's card says.
+
+    Raises
+    ------
+    HonestyError : one does not; driver and worker run different code.
+    """
     for card in training.cards:
         watches = SELECTIONS.get(card.selection).watches
         if watches != card.watches:
