@@ -187,7 +187,9 @@ def load_config(file: Path | None, options: dict[str, Any]) -> RunConfig:
 def results_root(results: str) -> str:
     """Return the results folder or URI made absolute.
 
-    Raises UsageError for a relative folder inside a Ray job: it would lie in the job's temporary copy of the code.
+    Raises
+    ------
+    UsageError : a relative folder inside a Ray job; it would lie in the job's temporary copy of the code.
     """
     if "://" in results:
         return results

@@ -21,7 +21,14 @@ def random_samples(info: ModelInfo, n: int, rng: np.random.Generator) -> list[np
 def drawn_feature(feature: str, n: int, rng: np.random.Generator, shape: tuple[int, ...] | None = None) -> np.ndarray:
     """Return a feature of n samples, float32: 0..255 where it is stored as bytes, else normal around 0.
 
-    Landmarks lie anywhere in their picture. shape : of a sample; the recipe's where None.
+    Landmarks lie anywhere in their picture.
+
+    Parameters
+    ----------
+    feature : its name.
+    n : number of samples.
+    rng : what is drawn from.
+    shape : of one sample; the recipe's where None.
     """
     shape = (n, *(shape or FEATURES.get(feature).shape))
     if side := _width_of_points(feature):

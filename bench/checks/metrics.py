@@ -37,7 +37,13 @@ class MetricCase:
         return float(self.metric(self.counting.count(truth, predicted, groups, 1, CLASSES)[0]))
 
     def drawn(self, seed: int, absent: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Return labels and predictions that know nothing of them. absent : a class that nobody shows."""
+        """Return labels, and predictions drawn without looking at them.
+
+        Parameters
+        ----------
+        seed : of what is drawn.
+        absent : a class that nobody shows; None for no such class.
+        """
         rng = np.random.default_rng(seed)
         if self.multilabel:
             truth, predicted = rng.integers(0, 2, (2, SAMPLES, CLASSES))

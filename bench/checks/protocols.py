@@ -69,7 +69,12 @@ def drawn_study(subjects: int, clips: int, datasets: tuple[str, ...], seed: int 
 
 
 def drawn_studies(several: bool) -> dict[str, StudyData]:
-    """Return studies by what is special about them. several : of two datasets, not of one."""
+    """Return studies by what is special about each of them.
+
+    Parameters
+    ----------
+    several : whether they are of two datasets.
+    """
     datasets = ("one", "two") if several else ("one",)
     whole = drawn_study(12, 4, datasets)
     studies = {"of 12 people a dataset": whole, "of other clips": drawn_study(14, 6, datasets, seed=1)}

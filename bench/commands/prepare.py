@@ -26,10 +26,22 @@ from preprocess.views.contact_sheet import write_contact_sheet
 
 
 def prepare(config: RunConfig, features: Sequence[str] | None, overwrite: bool, console: Console) -> int:
-    """Bring the shards of the chosen features up to date and draw a contact sheet a dataset; return the exit status.
+    """Bring the shards of the chosen features up to date, and draw a contact sheet of each dataset.
 
-    features : names or shell patterns; None for what a run's default models need.
-    Raises MerError for anything that a user must mend first; what was made until then is kept.
+    Parameters
+    ----------
+    config : the run.
+    features : names or shell patterns; None for what the default models need.
+    overwrite : whether shards that are there are made again, too.
+    console : where progress is shown.
+
+    Returns
+    -------
+    The exit status.
+
+    Raises
+    ------
+    MerError : something must be mended first; what was made until then is kept.
     """
     start = time.monotonic()
     for file in config.recipes:

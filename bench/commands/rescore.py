@@ -25,11 +25,24 @@ from results.views.study_report import find_study
 
 
 def retest(sources: list[str], study: str, results: str, say: Callable[[str], None]) -> int:
-    """Score one study (or, with an empty ``study``, all that have weights) again; return 0 when all predictions agree.
+    """Score studies again from their stored weights, and compare with the stored predictions.
 
-    sources : the ``--data`` that the studies were trained on; empty for the embedded default.
-    Raises DataError when the data is not what the study was trained on, StoreError when there are no weights,
-    UsageError when the study was trained on a GPU and there is none here.
+    Parameters
+    ----------
+    sources : the ``--data`` that the studies were trained on; empty for the synthetic default.
+    study : the start of a study's key, or words of its title; "" for all studies with weights.
+    results : folder or URI of the store.
+    say : prints a line.
+
+    Returns
+    -------
+    0 where all predictions are the same again, else 1.
+
+    Raises
+    ------
+    DataError : the data is not what the study was trained on.
+    StoreError : there are no weights.
+    UsageError : the study was trained on a GPU, and there is none here.
     """
     store = OutcomeStore(results_root(results))
     cards = [find_study(store.cards(), study)] if study else store.cards()

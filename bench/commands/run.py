@@ -74,7 +74,9 @@ def _show_plan(config: RunConfig, console: Console) -> None:
 def run(config: RunConfig, console: Console) -> int:
     """Carry out a run and print its leaderboard; return the exit status.
 
-    Raises MerError for anything a user must mend before folds can be trained.
+    Raises
+    ------
+    MerError : something must be mended before folds can be trained.
     """
     start = time.monotonic()
     root = results_root(config.results)

@@ -12,9 +12,12 @@ from preprocess.synth.trees import render
 
 
 def synthesise(options: Options, out: Path, console: Console) -> int:
-    """Render a database into ``out``, unless it is there, and say how to use it; return the exit status.
+    """Render a database into ``out`` unless it is there already, and say how to use it; return the exit status.
 
-    Raises UsageError for bad options, DataError where ``out`` holds something else or cannot be written.
+    Raises
+    ------
+    UsageError : the options cannot be met.
+    DataError : ``out`` holds something else or cannot be written.
     """
     out = out.expanduser()
     with ClipProgress(console, "rendering").shown() as progress:

@@ -33,12 +33,21 @@ GREY = (0.299, 0.587, 0.114)
 class Augmentation:
     """One way to change samples.
 
-    draw(rng, n, amount) : what is drawn for n samples, the same for all features of a sample.
-    apply(values, layout, drawn) : the float32 (n, ...) batch of one feature, changed; its values are as stored.
-    refuses(layout, amount) : why it cannot change such a feature, "" where it can.
-    amount : how much it changes where a recipe does not say, up to ``most``; 0 where there is nothing to say.
+    Attributes
+    ----------
+    summary : one line for listings.
+    draw : called with the fold's generator, the number of samples and the amount; gives what is drawn for them, the
+        same for
+        all features of a sample.
+    apply : called with a float32 (n, ...) batch of one feature, its layout and what was drawn; gives the batch,
+        changed. The
+        values are as stored.
+    refuses : called with a layout and the amount; says why it cannot change such a feature, "" where it can.
+    amount : how much it changes where a recipe does not say; 0 where there is nothing to say.
+    most : the largest amount.
     axis : letter of the axis that it works along; None where it changes every feature. Features without the axis are
-        left as they are, but one must have it.
+        left as
+        they are, but one must have it.
     """
 
     summary: str

@@ -72,8 +72,10 @@ EVALUATION_BYTES = 64 * 2**20
 class Source:
     """A feature of all samples of a study, on the device.
 
-    values : (n, ...) as stored (8-bit ones at a quarter of the memory), or reduced. reduce : what is left to do to a
-    float32 batch of them.
+    Attributes
+    ----------
+    values : (n, ...) as stored (8-bit ones at a quarter of the memory), or reduced.
+    reduce : what is left to do to a float32 batch of them.
     """
 
     values: Tensor
@@ -88,9 +90,14 @@ class Source:
 class Inputs:
     """A model's features of all samples of a study.
 
-    ranges : what brings a float32 batch of each into the recipe's range. evaluation_batch : samples that an evaluation
-    feeds at a time; it depends on the features' shapes, the network and the recipe alone, so that a score has the same
-    bits wherever it is computed. augment : what changes training batches.
+    Attributes
+    ----------
+    sources : the features.
+    ranges : for each feature, what brings a float32 batch into the recipe's range.
+    evaluation_batch : samples that an evaluation feeds at a time. It depends on the features' shapes, the network and
+        the
+        recipe alone, so that a score has the same bits wherever it is computed.
+    augment : what changes training batches; None for nothing.
     """
 
     sources: tuple[Source, ...]
@@ -104,7 +111,12 @@ class Inputs:
         return self.sources[0].values.device
 
     def batch(self, rows: Tensor) -> tuple[Tensor, ...]:
-        """Return the features of the given rows as float32, in the recipe's range. rows : int64, on the device."""
+        """Return the features of the given rows as float32, in the recipe's range.
+
+        Parameters
+        ----------
+        rows : int64 row numbers, on the device.
+        """
         return self._in_range(source.batch(rows) for source in self.sources)
 
     def training_batch(self, rows: Tensor, rng: np.random.Generator) -> tuple[Tensor, ...]:

@@ -65,7 +65,18 @@ class CardMaker:
         ids: list[str],
         notes: list[str],
     ) -> StudyCard:
-        """Return a study's card. data_key : tells its data apart. ids : the digest of each fold's sample ids."""
+        """Return a study's card.
+
+        Parameters
+        ----------
+        setting : the model, the datasets, the task and so on.
+        rule : which epoch is scored.
+        data_key : tells the study's data apart from others'.
+        data : the study's samples.
+        folds : the folds, in order.
+        ids : the digest of each fold's sample ids.
+        notes : what a reader of the score should know.
+        """
         info, values, task, protocol = setting.info, setting.values, setting.task, setting.protocol
         group, seed = setting.group, setting.seed
         ingredients = self._ingredients(setting, rule, data_key, data)
