@@ -36,7 +36,13 @@ LEFT_OUT = {
 
 @dataclass(frozen=True)
 class _Import:
-    """What one name of an import brings. name : how the file speaks of it. files : where its code stands."""
+    """What one name of an import brings.
+
+    Attributes
+    ----------
+    name : how the file speaks of it.
+    files : where its code stands.
+    """
 
     name: str
     files: tuple[Path, ...]
@@ -44,18 +50,35 @@ class _Import:
 
 @dataclass(frozen=True)
 class _Code:
-    """A file. own : digest of its code without its imports from this project, which are kept apart."""
+    """The code of a file.
+
+    Attributes
+    ----------
+    own : digest of the code without its imports from this project.
+    imports : these imports, each by itself.
+    """
 
     own: str
     imports: tuple[_Import, ...]
 
 
 def code_fingerprint(entry: Path | str, root: Path = ROOT) -> str:
-    """Return the sha256 (64 hex digits) of a Python file's code and of all project code that it imports.
+    """Return the fingerprint of a Python file's code and of all project code that it imports.
 
+    Parameters
+    ----------
+    entry : the file.
     root : the folder of the rooms. A file outside of them (a plug-in) counts with the modules of its own package, or
-    with the files beside it where it is in no package.
-    Raises SyntaxError for a file that is no Python, OSError for one that cannot be read.
+        with the files beside it where it is in no package.
+
+    Returns
+    -------
+    sha256, 64 hex digits.
+
+    Raises
+    ------
+    SyntaxError : the file, or one that it imports, is no Python.
+    OSError : one of them cannot be read.
     """
     files = {path: _code(path, root) for path in files_of(entry, root)}
     nodes = set()
@@ -84,7 +107,15 @@ def _code(path: Path, root: Path) -> _Code:
 
 @functools.lru_cache(maxsize=1024)
 def _parsed(path: Path, root: Path, modified: int, size: int) -> _Code:
-    """Return a file's code. modified, size : of the file, so that one that was changed is read again."""
+    """Return a file's code.
+
+    Parameters
+    ----------
+    path : the file.
+    root : the folder of the rooms.
+    modified : when the file was changed, so that it is read again when it has changed.
+    size : of the file, for the same reason.
+    """
     tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
     taken = _TakeImports(path, root)
     tree = taken.visit(tree)
@@ -108,7 +139,10 @@ def _drop_docstring(node: ast.AST) -> None:
 class _TakeImports(ast.NodeTransformer):
     """Takes the imports from this project out of a tree. Those for type checkers alone bring nothing.
 
-    values : imports of functions, classes and constants. modules : how the file speaks of a module -> its files.
+    Attributes
+    ----------
+    values : imports of functions, classes and constants.
+    modules : how the file speaks of a module -> its files.
     """
 
     def __init__(self, path: Path, root: Path) -> None:

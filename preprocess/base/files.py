@@ -11,7 +11,10 @@ from pathlib import Path
 
 @contextmanager
 def atomic_path(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; on success it takes ``path``'s place, on an error it is removed."""
+    """Yield a temporary path beside ``path``, to write to.
+
+    When the block ends well, the file takes the place of ``path``; after an error it is removed.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")

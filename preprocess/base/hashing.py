@@ -9,7 +9,13 @@ from typing import Any
 
 
 def canonical_json(value: Any) -> str:
-    """Return ``value`` as JSON with sorted keys and no white space; NaN and infinity are refused with ValueError."""
+    """Return a value as JSON with sorted keys and no white space.
+
+    Raises
+    ------
+    ValueError : the value holds NaN or infinity.
+    TypeError : the value holds something that JSON cannot.
+    """
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
@@ -28,5 +34,5 @@ def digest_bytes(*chunks: bytes) -> str:
 
 
 def digest_strings(strings: Iterable[str]) -> str:
-    """Return the sha256 (64 hex digits) of a set of strings; their order does not count."""
+    """Return the sha256 (64 hex digits) of strings, whatever their order."""
     return hashlib.sha256("\n".join(sorted(strings)).encode()).hexdigest()

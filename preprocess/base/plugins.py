@@ -67,7 +67,13 @@ class _Module:
 
 @dataclass(frozen=True)
 class _Loaded:
-    """A plug-in that is loaded. registrations : what was registered while it was imported."""
+    """A plug-in that is loaded.
+
+    Attributes
+    ----------
+    files : its source.
+    registrations : what was registered while it was imported.
+    """
 
     files: PluginFiles
     registrations: tuple[Registration, ...]

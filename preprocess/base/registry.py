@@ -60,7 +60,13 @@ def note(kind: str, name: str, again: Callable[[], Any], undo: Callable[[], Any]
 
 @dataclass(frozen=True)
 class _Registrant:
-    """Whose code registers something. file : where it stands, a name such as ``<stdin>`` where it is in no file."""
+    """Whose code registers something.
+
+    Attributes
+    ----------
+    module : the name of its module.
+    file : where it stands; a name such as ``<stdin>`` where it stands in no file.
+    """
 
     module: str
     file: str
@@ -83,10 +89,13 @@ def _registrant() -> _Registrant:
 class Registry(Generic[T]):
     """A mapping from name to entry that is filled on first use.
 
-    kind : what an entry is, in the singular ("model"); used in messages.
-    package : a package whose modules register their entries when imported, or None where the caller imports them.
     Other packages add entries through the entry-point group ``merbench.<kind>s``: each entry point names a module,
-    which registers on import.
+    which registers when it is imported. Single files do so through ``preprocess.base.plugins``.
+
+    Parameters
+    ----------
+    kind : what an entry is, in the singular ("model"); used in messages.
+    package : a package whose modules register their entries when they are imported; None where the caller imports them.
     """
 
     def __init__(self, kind: str, package: str | None = None) -> None:
@@ -99,7 +108,22 @@ class Registry(Generic[T]):
         self._loading = False
 
     def add(self, name: str, entry: T, origin: str) -> T:
-        """Register ``entry`` under ``name``; UsageError names both origins when the name is taken."""
+        """Register an entry.
+
+        Parameters
+        ----------
+        name : the name to find it by.
+        entry : what is registered.
+        origin : where its code stands; registering again from the same place replaces the entry.
+
+        Returns
+        -------
+        The entry.
+
+        Raises
+        ------
+        UsageError : the name is taken; the message has both origins.
+        """
         registrant = _registrant()
         if _noted is not None and not self._loading and not registrant.built_in:
             # So that a plug-in which takes a built-in name is told so at once.
@@ -159,7 +183,12 @@ class Registry(Generic[T]):
         return decorate
 
     def get(self, name: str) -> T:
-        """Return the entry called ``name``; UsageError names near matches when there is none."""
+        """Return an entry.
+
+        Raises
+        ------
+        UsageError : there is none of this name; the message has the near names.
+        """
         self._load()
         if name not in self._entries:
             raise UsageError(f"Unknown {self.kind} {name!r}. {did_you_mean(name, self._entries)}")
@@ -171,9 +200,11 @@ class Registry(Generic[T]):
         return sorted(fnmatch.filter(self._entries, pattern))
 
     def select(self, patterns: list[str]) -> list[str]:
-        """Return the names that the patterns pick, in the patterns' order, none twice.
+        """Return the names that shell patterns pick, in the patterns' order, none twice.
 
-        Raises UsageError for a pattern that picks nothing.
+        Raises
+        ------
+        UsageError : a pattern picks nothing; the message has the near names.
         """
         chosen: dict[str, None] = {}
         for pattern in patterns:

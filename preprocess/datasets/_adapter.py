@@ -55,13 +55,17 @@ class RawFeature:
 class RawDataset:
     """A database as an adapter found it on disk.
 
-    name : the dataset; ``synth_<name>`` where the tree was drawn by this program (``synthetic`` is then True).
+    Attributes
+    ----------
+    name : the dataset; ``synth_<name>`` where this program rendered it.
     samples : the checked samples table (``preprocess.samples.table.samples_table``).
-    features : tensors that the database itself brings (a flow-image tree has flow, and no faces to make others from).
-    clips : sample id -> where its frames are, for every sample of a database of recordings; recipes start from these.
-    notes : what a person should know: counts that differ from the published ones, rows and clips left out, each with
-        its reason.
-    macro : its clips are macro-expressions, as the adapter declares it; micro-expressions otherwise.
+    synthetic : whether this program rendered it.
+    features : tensors that the database itself brings. A tree of flow images has flow, and no frames to make others
+        from.
+    clips : sample id -> where its frames are, for every sample of a database of recordings. Recipes start from these.
+    notes : what a person should know: counts that differ from the published ones; rows and clips left out, with the
+        reason.
+    macro : whether its clips are macro-expressions; otherwise they are micro-expressions.
     """
 
     name: str
@@ -81,10 +85,14 @@ class RawDataset:
 class Found:
     """A database that was recognised in a folder.
 
-    adapter : its name. root : the folder that holds it. variant : which of the database's forms ("raw", "cropped",
-        "hs", "flow"). sheet : the annotation file it would be read with, None where the database has none.
-    version : which published version the sheet is ("2014", "v2"). missing : what is lacking to read it, one line each;
-        empty where it can be read.
+    Attributes
+    ----------
+    adapter : the adapter's name.
+    root : the folder that holds the database.
+    variant : which of the database's forms it is ("raw", "cropped", "hs", "flow").
+    sheet : the annotation file that it would be read with; None where the database has none.
+    version : which published version the sheet is ("2014", "v2").
+    missing : what is lacking to read it, one line each; empty where it can be read.
     """
 
     adapter: str
@@ -99,11 +107,15 @@ class Found:
 class Adapter:
     """A reader of one database.
 
-    layout : the folder layout in one line, shown where nothing was recognised.
-    find : gives what of this database lies exactly at a folder (not further below), from names alone; [] for nothing.
+    Attributes
+    ----------
+    name : as ``--data NAME=PATH`` takes it.
+    description : the database in a few words, for ``merbench list datasets``.
+    layout : the layout of its folders in one line, shown where nothing was recognised.
+    find : returns what of this database lies exactly at a folder, not below it, judging by names alone.
     read : reads one thing found; raises DataError, which names file and place, for bad input.
     variants : the forms in which the database is known, the preferred one first.
-    database : what the adapter was made from, where it reads recordings by a declaration.
+    database : the declaration that the adapter was made from; None for one that was written by hand.
     """
 
     name: str

@@ -49,11 +49,24 @@ def register(database: Database, origin: str) -> None:
 
 
 def read(database: Database, found: Found) -> list[RawDataset]:
-    """Read a declared database from where it was found: one dataset, or more where records name their own.
+    """Read a declared database.
 
-    A row or folder that cannot be used is left out, and every kind of it is noted with its number and names.
-    Raises DataError for what makes the database unreadable: a sheet without its columns; no row that has a clip; two
-    folders of one clip; a link out of the root.
+    A row or folder that cannot be used is left out. Every kind of these is noted, with how many there are and their
+    names.
+
+    Parameters
+    ----------
+    database : its declaration.
+    found : where it was found.
+
+    Returns
+    -------
+    One dataset; several where records name their own.
+
+    Raises
+    ------
+    DataError : the database cannot be read: a sheet without its columns, no row that has a clip, two folders of one
+        clip, a link that leads out of the root.
     """
     return _Reading(database, found).datasets()
 
@@ -164,7 +177,7 @@ class _Reading:
         return records
 
     def _join_sheets(self, records: Sequence[Record]) -> None:
-        """Add the fields of the further sheets that are there; a field that the record has already stays."""
+        """Add the fields of the other sheets that are there. A field that the record has already stays as it is."""
         for version, path in located(self.database, self.found.root, self.database.joined):
             more = {self._key(record): record for record in read_records(path, sheet_of(self.database.joined, version))}
             for record in records:
@@ -175,9 +188,10 @@ class _Reading:
         return self._subject(record["subject"]), clip_key(record["clip"])
 
     def _place(self, record: Record) -> ClipPlace | None:
-        """Return the record's clip: copies of one database may name it differently, ``folder`` gives all names.
+        """Return where a record's clip lies; None where it is not there.
 
-        Where the folders do not tell the subject, the clip's name alone must do.
+        Copies of one database may name a clip differently: ``folder`` gives all its names. Where the folders do not
+        tell the subject, the clip's name alone must do.
         """
         names = (record.get("folder") or record["clip"]).split("|")
         subjects = (self._subject(record["subject"]), "")
@@ -295,7 +309,12 @@ class _Reading:
         return self.frames[place.path]
 
     def _key_frames(self, record: Record, frames: Frames | None) -> tuple[int | None, int | None, int | None]:
-        """Return onset, apex and offset; the whole clip where nothing says more. ValueError tells what is wrong."""
+        """Return onset, apex and offset; those of the whole clip where the record has none.
+
+        Raises
+        ------
+        ValueError : the numbers cannot be; the message says why.
+        """
         onset, apex, offset = (to_frame(record.get(name, ""), name) for name in ("onset", "apex", "offset"))
         if "onset" not in record and "offset" not in record:
             onset, offset = (min(frames), max(frames)) if frames else (None, None)

@@ -18,10 +18,19 @@ FOLDERS = 20_000
 
 
 def detect(path: Path, adapter: str | None = None) -> list[Found]:
-    """Return every database recognised at ``path`` or below it, sorted by adapter, root, variant and sheet.
+    """Return every database that is recognised at a folder or below it.
 
-    adapter : look for this one only. A database that is found is not searched for others; links are not followed.
-    A sheet without its clips is told only where the database is found nowhere else.
+    A database that is found is not searched for others, and links are not followed. A sheet without its clips is told
+    only where the database is found nowhere else.
+
+    Parameters
+    ----------
+    path : the folder.
+    adapter : look for this database only; None looks for all.
+
+    Returns
+    -------
+    What was found, sorted by adapter, root, variant and sheet.
     """
     from preprocess.datasets._trees import remembered_listings
 
@@ -41,14 +50,20 @@ def detect(path: Path, adapter: str | None = None) -> list[Found]:
 
 
 def read_source(path: Path | str, adapter: str | None = None, variant: str | None = None) -> list[RawDataset]:
-    """Read the datasets that lie at ``path`` or below it.
+    """Read the datasets that lie at a folder or below it.
 
+    Parameters
+    ----------
+    path : the folder.
     adapter : the name of the adapter to use; None reads every database that is recognised.
     variant : which form to read: a variant ("raw", "cropped"), a version of the sheet ("2014"), or both with a comma.
         None reads the preferred variant with the newest official sheet, and notes what else lies there.
-    Raises DataError where the path is not a folder, where nothing is recognised, where a folder fits several adapters
-    or a database lies there twice, where half of one is missing, and for whatever the adapter finds wrong; UsageError
-    for an unknown adapter, or a variant that is not there.
+
+    Raises
+    ------
+    DataError : there is no such folder; nothing in it is recognised; a folder fits several adapters; a database lies
+        there twice, or half of it is missing; the adapter finds something wrong.
+    UsageError : the adapter is unknown, or the variant is not there.
     """
     path = Path(path)
     if adapter is not None:
@@ -93,7 +108,7 @@ def _with_code(adapter: str) -> Callable[[RawDataset], RawDataset]:
 
 
 def _folders(path: Path) -> Iterator[tuple[Path, Callable[[bool], None]]]:
-    """Yield ``path`` and the folders below it, level by level; the caller says of each whether to look below it."""
+    """Yield a folder and all below it, level by level; the caller says of each whether to look below it."""
     from preprocess.datasets._trees import listing
 
     level = [path]
@@ -136,7 +151,12 @@ def _of_variant(found: Sequence[Found], variant: str | None, path: Path) -> list
 
 
 def _preferred(found: Sequence[Found]) -> tuple[Found, list[str]]:
-    """Return the form of one database to read, and notes on the others. DataError where none or two can be."""
+    """Return the form of one database to read, and notes on the others.
+
+    Raises
+    ------
+    DataError : no form can be read, or the preferred one lies there twice.
+    """
     whole = [one for one in found if not one.missing]
     if not whole:
         lacking = "\n".join(f"  {one.root}: missing {what}" for one in found for what in one.missing)

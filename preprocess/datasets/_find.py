@@ -16,9 +16,13 @@ NEIGHBOURS = 50
 
 
 def find(database: Database, path: Path) -> list[Found]:
-    """Return what lies exactly at ``path``: one ``Found`` for each variant and sheet version, the preferred first.
+    """Return what of a declared database lies exactly at a folder.
 
-    A sheet without a tree is found as well (variant ""), so that a person learns which half is missing.
+    A sheet without a tree is found as well, with the variant "", so that a person learns which half is missing.
+
+    Returns
+    -------
+    One ``Found`` for each variant and version of the sheet, the preferred one first.
     """
     variants = [tree.variant for tree in database.trees if recognised(tree, path)]
     missing: tuple[str, ...] = ()
@@ -57,10 +61,14 @@ def _first_part(database: Database, root: Path) -> list[tuple[str, Path]]:
 
 
 def located(database: Database, root: Path, sheets: Sequence[Sheet]) -> list[tuple[str, Path]]:
-    """Return (version, file) of the sheets that lie around a tree, the newest version first, one file a version.
+    """Return the sheets that lie around a tree.
 
-    Looked at, the nearest first: the root, folders in it that hold no clips, the folder above it, the folders beside
-    it, the folder above those, and the folders in that one.
+    They are looked for in the root, in folders of the root that hold no clips, in the folder above it, in the folders
+    beside it, in the folder above those, and in the folders in that one. The nearest counts.
+
+    Returns
+    -------
+    (version, file) pairs, the newest version first, one file a version.
     """
     found: dict[str, Path] = {}
     for folder in _around(database, root):

@@ -13,9 +13,12 @@ _EMPTY = frozenset(("", "/", "\\", "-", "--", "?", "none", "nan", "n/a", "na", "
 
 
 def subject_id(form: str, text: str) -> str:
-    """Return a subject's one spelling from a folder's name or a cell: ``"1"``, ``"01"`` and ``"sub01"`` are one.
+    """Return the one spelling of a subject: ``"1"``, ``"01"`` and ``"sub01"`` are the same.
 
-    The last number in the text is the id; text without a number is taken in lower case.
+    Parameters
+    ----------
+    form : how ids are written, such as ``"sub{subject:0>2}"``.
+    text : a folder's name or a cell. Its last number is the id; a text without a number is taken in lower case.
     """
     numbers = re.findall(r"\d+", text)
     return form.format(subject=str(int(numbers[-1])) if numbers else text.strip().lower())
@@ -27,7 +30,12 @@ def clip_key(name: str) -> str:
 
 
 def to_frame(text: str, name: str) -> int | None:
-    """Return a cell's frame number, None where it says that there is none; ValueError for anything else."""
+    """Return a cell's frame number; None where the cell says that there is none.
+
+    Raises
+    ------
+    ValueError : the cell holds something else.
+    """
     plain = unicodedata.normalize("NFKC", text).strip().strip(",").lower()
     if plain in _EMPTY:
         return None
@@ -37,7 +45,12 @@ def to_frame(text: str, name: str) -> int | None:
 
 
 def to_rate(text: str) -> float | None:
-    """Return a cell's frames per second, None where it is empty; ValueError for what is no rate."""
+    """Return a cell's frames per second; None where it is empty.
+
+    Raises
+    ------
+    ValueError : the cell holds something else.
+    """
     if text.strip().lower() in _EMPTY:
         return None
     rate = float(text)
@@ -53,10 +66,18 @@ def frame_order(onset: int | None, apex: int | None, offset: int | None) -> bool
 
 
 def mended(record: Record, clip: str, repairs: Iterable[Repair], version: str) -> tuple[Record, list[str]]:
-    """Return the record with its known mistakes mended, and what was mended, one line a cell.
+    """Mend the known mistakes of a record.
 
-    clip : ``<subject>/<clip>``. A repair is applied only where the cell still holds the mistake. What the reader of
-    the sheet mended itself, field ``repaired``, comes first.
+    Parameters
+    ----------
+    record : a row of the sheet. What its reader mended already, field ``repaired``, comes first in the list.
+    clip : ``<subject>/<clip>``.
+    repairs : the known mistakes. One is mended only where the cell still holds it.
+    version : of the sheet.
+
+    Returns
+    -------
+    The record, and what was mended, one line a cell.
     """
     result = dict(record)
     lines = [record["repaired"]] if record.get("repaired") else []

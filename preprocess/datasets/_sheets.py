@@ -31,12 +31,23 @@ HEADING_ROWS = 60
 
 
 def read_records(path: Path, sheet: Sheet) -> list[Record]:
-    """Return the rows of a sheet as records with the fields that ``sheet`` declares, in the sheet's order.
+    """Return the rows of a sheet as records.
 
-    Every record also has ``origin`` (file, tab and row, counted as a spreadsheet program does) and ``row`` (counted
-    from 0 below the headings). Rows without a clip, such as blank lines and text below the table, are no records.
-    Raises DataError, naming the file, for: one that cannot be read; no tab with the columns (the missing ones and
-    what is there instead are named).
+    Rows without a clip, such as blank lines and text below the table, are no records.
+
+    Parameters
+    ----------
+    path : the file.
+    sheet : declares the fields.
+
+    Returns
+    -------
+    A record a row, in the sheet's order. Besides its fields each has ``origin`` (file, tab and row, counted as a
+    spreadsheet program does) and ``row`` (counted from 0 below the headings).
+
+    Raises
+    ------
+    DataError : the file cannot be read, or none of its tabs has the columns; the message says which are missing.
     """
     workbook = read_workbook(path)
     if sheet.tab:
@@ -59,8 +70,11 @@ def read_records(path: Path, sheet: Sheet) -> list[Record]:
 def read_workbook(path: Path) -> Workbook:
     """Return every tab of a spreadsheet file as rows of text; whole numbers come without a decimal point.
 
-    The content, not the ending, tells the format: copies of one sheet circulate under each other's endings.
-    Raises DataError where the file cannot be read or is none of the formats.
+    The content, not the ending, tells the format: copies of one sheet are passed on under each other's endings.
+
+    Raises
+    ------
+    DataError : the file cannot be read, or has none of the formats.
     """
     try:
         content = path.read_bytes()

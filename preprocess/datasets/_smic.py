@@ -18,10 +18,21 @@ FOLDERS = ((SUBJECT, "micro", EMOTION, CLIP), (SUBJECT, EMOTION, CLIP))
 def smic(
     name: str, camera: str, title: str, fps: float, clips: int, subjects: int, annotation: Annotation = VALENCE
 ) -> Database:
-    """Return the database of one camera ("HS", "VIS" or "NIR"), which is a folder of that name.
+    """Return the database of one of SMIC's cameras, which is a folder of that name.
 
-    There is no sheet: folder and clip name tell the class, the clip's first and last frame are onset and offset, and
-    nobody annotated an apex. The three cameras recorded the same people: s01 of ``smic_vis`` is ``smic/s01``.
+    There is no sheet: the names of folder and clip tell the class, the clip's first and last frame are onset and
+    offset, and nobody annotated an apex. The three cameras recorded the same people: s01 of ``smic_vis`` is
+    ``smic/s01``.
+
+    Parameters
+    ----------
+    name : of the dataset.
+    camera : "HS", "VIS" or "NIR".
+    title : for people.
+    fps : frames per second.
+    clips : how many clips were published.
+    subjects : how many people were published.
+    annotation : how the clips are annotated.
     """
     # A cropped copy is a folder like SMIC_all_cropped/HS, or has the frames' names begin with reg_.
     inside = f"{CROPPED}/{camera}", f"{UNCROPPED}/{camera}"
@@ -50,6 +61,6 @@ def smic(
 
 
 def label(path: str, fields: Mapping[str, str]) -> Record | None:
-    """Return the clip's emotion; None where its folder and its name contradict each other."""
+    """Return the clip's emotion; None where its folder and its name say different ones."""
     emotion = EMOTIONS[fields["kind"]]
     return {"emotion": emotion} if emotion == fields["emotion"] else None

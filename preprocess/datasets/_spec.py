@@ -28,12 +28,15 @@ ANYTHING = "*"
 class Tree:
     """One form in which a database's frames lie on disk.
 
+    Attributes
+    ----------
     variant : "raw", "cropped", ...; several trees may share one.
-    folders : one regular expression a level below the root, matched against the whole folder name. Named groups
-        become fields of the clip: ``clip`` is the last folder's name unless it is a group; ``subject`` may be left to
-        the sheet where clips' names are unique; ``emotion`` and ``split`` label clips of a database without a sheet.
-    frames : what frame files are called; group ``n`` is the frame number.
-    videos : instead of ``frames``: what video files in the last folder are called, one clip each (groups count).
+    folders : a regular expression for each level below the root, matched against the whole name of a folder. Its named
+        groups become fields of the clip. ``clip`` is the last folder's name unless it is a group; ``subject`` may be
+        left to the sheet where the names of clips are unique; ``emotion`` and ``split`` label clips of a database
+        without a sheet.
+    frames : what files of frames are called; the group ``n`` is the frame's number.
+    videos : instead of ``frames``: what video files in the last folder are called, one clip each. Groups become fields.
     root : what the root is called, as the end of its path ("HS", "VL/Strong"); "" for any name.
     """
 
@@ -48,17 +51,21 @@ class Tree:
 class Sheet:
     """One published version of a database's annotation file (.xlsx, .xls or .csv).
 
-    version : as users call it ("2014"). files : regular expression for the file's name without its ending, any case.
-    columns : the fields that must be there, known by any of their usual headings; optional : fields read when there.
-    headings : further headings of a field, for this sheet; a field of any other name may be read too, for ``edit``.
-    tab : regular expression of the tab to read; "" for the first one that has the columns.
-    part : sheets of different parts are read together, the newest of each ("train", "test"): the part is the split.
-    edit : gives what a record stands for: itself, changed; None to leave it out; several where a row holds several
-        expressions.
-    rows : reads a workbook that is no plain table, instead of ``columns``; returns the records.
-
     Records that ``edit`` or ``rows`` make may also hold ``dataset`` (another one than the database's own), ``folder``
     (names that the clip's folder may have, separated by ``|``, where it is not the clip's name) and ``repaired``.
+
+    Attributes
+    ----------
+    version : as users call it ("2014").
+    files : regular expression for the file's name without its ending, in any case.
+    columns : fields that must be there, under any of their usual headings.
+    optional : fields that are read where they are there.
+    headings : field -> more headings of it, in this sheet; a field of any other name may be read too, for ``edit``.
+    tab : regular expression for the tab to read; "" for the first one that has the columns.
+    part : sheets of different parts ("train", "test") are read together, the newest of each; the part is the split.
+    edit : returns what a record stands for: itself, changed; None to leave it out; several where a row holds several
+        expressions.
+    rows : reads a workbook that is no plain table, instead of ``columns``; returns the records.
     """
 
     version: str
@@ -74,14 +81,20 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Repair:
-    """A known mistake of a sheet, mended only where the cell holds it.
+    """A known mistake of a sheet. It is mended only where the cell still holds it.
 
+    Attributes
+    ----------
     clip : ``<subject>/<clip>`` as in the sample id; "" where only the row is published.
-    cell : the field. wrong : the text it holds; None where only the right value is published: then the cell is mended
-    if the row's frames are out of order (not onset <= apex <= offset); ANYTHING where the database itself proves the
-    right value. right : what it should say.
-    row : counted from 0 below the headings; None for any. version : of the sheet; "" for any.
-    reason, source : written into ``repaired``.
+    cell : the field.
+    wrong : the text that it holds. None where only the right value is published: then the cell is mended if the row's
+        frames are out of order (not onset <= apex <= offset). ANYTHING where the database itself proves the right
+        value.
+    right : what it should hold.
+    reason : why; written into ``repaired``.
+    source : who says so; written into ``repaired``.
+    row : counted from 0 below the headings; None for any.
+    version : of the sheet; "" for any.
     """
 
     clip: str
@@ -96,9 +109,15 @@ class Repair:
 
 @dataclass(frozen=True)
 class Count:
-    """Published numbers that the annotation is held against.
+    """Published numbers, which the annotation is compared with.
 
-    version : of the sheet they belong to; "" for any. dataset : "" for the database's own name.
+    Attributes
+    ----------
+    samples : how many clips.
+    subjects : how many people; None where it is not published.
+    source : who says so.
+    version : of the sheet that they belong to; "" for any.
+    dataset : which dataset they are of; "" for the one of the database's own name.
     """
 
     samples: int
@@ -112,18 +131,27 @@ class Count:
 class Database:
     """A database of recordings.
 
-    name : of the adapter and of its dataset. title : for people. layout : the tree in one line.
-    trees : where several are found, an earlier variant is preferred. sheets : the newest official one first; () where
-        the tree itself is the annotation. joined : sheets whose fields are added to the record of the same clip.
-    subject, clip : format of the id from the tree's groups, e.g. ``"sub{subject:0>2}"``: a number counts as the same
-        subject however it is padded, in folder and sheet; every group of digits comes without leading zeros.
+    Attributes
+    ----------
+    name : of the adapter and of its dataset.
+    title : the database in a few words, for people.
+    layout : its folders in one line.
+    trees : the forms in which it lies on disk; where several are found, an earlier variant is preferred.
+    sheets : its annotation files, the newest official one first; () where the tree itself is the annotation.
+    joined : sheets whose fields are added to the record of the same clip.
+    subject : how the id is written, from the groups of the tree, e.g. ``"sub{subject:0>2}"``. A number counts as the
+        same subject however many zeros stand before it, in folder and sheet.
+    clip : how the clip's name is written, from the same groups; every group of digits comes without zeros before it.
+    fps : frames per second; None where the sheet says it, or nobody.
     people : the dataset whose people are shown, where it is another one.
     annotations : dataset -> how it is annotated; without it no task of emotions takes the dataset.
     macro : which of its datasets hold macro-expressions; the others hold micro-expressions.
-    several : a clip holds several expressions, so the onset is part of every sample id; where it is not said, only
-        clips that have several rows get it.
-    label : gives the fields (emotion, split, onset, ...) of a clip of a database without a sheet, from its folder and
-        its groups; None leaves the clip out. Default: the groups themselves.
+    several : a clip holds several expressions, so that the onset is part of every sample id. Where this is not said,
+        only clips that have several rows get it.
+    repairs : the known mistakes of its sheets.
+    counts : the published numbers of clips and people.
+    label : returns the fields (emotion, split, onset, ...) of a clip of a database without a sheet, from its folder and
+        its groups; None leaves the clip out. Without it the groups are the fields.
     example : writes a small copy into an empty folder, so that the tests of all databases try this one, too.
     """
 

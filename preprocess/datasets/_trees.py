@@ -60,9 +60,12 @@ def remembered_listings() -> Iterator[None]:
 
 
 def listing(folder: Path | str) -> list[tuple[str, bool]]:
-    """Return (name, is a folder) of what lies in a folder, sorted; hidden entries and lock files are nobody's data.
+    """Return what lies in a folder, sorted by name; hidden entries and lock files are left out.
 
-    [] for a folder that may not be read: it is no reason to refuse its neighbours. At most ``PROBED_ENTRIES``.
+    Returns
+    -------
+    (name, whether it is a folder) pairs, at most ``PROBED_ENTRIES``; [] for a folder that may not be read, which is no
+    reason to refuse its neighbours.
     """
     key = os.fspath(folder)
     if _remembered is not None and key in _remembered:
@@ -84,16 +87,18 @@ def listing(folder: Path | str) -> list[tuple[str, bool]]:
 
 
 def recognised(tree: Tree, root: Path, frames: bool = True) -> bool:
-    """Say whether ``root`` holds clips in the tree's layout; without ``frames``, whether its folders are there."""
+    """Return whether a folder holds clips in the tree's layout; without ``frames``, whether its folders are there."""
     if tree.root and not re.search(rf"(?:^|/)(?:{tree.root})$", root.absolute().as_posix()):
         return False
     return _holds(tree, root, 0, frames)
 
 
 def find_clips(tree: Tree, root: Path) -> tuple[list[ClipPlace], list[Path]]:
-    """Return every clip of the tree, in the order of names, and the folders among them that have an odd name.
+    """Return every clip of the tree, in the order of names, and the folders among them that have another name.
 
-    Raises DataError for a folder that cannot be read, and for a link that leads out of the root.
+    Raises
+    ------
+    DataError : a folder cannot be read, or a link leads out of the root.
     """
     clips: list[ClipPlace] = []
     strays: list[Path] = []
@@ -102,11 +107,15 @@ def find_clips(tree: Tree, root: Path) -> tuple[list[ClipPlace], list[Path]]:
 
 
 def number_frames(place: ClipPlace, root: Path) -> tuple[Frames, list[str]]:
-    """Return the clip's frames by the number in their names, and notes on files that share one.
+    """Return the frames of a clip by the number in their names, and notes on files that share one.
 
-    Numbers are parsed, never formatted: padding varies within one clip. Files of other names (shortcuts, thumbnails)
-    are not frames. Of two files with one number the shorter name is taken, then the first by name, and noted.
-    Raises DataError for a folder that cannot be read, and for a link that leads out of ``root``.
+    Numbers are read, never written: one clip may have names with and without zeros. Files of other names (shortcuts,
+    thumbnails) are no frames. Of two files with one number the shorter name is taken, then the first by name, and it is
+    noted.
+
+    Raises
+    ------
+    DataError : a folder cannot be read, or a link leads out of the root.
     """
     pattern = re.compile(place.tree.frames)
     names: dict[int, str] = {}
@@ -129,13 +138,24 @@ def number_frames(place: ClipPlace, root: Path) -> tuple[Frames, list[str]]:
 
 
 def last_number(folder: Path | str, frames: str) -> str:
-    """Return the number of a folder's last frame, "" where it has none. frames : as in ``Tree``."""
+    """Return the number of a folder's last frame, "" where it has none.
+
+    Parameters
+    ----------
+    folder : the folder.
+    frames : what its files are called, as in ``Tree``.
+    """
     matches = (re.fullmatch(frames, name) for name, is_folder in listing(folder) if not is_folder)
     return str(max((int(match["n"]) for match in matches if match), default=""))
 
 
 def refuse_escape(path: Path, boundary: Path) -> None:
-    """Raise DataError where ``path`` leads out of the folder ``boundary``."""
+    """Refuse a path that leads out of a folder.
+
+    Raises
+    ------
+    DataError : ``path`` leads out of the folder ``boundary``.
+    """
     boundary = boundary.resolve()
     target = path.resolve()
     if not target.is_relative_to(boundary):

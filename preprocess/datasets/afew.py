@@ -13,10 +13,10 @@ SPLITS = {"train": "train", "val": "validation"}
 
 
 def split(path: str, fields: Mapping[str, str]) -> Record:
-    """Say which set a clip is of.
+    """Return which set a clip is of.
 
-    AFEW does not name its people. All that is known is that nobody is in both sets, so each set counts as one
-    subject: no protocol can then put one person on both sides, and leaving one subject out is the official split.
+    AFEW does not name its people. All that is known is that nobody is in both sets, so each set counts as one subject:
+    no protocol can then put one person on both sides, and leaving one subject out is the official split.
     """
     return {"split": SPLITS[fields["subject"].lower()]}
 

@@ -17,7 +17,14 @@ FRAMES = r"S\d+_\d+_(?P<n>\d+)\.(?:png|jpg)"
 
 
 def coded(path: str, fields: Mapping[str, str]) -> Record | None:
-    """Read a sequence's label, one number in a text file; None where there is none. The last frame is the apex."""
+    """Return the label of a sequence, which is one number in a text file; None where there is none.
+
+    The last frame is the apex.
+
+    Raises
+    ------
+    DataError : the labels are not there, or a file holds no number from 0 to 7.
+    """
     folder = Path(path)
     root = folder.parents[2] / "Emotion"
     if not listing(root):

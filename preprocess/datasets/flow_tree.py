@@ -65,12 +65,15 @@ def find(path: Path) -> list[Found]:
 
 
 def read(found: Found) -> list[RawDataset]:
-    """Read every clip of the tree at ``found.root`` into one dataset per database.
+    """Read every clip of the tree into one dataset per database.
 
     All images are read and checked here: they are small, and a bad one must be found before anything is written.
-    Raises DataError, which names the file or folder, for: a subject of unclear database or without clips; a label
-    folder that is not 0, 1 or 2; an image in the wrong place, unreadable, or of the wrong size or type; the same clip
-    twice; a link that leads out of the root.
+
+    Raises
+    ------
+    DataError : a subject whose database is unclear, or without clips; a label folder that is not 0, 1 or 2; an image in
+        the wrong place, unreadable, or of the wrong size or type; the same clip twice; a link that leads out of the
+        root. The message names the file or folder.
     """
     clips = list(_clips(found.root, boundary=found.root.resolve()))
     present = {clip.dataset for clip in clips}

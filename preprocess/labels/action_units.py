@@ -31,10 +31,15 @@ _SETTLED = {
 class ActionUnit:
     """One coded action unit.
 
-    number : FACS number. side : L left, R right, A asymmetric, U unilateral, T top or B bottom lip only, None both.
-    intensity : A (trace) to E (maximum), the lower one of "A/B", None where not coded.
-    alternative : the coders wrote "this or that". doubtful : "?". static : "(k)", it does not move within the clip.
-    reference : "ref( )", it is there in the reference frame too.
+    Attributes
+    ----------
+    number : its FACS number.
+    side : L left, R right, A asymmetric, U unilateral, T top or B bottom lip only; None for both.
+    intensity : A (trace) to E (maximum), the lower one of "A/B"; None where it is not coded.
+    alternative : the coders wrote "this or that".
+    doubtful : the coders wrote "?".
+    static : the coders wrote "(k)": it does not move within the clip.
+    reference : the coders wrote "ref( )": it is there in the reference frame, too.
     """
 
     number: int
@@ -68,9 +73,18 @@ _TOKEN = re.compile(
 def parse(text: str | None, place: str = "") -> list[ActionUnit]:
     """Read one cell of a sheet.
 
-    text : such as ``4+L10``, ``R12B``, ``(R6 or R12) + R15``, ``AU4(k), 7``; None, blank and ``0`` hold no unit.
+    Parameters
+    ----------
+    text : such as ``4+L10``, ``R12B``, ``(R6 or R12) + R15``, ``AU4(k), 7``. None, blank and ``0`` hold no unit.
     place : names the cell in messages, such as a sample id.
-    Returns the units in the order of the cell. Raises DataError for text that is no list of units.
+
+    Returns
+    -------
+    The units, in the order of the cell.
+
+    Raises
+    ------
+    DataError : the text is no list of units.
     """
     # NFKC turns the full-width comma, plus sign and brackets of some sheets into plain ones.
     plain = _REMARK.sub("", unicodedata.normalize("NFKC", text or "")).strip()
@@ -102,14 +116,27 @@ def parse(text: str | None, place: str = "") -> list[ActionUnit]:
 
 
 def multi_hot(samples: pd.DataFrame, units: Sequence[int]) -> np.ndarray:
-    """Return which of the ``units`` each sample shows, counted as the CD6ME benchmark counts them.
+    """Return which action units each sample shows, counted as the CD6ME benchmark counts them.
 
-    samples : a samples table of n rows. units : k FACS numbers.
-    A unit of either side and any intensity counts, and so does one that is doubtful ("?") or in the reference frame
-    too ("ref( )"); one that does not move ("(k)") does not. Of units joined by "or" each counts, but in the five cells
-    of SAMM the one that the benchmark settled on.
-    Returns (n, k) int64 of 0 and 1; a row of -1 where the clip has no annotation of action units at all.
-    Raises DataError for a cell that cannot be read; it names the sample.
+    A unit counts whatever its side and intensity, also where it is doubtful ("?") or in the reference frame, too ("ref(
+    )"). One that does not move ("(k)") does not count. Of units joined by "or" each counts; in the five such cells of
+    SAMM only the one that the benchmark chose.
+
+    Parameters
+    ----------
+    samples : a samples table of n rows.
+    units : k FACS numbers.
+
+    Returns
+    -------
+    (n, k) int64 of 0 and 1; a row of -1 where the clip has no annotation of action units at all.
+
+    Raises
+    ------
+    DataError : a cell cannot be read; the message names the sample.
+
+    Notes
+    -----
     Source: Varanka et al., Data Leakage and Evaluation Issues in Micro-Expression Analysis, and its public code.
     """
     import numpy as np

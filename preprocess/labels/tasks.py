@@ -20,15 +20,18 @@ if TYPE_CHECKING:
 class Task:
     """One label scheme.
 
-    classes : class names in order; a label is an index into them.
-    mapping : called with a dataset's name, gives annotated word (lower case) -> class name, or None for a word that
-        the task leaves out on purpose. A word that is not a key is unknown, and an error; a dataset without any key
-        is one that the task is not made for.
+    Attributes
+    ----------
+    name : as ``--tasks`` takes it.
+    classes : names of the classes, in order; a label is an index into them.
+    mapping : called with the name of a dataset; returns annotated word (lower case) -> class name, or None for a word
+        that the task leaves out on purpose. A word that is not a key is unknown, and an error. A dataset without any
+        key is one that the task is not made for.
     source : where the scheme is defined.
-    multilabel : a sample may show any number of the classes. The classes are action units, and the mapping's keys
-        are their FACS numbers ("12" -> "AU12"); other units are left out.
-    column : which column of the samples table holds the words; a multi-label task reads the action units.
-    left_out : sample ids that the task's published list does not hold although their emotion has a class.
+    multilabel : a sample may show any number of the classes. The classes are action units, and the mapping's keys are
+        their FACS numbers ("12" -> "AU12"); other units are left out.
+    column : the column of the samples table that holds the words; a multi-label task reads the action units.
+    left_out : sample ids that the task's published list does not hold, although their emotion has a class.
     """
 
     name: str
@@ -46,13 +49,23 @@ TASKS: Registry[Task] = Registry("task")
 def labels(task: Task, samples: pd.DataFrame) -> np.ndarray:
     """Return the class of every sample.
 
-    samples : a samples table of n rows. Returns (n,) int64 class indices in the order of its rows; -1 where the sample
-    has no class in the task (its emotion is left out, it has no annotation, it shows emotions of two classes, the
-    task's published list leaves it out), so that it takes no part in the study.
-    A multi-label task of k classes gives (n, k) int64 of 0 and 1, and a row of -1 where the clip has no annotation of
-    action units; a clip that was annotated and shows none of the k is a row of 0, and takes part.
-    Raises DataError for a word that the dataset's mapping does not know; it names the samples and what is known; and
-    for a dataset that the task is not made for.
+    Parameters
+    ----------
+    task : the label scheme.
+    samples : a samples table of n rows.
+
+    Returns
+    -------
+    (n,) int64, an index into the task's classes for each row. -1 where the sample has no class, so that it takes no
+    part in the study: its emotion is left out, it has no annotation, it shows emotions of two classes, or the task's
+    published list does not hold it. Of a multi-label task of k classes (n, k) int64 of 0 and 1, with a row of -1 where
+    the clip has no annotation of action units. A clip that was annotated and shows none of the k is a row of 0, and
+    takes part.
+
+    Raises
+    ------
+    DataError : the dataset's mapping does not know a word (the message has the samples and the words that it knows), or
+        the task is not made for the dataset.
     """
     import numpy as np
 
@@ -81,7 +94,12 @@ def labels(task: Task, samples: pd.DataFrame) -> np.ndarray:
 
 
 def _class_of(word: str, mapping: Mapping[str, str | None]) -> str | None:
-    """Return the class of an annotation such as ``disgust`` or ``positive+surprise``; KeyError for an unknown word."""
+    """Return the class of an annotation such as ``disgust`` or ``positive+surprise``.
+
+    Raises
+    ------
+    KeyError : a word is unknown.
+    """
     name = word.strip().lower()
     if name in mapping:
         return mapping[name]
