@@ -10,14 +10,28 @@ from results.scores.metrics import Metric
 def subject_bootstrap(
     counts: np.ndarray, metric: Metric, resamples: int, rng: np.random.Generator, level: float = 0.95
 ) -> tuple[float, float]:
-    """Return the percentile interval (low, high) of a metric over resampled subjects.
+    """Return the percentile interval of a metric over resampled subjects.
 
-    counts : (n_seeds, n_subjects, n_datasets, ...) counts as the metric takes them, the subjects in the same order for
-        every seed. Each resample draws n_subjects subjects with replacement (the same for all seeds), pools their
-        counts, and takes the metric's mean over the datasets (one, but for an average over several) and the seeds; so
-        the interval tells how the score would vary with other people, not with other seeds.
-    resamples : number of draws. level : share of the resampled scores inside the interval.
-    With fewer than two subjects there is nothing to resample: (nan, nan).
+    Each resample draws n_subjects subjects with replacement, the same for all seeds, and adds up their counts. Its
+    score is the mean of the metric over datasets and seeds. So the interval says how the score would vary with other
+    people, not with other seeds.
+
+    Parameters
+    ----------
+    counts : (n_seeds, n_subjects, n_datasets, ...) counts as the metric takes them; every seed has the subjects in the
+        same order. n_datasets is 1, except for an average over several datasets.
+    metric : counts -> score.
+    resamples : number of draws.
+    rng : makes the draws.
+    level : share of the resampled scores that the interval holds.
+
+    Returns
+    -------
+    Its two ends, low and high; (nan, nan) for fewer than two subjects.
+
+    Raises
+    ------
+    ValueError : counts of another shape, no resamples, or a level outside 0..1.
     """
     if counts.ndim < 5 or resamples < 1 or not 0 < level < 1:
         raise ValueError(f"counts {counts.shape}, resamples {resamples}, level {level}: see the docstring")

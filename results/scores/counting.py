@@ -29,9 +29,16 @@ Count = Callable[[np.ndarray, np.ndarray, np.ndarray, int, int], np.ndarray]
 class Counting:
     """The functions of one kind of task.
 
+    Attributes
+    ----------
     count : (y_true, y_pred, group of each sample, n_groups, n_classes) -> (n_groups, ...) counts.
-    metrics : counts -> a score. f1, recall, precision, support : counts -> (..., C); support is the number of samples
-        of each class. right, answers : counts -> how many answers are right, and how many there are.
+    metrics : name -> a function of counts that returns a score.
+    f1 : counts -> (..., C), the F1 of each class.
+    recall : counts -> (..., C), the recall of each class.
+    precision : counts -> (..., C), the precision of each class.
+    support : counts -> (..., C), the number of samples of each class.
+    right : counts -> how many answers are right.
+    answers : counts -> how many answers there are.
     """
 
     count: Count

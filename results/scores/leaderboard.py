@@ -26,23 +26,46 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the leaderboard: the studies equal in all but seed, scored on one part.
+    """One line of the leaderboard: the studies that are equal in all but the seed, scored on one part.
 
-    model : name in the registry. label : the name with ``params``, the hyper-parameters that were changed.
-    part : ``full``, or one dataset of a composite, scored from the same predictions; or ``average``, the mean of these
-        datasets' scores, where the protocol asks for it.
-    studies : first 16 digits of the studies' keys, in the order of ``seeds``.
-    class_counts : class name -> true samples, in the task's order. folds_* : summed over the seeds.
-    multilabel : a sample may show any number of the classes; class_counts count the samples that show each, and uf1,
-        uar, accuracy and weighted_f1 are those of ``results.scores.multilabel`` (uf1: mean of the classes' binary F1).
-    uf1, uar, accuracy, weighted_f1 : mean over the seeds of the pooled scores; None until every fold of every seed is
-        done. uf1_per_seed : in the order of ``seeds``. other_metrics : the other registered ones.
-    *_low, *_high : 95 % subject-bootstrap interval of that mean; None without a score or with a single subject.
+    Attributes
+    ----------
+    model : its name in the registry.
+    label : the name with ``params``.
+    params : the hyper-parameters that were changed.
+    dataset : one dataset, or a composite's joined by ``+``.
+    part : ``full``, one dataset or union of a composite, or ``average``, the mean of the datasets' scores.
+    task : the label scheme.
+    protocol : the rule that made the folds.
+    selection : the rule that picked the epoch.
+    watches : the samples that the selection looks at to pick it.
+    seeds : those of the studies, sorted.
+    studies : the first 16 digits of the studies' keys, in the order of ``seeds``.
+    n_samples : number of tested samples of the part.
+    n_subjects : number of tested subjects of the part.
+    class_counts : class name -> true samples, in the task's order; of a multi-label task, samples that show the class.
+    folds_done : number of folds that have an outcome, over all seeds.
+    folds_total : number of folds that are needed, over all seeds.
+    folds_failed : number of folds that ended with an error, over all seeds.
+    uf1 : mean over the seeds of the pooled score; None until every fold of every seed is done. Of a multi-label task,
+        this and the next three are the scores of ``results.scores.multilabel``.
+    uar : as uf1.
+    accuracy : as uf1.
+    weighted_f1 : as uf1.
+    uf1_low : lower end of the 95 % subject-bootstrap interval of uf1; None without a score or with a single subject.
+    uf1_high : its upper end.
+    uar_low : as uf1_low, of uar.
+    uar_high : as uf1_high, of uar.
+    uf1_per_seed : the score of each seed, in the order of ``seeds``.
+    f1_per_class : class name -> F1, mean over the seeds.
+    recall_per_class : class name -> recall, mean over the seeds.
+    other_metrics : name -> score, for the other registered metrics.
     rank : 1 is best, equal scores share a rank; None for incomplete and superseded rows, and where the selection
         watches the test samples.
-    watches : what the selection looks at to choose its epoch.
     synthetic : the data was drawn by this program, not recorded from people.
-    superseded : a later run of the same study with other data or code exists. notes : warnings, in words.
+    multilabel : a sample may show any number of the classes.
+    superseded : a later run of the same study with other data or code exists.
+    notes : warnings, in words.
     """
 
     model: str
@@ -98,10 +121,22 @@ class Row:
 
 @dataclass(frozen=True)
 class Gap:
-    """How much better a model looks when its epoch is chosen on the test subject: that UF1 minus the honest one.
+    """How much better a model looks when its epoch is chosen on the test subject.
 
-    Both are means over ``seeds``, the seeds that the two rows share. selection : the honest row's. oracle : the name of
-    the selection that watches the test samples.
+    Attributes
+    ----------
+    label : the model's.
+    dataset : one dataset, or a composite's joined by ``+``.
+    part : what was scored.
+    task : the label scheme.
+    protocol : the rule that made the folds.
+    synthetic : the data was drawn by this program.
+    selection : the honest row's.
+    oracle : the name of the selection that watches the test samples.
+    seeds : those that both rows have; the scores are means over them.
+    honest_uf1 : the honest row's score.
+    oracle_uf1 : the other row's score.
+    gap : oracle_uf1 - honest_uf1.
     """
 
     label: str
@@ -120,7 +155,14 @@ class Gap:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """Rows in print order (by benchmark, ranked first, stamped last), optimism gaps, and what is not shown."""
+    """The board.
+
+    Attributes
+    ----------
+    rows : in print order: by benchmark, ranked ones first, those with a stamp last.
+    gaps : the optimism gaps.
+    notes : what is not shown, and how to read what is.
+    """
 
     rows: list[Row]
     gaps: list[Gap]
@@ -142,15 +184,24 @@ def build_leaderboard(
     include_superseded: bool = False,
     cached: Mapping[str, StoredStudy] | None = None,
 ) -> Leaderboard:
-    """Score and rank the store's studies, or the given ones.
+    """Score and rank the store's studies, or some of them.
 
-    rng : gives one number, from which a row's draws derive, together with the names of its subjects; so an interval
-        does not depend on which other rows there are, and rows of the same subjects are resampled alike.
+    A damaged outcome file counts as a missing fold and is named in the row's notes.
+
+    Parameters
+    ----------
+    store : where the outcomes lie.
+    cards : the studies; None for all of the store.
+    rng : gives one number. A row's draws derive from it and from the names of its subjects. So an interval does not
+        depend on the other rows, and rows of the same subjects are resampled alike.
     resamples : bootstrap draws an interval.
-    include_superseded : also show studies that a later run with other data or code has replaced.
+    include_superseded : show also the studies that a later run with other data or code has replaced.
     cached : study key -> studies that the caller has read already.
-    Raises HonestyError where a complete study's predictions contradict its card or each other, StoreError where the
-    store cannot be read. A damaged outcome file counts as a missing fold, and is named in the row's notes.
+
+    Raises
+    ------
+    HonestyError : a complete study's predictions contradict its card or each other.
+    StoreError : the store cannot be read.
     """
     root_seed = int(rng.integers(2**63))
     chosen = store.cards() if cards is None else cards
@@ -168,9 +219,18 @@ def build_leaderboard(
 def study_rows(
     card: StudyCard, outcomes: Sequence[Outcome], rng: np.random.Generator, resamples: int = 1000
 ) -> list[Row]:
-    """Return the rows of one study, a part each: the scores and intervals it has on a leaderboard by itself.
+    """Return the rows of one study, one a part, with the scores that it has on a leaderboard by itself.
 
-    An incomplete study's rows have no score. rng, resamples, HonestyError : as in ``build_leaderboard``.
+    Parameters
+    ----------
+    card : the study's.
+    outcomes : those that are there; the rows of an incomplete study have no score.
+    rng : as in ``build_leaderboard``.
+    resamples : bootstrap draws an interval.
+
+    Raises
+    ------
+    HonestyError : outcomes contradict the card.
     """
     study = StoredStudy(card, len(outcomes), 0, list(outcomes))
     return _rows([study], int(rng.integers(2**63)), resamples, superseded=False)

@@ -20,14 +20,46 @@ METRICS: Registry[Metric] = Registry("metric")
 
 
 def confusion(y_true: np.ndarray, y_pred: np.ndarray, n_classes: int) -> np.ndarray:
-    """Return the (C, C) int64 confusion matrix of two (n,) label arrays; DataError for labels outside 0..C-1."""
+    """Count predictions in a confusion matrix.
+
+    Parameters
+    ----------
+    y_true : (n,) class indices.
+    y_pred : (n,) class indices.
+    n_classes : number of the task's classes.
+
+    Returns
+    -------
+    (n_classes, n_classes) int64; rows are true classes, columns predicted ones.
+
+    Raises
+    ------
+    DataError : a label outside 0..n_classes-1, or arrays of different lengths.
+    """
     return grouped_confusion(y_true, y_pred, np.zeros(len(y_true), dtype=np.int64), 1, n_classes)[0]
 
 
 def grouped_confusion(
     y_true: np.ndarray, y_pred: np.ndarray, groups: np.ndarray, n_groups: int, n_classes: int
 ) -> np.ndarray:
-    """Return one confusion matrix a group, (n_groups, C, C) int64; groups : (n,) index of each sample's group."""
+    """Count predictions in one confusion matrix a group.
+
+    Parameters
+    ----------
+    y_true : (n,) class indices.
+    y_pred : (n,) class indices.
+    groups : (n,) index of each sample's group.
+    n_groups : number of groups.
+    n_classes : number of the task's classes.
+
+    Returns
+    -------
+    (n_groups, n_classes, n_classes) int64; rows are true classes, columns predicted ones.
+
+    Raises
+    ------
+    DataError : a label outside 0..n_classes-1, or arrays of different lengths.
+    """
     true, predicted = np.asarray(y_true), np.asarray(y_pred)
     if not true.shape == predicted.shape == np.shape(groups):
         raise DataError(
@@ -42,10 +74,17 @@ def grouped_confusion(
 
 
 def decide(scores: np.ndarray, multilabel: bool = False) -> np.ndarray:
-    """Return the predictions that (n, n_classes) scores stand for.
+    """Return the predictions that scores stand for.
 
-    (n,) int64 class indices, the first of equally high scores; of a multi-label task (n, n_classes) int64, 1 where the
-    score is above 0 (the sigmoid of a logit above one half).
+    Parameters
+    ----------
+    scores : (n, n_classes) logits or decision values.
+    multilabel : whether a sample may show any number of the classes.
+
+    Returns
+    -------
+    (n,) int64 class indices, the first of equally high scores. Of a multi-label task (n, n_classes) int64, 1 where the
+    score is above 0: there the sigmoid of a logit is above one half.
     """
     return (scores > 0).astype(np.int64) if multilabel else scores.argmax(axis=1).astype(np.int64)
 

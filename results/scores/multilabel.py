@@ -17,7 +17,21 @@ LABEL_METRICS: Registry[Metric] = Registry("label_metric")
 
 
 def label_confusion(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
-    """Return the (C, 2, 2) int64 counts of two (n, C) arrays of 0 and 1; DataError for other shapes or values."""
+    """Count the answers to each class.
+
+    Parameters
+    ----------
+    y_true : (n, C) of 0 and 1.
+    y_pred : (n, C) of 0 and 1.
+
+    Returns
+    -------
+    (C, 2, 2) int64; rows are true (absent, present), columns predicted.
+
+    Raises
+    ------
+    DataError : other shapes or values.
+    """
     groups = np.zeros(len(y_true), dtype=np.int64)
     return grouped_label_confusion(y_true, y_pred, groups, 1, np.shape(y_true)[-1])[0]
 
@@ -25,7 +39,24 @@ def label_confusion(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
 def grouped_label_confusion(
     y_true: np.ndarray, y_pred: np.ndarray, groups: np.ndarray, n_groups: int, n_classes: int
 ) -> np.ndarray:
-    """Return the counts of each group, (n_groups, C, 2, 2) int64; groups : (n,) index of each sample's group."""
+    """Count the answers to each class, group by group.
+
+    Parameters
+    ----------
+    y_true : (n, C) of 0 and 1.
+    y_pred : (n, C) of 0 and 1.
+    groups : (n,) index of each sample's group.
+    n_groups : number of groups.
+    n_classes : number of the task's classes, C.
+
+    Returns
+    -------
+    (n_groups, C, 2, 2) int64; rows are true (absent, present), columns predicted.
+
+    Raises
+    ------
+    DataError : other shapes or values.
+    """
     true, predicted = np.asarray(y_true), np.asarray(y_pred)
     if not true.shape == predicted.shape == (len(groups), n_classes):
         raise DataError(

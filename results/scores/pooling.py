@@ -20,10 +20,17 @@ AVERAGE = "average"
 
 @dataclass(frozen=True)
 class Pooled:
-    """The predictions of a study's folds, joined by sample id and sorted by it.
+    """The predictions of a study's folds, joined and sorted by sample id.
 
-    sample_ids, subjects, datasets : n strings each. y_true, y_pred : (n,) int64 indices into ``classes``; of a
-    multi-label task (n, n_classes) int64 of 0 and 1. scores : (n, n_classes) float32.
+    Attributes
+    ----------
+    classes : the task's class names in order.
+    sample_ids : n strings.
+    subjects : the subject of each sample.
+    datasets : the dataset of each sample.
+    y_true : (n,) int64 indices into ``classes``; of a multi-label task (n, n_classes) int64 of 0 and 1.
+    y_pred : what was predicted, in the form of ``y_true``.
+    scores : (n, n_classes) float32.
     unions : part -> its datasets, for parts that are no dataset's name.
     """
 
@@ -47,9 +54,15 @@ class Pooled:
         return MULTI_LABEL if self.multilabel else SINGLE_LABEL
 
     def part(self, name: str) -> Pooled:
-        """Return the predictions of one part: ``full`` (or the average), a union's or a dataset's.
+        """Return the predictions of one part.
 
-        Raises HonestyError where it has none.
+        Parameters
+        ----------
+        name : ``full`` or ``average`` (all predictions), a union or a dataset.
+
+        Raises
+        ------
+        HonestyError : no prediction belongs to the part.
         """
         if name in (FULL, AVERAGE):
             return self
@@ -64,9 +77,16 @@ class Pooled:
         return self._grouped(np.zeros(len(self.sample_ids), dtype=np.int64), 1)[0]
 
     def counts_by_subject(self, datasets: Sequence[str] = ()) -> tuple[list[str], np.ndarray]:
-        """Return the sorted subjects and their counts, (n_subjects, 1, ...), or (n_subjects, n_datasets, ...).
+        """Count the predictions of each subject.
 
-        datasets : count each of these by itself; all samples together where none is given.
+        Parameters
+        ----------
+        datasets : count each of these by itself; where none is given, all samples together.
+
+        Returns
+        -------
+        The subjects, sorted.
+        Their counts, (n_subjects, n_datasets, ...); n_datasets is 1 where none was given.
         """
         names = sorted(set(self.subjects))
         width = max(1, len(datasets))
@@ -95,11 +115,21 @@ class Pooled:
 
 @dataclass(frozen=True)
 class PartScore:
-    """The scores of one part of one complete study, from pooled predictions.
+    """The scores of one part of a complete study, from pooled predictions.
 
-    metrics : name -> value. class_counts, f1_per_class, recall_per_class : class name -> value.
-    counts : (C, C) int64, rows true; (C, 2, 2) of a multi-label task. absent : classes without a true sample; they
-    count as F1 = 0 and recall = 0. Of the average, scores are means over the datasets, and absent is absent in one.
+    Of the average, scores are means over the datasets, and a class is absent that is absent in one of them.
+
+    Attributes
+    ----------
+    part : its name.
+    n_samples : number of samples.
+    n_subjects : number of subjects.
+    class_counts : class name -> true samples.
+    metrics : name -> value.
+    f1_per_class : class name -> F1.
+    recall_per_class : class name -> recall.
+    counts : (C, C) int64, rows true, columns predicted; (C, 2, 2) of a multi-label task.
+    absent : classes without a true sample; they count as F1 = 0 and recall = 0.
     """
 
     part: str
@@ -126,20 +156,22 @@ class PartScore:
 
 
 def part_names(card: StudyCard) -> tuple[str, ...]:
-    """Return what the study is scored on: ``full``, the parts of a composite, and the average over its datasets."""
+    """Return what a study is scored on: ``full``, the parts of a composite, the average over its datasets."""
     return (FULL, *card.parts, *((AVERAGE,) if card.averaged else ()))
 
 
 def averaged_datasets(card: StudyCard, part: str) -> tuple[str, ...]:
-    """Return the datasets over whose scores a part's score is the mean; none for a part that is scored as a whole."""
+    """Return the datasets over whose scores a part's score is the mean; none for any other part."""
     return tuple(one for one in card.parts if one not in card.unions) if part == AVERAGE else ()
 
 
 def pool(card: StudyCard, outcomes: Sequence[Outcome]) -> Pooled:
     """Join the predictions of some or all folds of a study by sample id.
 
-    Raises HonestyError where an outcome is another study's, a fold or a sample comes twice, a fold has more or fewer
-    predictions than test samples, or a label is outside the task's class list.
+    Raises
+    ------
+    HonestyError : an outcome is another study's, a fold or a sample comes twice, a fold has more or fewer predictions
+        than test samples, or a label is outside the task's class list.
     """
     _check_folds(card, outcomes)
     rows = sorted(_rows(outcomes))
@@ -175,8 +207,10 @@ def missing_folds(card: StudyCard, outcomes: Sequence[Outcome]) -> list[str]:
 def pool_complete(card: StudyCard, outcomes: Sequence[Outcome]) -> Pooled:
     """Join the predictions of all folds of a study.
 
-    Raises HonestyError where a fold is missing (there is no score of a piece of a study), or where the predictions are
-    not of the samples that the card tells.
+    Raises
+    ------
+    HonestyError : a fold is missing (a piece of a study has no score), the predictions are not of the samples that the
+        card names, or what ``pool`` raises.
     """
     pooled = pool(card, outcomes)
     missing = missing_folds(card, outcomes)
@@ -192,15 +226,28 @@ def pool_complete(card: StudyCard, outcomes: Sequence[Outcome]) -> Pooled:
 
 
 def score(card: StudyCard, outcomes: Sequence[Outcome]) -> dict[str, PartScore]:
-    """Score a complete study: part (``full`` first) -> scores. Raises as ``pool_complete`` does."""
+    """Score a complete study.
+
+    Returns
+    -------
+    Part -> its scores, ``full`` first.
+
+    Raises
+    ------
+    HonestyError : as ``pool_complete``.
+    """
     pooled = pool_complete(card, outcomes)
     return {name: part_score(name, pooled.part(name), averaged_datasets(card, name)) for name in part_names(card)}
 
 
 def part_score(name: str, pooled: Pooled, datasets: Sequence[str] = ()) -> PartScore:
-    """Score the predictions of one part. Honest only where ``pool_complete`` made them.
+    """Score the predictions of one part. The score is honest only where ``pool_complete`` joined them.
 
-    datasets : score each of these by itself, and take the mean of their scores.
+    Parameters
+    ----------
+    name : the part's.
+    pooled : its predictions.
+    datasets : score each of these by itself and take the mean of their scores; none for one score of all.
     """
     counting = pooled.counting
     by_subject = pooled.counts_by_subject(datasets)[1]

@@ -12,12 +12,19 @@ import numpy as np
 class Outcome:
     """One finished fold.
 
-    key : the fold's key (``results.store.study_card.fold_key``). study_key : its study's. fold : what it held out.
-    sample_ids, subjects, datasets : one string per test sample. y_true, y_pred : (n,) int64 class indices; of a
-    multi-label task (n, n_classes) int64, 1 where the sample shows the class.
+    Attributes
+    ----------
+    key : the fold's key (``results.store.study_card.fold_key``).
+    study_key : its study's key.
+    fold : the name of what it held out; under LOSO, the test subject.
+    sample_ids : one string a test sample.
+    subjects : the subject of each test sample.
+    datasets : the dataset of each test sample.
+    y_true : (n,) int64 class indices; of a multi-label task (n, n_classes) int64, 1 where the sample shows the class.
+    y_pred : what was predicted, in the form of ``y_true``.
     scores : (n, n_classes) float32, logits or decision values; of a multi-label task, above 0 means present.
     selected_epoch : number of the epoch whose weights were scored, counted from 1; 0 for estimators.
-    curves : name -> one float per epoch (``train_loss``, and what the selection watched: ``validation_uf1``).
+    curves : name -> one float an epoch: ``train_loss``, and what the selection watched, such as ``validation_uf1``.
     provenance : where, when and with what it was computed; not part of what is compared between runs.
     """
 
@@ -37,7 +44,17 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Failure:
-    """A fold that a bug or bad data ended: the error's one line, its traceback, and provenance as in Outcome."""
+    """A fold that a bug or bad data ended.
+
+    Attributes
+    ----------
+    key : the fold's key.
+    study_key : its study's key.
+    fold : the name of what it held out.
+    error : the error in one line.
+    traceback : where it was raised.
+    provenance : as in ``Outcome``.
+    """
 
     key: str
     study_key: str

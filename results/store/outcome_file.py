@@ -25,12 +25,15 @@ class DamagedOutcome(StoreError):
 
 
 def outcome_to_bytes(outcome: Outcome) -> bytes:
-    """Return the outcome as one Parquet file.
+    """Write an outcome as one sealed Parquet file, which any Parquet reader opens.
 
-    Rows are the predictions: sample_id, subject, dataset, y_true, y_pred int64, scores list<float32>; of a multi-label
-    task y_true and y_pred are list<int64>, 0 or 1 for each class. Everything else is JSON in the file's metadata. Any
-    Parquet reader can open it. ValueError where the columns' lengths differ, or where the provenance holds something
-    other than JSON values.
+    Its rows are the predictions: sample_id, subject, dataset, y_true and y_pred (int64), scores (list of float32). Of a
+    multi-label task y_true and y_pred are lists of int64, 0 or 1 for each class. Everything else is JSON in the
+    metadata.
+
+    Raises
+    ------
+    ValueError : the columns' lengths differ, or the provenance holds something other than JSON values.
     """
     scores = np.ascontiguousarray(outcome.scores, dtype=np.float32)
     _check_shapes(outcome, scores)
@@ -53,10 +56,17 @@ def outcome_to_bytes(outcome: Outcome) -> bytes:
 
 
 def outcome_from_bytes(data: bytes, where: str) -> Outcome:
-    """Rebuild the outcome that ``outcome_to_bytes`` wrote. where : the file's address, for messages.
+    """Read what ``outcome_to_bytes`` wrote.
 
-    DamagedOutcome where a byte changed, the file was cut short, or it is another kind of file; StoreError where another
-    version of this program wrote it.
+    Parameters
+    ----------
+    data : the file's bytes.
+    where : the file's address, for messages.
+
+    Raises
+    ------
+    DamagedOutcome : a byte changed, the file was cut short, or it is another kind of file.
+    StoreError : another version of this program wrote it.
     """
     try:
         table, texts = unsealed(data)
@@ -91,7 +101,7 @@ def outcome_from_bytes(data: bytes, where: str) -> Outcome:
 
 
 def result_digest(outcome: Outcome) -> str:
-    """Return the sha256 of everything but the provenance: equal digests mean results equal to the bit."""
+    """Return the sha256 of everything but the provenance. Equal digests mean results that are equal to the bit."""
     names = [outcome.sample_ids, outcome.subjects, outcome.datasets]
     labels = [np.asarray(column, dtype="<i8").tobytes() for column in (outcome.y_true, outcome.y_pred)]
     scores = np.asarray(outcome.scores, dtype="<f4")

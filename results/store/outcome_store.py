@@ -34,7 +34,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class StudyState:
-    """Full keys of the folds that are finished, that ended with an error instead, and whose weights are kept."""
+    """What is there of a study's folds, as the folds' full keys.
+
+    Attributes
+    ----------
+    done : folds that have an outcome.
+    failed : folds that ended with an error and have no outcome.
+    weights : folds whose weights are kept.
+    """
 
     done: frozenset[str]
     failed: frozenset[str]
@@ -42,28 +49,39 @@ class StudyState:
 
 
 def study_folder(card: StudyCard) -> str:
-    """Return the study's folder relative to the store's root; names for people, a piece of the key for uniqueness."""
+    """Return the study's folder below the store's root.
+
+    It holds names for people to read, and a piece of the study's key so that no two studies share it.
+    """
     setting = f"{card.task}-{card.protocol}-{card.selection}-seed{card.seed}"
     return "/".join(["outcomes", *map(_path_word, (card.model, card.dataset, setting)), card.key[:16]])
 
 
 def fold_file(card: StudyCard, fold_key: str, kind: FileKind) -> str:
-    """Return the name of one of a fold's files relative to the root: the writer and every check call this."""
+    """Return the name of one of a fold's files below the root. The writer and every check call this function."""
     return f"{study_folder(card)}/{_fold_file_name(fold_key, kind)}"
 
 
 class MissingStore(StoreError):
-    """There is no store at the place given, where one was to be read."""
+    """There is no store at the place from which one was to be read."""
 
 
 class OutcomeStore:
-    """Outcomes, failures and weights of studies, a file each, written whole or not at all.
+    """Outcomes, failures and weights of studies: one file each, written whole or not at all.
 
+    Parameters
+    ----------
     root : a local folder, or an address that pyarrow.fs understands (``file://``, ``s3://``, ``gs://``).
     create : make the store where there is none yet; without it a missing store is an error.
-    Raises MissingStore where there is none, StoreError where the folder holds something else, cannot be written (with
-    ``create``), cannot be reached, or belongs to another schema version. The attribute ``root`` opens the same store
-    from any process: an absolute path, or the address.
+
+    Attributes
+    ----------
+    root : opens the same store from any process: an absolute path, or the address.
+
+    Raises
+    ------
+    MissingStore : there is no store, and ``create`` is not set.
+    StoreError : the place holds something else, cannot be reached or written, or is of another schema version.
     """
 
     def __init__(self, root: str | Path, create: bool = False) -> None:
@@ -83,15 +101,21 @@ class OutcomeStore:
         return OutcomeStore, (self.root,)
 
     def write_card(self, card: StudyCard) -> None:
-        """Write the study's card; writing it again changes nothing."""
+        """Write the study's card. Writing it again changes nothing."""
         value = card.to_json()
         content = {"schema_version": SCHEMA_VERSION, "sha256": digest(value), "card": value}
         self._storage.write(f"{study_folder(card)}/study.json", _json_bytes(content))
 
     def cards(self) -> list[StudyCard]:
-        """Return all studies, sorted by model label, dataset, task, protocol, selection, seed and key.
+        """Read the cards of all studies.
 
-        Raises StoreError where a ``study.json`` is damaged.
+        Returns
+        -------
+        Sorted by model label, dataset, task, protocol, selection, seed and key.
+
+        Raises
+        ------
+        StoreError : a ``study.json`` is damaged.
         """
         cards = self._map(self._read_card, self._storage.find("outcomes", "study.json"))
         return sorted(cards, key=lambda c: (c.label, c.dataset, c.task, c.protocol, c.selection, c.seed, c.key))
@@ -107,13 +131,24 @@ class OutcomeStore:
         return StudyState(done, holding("failure") - done, holding("weights"))
 
     def write_outcome(self, card: StudyCard, outcome: Outcome) -> None:
-        """Write a finished fold and remove an earlier failure record of it; StoreError where it is another study's."""
+        """Write a finished fold and remove an earlier failure record of it.
+
+        Raises
+        ------
+        StoreError : the fold is another study's, or the file cannot be written.
+        """
         self._check_owner(card, outcome)
         self._storage.write(fold_file(card, outcome.key, "outcome"), outcome_to_bytes(outcome))
         self._storage.delete(fold_file(card, outcome.key, "failure"))
 
     def read_outcome(self, card: StudyCard, fold_key: str) -> Outcome:
-        """Return a fold's outcome; DamagedOutcome names the file and the remedy, StoreError where there is none."""
+        """Read a fold's outcome.
+
+        Raises
+        ------
+        DamagedOutcome : the file is damaged; the message names it and says what to do.
+        StoreError : there is no such file.
+        """
         name = fold_file(card, fold_key, "outcome")
         where = self._storage.where(name)
         try:
@@ -128,25 +163,48 @@ class OutcomeStore:
         return outcome
 
     def read_outcomes(self, card: StudyCard) -> tuple[list[Outcome], list[str]]:
-        """Return the study's readable outcomes in the card's fold order, and one message per damaged file."""
+        """Read all outcomes of a study that can be read.
+
+        Returns
+        -------
+        The outcomes, in the card's fold order.
+        A message for each file that is damaged.
+        """
         done = self.state(card).done
         found = self._map(lambda key: self._outcome_or_message(card, key), [f.key for f in card.folds if f.key in done])
         outcomes = [item for item in found if isinstance(item, Outcome)]
         return outcomes, [item for item in found if isinstance(item, str)]
 
     def write_failure(self, card: StudyCard, failure: Failure) -> None:
-        """Record that a fold ended with an error; StoreError where it is another study's fold."""
+        """Record that a fold ended with an error.
+
+        Raises
+        ------
+        StoreError : the fold is another study's, or the file cannot be written.
+        """
         self._check_owner(card, failure)
         content = {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(failure)}
         self._storage.write(fold_file(card, failure.key, "failure"), _json_bytes(content))
 
     def failures(self, card: StudyCard) -> list[Failure]:
-        """Return the records of the failed folds in the card's fold order; StoreError where one is damaged."""
+        """Return the records of the failed folds, in the card's fold order.
+
+        Raises
+        ------
+        StoreError : a record is damaged.
+        """
         failed = self.state(card).failed
         return self._map(lambda key: self._read_failure(card, key), [f.key for f in card.folds if f.key in failed])
 
     def write_weights(self, card: StudyCard, fold_key: str, weights: dict[str, np.ndarray]) -> None:
-        """Write a fold's trained weights as safetensors; arrays of any shape, numeric dtypes."""
+        """Write a fold's trained weights as a safetensors file.
+
+        Parameters
+        ----------
+        card : the study's.
+        fold_key : the fold's key.
+        weights : name -> array of any shape and a numeric dtype.
+        """
         from safetensors.numpy import save
 
         # safetensors writes the memory as it lies, so a transposed view would come back scrambled.
@@ -154,7 +212,12 @@ class OutcomeStore:
         self._storage.write(fold_file(card, fold_key, "weights"), save(plain))
 
     def read_weights(self, card: StudyCard, fold_key: str) -> dict[str, np.ndarray]:
-        """Return what ``write_weights`` wrote; StoreError where there is none or the file is damaged."""
+        """Read what ``write_weights`` wrote.
+
+        Raises
+        ------
+        StoreError : there is no such file, or it is damaged.
+        """
         from safetensors import SafetensorError
         from safetensors.numpy import load
 

@@ -19,11 +19,14 @@ if TYPE_CHECKING:
 
 
 class Storage(Protocol):
-    """Whole files by name; a name is relative to the root and uses ``/``.
+    """Whole files by name. A name is relative to the root and has ``/`` between folders.
 
-    A reader sees a file whole or not at all. Every OSError is told as StoreError with the address; only ``read`` lets
-    FileNotFoundError through, for the caller knows what a missing file means.
-    root : absolute path, or the address as given (it may hold credentials; ``where`` masks them).
+    A reader sees a file whole or not at all. Every OSError becomes a StoreError with the file's address. Only ``read``
+    raises FileNotFoundError: the caller knows what a missing file means.
+
+    Attributes
+    ----------
+    root : absolute path, or the address as given. An address may hold a password; ``where`` masks it.
     remote : True where each call is a request over a network.
     """
 
@@ -50,7 +53,12 @@ class Storage(Protocol):
 
 
 def open_storage(root: str | Path) -> Storage:
-    """Return the storage at a local path or at an address; StoreError where the address is not understood."""
+    """Open a local path or an address.
+
+    Raises
+    ------
+    StoreError : the address is not understood.
+    """
     text = str(root)
     # Two letters at least before the colon: C:/runs is a path.
     if not re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", text):
@@ -64,7 +72,7 @@ def open_storage(root: str | Path) -> Storage:
 
 
 class LocalStorage:
-    """Files below a local (or network-mounted) folder."""
+    """Files below a local folder, which may be a mounted one of another machine."""
 
     remote = False
 
@@ -73,21 +81,26 @@ class LocalStorage:
         self.root = str(self._root)
 
     def where(self, name: str = "") -> str:
+        """Return a file's full path, or the root's."""
         return str(self._root / name)
 
     def read(self, name: str) -> bytes:
+        """Return the file's bytes."""
         with _reaching("read", self.where(name)):
             return (self._root / name).read_bytes()
 
     def write(self, name: str, content: bytes) -> None:
+        """Make or replace the file, in one step."""
         with _reaching("write", self.where(name), missing_is_error=True):
             write_atomic(self._root / name, content)
 
     def delete(self, name: str) -> None:
+        """Remove the file, if it is there."""
         with _reaching("remove", self.where(name)):
             (self._root / name).unlink(missing_ok=True)
 
     def names(self, folder: str) -> list[str]:
+        """Return the names of what lies directly in a folder; none where there is no such folder."""
         try:
             with _reaching("list", self.where(folder)):
                 return os.listdir(self._root / folder)
@@ -95,6 +108,7 @@ class LocalStorage:
             return []
 
     def find(self, folder: str, base_name: str) -> list[str]:
+        """Return the names of all files called ``base_name`` below a folder, sorted."""
         with _reaching("list", self.where(folder)):
             walk = os.walk(self._root / folder, onerror=_unless_missing)
             found = [Path(place) / base_name for place, _, files in walk if base_name in files]
@@ -102,7 +116,7 @@ class LocalStorage:
 
 
 class ObjectStorage:
-    """Objects below an address; each file is one object, put whole."""
+    """Objects below an address. Each file is one object and is put there whole."""
 
     remote = True
 
@@ -111,14 +125,17 @@ class ObjectStorage:
         self._files, self._base = _filesystem(root)
 
     def where(self, name: str = "") -> str:
+        """Return a file's full address, or the root's, without a password."""
         address, mark, options = _masked(self.root).partition("?")
         return f"{address.rstrip('/')}/{name}".rstrip("/") + mark + options
 
     def read(self, name: str) -> bytes:
+        """Return the file's bytes."""
         with _reaching("read", self.where(name)), self._files.open_input_file(self._path(name)) as stream:
             return stream.read()
 
     def write(self, name: str, content: bytes) -> None:
+        """Make or replace the file, in one step."""
         with (
             _reaching("write", self.where(name), missing_is_error=True),
             self._files.open_output_stream(self._path(name)) as stream,
@@ -126,6 +143,7 @@ class ObjectStorage:
             stream.write(content)
 
     def delete(self, name: str) -> None:
+        """Remove the file, if it is there."""
         with _reaching("remove", self.where(name)):
             try:
                 self._files.delete_file(self._path(name))
@@ -133,9 +151,11 @@ class ObjectStorage:
                 return
 
     def names(self, folder: str) -> list[str]:
+        """Return the names of what lies directly in a folder; none where there is no such folder."""
         return [info.base_name for info in self._list(folder, recursive=False)]
 
     def find(self, folder: str, base_name: str) -> list[str]:
+        """Return the names of all files called ``base_name`` below a folder, sorted."""
         infos = self._list(folder, recursive=True)
         return sorted(info.path[len(self._base) + 1 :] for info in infos if info.base_name == base_name)
 

@@ -17,7 +17,14 @@ _WATCHED_BEFORE: dict[str, Watched] = {"last": NOTHING, "validation": VALIDATION
 
 @dataclass(frozen=True)
 class FoldCard:
-    """One fold of a study: its outcome's key and the name of what it holds out (under LOSO, the test subject)."""
+    """One fold of a study.
+
+    Attributes
+    ----------
+    key : of the fold's outcome.
+    name : of what it holds out; under LOSO, the test subject.
+    n_test : number of test samples.
+    """
 
     key: str
     name: str
@@ -26,20 +33,30 @@ class FoldCard:
 
 @dataclass(frozen=True)
 class StudyCard:
-    """model x dataset x task x protocol x selection x seed, as written to ``study.json``.
+    """A study (model x dataset x task x protocol x selection x seed) as ``study.json`` holds it.
 
+    Attributes
+    ----------
+    model : its name in the registry.
+    params : the hyper-parameters that differ from the model's defaults, by name.
+    hyperparameters : all of them, resolved.
     dataset : one dataset, or a composite's datasets joined by ``+`` (``casme2+samm+smic``).
-    watches : the samples that the selection looks at to choose its epoch; what decides whether the study is ranked.
-    parts : what a composite is scored on besides ``full``: its datasets and ``unions``; empty for a single dataset.
-    classes : the task's ordered class names; a label is an index into them.
-    params : hyper-parameters that differ from the model's defaults, by name.
-    hyperparameters : all of them, resolved. class_counts : part (``full`` included) -> samples per class.
-    n_samples, n_subjects : part (``full`` included) -> number. All of them count the samples that are tested.
-    ingredients : what the study's key is the hash of (no path, host, order or world size).
+    parts : what a composite is scored on besides ``full``: its ``unions`` and its datasets; none for a single dataset.
+    task : the label scheme.
+    classes : the task's class names in order; a label is an index into them.
+    protocol : the rule that made the folds.
+    selection : the rule that picks the epoch that is scored.
+    seed : the replicate.
+    watches : the samples that the selection looks at to pick its epoch; this decides whether the study is ranked.
+    n_samples : part (with ``full``) -> number of tested samples.
+    n_subjects : part (with ``full``) -> number of tested subjects.
+    class_counts : part (with ``full``) -> tested samples a class; of a multi-label task, those that show the class.
+    ingredients : what the study's key is the hash of; no path, host, order or number of workers is in it.
+    folds : one card a fold.
     synthetic : True where the data was drawn by this program, not recorded from people.
-    notes : what the training lacked, in words (a class that some folds never see, action units).
-    multilabel : True where a sample may show any number of the classes; class_counts then count the samples that show
-    each. averaged : True where the mean of the datasets' scores is a score of its own (``hde``, ``lodo``).
+    notes : what the training lacked, in words, such as a class that some folds never see.
+    multilabel : True where a sample may show any number of the classes.
+    averaged : True where the mean of the datasets' scores is a score of its own (``hde``, ``lodo``).
     unions : part -> its datasets, for the parts that are no dataset's name (``macro`` and ``micro``).
     """
 
@@ -70,18 +87,18 @@ class StudyCard:
 
     @cached_property
     def key(self) -> str:
-        """The sha256 of the ingredients: equal for equal work, on any machine."""
+        """The sha256 of the ingredients. Equal work has an equal key, on any machine."""
         return digest(self.ingredients)
 
     @property
     def label(self) -> str:
-        """The model's name, with the hyper-parameters that were changed: ``ststnet[epochs=30]``."""
+        """The model's name with the hyper-parameters that were changed: ``ststnet[epochs=30]``."""
         changed = ",".join(f"{name}={value}" for name, value in sorted(self.params.items()))
         return f"{self.model}[{changed}]" if changed else self.model
 
     @property
     def title(self) -> str:
-        """One line for messages and run names."""
+        """One line for messages and names of runs."""
         return f"{self.label} · {self.dataset} · {self.task} · {self.protocol} · {self.selection} · seed {self.seed}"
 
     def to_json(self) -> dict[str, Any]:
@@ -108,10 +125,27 @@ class StudyCard:
 
 
 def fold_ids_digest(train: Iterable[str], validation: Iterable[str], test: Iterable[str]) -> str:
-    """Return the sha256 of a fold's sample ids by role; their order does not count."""
+    """Hash the sample ids of a fold.
+
+    Parameters
+    ----------
+    train : ids of the training samples; as in the others, their order does not count.
+    validation : ids of the validation samples.
+    test : ids of the test samples.
+
+    Returns
+    -------
+    A sha256; it changes when a sample changes its role.
+    """
     return digest([digest_strings(train), digest_strings(validation), digest_strings(test)])
 
 
 def fold_key(study_key: str, ids_digest: str) -> str:
-    """Return the key of a fold's outcome: the study's ingredients and the fold's sample ids (``fold_ids_digest``)."""
+    """Return the key of a fold's outcome.
+
+    Parameters
+    ----------
+    study_key : stands for everything that the study's folds have in common.
+    ids_digest : of the fold's sample ids (``fold_ids_digest``).
+    """
     return digest([study_key, ids_digest])

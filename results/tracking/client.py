@@ -38,12 +38,20 @@ _MAX_RUN_NAME_CHARACTERS = 250
 
 
 class TrackingLost(Exception):
-    """MLflow could not be reached, or refused; the message is one line. The store has lost nothing by it."""
+    """MLflow could not be reached, or refused; the message is one line. The store has lost nothing."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """One value of a metric. step : place in a series. milliseconds : since 1970, when it was measured."""
+    """One value of a metric.
+
+    Attributes
+    ----------
+    name : the metric's.
+    value : what was measured.
+    step : its place in a series.
+    milliseconds : since 1970, when it was measured.
+    """
 
     name: str
     value: float
@@ -53,7 +61,19 @@ class Point:
 
 @dataclass(frozen=True)
 class RunContent:
-    """Everything a run shows. files : path below the run's artifacts -> content. Times in milliseconds since 1970."""
+    """Everything that a run shows.
+
+    Attributes
+    ----------
+    name : printed in lists of runs.
+    status : as MLflow knows it.
+    started : milliseconds since 1970.
+    ended : milliseconds since 1970.
+    tags : name -> text.
+    params : name -> text.
+    metrics : the values.
+    files : path below the run's artifacts -> content.
+    """
 
     name: str
     status: Literal["FINISHED", "FAILED"]
@@ -67,14 +87,29 @@ class RunContent:
 
 @dataclass(frozen=True)
 class FoundRun:
-    """A run that is there already. content : its content tag; None where it was never finished."""
+    """A run that is there already.
+
+    Attributes
+    ----------
+    run_id : MLflow's name for it.
+    content : its content tag; None where the run was never finished.
+    """
 
     run_id: str
     content: str | None
 
 
 class Tracker:
-    """A connection to one tracking server or database. Every method raises TrackingLost where MLflow fails."""
+    """A connection to one tracking server or database.
+
+    Parameters
+    ----------
+    tracking_uri : its address.
+
+    Raises
+    ------
+    TrackingLost : from here and from every method, where MLflow fails.
+    """
 
     def __init__(self, tracking_uri: str) -> None:
         self.uri = tracking_uri
@@ -106,9 +141,15 @@ class Tracker:
             self._client.delete_run(run_id)
 
     def write(self, experiment: str, identity: tuple[str, str], content: RunContent, digest: str) -> None:
-        """Make a run, and the experiment where there is none. identity : the tag and value that ``find`` looks for.
+        """Make a run, and the experiment where there is none.
 
-        digest : of what the run shows. Its tag is set last: a run without it was left half-written by a killed process.
+        Parameters
+        ----------
+        experiment : its name.
+        identity : the tag and its value that ``find`` looks for.
+        content : what the run shows.
+        digest : of what it shows. The tag that holds it is set last: a run without it was left half-written by a
+            process that was killed.
         """
         from mlflow.entities import Metric, Param
 

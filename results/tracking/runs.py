@@ -30,7 +30,7 @@ _NOTE_CHARACTERS = 8000
 
 
 def experiment_name(card: StudyCard) -> str:
-    """Return the experiment of a study's benchmark: what its studies are compared on, whatever the model."""
+    """Return the experiment of a study: one a benchmark, so that it holds what can be compared."""
     stamp = " (synthetic data)" if card.synthetic else ""
     return f"merbench: {card.dataset} · {card.task} · {card.protocol}{stamp}"
 
@@ -38,8 +38,15 @@ def experiment_name(card: StudyCard) -> str:
 def scored_run(card: StudyCard, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> RunContent:
     """Return the run of a complete study.
 
-    outcomes : of all folds, in the card's order. rows : the study's own leaderboard rows, ``full`` first.
-    HonestyError where outcomes contradict the card.
+    Parameters
+    ----------
+    card : the study's.
+    outcomes : of all folds, in the card's order.
+    rows : the study's own leaderboard rows, ``full`` first.
+
+    Raises
+    ------
+    HonestyError : outcomes contradict the card.
     """
     pooled = pool_complete(card, outcomes)
     started, ended = _span([outcome.provenance for outcome in outcomes])
@@ -60,7 +67,7 @@ def scored_run(card: StudyCard, outcomes: Sequence[Outcome], rows: Sequence[Row]
 
 
 def failed_run(card: StudyCard, outcomes: Sequence[Outcome], failures: Sequence[Failure]) -> RunContent:
-    """Return the run of a study that has failed folds and nothing left to run: what failed and why, and no score."""
+    """Return the run of a study with failed folds and nothing left to run: what failed and why, and no score."""
     started, ended = _span([one.provenance for one in outcomes] + [one.provenance for one in failures])
     folds = f"{len(outcomes)}/{len(card.folds)} folds done, {len(failures)} failed: no score."
     errors = "\n".join(f"- {failure.fold}: `{failure.error}`" for failure in failures)
@@ -79,7 +86,7 @@ def failed_run(card: StudyCard, outcomes: Sequence[Outcome], failures: Sequence[
 
 
 def leaderboard_run(leaderboard: Leaderboard) -> RunContent:
-    """Return the run that holds one experiment's ranked table."""
+    """Return the run that holds the ranked table of one experiment."""
     now = time.time_ns() // 1_000_000
     first = leaderboard.rows[0]
     leaders = [row for row in leaderboard.rows if row.rank == 1 and row.uf1 is not None]

@@ -39,10 +39,14 @@ _EXPECTED = "Give http://HOST:PORT of an MLflow server, or sqlite:///FILE.db for
 
 @dataclass
 class SyncReport:
-    """What a sync did with the studies it was given.
+    """What a sync did with the studies that it was given.
 
-    logged : runs made. updated : runs made again, because the study changed or its run was half-written.
-    unchanged : runs left as they were. incomplete : studies with folds left to run; they have no run.
+    Attributes
+    ----------
+    logged : number of runs made.
+    updated : number of runs made again, because the study changed or its run was half-written.
+    unchanged : number of runs left as they were.
+    incomplete : number of studies with folds left to run; they have no run.
     unreachable : why MLflow could not be brought up to date, in one line; None where all went well.
     """
 
@@ -54,11 +58,21 @@ class SyncReport:
 
 
 def resolve_tracking_uri(uri: str | None, results_root: str) -> str | None:
-    """Return the address to track at: ``uri``, or a database file beside the results; nothing is opened or made.
+    """Return the address to track at. Nothing is opened or made.
 
-    results_root : local folder or address of the store. None where no ``uri`` is given and the results lie at an
-    address: then there is no folder to put a database in, and tracking is off (TRACKING_OFF says so to users).
-    UsageError for an address that MLflow does not take here, with one that it takes.
+    Parameters
+    ----------
+    uri : as the user gave it; None for a database file beside the results.
+    results_root : local folder or address of the store.
+
+    Returns
+    -------
+    The address; None where no ``uri`` is given and the results lie at an address: then there is no folder to put a
+    database in, and tracking is off (TRACKING_OFF says so to users).
+
+    Raises
+    ------
+    UsageError : an address that MLflow does not take here; the message names one that it takes.
     """
     if not uri:
         folder = _local_folder(results_root)
@@ -77,10 +91,19 @@ def resolve_tracking_uri(uri: str | None, results_root: str) -> str | None:
 
 
 def open_tracking(uri: str | None, results_root: str) -> str | None:
-    """Return ``resolve_tracking_uri``'s address; where it is a database file, make it and its tables first.
+    """Return the address to track at, and make the database file and its tables where it is one.
 
-    A server is not asked for: it may be down now, and ``sync`` finds out. UsageError as above; StoreError where the
-    database file cannot be made, is damaged, or belongs to another version of MLflow.
+    A server is not asked for: it may be down now, and ``sync`` finds out.
+
+    Parameters
+    ----------
+    uri : as in ``resolve_tracking_uri``.
+    results_root : as in ``resolve_tracking_uri``.
+
+    Raises
+    ------
+    UsageError : as ``resolve_tracking_uri``.
+    StoreError : the database file cannot be made, is damaged, or belongs to another version of MLflow.
     """
     resolved = resolve_tracking_uri(uri, results_root)
     if resolved is None or not resolved.startswith(SQLITE):
@@ -105,16 +128,28 @@ def sync(
     say: Callable[[str], None],
     leaderboards: bool = True,
 ) -> SyncReport:
-    """Bring MLflow up to date with the given studies; doing it again changes nothing and doubles nothing.
+    """Bring MLflow up to date with some studies. Doing it again changes nothing and doubles nothing.
 
-    A complete study has one run with scores; one that failed and has nothing left to run has one without; an
-    incomplete one has none. Runs are known by the study's key and a digest of what they show.
-    tracking_uri : from ``open_tracking``. rng : for the bootstrap intervals; it is left as it was, and gives the
-    intervals that ``build_leaderboard`` gives with an equal generator. say : takes each line meant for the user.
-    leaderboards : also renew the leaderboard of each experiment that a given study belongs to, over all studies of the
-    store; during a run that would read every outcome after every study, so do it at the end.
-    Whatever goes wrong on MLflow's side ends the sync with ``unreachable`` set, and the next one completes it. Raises
-    StoreError where the store cannot be read, and HonestyError where predictions contradict their study's card.
+    A complete study has one run with scores. One that failed and has nothing left to run has one run without scores. An
+    incomplete study has none. Runs are known by the study's key and a digest of what they show.
+
+    Whatever goes wrong on MLflow's side ends the sync with ``unreachable`` set; the next one completes it.
+
+    Parameters
+    ----------
+    store : where the outcomes lie.
+    cards : the studies.
+    tracking_uri : from ``open_tracking``.
+    rng : for the bootstrap intervals, which are those of ``build_leaderboard`` with an equal generator. It is left as
+        it was.
+    say : takes each line that is meant for the user.
+    leaderboards : renew also the leaderboard of each experiment that a given study belongs to, over all studies of the
+        store. During a run that would read every outcome after every study, so do it at the end.
+
+    Raises
+    ------
+    StoreError : the store cannot be read.
+    HonestyError : predictions contradict their study's card.
     """
     report = SyncReport()
     given: dict[str, list[StudyCard]] = defaultdict(list)

@@ -16,9 +16,20 @@ OFF = "off"
 
 
 def check_address(tracking_uri: str | None, results_root: str) -> str | None:
-    """Return the address that a run would track at, None for no tracking; nothing is opened or made.
+    """Return the address that a run would track at. Nothing is opened or made.
 
-    Raises UsageError for an address that MLflow does not take.
+    Parameters
+    ----------
+    tracking_uri : as the user gave it; ``off`` for no tracking.
+    results_root : local folder or address of the store.
+
+    Returns
+    -------
+    The address; None for no tracking.
+
+    Raises
+    ------
+    UsageError : an address that MLflow does not take.
     """
     from results.tracking.sync import resolve_tracking_uri
 
@@ -28,10 +39,21 @@ def check_address(tracking_uri: str | None, results_root: str) -> str | None:
 class TrackingWriter:
     """The driver's only writer to MLflow.
 
-    tracking_uri : of a server or database; None for SQLite beside the results; ``off`` for no tracking.
-    where : the address in use, None where tracking is off.
     A server that is down costs nothing: the store is the truth, and ``merbench sync`` shows it later.
-    Raises UsageError for an address that MLflow does not take.
+
+    Parameters
+    ----------
+    store : where the outcomes lie.
+    tracking_uri : of a server or database; None for SQLite beside the results; ``off`` for no tracking.
+    say : takes each line that is meant for the user.
+
+    Attributes
+    ----------
+    where : the address in use; None where tracking is off.
+
+    Raises
+    ------
+    UsageError : an address that MLflow does not take.
     """
 
     def __init__(self, store: OutcomeStore, tracking_uri: str | None, say: Callable[[str], None]) -> None:
@@ -47,7 +69,7 @@ class TrackingWriter:
         self._thread.start()
 
     def add(self, cards: list[StudyCard]) -> None:
-        """Show these studies as soon as the writer gets to them."""
+        """Have these studies shown as soon as the writer gets to them."""
         self._waiting.put(cards)
 
     def abandon(self) -> None:

@@ -14,8 +14,13 @@ Text = Callable[[Row], str]
 
 @dataclass(frozen=True)
 class Column:
-    """header : printed above. text : row -> the cell. justify : side that the cells are aligned to.
+    """A column of a printed leaderboard.
 
+    Attributes
+    ----------
+    header : printed above.
+    text : row -> the cell.
+    justify : the side that the cells are aligned to.
     multilabel_header : printed above a table of a multi-label task, where the number means something else.
     """
 
@@ -46,6 +51,12 @@ def column(header: str, justify: Justify = "left", multilabel_header: str = "") 
     """Return a decorator that registers ``row -> str`` as a column under the function's name.
 
     Columns of other packages are printed behind the built-in ones, in the order of their names.
+
+    Parameters
+    ----------
+    header : printed above.
+    justify : the side that the cells are aligned to.
+    multilabel_header : printed above a table of a multi-label task; empty for the same header.
     """
 
     def decorate(text: Text) -> Text:
@@ -57,12 +68,12 @@ def column(header: str, justify: Justify = "left", multilabel_header: str = "") 
 
 
 def row_columns() -> list[Column]:
-    """Return the columns of a table whose headings tell dataset, task, protocol, part and counts."""
+    """Return the columns of a table whose headings name dataset, task, protocol, part and counts."""
     return [COLUMNS.get(name) for name in (*ROW_COLUMNS, *_added())]
 
 
 def flat_columns() -> list[Column]:
-    """Return the columns of a table without headings: each line tells all that its score depends on."""
+    """Return the columns of a table without headings: each line names all that its score depends on."""
     return [COLUMNS.get(name) for name in (*FLAT_COLUMNS, *_added())]
 
 

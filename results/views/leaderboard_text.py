@@ -19,10 +19,16 @@ from results.views.text import Header, fitted_widths, heading, paragraph, table,
 def render(leaderboard: Leaderboard, format: str, width: int | None = None) -> str:
     """Return the leaderboard as text that ends with a newline.
 
-    format : a key of FORMATS. ``table`` is for people; ``json`` is ``Leaderboard.to_json``; ``csv`` has the fields of
-        Row and its stamp, lists and mappings as JSON; ``md`` and ``latex`` have one line a row with every column.
-    width : of the terminal table, in characters; that of the terminal where None. The other formats ignore it.
-    UsageError for another format.
+    Parameters
+    ----------
+    leaderboard : what is shown.
+    format : a key of FORMATS. ``table`` is for people. ``json`` is ``Leaderboard.to_json``. ``csv`` has the fields of
+        Row and its stamp, lists and mappings as JSON. ``md`` and ``latex`` have one line a row with every column.
+    width : of the table, in characters; None for that of the terminal. The other formats ignore it.
+
+    Raises
+    ------
+    UsageError : an unknown format.
     """
     if format not in FORMATS:
         raise UsageError(f"Unknown format {format!r}. {did_you_mean(format, FORMATS)}")

@@ -43,10 +43,22 @@ class _Margins:
 def confusion_picture(matrix: np.ndarray, classes: Sequence[str], title: str, subtitle: str) -> bytes:
     """Draw a confusion matrix: each cell's count and its share of the true class, coloured by that share.
 
-    matrix : (C, C) counts, rows true, columns predicted. title : what was scored. subtitle : what its numbers depend on
-    (n, subjects, selection ...). A line of either that is too long is wrapped, and cut after the third. A true class
-    without samples has a dash in place of its shares.
-    Returns the bytes of a PNG.
+    A true class without samples has a dash in place of its shares.
+
+    Parameters
+    ----------
+    matrix : (C, C) counts, rows true, columns predicted.
+    classes : names of the classes.
+    title : what was scored. A line that is too long is wrapped, and cut after the third, here as in ``subtitle``.
+    subtitle : what the numbers depend on (samples, subjects, selection).
+
+    Returns
+    -------
+    The bytes of a PNG.
+
+    Raises
+    ------
+    ValueError : the matrix has another shape.
     """
     counts = np.asarray(matrix)
     n_classes = len(classes)
@@ -76,10 +88,22 @@ def confusion_picture(matrix: np.ndarray, classes: Sequence[str], title: str, su
 
 
 def classes_picture(counts: np.ndarray, classes: Sequence[str], title: str, subtitle: str) -> bytes:
-    """Draw a multi-label task's classes: for each a bar of its F1, marks of precision and recall, and its counts.
+    """Draw the classes of a multi-label task: for each a bar of its F1, marks of precision and recall, and its counts.
 
-    counts : (C, 2, 2), rows true (absent, present), columns predicted. title, subtitle : as in ``confusion_picture``.
-    Returns the bytes of a PNG.
+    Parameters
+    ----------
+    counts : (C, 2, 2), rows true (absent, present), columns predicted.
+    classes : names of the classes.
+    title : as in ``confusion_picture``.
+    subtitle : as in ``confusion_picture``.
+
+    Returns
+    -------
+    The bytes of a PNG.
+
+    Raises
+    ------
+    ValueError : the counts have another shape.
     """
     counts = np.asarray(counts)
     if counts.shape != (len(classes), 2, 2):
@@ -115,10 +139,22 @@ def classes_picture(counts: np.ndarray, classes: Sequence[str], title: str, subt
 def curves_picture(curves: Sequence[Mapping[str, Sequence[float]]], title: str, subtitle: str) -> bytes:
     """Draw training curves over all folds: the median of each curve, and the band of its middle half.
 
-    curves : a mapping a fold, name -> one value per epoch (folds may differ in length). Losses get a panel of their
-    own above the other measures. Values that are not finite (a diverged fold) are left out of median and band.
-    ValueError where there is not a single value to draw.
-    Returns the bytes of a PNG.
+    Losses have a panel of their own above the other measures. Values that are not finite (of a training that diverged)
+    are left out.
+
+    Parameters
+    ----------
+    curves : a mapping a fold, name -> one value an epoch; folds may differ in length.
+    title : as in ``confusion_picture``.
+    subtitle : as in ``confusion_picture``.
+
+    Returns
+    -------
+    The bytes of a PNG.
+
+    Raises
+    ------
+    ValueError : there is not a single value to draw.
     """
     from matplotlib.ticker import MaxNLocator
 

@@ -16,9 +16,17 @@ from results.store.outcome import Outcome
 
 
 def study_tables(pooled: Pooled, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> dict[str, bytes]:
-    """Return file name -> content: predictions, subjects, classes and folds, and the curves where there are some.
+    """Return a complete study's predictions, subjects, classes, folds and, where there are some, curves as files.
 
-    pooled : the predictions of all outcomes. rows : the study's own leaderboard rows, one a part.
+    Parameters
+    ----------
+    pooled : the predictions of all outcomes.
+    outcomes : of all folds.
+    rows : the study's own leaderboard rows, one a part.
+
+    Returns
+    -------
+    File name -> content.
     """
     files = {
         "predictions.csv": _predictions(pooled, outcomes),

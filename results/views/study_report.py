@@ -23,11 +23,21 @@ _WIDTH = 100
 def study_report(
     card: StudyCard, outcomes: Sequence[Outcome], failures: Sequence[Failure], rng: np.random.Generator
 ) -> str:
-    """Return the study's report as text that ends with a newline.
+    """Return the report of a study as text that ends with a newline.
 
-    A complete study shows its scores by part, class and subject; an incomplete one shows what is missing and what
-    failed, and no score. rng : for the intervals, which are those of
-    ``build_leaderboard`` with an equal generator. HonestyError where outcomes contradict the card.
+    A complete study shows its scores by part, class and subject. An incomplete one shows what is missing and what
+    failed, and no score.
+
+    Parameters
+    ----------
+    card : the study's.
+    outcomes : those that are there.
+    failures : of its failed folds.
+    rng : for the intervals; they are those of ``build_leaderboard`` with an equal generator.
+
+    Raises
+    ------
+    HonestyError : outcomes contradict the card.
     """
     lines = [*heading(card.title), *_facts(card), ""]
     missing = missing_folds(card, outcomes)
@@ -46,10 +56,17 @@ def study_report(
 
 
 def find_study(cards: Sequence[StudyCard], text: str) -> StudyCard:
-    """Return the study that ``text`` names: the start of its key (4 digits or more), or words of its title.
+    """Return the study that a text names.
 
-    Every word must stand in the title (``ststnet casme2 last seed 1``); where several studies match, the one that has
-    the words as whole words wins. UsageError lists the candidates where none or several are left.
+    Parameters
+    ----------
+    cards : the studies to look among.
+    text : the start of the study's key (4 digits or more), or words of its title (``ststnet casme2 last seed 1``).
+        Every word must stand in the title. Where several studies match, the one wins that has them as whole words.
+
+    Raises
+    ------
+    UsageError : no study matches, or several do; the message lists them.
     """
     by_key = [card for card in cards if len(text) >= 4 and card.key.startswith(text.strip().lower())]
     if len(by_key) == 1:

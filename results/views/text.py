@@ -27,9 +27,15 @@ def natural_widths(headers: Sequence[Header], rows: Sequence[Sequence[str]]) -> 
 
 
 def fitted_widths(headers: Sequence[Header], rows: Sequence[Sequence[str]], width: int, elastic: int) -> list[int]:
-    """Return natural widths with one column, the ``elastic``-th, narrowed so that the table fits ``width``.
+    """Return the natural widths of a table's columns, with one narrowed so that the table fits.
 
-    The column keeps at least 12 characters: a narrower terminal shows long lines, never cut numbers.
+    Parameters
+    ----------
+    headers : text and alignment of each column.
+    rows : the cells.
+    width : of the table, in characters.
+    elastic : index of the column that is narrowed. It keeps at least 12 characters: a narrower terminal shows lines
+        that are too long, never numbers that are cut.
     """
     widths = natural_widths(headers, rows)
     excess = sum(widths) + len(_GAP) * (len(widths) - 1) - width
@@ -38,9 +44,13 @@ def fitted_widths(headers: Sequence[Header], rows: Sequence[Sequence[str]], widt
 
 
 def table(headers: Sequence[Header], rows: Sequence[Sequence[str]], widths: Sequence[int] | None = None) -> list[str]:
-    """Return the lines of a table: headers, a rule, rows. Cells wider than their column go on below.
+    """Return the lines of a table: headers, a rule, rows. A cell that is wider than its column goes on below.
 
-    headers : text and the side its column is aligned to. widths : characters a column; natural ones where None.
+    Parameters
+    ----------
+    headers : text of each column and the side that it is aligned to.
+    rows : the cells.
+    widths : characters a column; None for the natural ones.
     """
     widths = widths or natural_widths(headers, rows)
     sides = [side for _, side in headers]
