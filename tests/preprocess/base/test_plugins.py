@@ -146,6 +146,25 @@ def test_a_name_that_is_taken_names_both_and_nothing_of_the_file_stays(tmp_path:
     assert "mine" not in TASKS.names()
 
 
+TAKES_A_BUILT_IN_NAME = """
+from preprocess.base.errors import UsageError
+from preprocess.base.plugins import load_plugins
+
+try:
+    load_plugins(["mine.py"])
+except UsageError as error:
+    print(error)
+"""
+
+
+def test_a_built_in_name_is_refused_before_anything_else_was_looked_up(tmp_path: Path) -> None:
+    write(tmp_path / "mine.py", "from preprocess.datasets import DATASETS\nDATASETS.add('samm', 1, origin=__name__)\n")
+    command = [sys.executable, "-c", TAKES_A_BUILT_IN_NAME]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=True)
+    assert "mine.py, line 2: Two datasets are called 'samm': one from preprocess.datasets.samm, one from" in done.stdout
+
+
 def test_a_name_that_two_plug_ins_take(tmp_path: Path) -> None:
     one = write(tmp_path / "one.py", TASK.format(name="mine"))
     two = write(tmp_path / "two.py", TASK.format(name="mine"))
