@@ -75,22 +75,29 @@ GRAPH_WIDTHS = (1, 40, 80, REGION_VALUES)
 class AUFusion(nn.Module):
     """Brows and mouth as 160 values each, multiplied with 160 values of each of nine action units.
 
-    Input : flow_patches_30, (n, 10, 9, 2, 30, 7, 7) float32: u and v in pixels around 30 landmarks in nine steps, at
-    ten magnification levels; and frames_au_16, (n, 3, 16, 144, 144) float32 in 0..255. Output : logits (n, n_classes).
-    It looks at factor 2.0; the recipe's augmentation ``amplification`` puts another level there, drawn anew for each
-    sample of a training batch.
+    It uses the magnification 2.0. In training, the recipe's augmentation ``amplification`` puts another level there,
+    drawn anew for each sample of a batch.
+
     Flow : a convolution for each landmark over u and v, shared by the steps, and one over all steps (3x3 pixels,
     normalisation, ReLU), give 30 tokens of 49 values. Ten of the brows and twenty of the mouth pass six transformer
     layers of their own (8 heads, dense part of 128) and layers of 320 and 160.
     Units : a pseudo-3-D network answers nine questions: AU 1, 2, 4 of the brows, 10, 12, 14, 15, 17, 25 of the mouth.
-    Their logits on the diagonal of a 9x9 matrix pass six transformer layers, which make it the links of a graph; three
-    graph layers (40, 80, 160) along it start from the logits.
+    Their logits on the diagonal of a 9x9 matrix pass six transformer layers, which make it the links of a graph. Three
+    graph layers (40, 80, 160) along these links start from the logits.
     Fusion : inner products of the brows with the first three units and of the mouth with the other six; layer
     normalisation, a layer.
 
-    au_depth : layers of the video network, 63 as published, 32 or 17. au_width : channels of its first convolution, 64
-        as published. With 17 and 16 a sample takes a twentieth of the arithmetic (0.3 instead of
-        6.9 billion multiplications), where no GPU is at hand.
+    Inputs
+    ------
+    flow_patches_30 : (n, 10, 9, 2, 30, 7, 7) float32: u and v in pixels around 30 landmarks in nine steps, at ten
+        magnification levels.
+    frames_au_16 : (n, 3, 16, 144, 144) float32 in 0..255.
+
+    Parameters
+    ----------
+    au_depth : layers of the video network: 63 as published, 32 or 17.
+    au_width : channels of its first convolution, 64 as published. With 17 layers and 16 channels a sample takes a
+        twentieth of the arithmetic (0.3 instead of 6.9 billion multiplications), where no GPU is at hand.
     image_size : side that the video network's frames are resized to; 0 leaves them as they are.
     depth : transformer layers of brows, mouth and links, six as published.
     as_published : changes the training alone. ``loss`` is the criterion plus the units' binary cross-entropy:
@@ -103,9 +110,11 @@ class AUFusion(nn.Module):
                    shared units, weigh nothing
     =============  ==============================================  ================================================
 
-    Three things differ from the public code in both forms. It cuts patches with x and y exchanged; they are cut before
-    they come here, in the right place. Statistics of the steps' convolution are those of all nine steps at once. And it
-    keeps the epoch of the best training accuracy, which is a matter of the selection here.
+    Notes
+    -----
+    Three things differ from the public code in both forms. It cuts patches with x and y exchanged; here the feature
+    cuts them in the right place. Statistics of the steps' convolution are those of all nine steps at once. And it keeps
+    the epoch of the best training accuracy, which is a matter of the selection here.
 
     With three classes it has 26,026,251 parameters.
     """

@@ -30,16 +30,24 @@ NODE_VALUES = 16
 class AUGCN(nn.Module):
     """One graph convolution over twelve regions a frame, three convolutions over time, a mean and a linear classifier.
 
-    Input : au_rois_flow, (n, t, 12, 2) float32, u and v in pixels of each region in each of t = 10 frames.
-    Output : logits (n, n_classes).
-    Graph convolution (torch-geometric's ``DenseGCNConv``) 2 to 16 values a region, batch normalisation, ReLU; the
-    frame's 192 values through convolutions over time of 64 filters, of 1 frame, 3 frames and 3 frames two apart, with
-    a ReLU after each. The length stays t; its mean is classified.
+    Graph convolution (torch-geometric's ``DenseGCNConv``) 2 to 16 values a region, batch normalisation, ReLU. The
+    frame's 192 values pass convolutions over time of 64 filters, of 1 frame, 3 frames and 3 frames two apart, with a
+    ReLU after each. The length stays t; the mean over time is classified.
+
+    Inputs
+    ------
+    au_rois_flow : (n, t, 12, 2) float32: u and v in pixels of each region, in each of t = 10 frames.
+
+    Parameters
+    ----------
     dropout : share of the mean's values dropped in training, 0 <= dropout < 1.
 
+    Notes
+    -----
     The adjacency is a learned, symmetric 12x12 matrix in 0..1 with all regions linked alike at the start. AUW-GCN and
-    its kin fill it from how often action units occur together, which must be counted on the training subjects alone;
-    models are not handed action units here, and a matrix from a file would have seen the test subjects.
+    similar networks fill it from how often action units occur together. That must be counted on the training subjects
+    alone: this network is not given action units, and a matrix from a file would have seen the test subjects.
+
     With three classes it has 37,475 parameters. The recipe is this benchmark's own.
     """
 

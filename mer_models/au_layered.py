@@ -45,18 +45,22 @@ NODE_WIDTHS = (40, 80, REGION_VALUES)
 class AULayered(nn.Module):
     """Brows and mouth alone, then together: 160 values a frame, multiplied with 160 values of nine action units.
 
-    Input : shape_patches_30, (n, 12, 30, 7, 7) float32, patches of twelve maps around 30 landmarks.
-    Output : logits (n, n_classes).
     Frames : a convolution for each landmark (3x3 pixels, normalisation, ReLU) gives 30 tokens of 49 values. Ten of the
     brows and twenty of the mouth pass six transformer layers of their own (8 heads, dense part of 128), then all pass
     one together, and layers of 980, 320 and 160. All frames share these.
-    Units : AU 1, 2, 4, 10, 12, 14, 15, 17, 25; each frame has values (40) of its own for them, which pass two graph
-    layers of its own (80, 160). Inner products with the frame's values, normalised for each frame and for all
-    together, are classified.
+    Units : AU 1, 2, 4, 10, 12, 14, 15, 17, 25. Each frame has values (40) of its own for them, which pass two graph
+    layers of its own (80, 160). Inner products with the frame's values, normalised for each frame and for all together,
+    are classified.
 
-    frames : how many of the twelve are looked at, evenly spaced to the last; a divisor of 12. Fewer are faster.
+    Inputs
+    ------
+    shape_patches_30 : (n, 12, 30, 7, 7) float32, patches of twelve maps around 30 landmarks.
+
+    Parameters
+    ----------
+    frames : how many of the twelve are used, evenly spaced to the last; a divisor of 12. Fewer are faster.
     depth : transformer layers of brows and mouth, six as published.
-    as_published : reproduces what the public code does instead of what it means to:
+    as_published : reproduces what the public code does instead of what it means to do:
 
     =============  ==============================================  ================================================
     part           default                                         as_published
@@ -67,9 +71,11 @@ class AULayered(nn.Module):
                    what each frame learns                          not do
     =============  ==============================================  ================================================
 
+    Notes
+    -----
     A unit without annotations, as AU 25, which is not among the shared units, is linked to itself alone at first. Two
-    things differ from the public code in both forms: it ends in a logarithm of probabilities, which its cross-entropy
-    takes again without effect; and it stops at a training accuracy of 1, where here all epochs are run.
+    things differ from the public code in both forms. It ends in a logarithm of probabilities, which its cross-entropy
+    takes again without effect. And it stops at a training accuracy of 1; here all epochs are run.
 
     With three classes it has 2,499,973 parameters; 972 fewer as published, whose links are not trained.
     """

@@ -39,11 +39,16 @@ from mer_models.registry import register_model
 class BiwoofSVM(SupportVectorModel):
     """Linear support vector machine on the doubly weighted direction histograms of 5x5 blocks of the face.
 
-    Input : biwoof, (n, 200) float32 of length 1: eight directions a block.
-    C : weight of the margin violations, > 0; where no source prints it, scikit-learn's default.
-    kernel : ``linear``, ``rbf`` or ``poly`` (cubic). gamma : of ``rbf`` and ``poly``: ``scale``
-    (1 / (200 * variance)), ``auto`` (1 / 200) or a number > 0.
-    scale : of each value, fitted on the training samples: ``none``, ``unit`` (0..1) or ``standard``.
+    Inputs
+    ------
+    biwoof : (n, 200) float32 of length 1: eight directions a block.
+
+    Parameters
+    ----------
+    C : weight of the margin violations, above 0. No source prints it; 1 is scikit-learn's default.
+    kernel : ``linear``, ``rbf`` or ``poly`` (cubic).
+    gamma : of ``rbf`` and ``poly``: ``scale`` (1 / (200 * variance)), ``auto`` (1 / 200) or a number above 0.
+    scale : how each value is scaled, fitted on the training samples: ``none``, ``unit`` (0..1) or ``standard``.
     """
 
     def __init__(

@@ -76,31 +76,40 @@ TINY = 1e-8
 class CapsuleNetME(nn.Module):
     """ResNet-18 without its max-pooling and last stage, one convolution, primary capsules, one capsule a class.
 
-    Input : near_onset_apex_rgb_224, (n, 2, 5, 3, 224, 224) float32: the apex, which is the middle one of its moments,
-    is looked at, the onset where ``less_onset`` asks for it. Output : logits (n, n_classes).
-    The trunk gives 256 maps of 28x28; a 9x9 convolution and ReLU 256 of 20x20; a 9x9 convolution with stride 2 32 maps
-    of 6x6 capsules with 8 values each (1152 capsules). Each predicts each class's 16 values; three rounds of routing
-    weigh the predictions by their agreement, with gradients in the last round only.
-    The published score of a class is the length y of its squashed capsule, s^2 / (1 + s^2) of the length s before. The
-    logit here is ln(s^2) = ln(y / (1 - y)): the same order, and y is the sigmoid of it.
+    The trunk gives 256 maps of 28x28; a 9x9 convolution and ReLU give 256 of 20x20; a 9x9 convolution with stride 2
+    gives 32 maps of 6x6 capsules with 8 values each (1152 capsules). Each predicts each class's 16 values. Three rounds
+    of routing weigh the predictions by their agreement, with gradients in the last round only.
 
+    The published score of a class is the length y of its squashed capsule, s^2 / (1 + s^2) of the length s before. The
+    logit here is ln(s^2) = ln(y / (1 - y)): the same order, and y is its sigmoid.
+
+    Inputs
+    ------
+    near_onset_apex_rgb_224 : (n, 2, 5, 3, 224, 224) float32. It uses the apex, which is the middle one of its moments,
+        and the onset where ``less_onset`` asks for it.
+
+    Parameters
+    ----------
     pretrained : ``none`` draws random weights; ``default`` takes torchvision's ImageNet weights for the trunk, whose
         first 15 tensors are then not trained, as published. Weights that cannot be had are a UsageError.
     image_size : side that frames are resized to, a multiple of 8 that leaves a capsule a map (at least 136, with
         kernels of 3 at least 40); 224 in the paper.
-    width : channels of the trunk's first stage, a divisor of 64, the others in proportion; fewer are faster, and there
-        are pretrained weights for 64 alone.
+    width : channels of the trunk's first stage, a divisor of 64, the others in proportion. Fewer are faster; there are
+        pretrained weights for 64 only.
     kernel : side of the kernels of both capsule convolutions; 9 in the paper.
     maps : filters of both capsule convolutions, a multiple of 8; 256 in the paper.
-    less_onset : show the trunk the apex less the onset of the same face, in place of the apex as published: who a face
-        belongs to goes, what moved stays.
+    less_onset : show the trunk the apex less the onset of the same face, in place of the apex as published: whose face
+        it is disappears, what moved stays.
 
+    Notes
+    -----
     ``loss`` is the published margin loss of y.
+
     With three classes it has 13,842,496 parameters. The recipe flips, rotates, shifts (a crop of 224 out of 234x240)
     and jitters colours (brightness, contrast and saturation by up to a fifth) as the public code does, but leaves hues
-    as they are, which that turns. That adds to its training set up to four frames of a clip, the two before and the two
-    after the apex, so that classes are equally frequent; here clips of rare classes are repeated (``balance``), and
-    each is shown at its apex or at a moment near it, drawn anew each time.
+    as they are, which that code turns. That code adds to its training set up to four frames of a clip, the two before
+    and the two after the apex, so that classes are equally frequent. Here clips of rare classes are repeated
+    (``balance``), and each is shown at its apex or at a moment near it, drawn anew each time.
     """
 
     def __init__(

@@ -34,12 +34,18 @@ BATCH_CLIPS = 128 // FRAMES
 class CNN2DVote(nn.Module):
     """A frame's logits through a plain convolutional network; a clip's logits are the mean of its frames'.
 
-    Input : frames_9_128, (n, 9, 1, 128, 128) float32 in 0..1: onset, three, apex, three, offset. Output : logits
-    (n, n_classes). Their softmax is that of the mean of the frames' log-probabilities.
-    Convolutions are 3x3, unpadded, each with ReLU, a pooling by two and batch normalisation. Binary form : 32 and 64
-    maps, a dense layer of 64, dropout 0.3, batch normalisation. Multiclass form : 64, 128 and 256 maps, dense layers of
-    384 (dropout 0.42) and 96 (dropout 0.25).
+    The softmax of these logits is that of the mean of the frames' log-probabilities. Convolutions are 3x3, unpadded,
+    each with ReLU, a pooling by two and batch normalisation.
 
+    Binary form : 32 and 64 maps, a dense layer of 64, dropout 0.3, batch normalisation.
+    Multiclass form : 64, 128 and 256 maps, dense layers of 384 (dropout 0.42) and 96 (dropout 0.25).
+
+    Inputs
+    ------
+    frames_9_128 : (n, 9, 1, 128, 128) float32 in 0..1: onset, three, apex, three, offset.
+
+    Parameters
+    ----------
     form : ``binary``, ``multiclass``, or ``auto``: binary where there are two classes.
     image_size : side that frames are resized to, at least 32; a smaller one is faster.
     maps : of the first convolution, the next ones in proportion; 0 for as many as said above. Fewer are faster.
@@ -54,14 +60,18 @@ class CNN2DVote(nn.Module):
     pixels      0..1                       0..255 (the recipe's 0..1 times 255)
     ==========  =========================  ==================================================================
 
-    The public code takes a clip without five equal votes for an error; here its most frequent class is taken, the
-    first of equal ones, which differs with more than two classes only.
+    Notes
+    -----
+    The public code takes a clip without five equal votes for an error. Here its most frequent class is taken, the first
+    of equal ones; that differs with more than two classes only.
 
     ``loss`` is the published one: the engine's loss over single frames, each with its clip's label.
+
     With three classes it has 19,675,779 parameters, with two 3,705,730.
-    The recipe changes every clip anew each epoch and weighs rare classes more, where the public code adds changed
-    copies of rare classes' clips to its data before it splits them; and its learning rate follows the training loss,
-    there the validation loss.
+
+    The recipe changes every clip anew each epoch and weighs rare classes more; the public code adds changed copies of
+    rare classes' clips to its data before it splits them. The learning rate follows the training loss; there, the
+    validation loss.
     """
 
     def __init__(

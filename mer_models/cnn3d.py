@@ -26,11 +26,17 @@ from mer_models.contracts import Resources
 class CNN3D(nn.Module):
     """Two convolutions, each with ReLU and a pooling by two in space, and two dense layers.
 
-    Input : frames_9_128, (n, 9, 1, 128, 128) float32 in 0..1: onset, three, apex, three, offset. Output : logits
-    (n, n_classes).
-    Binary form : 64 and 96 maps, a dense layer of 24, dropout 0.35. Multiclass form : 32 and 64 maps with batch
-    normalisation after each pooling, a dense layer of 32, dropout 0.27. Convolutions are unpadded.
+    Binary form : 64 and 96 maps, a dense layer of 24, dropout 0.35.
+    Multiclass form : 32 and 64 maps with batch normalisation after each pooling, a dense layer of 32, dropout 0.27.
 
+    Convolutions are unpadded.
+
+    Inputs
+    ------
+    frames_9_128 : (n, 9, 1, 128, 128) float32 in 0..1: onset, three, apex, three, offset.
+
+    Parameters
+    ----------
     form : ``binary``, ``multiclass``, or ``auto``: binary where there are two classes.
     image_size : side that frames are resized to, at least 32; a smaller one is faster.
     maps : of the first convolution, the next ones in proportion; 0 for as many as said above. Fewer are faster.
@@ -44,10 +50,13 @@ class CNN3D(nn.Module):
     pixels       0..1                             0..255 (the recipe's 0..1 times 255)
     ===========  ===============================  ===================================================
 
+    Notes
+    -----
     With three classes it has 9,272,579 parameters (as published 16,607,939), with two 10,535,850 (18,718,506).
-    The recipe changes every clip anew each epoch and weighs rare classes more, where the public code adds changed
-    copies of rare classes' clips to its data before it splits them; and its learning rate follows the training loss,
-    there the validation loss.
+
+    The recipe changes every clip anew each epoch and weighs rare classes more; the public code adds changed copies of
+    rare classes' clips to its data before it splits them. The learning rate follows the training loss; there, the
+    validation loss.
     """
 
     def __init__(

@@ -30,22 +30,29 @@ FLAT_DROPOUT, MEMORY_DROPOUT = 0.3, 0.4
 class CNNLSTM(nn.Module):
     """Each frame through two convolutions, the frames through an LSTM of 32, its last state through 24.
 
-    Input : frames_9_128, (n, 9, 1, 128, 128) float32 in 0..1: onset, three, apex, three, offset. Output : logits
-    (n, n_classes).
-    A frame passes convolutions of 32 and 64 maps (3x3, unpadded), each with ReLU and a pooling by two; all its values
-    go to the LSTM, 0.3 of them dropped, and 0.4 of the rest for the whole clip alike. The LSTM has ReLU in place of
+    A frame passes convolutions of 32 and 64 maps (3x3, unpadded), each with ReLU and a pooling by two. All its values
+    go to the LSTM; 0.3 of them are dropped, and 0.4 of the rest for the whole clip alike. The LSTM has ReLU in place of
     tanh. Dense layer of 24, dropout 0.35 in the binary form and 0.3 in the multiclass one, which differ in nothing
     else.
 
+    Inputs
+    ------
+    frames_9_128 : (n, 9, 1, 128, 128) float32 in 0..1: onset, three, apex, three, offset.
+
+    Parameters
+    ----------
     form : ``binary``, ``multiclass``, or ``auto``: binary where there are two classes.
     image_size : side that frames are resized to, at least 32; a smaller one is faster.
     maps : of the first convolution, the next ones in proportion; 0 for as many as said above. Fewer are faster.
     as_published : pixels of 0..255, as the public code has them (the recipe's 0..1 times 255), in place of 0..1.
 
+    Notes
+    -----
     With three classes it has 7,396,707 parameters.
-    The recipe changes every clip anew each epoch and weighs rare classes more, where the public code adds changed
-    copies of rare classes' clips to its data before it splits them; and its learning rate follows the training loss,
-    there the validation loss.
+
+    The recipe changes every clip anew each epoch and weighs rare classes more; the public code adds changed copies of
+    rare classes' clips to its data before it splits them. The learning rate follows the training loss; there, the
+    validation loss.
     """
 
     def __init__(

@@ -161,8 +161,11 @@ def expected_instead(name: str, value: Any) -> str:
 class Resources:
     """What one pack of folds asks of the cluster.
 
-    cpus : cores (and torch threads) of a worker. gpu : fraction of a GPU, used only where the cluster has GPUs.
-    pack : the most folds that one Ray Tune trial trains; cheap folds want large packs.
+    Attributes
+    ----------
+    cpus : cores, and torch threads, of a worker.
+    gpu : fraction of a GPU; used only where the cluster has GPUs.
+    pack : the most folds that one Ray Tune trial trains. Cheap folds want large packs.
     """
 
     cpus: int = 1
@@ -172,10 +175,16 @@ class Resources:
 
 @dataclass(frozen=True)
 class PublishedScore:
-    """A score printed elsewhere: which benchmark, the numbers, which epoch was selected, and where it was read.
+    """A score that is printed elsewhere.
 
-    uf1, uar, accuracy, f1 : in 0..1, None where the source does not print it. f1 : an F1 whose averaging over classes
-    or folds the source does not say, so that it must not be compared with a UF1.
+    Attributes
+    ----------
+    benchmark : databases, protocol, and a part of a composite or a number of classes, such as ``SAMM loso 3 classes``.
+    uf1, uar, accuracy : in 0..1; None where the source does not print it.
+    selection : which epoch was scored.
+    source : where it was read.
+    f1 : in 0..1; an F1 of which the source does not say how it averages over classes or folds. Do not compare it with
+        UF1.
     """
 
     benchmark: str
@@ -208,29 +217,36 @@ class Refused:
 
 
 class Estimator(Protocol):
-    """A classical estimator: fitted once on a fold's training samples, no epochs.
+    """A classical estimator: fitted once on a fold's training samples, without epochs.
 
     Features arrive as float32 arrays of shape (n, ...), in the order of ``ModelInfo.features``.
     """
 
     def fit(self, *features: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> None:
-        """Fit on training samples; all randomness comes from ``rng``.
+        """Fit on training samples.
 
-        y : (n,) int64 class indices, or (n, n_classes) int64 of 0 and 1 where a sample may show several classes.
+        Parameters
+        ----------
+        features : the features of the training samples, (n, ...) float32 each.
+        y : (n,) int64, class indices; or (n, n_classes) int64, 0 and 1, where a sample may show several classes.
+        rng : the only source of random numbers.
         """
 
     def scores(self, *features: np.ndarray) -> np.ndarray:
-        """Return (n, n_classes) float32; the predicted class is the argmax of a row.
+        """Return a score for every sample and class.
 
-        After a fit on several classes a sample, those above 0 are predicted. An estimator that takes no feature gives
-        one row, (1, n_classes), which counts for every sample.
+        Returns
+        -------
+        (n, n_classes) float32. The predicted class is the one with the highest score; where a sample may show several
+        classes, all classes with a score above 0 are predicted. An estimator that takes no feature returns one row, (1,
+        n_classes), which counts for every sample.
         """
 
     def state(self) -> dict[str, np.ndarray]:
-        """Return everything that ``scores`` needs, as arrays (stored as safetensors, never pickled)."""
+        """Return everything that ``scores`` needs, as arrays; they are stored as safetensors, never pickled."""
 
     def load_state(self, state: dict[str, np.ndarray]) -> None:
-        """Take up what ``state`` returned."""
+        """Continue from what ``state`` returned, so that ``scores`` gives the same bits."""
 
 
 Criterion = Callable[["Tensor", "Tensor"], "Tensor"]
@@ -238,26 +254,35 @@ Criterion = Callable[["Tensor", "Tensor"], "Tensor"]
 
 
 class NetworkWithLoss(Protocol):
-    """A network that is published with a loss of its own, which cross-entropy over the logits cannot express."""
+    """A network with a loss of its own, one that cross-entropy of the logits cannot express.
+
+    Other methods are optional. ``prepare_training(self, labels, action_units)`` fits something before the training
+    starts, such as how often action units occur together. It is called once a fold with the training samples alone,
+    labels as for ``loss`` and action units as int8. It keeps what it finds in registered buffers, so that stored
+    weights hold it.
+    """
 
     def forward(self, *features: Tensor) -> Tensor:
         """Return the logits (n, n_classes)."""
 
     def loss(self, *features: Tensor, labels: Tensor, criterion: Criterion) -> Tensor:
-        """Return the training loss of a batch, a scalar; it runs the network itself, once.
+        """Run the network on a batch, once, and return the training loss.
 
-        labels : (n,) int64 class indices, or (n, n_classes) of 0 and 1 in a multi-label task. criterion : the engine's
-        own loss with the recipe's class weights, for a network that only adds to it; a network that replaces it takes
-        no notice of class weights.
+        A network that learns action units declares one more keyword, ``action_units``: (n, 12) float32, a column for
+        each of ``preprocess.labels.action_units.SHARED_UNITS``. 1 means that the sample shows the unit, 0 that it does
+        not; a row of -1 means that nobody annotated the sample, and it must not count. Other networks do not get this
+        argument.
 
-        A network that learns action units (AUs) declares one more keyword, ``action_units``: (n, 12) float32, 1 where
-        the sample shows each of ``preprocess.labels.action_units.SHARED_UNITS``, 0 where not, and a row of -1 where
-        nobody         annotated it, which must weigh nothing. It is not passed to a network that does not declare it.
+        Parameters
+        ----------
+        features : the features of the batch.
+        labels : (n,) int64, class indices; or (n, n_classes), 0 and 1, in a multi-label task.
+        criterion : the engine's own loss, with the recipe's class weights. A network may add to it, or ignore it and
+            with it the class weights.
 
-        A network that fits something before it is trained, such as how often AUs occur together, also defines
-        ``prepare_training(self, labels, action_units)``. It is called once a fold with the training samples alone,
-        labels as above and action units as int8, and keeps what it finds in registered buffers, so that stored
-        weights hold it.
+        Returns
+        -------
+        A scalar.
         """
 
 
@@ -266,12 +291,16 @@ Reduction = Callable[["Tensor"], "Tensor"]
 
 
 class NetworkWithReductions(Protocol):
-    """A network that looks at less of its features than there is, so that the engine need not make it anew each batch.
+    """A network that looks at less than the whole features: smaller pictures, or only some of the frames.
 
-    reductions : a reduction, or None, for each feature. Each works sample by sample, draws and learns nothing, gives
-    of a constant the same constant and of a sum the sum (so that it may come before values are scaled), leaves what is
-    reduced already as it is, and equals another object that does the same. ``forward`` applies them itself, so that it
-    takes whole features as well as reduced ones.
+    The engine then reduces each feature once, before training, and not in every batch. ``forward`` applies the
+    reductions itself, so that it takes whole features and reduced ones.
+
+    Attributes
+    ----------
+    reductions : for each feature, a function or None. The function reduces each sample by itself, draws no random
+        numbers, and learns nothing. It is linear, and a constant picture keeps its value, so that values may be scaled
+        before or after it. What is reduced already stays as it is. Two objects that do the same compare equal.
     """
 
     reductions: tuple[Reduction | None, ...]

@@ -32,20 +32,27 @@ DROPOUT = 0.3
 class ConvLSTM(nn.Module):
     """A convolutional LSTM of 32 maps, all nine of its states pooled, a dense layer.
 
-    Input : frames_9_128, (n, 9, 1, 128, 128) float32 in 0..1: onset, three, apex, three, offset. Output : logits
-    (n, n_classes).
-    The nine states of 126x126 are pooled by two, and all their values pass a dense layer with ReLU and dropout 0.3,
-    which holds nearly all parameters: of 48 in the binary form, of 64 in the multiclass one.
+    The nine states of 126x126 are pooled by two. All their values pass a dense layer with ReLU and dropout 0.3, which
+    holds nearly all parameters: of 48 in the binary form, of 64 in the multiclass one.
 
+    Inputs
+    ------
+    frames_9_128 : (n, 9, 1, 128, 128) float32 in 0..1: onset, three, apex, three, offset.
+
+    Parameters
+    ----------
     form : ``binary``, ``multiclass``, or ``auto``: binary where there are two classes.
     image_size : side that frames are resized to, at least 32; a smaller one is faster and has fewer parameters.
     maps : of a state; 0 for 32. Fewer are faster.
     as_published : pixels of 0..255, as the public code has them (the recipe's 0..1 times 255), in place of 0..1.
 
+    Notes
+    -----
     With three classes it has 73,195,011 parameters, with two 54,905,746.
-    The recipe changes every clip anew each epoch and weighs rare classes more, where the public code adds changed
-    copies of rare classes' clips to its data before it splits them; and its learning rate follows the training loss,
-    there the validation loss.
+
+    The recipe changes every clip anew each epoch and weighs rare classes more; the public code adds changed copies of
+    rare classes' clips to its data before it splits them. The learning rate follows the training loss; there, the
+    validation loss.
     """
 
     def __init__(

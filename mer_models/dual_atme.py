@@ -35,13 +35,21 @@ LIKENESS_WEIGHT = 0.01
 class DualATME(nn.Module):
     """A branch for the whole face and one for its regions; 4704 values through a layer of 1024.
 
-    Input : flow_uvs_28, (n, 3, 28, 28), and roi_mosaic_28, (n, 3, 28, 28), both float32. Output : logits
-    (n, n_classes).
-    A branch is two inception blocks (24 maps of 14x14, 48 of 7x7) and convolutional block attention: weights for
-    channels (mean and maximum through one bottleneck, a sixteenth wide), then for positions (7x7 convolution). The
+    A branch is two inception blocks (24 maps of 14x14, 48 of 7x7) and convolutional block attention: weights for the
+    channels (mean and maximum through one bottleneck, a sixteenth wide), then for the positions (7x7 convolution). The
     branches' 2 x 2352 values pass a layer of 1024 with batch normalisation, ReLU and dropout.
+
+    Inputs
+    ------
+    flow_uvs_28 : (n, 3, 28, 28) float32.
+    roi_mosaic_28 : (n, 3, 28, 28) float32.
+
+    Parameters
+    ----------
     dropout : share of the 1024 values dropped in training, 0 <= dropout < 1.
 
+    Notes
+    -----
     ``loss`` is the published one: focal loss (gamma 2) plus 0.01 (1 - cosine between the two branches' values). A
     training batch of a single sample is normalised with the running statistics, since it has no variance of its own.
 
@@ -62,7 +70,7 @@ class DualATME(nn.Module):
         return self._classify(self.face(flow), self.regions(mosaic))
 
     def loss(self, *features: torch.Tensor, labels: torch.Tensor, criterion: Criterion) -> torch.Tensor:
-        """Return the published loss of a batch; takes the place of ``criterion``, class weights included."""
+        """Return the published loss of a batch. It replaces ``criterion``, so class weights do not count."""
         flow, mosaic = features
         face, regions = self.face(flow), self.regions(mosaic)
         likeness = functional.cosine_similarity(face, regions, dim=1).mean()

@@ -36,16 +36,22 @@ from mer_models.registry import register_model
 class DualInception(nn.Module):
     """Two streams of two inception blocks, one over u and one over v; 6272 values through a layer of 1024.
 
-    Input : flow_uvs_28, (n, 3, 28, 28) float32; the optical strain is not looked at. Output : logits (n, n_classes).
-    An inception block has four paths of equal width (1x1; 1x1 then 3x3; 1x1 then 5x5; 3x3 max-pooling then 1x1), a
-    ReLU after every convolution, and ends in max-pooling 2: 28x28 to 24 maps of 14x14 (6 a path) to 64 maps of 7x7
-    (16 a path).
+    An inception block has four paths of equal width (1x1; 1x1 then 3x3; 1x1 then 5x5; 3x3 max-pooling then 1x1), a ReLU
+    after every convolution, and ends in max-pooling 2: 28x28 to 24 maps of 14x14 (6 a path) to 64 maps of 7x7 (16 a
+    path).
 
+    Inputs
+    ------
+    flow_uvs_28 : (n, 3, 28, 28) float32; the optical strain is not used.
+
+    Notes
+    -----
     With three classes it has 6,449,867 parameters, the 6.45 M that Off-TANet's comparison table prints.
+
     The recipe is that of the authors' code (xly135846/MEGC2019): Adam 1e-4, 40 epochs, shuffled batches of 3, values
-    divided by 255. Three things there are not taken over: it feeds each flow component as three channels, it trains on
-    the two databases that the test subject does not belong to and validates on the third, and it asks for class
-    weights by the word "auto" where Keras takes a dictionary.
+    divided by 255. Three things there are left out. It feeds each flow component as three channels. It trains on the
+    two databases that the test subject does not belong to, and validates on the third. And it asks for class weights by
+    the word "auto", where Keras takes a dictionary.
     """
 
     def __init__(self, n_classes: int) -> None:

@@ -23,12 +23,18 @@ from mer_models.registry import register_model
 class FlowSVM(SupportVectorModel):
     """Support vector machine on the flattened flow image, one machine for each pair of classes.
 
-    Input : flow_uvs_28, (n, 3, 28, 28) float32 with values 0..255; divided by 255 and flattened to (n, 2352) here.
     The published baseline flattens 32x32x3 maps; this one takes the 28x28x3 maps that the other flow models take.
 
-    C : weight of the margin violations, > 0. kernel : ``rbf``, ``linear`` or ``poly`` (cubic).
-    gamma : width of the rbf kernel; ``scale`` is 1 / (2352 * variance of the training values), ``auto`` is 1 / 2352,
-        otherwise a number > 0.
+    Inputs
+    ------
+    flow_uvs_28 : (n, 3, 28, 28) float32 in 0..255. It is divided by 255 and flattened to (n, 2352) here.
+
+    Parameters
+    ----------
+    C : weight of the margin violations, above 0.
+    kernel : ``rbf``, ``linear`` or ``poly`` (cubic).
+    gamma : width of the rbf kernel. ``scale`` is 1 / (2352 * variance of the training values), ``auto`` is 1 / 2352;
+        else a number above 0.
     """
 
     def __init__(self, n_classes: int, C: float = 28.0, kernel: str = "rbf", gamma: str | float = "scale") -> None:

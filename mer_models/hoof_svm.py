@@ -26,10 +26,16 @@ from mer_models.registry import register_model
 class HoofSVM(SupportVectorModel):
     """Support vector machine on the direction histograms of 5x5 blocks of the face.
 
-    Input : hoof, (n, 200) float32: eight directions a block, each histogram of sum 1.
-    C : weight of the margin violations, > 0; 28 as in the other flow baselines of arXiv:2211.11425.
-    kernel : ``rbf``, ``linear`` or ``poly`` (cubic). gamma : ``scale`` (1 / (200 * variance)), ``auto`` (1 / 200) or a
-    number > 0. scale : of each value, fitted on the training samples: ``none``, ``unit`` (0..1) or ``standard``.
+    Inputs
+    ------
+    hoof : (n, 200) float32: eight directions a block; each histogram has the sum 1.
+
+    Parameters
+    ----------
+    C : weight of the margin violations, above 0; 28 as in the other flow baselines of arXiv:2211.11425.
+    kernel : ``rbf``, ``linear`` or ``poly`` (cubic).
+    gamma : ``scale`` (1 / (200 * variance)), ``auto`` (1 / 200) or a number above 0.
+    scale : how each value is scaled, fitted on the training samples: ``none``, ``unit`` (0..1) or ``standard``.
     """
 
     def __init__(

@@ -45,30 +45,37 @@ HEADS = (3, 6, 12)
 class HTNet(nn.Module):
     """Four 14x14 face areas, cut into 7x7 patches, through three levels of transformer layers and aggregations.
 
-    Input : flow_uvs_28, (n, 3, 28, 28) float32 of an aligned, upright face. Output : logits (n, n_classes).
     The areas around eyes and lip corners are tiled to 28x28 (eyes above, lip corners below), embedded as 4x4 patches,
-    and pass three levels of width ``dim``, 2 ``dim`` and 4 ``dim``, with 2, 2 and 10 layers and 3, 6 and 12 heads.
-    A layer is self-attention inside each block of patches and a dense part of four times the width, both behind a
-    layer normalisation and with a residual. Between levels an aggregation (3x3 convolution, layer normalisation,
-    max-pooling 3 with stride 2) mixes the blocks and halves the map: 4x4, 2x2, 1x1.
-    The first level's blocks are the four areas (2x2 patches each); from the second level on, the block is the face.
+    and pass three levels of width ``dim``, 2 ``dim`` and 4 ``dim``, with 2, 2 and 10 layers and 3, 6 and 12 heads. A
+    layer is self-attention inside each block of patches and a dense part of four times the width, both behind a layer
+    normalisation and with a residual. Between levels an aggregation (3x3 convolution, layer normalisation, max-pooling
+    3 with stride 2) mixes the blocks and halves the map: 4x4, 2x2, 1x1. The first level's blocks are the four areas
+    (2x2 patches each); from the second level on, the block is the face.
 
+    Inputs
+    ------
+    flow_uvs_28 : (n, 3, 28, 28) float32 of an aligned, upright face.
+
+    Parameters
+    ----------
     dim : width of the first level, at least 3 (one channel a head). The paper's 256 gives 118,697,475 parameters with
-        three classes; a quarter of it gives a sixteenth of the parameters where no GPU is at hand.
+        three classes; a quarter of it gives a sixteenth of the parameters, where no GPU is at hand.
     as_published : do as the public code (wangzhifengharrison/HTNet, Model.py and main_HTNet.py) does where that departs
         from the paper's idea of attention inside each face area. (1) It divides the 4x4 patches into 4x4 blocks, and
-        the 2x2 of the second level into 2x2, so that a block holds one patch and attention has nothing to choose
-        from: every layer is a plain perceptron. (2) Its position embedding is one number a position, which the layer
-        normalisation before the attention takes out again; the corrected one is a vector. (3) It cuts the areas with
-        x and y exchanged.
+        the 2x2 of the second level into 2x2, so that a block holds one patch and attention has nothing to choose from:
+        every layer is a plain perceptron. (2) Its position embedding is one number a position, which the layer
+        normalisation before the attention removes again; the corrected one is a vector. (3) It cuts the areas with x
+        and y exchanged.
 
+    Notes
+    -----
     The recipe's pixels are those of the public code, 0..255. Embedded, they are a hundred times as large as what the
-    layers of the first level add to them before they are trained, positions included; the published 800 epochs can
-    change that, the few of a quick run cannot, and it standardises them.
+    layers of the first level add to them before they are trained, positions included. The published 800 epochs can
+    change that; the few of a quick run cannot, so a quick run standardises them.
 
     Two things differ from the public code in both forms. It looks for the face's landmarks in the apex image of each
-    sample (MTCNN on 28x28 pixels); a flow image does not carry them, so the same centres serve every sample. And
-    where a block holds a single patch, query and key projections cannot change the output and are left out.
+    sample (MTCNN on 28x28 pixels); a flow image does not hold them, so the same centres serve every sample. And where a
+    block holds a single patch, query and key projections cannot change the output and are left out.
     """
 
     def __init__(self, n_classes: int, dim: int = 256, as_published: bool = False) -> None:

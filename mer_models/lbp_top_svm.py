@@ -42,11 +42,17 @@ from mer_models.registry import register_model
 class LbpTopSVM(SupportVectorModel):
     """Support vector machine with a cubic kernel on histograms of local binary patterns.
 
-    Input : lbp_top, (n, 11328) float32: 8x8 blocks, three planes, 59 uniform patterns.
-    C : weight of the margin violations, > 0; the publication does not print it, so it is scikit-learn's default.
-    kernel : ``poly``, ``rbf`` or ``linear``. degree : of the polynomial, at least 1.
-    gamma : ``scale`` (1 / (11328 * variance)), ``auto`` (1 / 11328) or a number > 0.
-    scale : of each value, fitted on the training samples: ``none``, ``unit`` (0..1) or ``standard``.
+    Inputs
+    ------
+    lbp_top : (n, 11328) float32: 8x8 blocks, three planes, 59 uniform patterns.
+
+    Parameters
+    ----------
+    C : weight of the margin violations, above 0. The publication does not print it; 1 is scikit-learn's default.
+    kernel : ``poly``, ``rbf`` or ``linear``.
+    degree : of the polynomial, 1 or more.
+    gamma : ``scale`` (1 / (11328 * variance)), ``auto`` (1 / 11328) or a number above 0.
+    scale : how each value is scaled, fitted on the training samples: ``none``, ``unit`` (0..1) or ``standard``.
     """
 
     def __init__(

@@ -21,9 +21,13 @@ _SHARES = (1e-6, 1 - 1e-6)
 class Majority:
     """Predict the most frequent training class; of equally frequent classes, the one with the lowest index.
 
-    Input : none. It looks at no sample, so it takes those as well whose clip no feature can be made of.
-    The scores of every sample are the class frequencies of the training samples, so they sum to 1. In a multi-label
-    task they are the log-odds of each class's frequency: positive where more than half of the training samples show it.
+    The scores of every sample are the class frequencies of the training samples, so their sum is 1. In a multi-label
+    task they are the log-odds of each class's frequency: positive where more than half of the training samples show the
+    class.
+
+    Inputs
+    ------
+    None. It also predicts for clips that no feature can be made of.
     """
 
     def __init__(self, n_classes: int) -> None:
@@ -31,7 +35,14 @@ class Majority:
         self._scores = np.zeros(n_classes, dtype=np.float32)
 
     def fit(self, *features: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> None:
-        """Count the classes; y : (n,) int64 class indices, or (n, n_classes) 0 and 1. Nothing is drawn from ``rng``."""
+        """Count the classes.
+
+        Parameters
+        ----------
+        features : ignored.
+        y : (n,) int64, class indices; or (n, n_classes), 0 and 1.
+        rng : not used.
+        """
         if y.ndim == 2:
             shares = np.clip(y.mean(axis=0), *_SHARES)
             self._scores = np.log(shares / (1 - shares)).astype(np.float32)
@@ -48,5 +59,5 @@ class Majority:
         return {"scores": self._scores}
 
     def load_state(self, state: dict[str, np.ndarray]) -> None:
-        """Take up what ``state`` returned; DataError where the arrays are another model's."""
+        """Continue from what ``state`` returned; DataError where the arrays are another model's."""
         self._scores = stored_arrays("majority", state, ["scores"])["scores"]

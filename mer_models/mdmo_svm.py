@@ -26,11 +26,17 @@ from mer_models.registry import register_model
 class MdmoSVM(SupportVectorModel):
     """Support vector machine on one motion vector for each of 36 face regions.
 
-    Input : mdmo, (n, 72) float32: 36 weighted magnitudes, then 36 weighted directions.
-    C : weight of the margin violations, > 0; 28 as in the public benchmark code tvaranka/meb.
-    kernel : ``rbf``, ``linear`` or ``poly`` (cubic). gamma : ``scale`` (1 / (72 * variance)), ``auto`` (1 / 72) or a
-    number > 0. scale : of each value, fitted on the training samples: ``none``, ``unit`` (0..1) or ``standard``; the
-    descriptor weighs magnitudes against directions on purpose, which ``unit`` and ``standard`` undo.
+    Inputs
+    ------
+    mdmo : (n, 72) float32: 36 weighted magnitudes, then 36 weighted directions.
+
+    Parameters
+    ----------
+    C : weight of the margin violations, above 0; 28 as in the public benchmark code tvaranka/meb.
+    kernel : ``rbf``, ``linear`` or ``poly`` (cubic).
+    gamma : ``scale`` (1 / (72 * variance)), ``auto`` (1 / 72) or a number above 0.
+    scale : how each value is scaled, fitted on the training samples: ``none``, ``unit`` (0..1) or ``standard``. The
+        descriptor weighs magnitudes against directions on purpose; ``unit`` and ``standard`` undo that.
     """
 
     def __init__(

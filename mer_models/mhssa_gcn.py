@@ -46,20 +46,27 @@ MIDDLE = 127.5
 class MHSSAGCN(nn.Module):
     """Flow patches around the landmarks of six regions; attention inside each region, graph layers among them.
 
-    Input : flow_uvs_28, (n, 3, 28, 28) float32 in 0..255, and landmarks_28, (n, 68, 2) float32, x and y in its pixels.
-    Output : logits (n, n_classes).
     Tokens : a patch of 7x7x3 around each landmark of brows (5 each), eyes (6 each), nose (9) and outer lip (12), in
     twelve slots a region; through a layer of ``dim``, joined by 32 values of its region, and a layer of ``dim`` again.
     Regions : three transformer layers (4 heads, dense part of 4 ``dim``, normalised before each part) among a region's
     tokens, whose attention prefers near landmarks; mean, layer normalisation, a layer of ``dim``.
-    Graph : three layers ReLU(A (X W + b)) over A = a M + (1 - a) C, a learned, 0.5 at the start. M are distances after
-    classical scaling of the regions' geodesics to the plane (of edges as long as the cosine between two regions'
-    vectors, at least 0.1), C how often the regions' action units occur together: 1, 2, 4 the brows, 5, 6, 7 the eyes,
-    9 the nose, 10 the lip (its AU 25 is not among the shared units). C is counted by ``prepare_training`` on the
-    training samples handed to it; uniform without annotations. The regions' mean, normalised, is classified.
+    Graph : three layers ReLU(A (X W + b)) over A = a M + (1 - a) C, where a is learned, 0.5 at the start. M are
+    distances after classical scaling of the regions' geodesics to the plane (of edges as long as the cosine between two
+    regions' vectors, at least 0.1). C says how often the regions' action units occur together: 1, 2, 4 the brows, 5, 6,
+    7 the eyes, 9 the nose, 10 the lip (its AU 25 is not among the shared units). C is counted by ``prepare_training``
+    on the training samples that it is given; it is uniform without annotations. The regions' mean, normalised, is
+    classified.
 
-    dim : width of all layers, a multiple of 4. dropout : share of attention and dense values dropped in training.
-    as_published : reproduces what the public code does instead of what it means to:
+    Inputs
+    ------
+    flow_uvs_28 : (n, 3, 28, 28) float32 in 0..255.
+    landmarks_28 : (n, 68, 2) float32, x and y in the pixels of the flow image.
+
+    Parameters
+    ----------
+    dim : width of all layers, a multiple of 4.
+    dropout : share of attention and dense values dropped in training.
+    as_published : reproduces what the public code does instead of what it means to do:
 
     =============  ==============================================  ================================================
     part           default                                         as_published
@@ -75,10 +82,13 @@ class MHSSAGCN(nn.Module):
     flow           brought to -1..1                                0..255
     =============  ==============================================  ================================================
 
-    Three things differ from the public code in both forms. It counts C on the whole sheet of CASME II, test subjects
+    Notes
+    -----
+    Four things differ from the public code in both forms. It counts C on the whole sheet of CASME II, test subjects
     included, which is never done here. It lays out each sample by an iterative solver (SMACOF) on the CPU; here all
-    samples are scaled at once where they are. It holds a transformer between regions that nothing runs, left out. And
-    it stops with an error as published (a buffer's name is taken), so that this is what it would do.
+    samples are scaled at once, on their device. It holds a transformer between regions that nothing runs; it is left
+    out. And it stops with an error as published (a buffer's name is taken), so this is what it would do without that
+    error.
 
     With three classes it has 2,744,004 parameters.
     """
@@ -106,9 +116,12 @@ class MHSSAGCN(nn.Module):
         self.classifier = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, n_classes))
 
     def prepare_training(self, labels: Tensor, action_units: Tensor) -> None:
-        """Count how often the regions' units occur together; both arguments hold the training samples alone.
+        """Count how often the regions' units occur together in the training samples.
 
-        action_units : (n, 12) of 0 and 1, rows of -1 unknown; columns as in ``SHARED_UNITS``.
+        Parameters
+        ----------
+        labels : not used.
+        action_units : (n, 12), 0 and 1; rows of -1 are not known. Columns as in ``SHARED_UNITS``.
         """
         self.co_occurrence.copy_(co_occurrence(action_units, REGION_UNITS, own=not self.as_published))
 
@@ -160,9 +173,16 @@ class MHSSAGCN(nn.Module):
 
 
 def cut_patches(flow: Tensor, centres: Tensor) -> Tensor:
-    """Return 7x7 patches (n, v, 147) of images (n, 3, h, w), the border repeated outside.
+    """Return 7x7 patches of images; outside of an image its border is repeated.
 
-    centres : (n, v, 2) x and y, whole numbers. A patch is flattened channel after channel, row after row.
+    Parameters
+    ----------
+    images : (n, 3, h, w).
+    centres : (n, v, 2), x and y, whole numbers.
+
+    Returns
+    -------
+    (n, v, 147). A patch is flattened channel after channel, row after row.
     """
     height, width = flow.shape[-2:]
     reach = torch.arange(-REACH, REACH + 1, device=flow.device)

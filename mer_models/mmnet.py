@@ -68,23 +68,30 @@ DEPTH, HEADS, MLP_RATIO = 3, 4, 2.0
 class MMNet(nn.Module):
     """A main branch on the difference of apex and onset, a position branch on the onset; their maps are added.
 
-    Input : near_onset_apex_rgb_224, (n, 2, 5, 3, 224, 224) float32, of whose moments the middle one, the key frame
-    itself, is looked at. Output : logits (n, n_classes).
     Main branch : convolution 3x3 3 to 180 with stride 2, convolution 3x3 180 to 128, then four residual blocks of 128,
-    128, 256 and 512 maps with strides 1, 2, 2, 2 (14x14), each of a 3x3 and a 1x1 convolution and followed by a
+    128, 256 and 512 maps with strides 1, 2, 2, 2 (14x14). Each has a 3x3 and a 1x1 convolution and is followed by a
     one-channel attention map (from mean and maximum over the channels), which is multiplied by the previous block's,
     max-pooled.
     Position branch : the onset at 14x14, every pixel a token of 512 values, through three transformer layers of four
     heads (stochastic depth 0.3). All 512 x 14 x 14 sums are flattened for the classifier.
 
+    Inputs
+    ------
+    near_onset_apex_rgb_224 : (n, 2, 5, 3, 224, 224) float32. Of the moments it uses the middle one, the key frame
+        itself.
+
+    Parameters
+    ----------
     image_size : side that frames are resized to, a multiple of 16; a smaller one is faster.
     width : maps of the first blocks, a multiple of 16, all others in proportion; fewer are faster.
     drop_path : share of the transformer's residual branches dropped in training, 0 <= drop_path < 1.
 
+    Notes
+    -----
     With three classes it has 9,241,719 parameters. The public code's five-class form has two transformer layers four
-    times as wide inside and no stochastic depth. The recipe flips, rotates and shifts (4 of 224 pixels) as it does, and
-    takes frames up to a twentieth of the way from onset to apex from either; there the apex is drawn up to 0.0375 of
-    it before the annotated one, never after.
+    times as wide inside and no stochastic depth. The recipe flips, rotates and shifts (4 of 224 pixels) as that code
+    does, and takes frames up to a twentieth of the way from onset to apex away from either; there the apex is drawn up
+    to 0.0375 of that way before the annotated one, never after.
     """
 
     def __init__(

@@ -34,15 +34,23 @@ from mer_models.registry import register_model
 class OffApexNet(nn.Module):
     """Two streams of two 5x5 convolutions, one over u and one over v; 1568 values through two layers of 1024.
 
-    Input : flow_uvs_28, (n, 3, 28, 28) float32; the optical strain is not looked at. Output : logits (n, n_classes).
-    A stream is convolution 1 to 6 (5x5, padding 2), max-pooling 2, convolution 6 to 16, max-pooling 2, which gives
-    16 maps of 7x7; as in the public PyTorch copy of ECNU-Cross-Innovation-Lab/PRICAI2021-Off-TANet, the
-    max-pooling is the only non-linearity between the convolutions.
+    A stream is convolution 1 to 6 (5x5, padding 2), max-pooling 2, convolution 6 to 16, max-pooling 2, which gives 16
+    maps of 7x7. As in the public PyTorch copy of ECNU-Cross-Innovation-Lab/PRICAI2021-Off-TANet, max-pooling is the
+    only non-linearity between the convolutions.
+
+    Inputs
+    ------
+    flow_uvs_28 : (n, 3, 28, 28) float32; the optical strain is not used.
+
+    Parameters
+    ----------
     dropout : share of the values dropped after each layer of 1024 in training, 0 <= dropout < 1.
 
-    With three classes it has 2,664,475 parameters, the 2.66 M printed by that repository, whose training recipe is
-    the default here too: Adam 1e-4, 3000 epochs, batches of 64. It feeds flow in pixels, which lies around 0; 8-bit
-    flow images come close to that when they are standardised, hence the recipe's input range.
+    Notes
+    -----
+    With three classes it has 2,664,475 parameters, the 2.66 M printed by that repository. Its training recipe is the
+    default here too: Adam 1e-4, 3000 epochs, batches of 64. It feeds flow in pixels, which lies around 0; 8-bit flow
+    images come close to that when they are standardised, hence the recipe's input range.
     """
 
     def __init__(self, n_classes: int, dropout: float = 0.5) -> None:

@@ -47,18 +47,26 @@ POOLED_SIDE = 7
 class RCNA(nn.Module):
     """Convolution stem, one recurrent block, and features multiplied by the classifier's own activation maps.
 
-    Input : flow_uvs_28, (n, 3, 28, 28) float32, resized bilinearly to 60x60 inside ``forward``, because the paper's
-    input is 60x60; finer detail than 28x28 is therefore missing. Output : logits (n, n_classes).
     Stem : convolution 5x5 without padding, batch normalisation, ReLU, max-pooling 2 (28x28), dropout.
     Recurrent block : y = ReLU(BN(1x1(x))), then twice y = ReLU(BN(3x3(x + y))) with one shared 3x3 convolution,
     max-pooling 2 (14x14), dropout. Stem and block are averaged down to 7x7.
-    Attention : the stem's maps weighted by each class row of the classifier, averaged over channels, scaled to 0..1
-    per sample, averaged over classes. It has no parameters of its own.
+    Attention : the stem's maps weighted by each class row of the classifier, averaged over channels, scaled to 0..1 per
+    sample, averaged over classes. It has no parameters of its own.
 
-    feature_maps : filters of every convolution, at least 1. dropout : 0 <= dropout < 1.
+    Inputs
+    ------
+    flow_uvs_28 : (n, 3, 28, 28) float32, resized bilinearly to 60x60 inside ``forward``, because the paper's input is
+        60x60. Detail finer than 28x28 is therefore missing.
 
-    Weights start as in the public code: He normal (fan out) for convolutions, normal with deviation 0.01 for the
-    classifier, zero for its bias. With 64 maps and three classes it has 55,747 parameters.
+    Parameters
+    ----------
+    feature_maps : filters of every convolution, 1 or more.
+    dropout : share of the maps' values dropped in training, 0 <= dropout < 1.
+
+    Notes
+    -----
+    The first weights are drawn as in the public code: He normal (fan out) for convolutions, normal with deviation 0.01
+    for the classifier, zero for its bias. With 64 maps and three classes it has 55,747 parameters.
     """
 
     def __init__(self, n_classes: int, feature_maps: int = 64, dropout: float = 0.5) -> None:

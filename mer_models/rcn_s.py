@@ -35,15 +35,24 @@ POOLED_SIDE = 7
 class RCNS(nn.Module):
     """Convolution stem and one recurrent block whose steps are densely connected; no attention.
 
-    Input : flow_uvs_28, (n, 3, 28, 28) float32, resized bilinearly to 60x60 inside ``forward``, because the paper's
-    input is 60x60; finer detail than 28x28 is therefore missing. Output : logits (n, n_classes).
-    Stem : as in ``rcn_a``. Recurrent block : y1 = ReLU(BN(1x1(x))), then with one shared 3x3 convolution
-    y2 = f(x + y1), y3 = f(x + y1 + y2), y4 = f(x + y1 + y2 + y3), max-pooling 2 (14x14), dropout; averaged to 7x7.
+    Stem : as in ``rcn_a``.
+    Recurrent block : y1 = ReLU(BN(1x1(x))), then with one shared 3x3 convolution y2 = f(x + y1), y3 = f(x + y1 + y2),
+    y4 = f(x + y1 + y2 + y3), max-pooling 2 (14x14), dropout; averaged to 7x7.
 
-    feature_maps : filters of every convolution, at least 1. dropout : 0 <= dropout < 1.
+    Inputs
+    ------
+    flow_uvs_28 : (n, 3, 28, 28) float32, resized bilinearly to 60x60 inside ``forward``, because the paper's input is
+        60x60. Detail finer than 28x28 is therefore missing.
 
-    The shortcuts have no parameters: with 64 maps and three classes it has 55,747, as many as ``rcn_a``. The public
-    code (xiazhaoqiang/ParameterFreeRCNs-MicroExpressionRec) holds a third convolution that it never uses.
+    Parameters
+    ----------
+    feature_maps : filters of every convolution, 1 or more.
+    dropout : share of the maps' values dropped in training, 0 <= dropout < 1.
+
+    Notes
+    -----
+    The shortcuts have no parameters: with 64 maps and three classes it has 55,747 parameters, as many as ``rcn_a``. The
+    public code (xiazhaoqiang/ParameterFreeRCNs-MicroExpressionRec) holds a third convolution that it never uses.
     """
 
     def __init__(self, n_classes: int, feature_maps: int = 64, dropout: float = 0.5) -> None:

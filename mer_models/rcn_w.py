@@ -30,15 +30,24 @@ DILATIONS = (1, 2, 3)
 class RCNW(nn.Module):
     """Three 3x3 convolutions with stride 3 side by side, concatenated, and one recurrent block; no attention.
 
-    Input : flow_uvs_28, (n, 3, 28, 28) float32, resized bilinearly to 60x60 inside ``forward``, because the paper's
-    input is 60x60; finer detail than 28x28 is therefore missing. Output : logits (n, n_classes).
     Streams : dilation 1, 2 and 3 with a half, a quarter and a quarter of the feature maps, each followed by ReLU, batch
-    normalisation and dropout; 20x20 maps. Recurrent block : as in ``rcn_a``; 10x10, averaged down to 5x5.
+    normalisation and dropout; 20x20 maps.
+    Recurrent block : as in ``rcn_a``; 10x10, averaged down to 5x5.
 
-    feature_maps : filters of the three streams together, a multiple of 4. dropout : 0 <= dropout < 1.
+    Inputs
+    ------
+    flow_uvs_28 : (n, 3, 28, 28) float32, resized bilinearly to 60x60 inside ``forward``, because the paper's input is
+        60x60. Detail finer than 28x28 is therefore missing.
 
-    With 64 maps and three classes it has 48,067 parameters: the streams are 3x3 where the stem of ``rcn_a`` is 5x5, and
-    the classifier sees 5x5 positions, the size in the public code's README, since 10x10 has no equal tiles for 7x7.
+    Parameters
+    ----------
+    feature_maps : filters of the three streams together, a multiple of 4.
+    dropout : share of the maps' values dropped in training, 0 <= dropout < 1.
+
+    Notes
+    -----
+    With 64 maps and three classes it has 48,067 parameters: the streams are 3x3 where the stem of ``rcn_a`` is 5x5. The
+    classifier sees 5x5 positions, the size in the public code's README, since 10x10 has no equal tiles for 7x7.
     """
 
     def __init__(self, n_classes: int, feature_maps: int = 64, dropout: float = 0.5) -> None:

@@ -62,7 +62,7 @@ class ModelInfo:
         return {name: self.quick.get(name, default) for name, default in self.params.items()}
 
     def one_class_only(self, values: Mapping[str, Any]) -> str:
-        """Return the form of the model, with these hyper-parameters, that serves no multi-label task; "" if it does."""
+        """Return the form that these hyper-parameters choose, if it serves no multi-label task; else ""."""
         form = next((f"{self.name} with {name}=True" for name in self.one_class_where if values[name]), "")
         return form or ("" if self.multilabel else self.name)
 
@@ -86,7 +86,13 @@ class ModelRegistry(Registry[ModelInfo]):
         self._families: dict[str, MakeMember] = {}
 
     def add_family(self, family: str, make: MakeMember) -> None:
-        """Let ``make`` answer for every ``<family>/<member>``; it raises UsageError for a member that is unknown."""
+        """Let ``make`` answer for every ``<family>/<member>``.
+
+        Parameters
+        ----------
+        family : the name before the slash.
+        make : member -> the model's entry; it raises UsageError for a member that does not exist.
+        """
         answer = self._families[family] = functools.cache(make)
         note(
             "model family",
@@ -100,9 +106,11 @@ class ModelRegistry(Registry[ModelInfo]):
         return self._member(name) or super().get(name)
 
     def select(self, patterns: list[str]) -> list[str]:
-        """Return the names that the patterns pick, in the patterns' order, none twice; members of families too.
+        """Return the names that the patterns choose, members of families too, in their order, without doubles.
 
-        Raises UsageError for a pattern that picks nothing.
+        Raises
+        ------
+        UsageError : a pattern fits no model.
         """
         chosen: dict[str, None] = {}
         for pattern in patterns:

@@ -68,25 +68,33 @@ CONTRAST_WEIGHT = 0.3
 class SAMER(nn.Module):
     """The early stages of a ResNet-18 for both halves of the face, the late ones and a classifier for each half.
 
-    Input : motion_image_224, (n, 3, 224, 224) float32: grey apex, motion from onset to apex, motion from apex to
-    offset; the upper half shows the eyes, the lower half the mouth. Output : logits (n, n_classes).
     Each half becomes 512 values of length 1. Two layers of 1024 look at both and weigh each of the 1024 values by a
-    sigmoid; the weighing is not trained through to the halves' networks, as in the public code. Each half's weighted
+    sigmoid; as in the public code, the gradients of the weighing stop before the halves' networks. Each half's weighted
     values pass a layer of 512; the two results are added.
 
+    Inputs
+    ------
+    motion_image_224 : (n, 3, 224, 224) float32: grey apex, motion from onset to apex, motion from apex to offset. The
+        upper half shows the eyes, the lower half the mouth.
+
+    Parameters
+    ----------
     image_size : side that images are resized to, even, at least 64.
-    width : channels of the first stage, a divisor of 64, the others and a half's values in proportion; fewer are
-        faster, and there are pretrained weights for 64 alone.
+    width : channels of the first stage, a divisor of 64, the others and a half's values in proportion. Fewer are
+        faster; there are pretrained weights for 64 only.
     dropout : share of values dropped in training in the stages, and 0.1 more in the dense layers, 0 <= dropout < 0.9.
     pretrained : ``none`` draws random weights; ``default`` takes torchvision's ImageNet weights. Weights that cannot be
         had are a UsageError.
 
+    Notes
+    -----
     ``loss`` adds 0.3 times the supervised contrastive loss of the weighted values (temperature 0.1) to the engine's.
-    The publication weighs pairs by how alike their action units are; so it is here where labels are action units, else
-    samples of a class are alike.
+    The publication weighs pairs by how similar their action units are. So does this network where labels are action
+    units; else samples of one class are similar.
+
     With three classes it has 24,303,686 parameters. The recipe is the public code's, which also erases rectangles of
     the image and gives half of the samples the mouth of another one of their class. There each half's logits have a
-    cross-entropy of their own; here their sum has.
+    cross-entropy of their own; here their sum has one.
     """
 
     def __init__(

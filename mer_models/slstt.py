@@ -74,22 +74,28 @@ STATE, LAYERS, DENSE = 512, 3, 256
 class SLSTT(nn.Module):
     """ViT-B/16 reads each flow image, three LSTM layers read the eleven results, two dense layers classify.
 
-    Input : flow_long_11_224, (n, 11, 3, 224, 224) float32: u, v and magnitude from the onset to later frames.
-    Output : logits (n, n_classes).
-    An image becomes the transformer's class token (768 values for ``base``); the LSTM's last state of 512 passes a
+    An image becomes the transformer's class token (768 values for ``base``). The LSTM's last state of 512 passes a
     layer of 256 with ReLU.
 
-    size : of the transformer: ``base`` as published, ``small``, ``tiny`` or ``pico`` (48 values a token, no pretrained
+    Inputs
+    ------
+    flow_long_11_224 : (n, 11, 3, 224, 224) float32: u, v and magnitude from the onset to later frames.
+
+    Parameters
+    ----------
+    size : of the transformer: ``base`` as published; ``small``, ``tiny`` or ``pico`` (48 values a token, no pretrained
         weights) where no large GPU is at hand.
-    depth : its layers, twelve as published; fewer have no pretrained weights.
+    depth : layers of the transformer, twelve as published; there are no pretrained weights for fewer.
     state : values of the LSTM's state, 512 as published.
     image_size : side that flow images are resized to, a multiple of 16; the paper's is 384.
     pretrained : ``none`` draws random weights; ``default`` takes timm's for the transformer. Weights that cannot be had
         are a UsageError.
 
-    With three classes it has 92,758,787 parameters (``tiny``: 11,304,899). The paper starts from ImageNet weights, and
-    its public code (Vision-Intelligence-and-Robots-Group/SLSTT) runs the transformer without gradients, so that it
-    stays as it was; here it is trained.
+    Notes
+    -----
+    With three classes it has 92,758,787 parameters (``tiny``: 11,304,899). The paper starts from ImageNet weights. Its
+    public code (Vision-Intelligence-and-Robots-Group/SLSTT) runs the transformer without gradients, so that it never
+    changes; here it is trained.
     """
 
     def __init__(

@@ -25,14 +25,22 @@ from mer_models.registry import register_model
 class SSSNet(nn.Module):
     """Two convolutions and two dense layers.
 
-    Input : flow_uvs_64, (n, 3, 64, 64) float32. Output : logits (n, n_classes).
     Convolution 5x5 3 to 32 without padding, ReLU, max-pooling 3 (20x20), batch normalisation, channel dropout;
     convolution 3x3 32 to 64 without padding, ReLU, max-pooling 2 (9x9), batch normalisation, channel dropout; dense
     layers 5184 to 256 (ReLU, dropout) to the classes.
+
+    Inputs
+    ------
+    flow_uvs_64 : (n, 3, 64, 64) float32.
+
+    Parameters
+    ----------
     dropout : share of the channels, and of the dense layer's values, dropped in training, 0 <= dropout < 1.
 
-    With three classes it has 1,349,251 parameters. The recipe is this benchmark's own: the publication trains on
-    action units and does not print one for emotions.
+    Notes
+    -----
+    With three classes it has 1,349,251 parameters. The recipe is this benchmark's own: the publication trains on action
+    units and prints no recipe for emotions.
     """
 
     def __init__(self, n_classes: int, dropout: float = 0.5) -> None:

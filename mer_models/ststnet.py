@@ -49,15 +49,25 @@ STREAM_WIDTHS = (3, 5, 8)
 class STSTNet(nn.Module):
     """Three streams of one 3x3 convolution each (3, 5 and 8 filters), concatenated, averaged and classified.
 
-    Input : flow_uvs_28, (n, 3, 28, 28) float32. Output : logits (n, n_classes).
-    The streams see the same input with the same kernel, and nothing mixes their filters before the classifier, so the
-    three are one convolution of 16 filters: the same function and initial distribution, in a third of the kernels.
-    A stream is convolution (padding 2: 30x30), ReLU, batch normalisation, max-pooling 3 with stride 3 and padding 1
-    (10x10), dropout; the 16 maps together are average-pooled by 2 (5x5) and flattened to 400 values.
+    The streams see the same input with the same kernel size, and nothing mixes their filters before the classifier. So
+    here the three are one convolution of 16 filters: the same function and the same distribution of first weights, in a
+    third of the kernels. A stream is convolution (padding 2: 30x30), ReLU, batch normalisation, max-pooling 3 with
+    stride 3 and padding 1 (10x10), dropout. The 16 maps together are average-pooled by 2 (5x5) and flattened to 400
+    values.
+
+    Inputs
+    ------
+    flow_uvs_28 : (n, 3, 28, 28) float32.
+
+    Parameters
+    ----------
     dropout : share of the values that a stream drops in training, 0 <= dropout < 1.
 
+    Notes
+    -----
     With three classes it has 1,683 parameters. The 162 k that a comparison table prints for "STSTNet" belong to another
     network: that copy has no batch normalisation and puts a 400x400 layer before the classifier.
+
     The public PyTorch script reads its samples class by class and does not shuffle them, so that a batch holds few
     classes; here they are shuffled (``shuffle`` in the recipe).
     """

@@ -44,16 +44,21 @@ PUBLISHED = {
 class TimmNetwork(nn.Module):
     """An image network of timm by its name there, its first convolution and its classifier made to fit.
 
-    Input : the feature after ``@``, flow_uvs_28 where none is named: flow images (n, 3, h, w) or the like, or onset and
-    apex frames (n, 2, 3, h, w), which become 6 channels; resized bilinearly inside ``forward``.
-    Output : logits (n, n_classes).
+    Inputs
+    ------
+    The feature after ``@``, flow_uvs_28 where none is named : flow images (n, 3, h, w) or the like; or onset and apex
+        frames (n, 2, 3, h, w), which become 6 channels. They are resized bilinearly inside ``forward``.
 
-    pretrained : ``none`` draws random weights; ``default`` takes those that timm prefers, another word is the tag of
+    Parameters
+    ----------
+    pretrained : ``none`` draws random weights; ``default`` takes those that timm prefers; another word is the tag of
         others (``augreg_in21k``). The first convolution's weights are then summed or repeated over the channels, as
         timm does. Weights that cannot be had, or that timm does not list for the network, are a UsageError.
     image_size : side in pixels that images are resized to; 0 is the size that timm lists for the network (most often
         224). A smaller one is faster; where the network divides images into patches it must be a multiple of them.
 
+    Notes
+    -----
     With three classes ``timm/resnet18`` has 11,178,051 parameters. The recipe (AdamW, standardised channels) is this
     benchmark's own.
     """
@@ -81,9 +86,15 @@ def member_name(architecture: str, feature: str) -> str:
 
 
 def describe(member: str) -> ModelInfo:
-    """Return the entry of ``timm/<member>``; member : timm's name of the architecture, with ``@<feature>`` or without.
+    """Return the entry of ``timm/<member>``.
 
-    Raises UsageError for an architecture that timm does not know, and for a feature that is not images.
+    Parameters
+    ----------
+    member : timm's name of the architecture, with ``@<feature>`` or without.
+
+    Raises
+    ------
+    UsageError : an architecture that timm does not know, or a feature that is no picture.
     """
     architecture, _, feature = member.partition("@")
     feature = feature or DEFAULT_FEATURE

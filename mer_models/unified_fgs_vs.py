@@ -70,33 +70,38 @@ VIT = re.compile(r"vit_[a-z]+_patch(\d+)_\d+")
     ),
 )
 class UnifiedFGSVS(nn.Module):
-    """A facial graph whose links it finds itself, a vision transformer with memory, and weights for the two streams.
+    """A facial graph that finds its links itself, a vision transformer with memory, and weights for the two streams.
 
-    Input : stldn_patches, (n, 459, 7, 7) float32 in 0..1: patches of nine maps around 51 landmarks, map after map; and
-    stldn_maps, (n, 9, 224, 224) float32 codes 0..65 of the same maps. Output : logits (n, n_classes).
     Graph stream : depthwise convolution 3x3 and convolution 1x1 over the 459 patches, whose 49 pixels become a
-    landmark's values in nine frames. An autoencoder of blocks 32, 256, 512 finds the links (51x51); a graph of blocks
+    landmark's values in nine frames. An autoencoder of blocks 32, 256, 512 finds the links (51x51). A graph of blocks
     32 and 512 (five frames) follows them; its mean passes dropout 0.25 and a layer of 128. A block is a graph layer
     over distances 0, 1 and 2, residual convolutions over time (2, 2, 3; in the graph 2, 3), and attention over frames
     and landmarks.
     Visual stream : each map, three times as colours, through a vision transformer and a layer of 128; three
     bidirectional LSTM layers of 64 a direction; all nine states through a layer of 128.
-    Fusion : a layer on both streams' 256 values gives two weights (softmax), by which they are multiplied and
+    Fusion : a layer on both streams' 256 values gives two weights (softmax). The streams are multiplied by them and
     classified.
 
+    Inputs
+    ------
+    stldn_patches : (n, 459, 7, 7) float32 in 0..1: patches of nine maps around 51 landmarks, map after map.
+    stldn_maps : (n, 9, 224, 224) float32, codes 0..65 of the same maps.
+
+    Parameters
+    ----------
     vit : timm's name of the transformer, vit_SIZE_patchP_SIDE. The public code's is ``vit_large_patch16_224``; the
         default is one that runs without a large GPU.
     image_size : side that maps are resized to, a multiple of the transformer's patches; the public code's is 224.
-    vit_depth : the transformer's first layers that are kept; 0 keeps all.
+    vit_depth : how many of the transformer's layers are kept, from the first; 0 keeps all.
     graph_width : values a landmark of the graph's widest blocks, a multiple of 64, the others in proportion; fewer are
         faster.
     pretrained : ``none`` draws random weights; ``default`` takes those that timm prefers for the transformer, which
         stand in for Hugging Face's. Weights that cannot be had are a UsageError.
-    stream : ``both``, or ``graph`` or ``visual`` alone, which is then classified without fusion.
+    stream : ``both``; or ``graph`` or ``visual`` alone, which is then classified without fusion.
     patch_means : hands the mean of each patch behind the first convolutions to the graph stream's layer of 128, beside
-        the graph's mean. The public code does not. All weights of the graph are shared by the landmarks, so its mean
-        over them hardly tells which one moved, and what it learns of few clips does not carry over to other people.
-    as_published : reproduces what the public code does instead of what it means to:
+        the graph's mean. The public code does not. All landmarks share the graph's weights, so its mean over them
+        hardly tells which one moved, and what it learns of few clips does not help with other people.
+    as_published : reproduces what the public code does instead of what it means to do:
 
     =============  ==============================================  ================================================
     part           default                                         as_published
@@ -111,11 +116,15 @@ class UnifiedFGSVS(nn.Module):
     batch norm     running statistics with momentum 0.3            0.1, so that they take some 100 steps to settle
     =============  ==============================================  ================================================
 
+    Notes
+    -----
     With three classes it has 12,998,294 parameters (the graph alone 7,030,932); with ``vit_large_patch16_224`` and
-    ``image_size`` 224, 310,910,230. This benchmark's own choices: the three groups of values of a graph layer, which
-    share one matrix of links, are passed on zero, one and two times; links are correlations between landmarks, -1..1,
-    and are divided by the sum of their sizes, where the public code scales nothing. The public code keeps the epoch of
-    the lowest validation loss, which is a matter of the selection here.
+    ``image_size`` 224, 310,910,230.
+
+    This benchmark's own choices: the three groups of values of a graph layer, which share one matrix of links, are
+    passed on zero, one and two times; links are correlations between landmarks, -1..1, and are divided by the sum of
+    their sizes, where the public code scales nothing. The public code keeps the epoch of the lowest validation loss,
+    which is a matter of the selection here.
     """
 
     def __init__(

@@ -50,16 +50,22 @@ PUBLISHED = {
 class VideoNetwork(nn.Module):
     """A residual network of 18 layers over space and time, with a new classifier.
 
-    Input : flow_clip_16_112, (n, 3, 16, 112, 112) float32: u, v and strain from the onset to 16 later frames. Other
-    sizes work as well, since maps are averaged at the end. Output : logits (n, n_classes).
+    Inputs
+    ------
+    flow_clip_16_112 : (n, 3, 16, 112, 112) float32: u, v and strain from the onset to 16 later frames. Other sizes work
+        as well, since maps are averaged at the end.
 
+    Parameters
+    ----------
     pretrained : ``none`` draws random weights; ``default`` takes torchvision's, trained on Kinetics-400. Weights that
         cannot be had are a UsageError.
     image_size : side in pixels that frames are resized to; 0 leaves them as they are.
-    frames : how many of a clip's are looked at, evenly spaced; a divisor of 16 of at least 2.
-    width : channels of the first stage, a divisor of 64, the others in proportion. Fewer are faster, and there are
-        pretrained weights for 64 alone.
+    frames : how many of a clip's are used, evenly spaced; a divisor of 16 of at least 2.
+    width : channels of the first stage, a divisor of 64, the others in proportion. Fewer are faster; there are
+        pretrained weights for 64 only.
 
+    Notes
+    -----
     With three classes ``r3d_18`` has 33,167,811 parameters, ``mc3_18`` 11,491,779 and ``r2plus1d_18`` 31,301,664: those
     of torchvision less its 400 classes. The recipe (AdamW, standardised channels) is this benchmark's own.
     """
@@ -85,7 +91,7 @@ class VideoNetwork(nn.Module):
 
 
 def describe(architecture: str) -> ModelInfo:
-    """Return the entry of ``video/<architecture>``; UsageError for one that is not there."""
+    """Return the entry of ``video/<architecture>``; UsageError for one that does not exist."""
     if architecture not in ARCHITECTURES:
         raise UsageError(f"No video network is called {architecture!r}. {did_you_mean(architecture, ARCHITECTURES)}")
     cls = type(

@@ -94,7 +94,7 @@ BROKEN = {
         "model",
         "return self.classifier(self.features(flow))",
         "return self.classifier(self.features(flow)) + self.bias",
-        r"AttributeError: 'Tiny' object has no attribute 'bias' \(.*my_plug_in\.py, line 33: return self\.classifier",
+        r"AttributeError: 'Tiny' object has no attribute 'bias' \(.*my_plug_in\.py, line 36: return self\.classifier",
     ),
     "a setting without a line": ("model", "width : number", "filters : number", "The docstring lacks .*'width :'"),
     "draws beside the rng": (

@@ -12,7 +12,7 @@ from preprocess.recipes import FEATURES
 def check_docstring(info: ModelInfo) -> None:
     """Its docstring tells the inputs with their shapes, and each hyper-parameter."""
     text = info.build.__doc__ or ""
-    parts = ["Input", *(f"{name} :" for name in info.params)]
+    parts = ["Inputs", *(f"{name} :" for name in info.params)]
     missing = [part for part in parts if part not in text]
     expect(not missing, f"The docstring lacks a line with {', '.join(map(repr, missing))}.")
     expect(

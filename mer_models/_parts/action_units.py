@@ -26,12 +26,18 @@ def of_units(action_units: Tensor, units: Sequence[int]) -> Tensor:
 
 
 def co_occurrence(action_units: Tensor, groups: Sequence[Sequence[int]], own: bool) -> Tensor:
-    """Return (k, k) float32: of the samples that show group i, the share that shows group j.
+    """Return how often groups of units occur together: of the samples that show group i, the share that shows group j.
 
-    groups : the units of each of k groups; a sample shows a group if it shows one of its units.
-    own : rows hold the group itself and are divided by their sum; a row without any sample is uniform. Otherwise the
-    diagonal is 0 and nothing is divided, a row without any sample is 0.
-    A sample without annotation shows nothing, so that it counts nowhere.
+    Parameters
+    ----------
+    action_units : (n, units), 1 and 0; a row of -1 where nobody annotated the sample.
+    groups : the units of each of k groups. A sample shows a group if it shows one of its units.
+    own : True: a group also counts with itself, and each row is divided by its sum; a row without any sample is
+        uniform. False: the diagonal is 0 and nothing is divided; a row without any sample is 0.
+
+    Returns
+    -------
+    (k, k) float32. A sample without annotation counts as one that shows nothing, so it counts nowhere.
     """
     shown = torch.stack([(of_units(action_units, units) > 0).any(dim=1) for units in groups], dim=1).float()
     together = shown.T @ shown
@@ -44,9 +50,12 @@ def co_occurrence(action_units: Tensor, groups: Sequence[Sequence[int]], own: bo
 
 
 def au_loss(logits: Tensor, truth: Tensor) -> Tensor:
-    """Return the mean binary cross-entropy of the known truths; 0, with gradients of 0, where none is known.
+    """Return the mean binary cross-entropy over what is known; 0, with gradients of 0, where nothing is known.
 
-    logits : (n, k). truth : (n, k) of 1, 0 and -1 for unknown.
+    Parameters
+    ----------
+    logits : (n, k).
+    truth : (n, k), 1 and 0; -1 where it is not known.
     """
     known = (truth >= 0).float()
     terms = functional.binary_cross_entropy_with_logits(logits, truth.clamp_min(0), reduction="none")

@@ -11,7 +11,15 @@ from preprocess.base.errors import DataError, UsageError
 
 
 def require(valid: bool, setting: str, given: object, expected: str) -> None:
-    """Raise UsageError unless ``valid``; setting : ``model.hyperparameter``, expected : what values it takes."""
+    """Raise UsageError unless ``valid``.
+
+    Parameters
+    ----------
+    valid : whether the value can be obeyed.
+    setting : its name, ``model.hyperparameter``.
+    given : the value.
+    expected : which values it takes, in words.
+    """
     if not valid:
         raise UsageError(f"{setting} is {given!r}, but must be {expected}. Change it with --set {setting}=VALUE.")
 

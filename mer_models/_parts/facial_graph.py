@@ -38,13 +38,16 @@ class FacialGraph(nn.Module):
 
 
 class GraphAutoencoder(nn.Module):
-    """Finds links: a facial graph with all landmarks linked alike, then inner products of what it makes of them.
+    """Find the links between landmarks: (n, v, v).
 
-    What it makes of a landmark is taken less the landmarks' mean, since at first it hardly differs among them, and
-    scaled to length 1. Its inner product with another's is multiplied by a learned number of the pair, 1 at the start;
-    a landmark's link to itself is 1. Gives (n, v, v).
-    as_published : neither mean nor length is taken out, inner products are summed over the batch, and the learned
-    numbers start at 0; gives (1, v, v), which is the identity as long as nothing trains those numbers.
+    A facial graph in which all landmarks are linked alike gives each landmark a vector. The mean over the landmarks is
+    subtracted, since at first the vectors hardly differ, and each vector is scaled to length 1. A link is the inner
+    product of two vectors times a learned number of the pair, 1 at the start. A landmark's link to itself is 1.
+
+    Parameters
+    ----------
+    as_published : neither mean nor length is removed, inner products are summed over the batch, and the learned numbers
+        start at 0. The result is (1, v, v), and the identity as long as nothing trains these numbers.
     """
 
     identity: torch.Tensor

@@ -20,7 +20,7 @@ def resized(images: Tensor, size: tuple[int, int]) -> Tensor:
 
 @dataclass(frozen=True)
 class Resized:
-    """A reduction (``registry.Reduction``): pictures (n, ..., h, w) at ``size``, as ``resized`` does it."""
+    """A reduction: pictures (n, ..., h, w) at ``size``, as ``resized`` makes them."""
 
     size: tuple[int, int]
 
@@ -32,13 +32,13 @@ class Resized:
 
 @dataclass(frozen=True)
 class FewerTimes:
-    """A reduction: ``count`` of the times that stand along ``axis``, evenly spaced to the last."""
+    """A reduction: ``count`` of the times along ``axis``, evenly spaced, with the last one among them."""
 
     count: int
     axis: int
 
     def __call__(self, values: Tensor) -> Tensor:
-        """Return values with ``count`` places along the axis, a divisor of those that are there; fewer stay all."""
+        """Return ``count`` places along the axis, which divides their number; all, where there are no more."""
         every = max(1, values.shape[self.axis] // self.count)
         return values[(slice(None),) * self.axis + (slice(every - 1, None, every),)]
 
@@ -58,7 +58,7 @@ class FewerSmallerFrames:
 
 @dataclass(frozen=True)
 class SmallerKeyFrames:
-    """A reduction of key frames (n, t, m, c, h, w), each at m moments: the middle moment, which it is itself, alone."""
+    """A reduction of key frames (n, t, m, c, h, w), each shown at m moments: the middle one, the frame itself."""
 
     size: tuple[int, int]
 

@@ -13,10 +13,13 @@ def targets_of(labels: Tensor, n_classes: int) -> Tensor:
 
 
 def focal_loss(logits: Tensor, labels: Tensor, gamma: float = 2.0) -> Tensor:
-    """Return the mean cross-entropy, each term times (1 - probability of the truth) ** gamma.
+    """Return the mean cross-entropy, each term times (1 - probability of the truth) ** gamma (Lin et al., ICCV 2017).
 
-    logits : (n, k). labels : (n,) class indices, or (n, k) of 0 and 1, which makes each label a binary term.
-    Lin et al., ICCV 2017.
+    Parameters
+    ----------
+    logits : (n, k).
+    labels : (n,) class indices; or (n, k), 0 and 1, which makes each label a binary term.
+    gamma : how strongly terms count less that are right already; 0 is plain cross-entropy.
     """
     if labels.dim() == 1:
         entropy = functional.cross_entropy(logits, labels, reduction="none")
@@ -26,10 +29,15 @@ def focal_loss(logits: Tensor, labels: Tensor, gamma: float = 2.0) -> Tensor:
 
 
 def margin_loss(presence: Tensor, labels: Tensor, high: float, low: float, absent_weight: float) -> Tensor:
-    """Return the capsules' margin loss, summed over classes, mean over samples.
+    """Return the margin loss of capsules, summed over classes, mean over samples (Sabour et al., NeurIPS 2017).
 
-    presence : (n, k) in 0..1, pulled above ``high`` for classes shown and below ``low`` for the others, whose share is
-    weighted by ``absent_weight``. labels : as in ``focal_loss``. Sabour et al., NeurIPS 2017.
+    Parameters
+    ----------
+    presence : (n, k) in 0..1.
+    labels : as for ``focal_loss``.
+    high : the presence of a shown class costs nothing above it.
+    low : the presence of another class costs nothing below it.
+    absent_weight : weight of the other classes.
     """
     shown = targets_of(labels, presence.shape[1])
     missed = functional.relu(high - presence).square()
@@ -38,11 +46,21 @@ def margin_loss(presence: Tensor, labels: Tensor, high: float, low: float, absen
 
 
 def contrastive_loss(embeddings: Tensor, labels: Tensor, temperature: float) -> Tensor:
-    """Return the supervised contrastive loss of a batch: samples alike are drawn together, others pushed apart.
+    """Return the supervised contrastive loss of a batch: it draws similar samples together and pushes others apart.
 
-    embeddings : (n, d) of length 1. labels : (n,) class indices, where samples of one class are alike, or (n, k) of 0
-    and 1, where two samples are as alike as the labels that both show among those that one shows (Jaccard).
-    Samples that are like no other one of the batch have no term; without any, the loss is 0.
+    Parameters
+    ----------
+    embeddings : (n, d) of length 1.
+    labels : (n,) class indices: samples of one class are similar. Or (n, k), 0 and 1: the similarity of two samples is
+        the number of labels that both show, divided by the number that at least one shows (Jaccard).
+    temperature : divides the inner products; a lower one looks at the nearest neighbours more.
+
+    Returns
+    -------
+    A scalar. A sample that is similar to no other one of the batch has no term; 0 where there is no term.
+
+    Notes
+    -----
     Khosla et al., NeurIPS 2020, with weights as in SAMER.
     """
     apart = ~torch.eye(len(embeddings), dtype=torch.bool, device=embeddings.device)

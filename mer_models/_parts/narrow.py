@@ -24,18 +24,22 @@ COLOURS = 3
 def require_width(setting: str, width: int, pretrained: str) -> None:
     """Raise UsageError unless a residual network can have ``width`` channels in its first stage.
 
-    pretrained : as the model was given it; there are pretrained weights for all 64 channels alone.
+    Parameters
+    ----------
+    setting : ``model.width``, for the message.
+    width : the channels that are asked for.
+    pretrained : the model's option of that name; there are pretrained weights for 64 channels only.
     """
     valid = width == FULL_WIDTH or (pretrained == NONE and width >= 1 and FULL_WIDTH % width == 0)
     require(valid, setting, width, "a divisor of 64" + ("" if pretrained == NONE else "; 64 with pretrained weights"))
 
 
 def narrowed(build: Callable[[], Any], width: int) -> Any:
-    """Return a network that ``build`` makes with 64 channels in its first stage, with ``width`` there instead.
+    """Return a network that ``build`` makes with 64 channels in its first stage, with ``width`` channels there instead.
 
-    All other channels but the colours are reduced in proportion, in new convolutions and normalisations, whose weights
-    are drawn as torchvision draws them. Other layers hold no values then and must be replaced or left out. At 64 the
-    network is as built.
+    All other channels except the colours are reduced in proportion. Convolutions and normalisations are new, and their
+    weights are drawn as torchvision draws them. Other layers hold no values then: replace them or leave them out. With
+    64 the network is as built.
     """
     if width == FULL_WIDTH:
         return build()

@@ -10,12 +10,15 @@ P3D_BLOCKS = {63: (3, 4, 6, 3), 32: (2, 2, 2, 2), 17: (1, 1, 1, 1)}
 
 
 class P3D(nn.Module):
-    """Frames (n, 3, t, h, w) to (n, outputs); t a multiple of 16.
+    """A pseudo-3-D network (Qiu, Yao and Mei, ICCV 2017): frames (n, 3, t, h, w) to (n, outputs); 16 divides t.
 
     A convolution 1x7x7 of stride 2, pooling, three stages of blocks of ``width``, twice and four times that, each
     followed by pooling over two frames, and a stage of eight times that without convolutions over time; mean over the
     rest of space and time, dropout 0.5, a layer. Space is halved between stages.
-    depth : 63, as published, 32 or 17 layers. Qiu, Yao and Mei, ICCV 2017.
+
+    Parameters
+    ----------
+    depth : number of layers: 63 as published, 32 or 17.
     """
 
     def __init__(self, outputs: int, depth: int, width: int) -> None:

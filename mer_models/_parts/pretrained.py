@@ -22,9 +22,18 @@ SILENT_SECONDS = 20.0
 
 
 def fetched(setting: str, given: str, source: str, fetch: Callable[[], T]) -> T:
-    """Return what ``fetch`` returns; UsageError where it cannot be had.
+    """Return what ``fetch`` returns.
 
-    setting : ``model.pretrained``. given : its value. source : where the weights come from, for the message.
+    Parameters
+    ----------
+    setting : ``model.pretrained``, for the message.
+    given : its value.
+    source : where the weights come from, for the message.
+    fetch : loads them.
+
+    Raises
+    ------
+    UsageError : the weights cannot be had.
     """
     before = socket.getdefaulttimeout()
     # torch.hub names no time-out of its own, and would wait for ever for a server that connects and stays silent.
@@ -44,10 +53,18 @@ def fetched(setting: str, given: str, source: str, fetch: Callable[[], T]) -> T:
 
 
 def fetched_from_hub(setting: str, given: str, fetch: Callable[[], T]) -> T:
-    """Return what ``fetch`` returns, in which timm loads from Hugging Face's hub; UsageError where it cannot be had.
+    """Return what ``fetch`` returns, in which timm loads from Hugging Face's hub.
 
-    Arguments as of ``fetched``. Where the hub does not answer, only its cache is looked at: its library would otherwise
-    ask six times for each of a network's files, with pauses that add up to most of a minute.
+    If the hub does not answer, only its cache is used: its library would otherwise ask six times for each of a
+    network's files, with pauses that add up to most of a minute.
+
+    Parameters
+    ----------
+    setting, given, fetch : as for ``fetched``.
+
+    Raises
+    ------
+    UsageError : the weights cannot be had.
     """
     from huggingface_hub import constants
 

@@ -18,9 +18,12 @@ def megc2019_cde(
     selection: Literal["last", "validation", "oracle", "unknown"],
     source: str,
 ) -> tuple[PublishedScore, ...]:
-    """Return one row of a MEGC2019 composite table as four scores, the whole composite first.
+    """Return one row of a table of the MEGC2019 composite as four scores, the whole composite first.
 
-    full, casme2, samm, smic : (UF1, UAR), each in 0..1. selection, source : as in ``PublishedScore``.
+    Parameters
+    ----------
+    full, casme2, samm, smic : (UF1, UAR), each in 0..1.
+    selection, source : as in ``PublishedScore``.
     """
     parts = {"full": full, "casme2": casme2, "samm": samm, "smic": smic}
     return tuple(
@@ -32,9 +35,12 @@ def megc2019_cde(
 def accuracy_and_f1(
     pairs: dict[str, Pair], *, selection: Literal["last", "validation", "oracle", "unknown"], source: str
 ) -> tuple[PublishedScore, ...]:
-    """Return scores of single databases, printed as accuracy and an F1 of unsaid averaging.
+    """Return scores of single databases that are printed as accuracy and as an F1 whose averaging is not said.
 
-    pairs : benchmark -> (accuracy, F1), each in 0..1. selection, source : as in ``PublishedScore``.
+    Parameters
+    ----------
+    pairs : benchmark -> (accuracy, F1), each in 0..1.
+    selection, source : as in ``PublishedScore``.
     """
     return tuple(
         PublishedScore(benchmark, uf1=None, uar=None, accuracy=accuracy, f1=f1, selection=selection, source=source)

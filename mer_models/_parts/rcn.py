@@ -45,10 +45,14 @@ def stem(width: int, dropout: float) -> nn.Sequential:
 
 
 class RecurrentBlock(nn.Module):
-    """A 1x1 convolution, then one 3x3 convolution applied again and again; halves the size.
+    """A 1x1 convolution, then one 3x3 convolution that is applied several times; halves the size.
 
-    Plain: twice, to the input plus its last output. dense : three times, to the sum of the input and of all outputs so
-    far. Both have the same parameters.
+    Parameters
+    ----------
+    width : channels of input and output.
+    dropout : share of the values dropped in training.
+    dense : False applies the 3x3 convolution twice, to the sum of the input and its last output. True applies it three
+        times, to the sum of the input and of all outputs so far. Both have the same parameters.
     """
 
     def __init__(self, width: int, dropout: float, dense: bool = False) -> None:

@@ -27,17 +27,24 @@ Solution = tuple[np.ndarray, np.ndarray, np.ndarray]
 class SupportVectorModel:
     """One machine for each pair of classes, or one for each label where a sample may show several; an Estimator.
 
-    name : of the model, for messages. C : weight of the margin violations, > 0. kernel : ``rbf``, ``linear`` or
-    ``poly`` (of ``degree``, without a constant term). gamma : ``scale`` is 1 / (d * variance of the scaled training
-    values), ``auto`` is 1 / d, otherwise a number > 0; the linear kernel has none.
-    scale : of each of the d values, fitted on the training samples: ``unit`` to 0..1, ``standard`` to mean 0 and
-    deviation 1 (a value that does not vary becomes 0), or ``none``.
+    Parameters
+    ----------
+    name : of the model, for messages.
+    C : weight of the margin violations, above 0.
+    kernel : ``rbf``, ``linear`` or ``poly`` (of ``degree``, without a constant term).
+    gamma : ``scale`` is 1 / (d * variance of the scaled training values), ``auto`` is 1 / d; else a number above 0. The
+        linear kernel has none.
+    degree : of the polynomial, 1 or more.
+    scale : how each of the d values is scaled, fitted on the training samples: ``unit`` to 0..1, ``standard`` to mean 0
+        and deviation 1 (a value that never varies becomes 0), or ``none``.
 
-    A sample's score for a class is its number of won pairs plus a confidence below 1/3 in size, as in scikit-learn's
-    ``SVC.decision_function`` with ``decision_function_shape="ovr"``; with several labels a sample, the decision of the
-    label's own machine. It is computed here, from the stored arrays alone, so that a model just fitted and one loaded
-    from disk give the same bits, and so that a sample's score does not depend on which samples are scored with it. A
-    class without training samples scores -n_classes and so is never predicted.
+    Notes
+    -----
+    A sample's score for a class is the number of pairs that the class wins plus a confidence below 1/3 in size, as in
+    scikit-learn's ``SVC.decision_function`` with ``decision_function_shape="ovr"``. With several labels a sample, it is
+    the decision of the label's own machine. Scores are computed here, from the stored arrays alone: a model that was
+    just fitted and one that was loaded from disk give the same bits, and a sample's score does not depend on which
+    other samples are scored with it. A class without training samples scores -n_classes, so it is never predicted.
     """
 
     def __init__(
@@ -69,7 +76,7 @@ class SupportVectorModel:
         return features[0].reshape(len(features[0]), -1).astype(np.float64)
 
     def fit(self, *features: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> None:
-        """Fit on training samples; y : as in ``Estimator.fit``. The solution is unique: ``rng`` is not used."""
+        """Fit on training samples; ``y`` as in ``Estimator.fit``. The solution is unique, so ``rng`` is not used."""
         x = self.vectors(*features)
         offset, factor = _scaling(x, self.scale)
         x = (x - offset) * factor
@@ -96,15 +103,19 @@ class SupportVectorModel:
     def state(self) -> dict[str, np.ndarray]:
         """Return the fitted arrays.
 
-        classes (k,) int64, those of the training samples, none of them where a sample may show several;
-        support_vectors (s, d) float64, scaled; pair_coefficients (m, s) and intercepts (m,) float64 of m machines:
-        pairs ordered (0, 1), (0, 2), ... (1, 2) ..., positive for the first class of the pair, or the labels; gamma
-        (1,) float64; offset and factor (d,) or (1,) float64, the scaling.
+        Returns
+        -------
+        classes : (k,) int64, the classes of the training samples; empty where a sample may show several.
+        support_vectors : (s, d) float64, scaled.
+        pair_coefficients, intercepts : (m, s) and (m,) float64 of m machines: the pairs (0, 1), (0, 2), ... (1, 2) ...,
+            positive for the first class of the pair; or the labels.
+        gamma : (1,) float64.
+        offset, factor : (d,) or (1,) float64, the scaling.
         """
         return dict(self._arrays)
 
     def load_state(self, state: dict[str, np.ndarray]) -> None:
-        """Take up what ``state`` returned; DataError where the arrays are another model's."""
+        """Continue from what ``state`` returned; DataError where the arrays are another model's."""
         self._arrays = stored_arrays(self.name, state, ARRAYS)
 
     def _resolve_gamma(self, x: np.ndarray) -> float:
