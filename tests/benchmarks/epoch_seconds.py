@@ -96,7 +96,7 @@ def _random_data(info: ModelInfo, samples: int) -> StudyData:
         datasets=np.array(["random"] * n),
         splits=np.array([""] * n),
         labels=np.arange(n) % len(CLASSES),
-        features=dict(zip(info.features, random_arrays(info, n, small=False), strict=True)),
+        features=dict(zip(info.features, random_arrays(info, n), strict=True)),
         layouts={name: FEATURES.get(name).layout for name in info.features},
         classes=CLASSES,
         action_units=units,
