@@ -93,8 +93,8 @@ def list_command(
             help="models, datasets, features, steps, tasks, protocols, selections, metrics or augmentations"
         ),
     ] = "models",
-    names: Annotated[list[str] | None, typer.Argument(help="Models of which everything is told.")] = None,
-    long: Annotated[bool, typer.Option("--long", help="Tell everything of every model: size, cost, scores.")] = False,
+    names: Annotated[list[str] | None, typer.Argument(help="Models to describe in full.")] = None,
+    long: Annotated[bool, typer.Option("--long", help="Describe every model in full: size, cost, scores.")] = False,
 ) -> None:
     """List what is registered."""
     from bench.commands.listing import listing

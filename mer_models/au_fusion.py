@@ -152,9 +152,15 @@ class AUFusion(nn.Module):
     def loss(
         self, *features: Tensor, labels: Tensor, criterion: Criterion, action_units: Tensor | None = None
     ) -> Tensor:
-        """Return the criterion plus the binary cross-entropy of the action units, as far as they are known.
+        """Return the criterion plus the binary cross-entropy of the action units that are known.
 
-        action_units : (n, 12) of 0 and 1, rows of -1 unknown, columns as in ``SHARED_UNITS``; None if all are unknown.
+        Parameters
+        ----------
+        features : as ``forward`` takes them.
+        labels : (n,) class indices.
+        criterion : the engine's loss of the logits.
+        action_units : (n, 12) of 0 and 1, columns as in ``SHARED_UNITS``, a row of -1 where unknown; None where all
+            are.
         """
         logits, answers = self._run(*features)
         if self.as_published:

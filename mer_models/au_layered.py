@@ -110,10 +110,13 @@ class AULayered(nn.Module):
         self.classifier = nn.Sequential(nn.LayerNorm(frames * units), nn.Linear(frames * units, n_classes))
 
     def prepare_training(self, labels: Tensor, action_units: Tensor) -> None:
-        """Count how often units occur together; both arguments hold the training samples alone.
+        """Count how often action units occur together among the training samples; as published, the counts are not used.
 
-        action_units : (n, 12) of 0 and 1, rows of -1 unknown; columns as in ``SHARED_UNITS``. As published, nothing
-        comes of it.
+        Parameters
+        ----------
+        labels : of the training samples.
+        action_units : (n, 12) of 0 and 1, columns as in ``SHARED_UNITS``, a row of -1 where unknown; of the training
+            samples.
         """
         if not self.as_published:
             shares = co_occurrence(action_units, [(unit,) for unit in UNITS], own=False)

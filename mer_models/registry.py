@@ -187,9 +187,11 @@ def register_model(name: str, **facts: Unpack[ModelFacts]) -> Callable[[type], t
 
 
 def describe_model(cls: type, name: str, **facts: Unpack[ModelFacts]) -> ModelInfo:
-    """Return a model's entry without registering it: what a family makes of its members.
+    """Return a model's entry without registering it; a family makes its members so.
 
-    Raises TypeError as ``register_model``.
+    Raises
+    ------
+    TypeError : as ``register_model``.
     """
     if unknown := facts.keys() - ModelFacts.__annotations__.keys():
         first = min(unknown)

@@ -57,7 +57,7 @@ def local_ray(cpus: int, say: Callable[[str], None]) -> Iterator[None]:
     Parameters
     ----------
     cpus : how many cores this Ray offers.
-    say : takes one line of text; is told where the folder is not the usual one, and of a second attempt.
+    say : called with a line of text where the folder is not the usual one, and at a second attempt.
 
     Raises
     ------

@@ -32,6 +32,7 @@ class FacialGraph(nn.Module):
         )
 
     def forward(self, nodes: torch.Tensor, links: torch.Tensor) -> torch.Tensor:
+        """Return the nodes as the last block leaves them."""
         for block in self.blocks:
             nodes = block(nodes, links)
         return nodes
@@ -61,6 +62,7 @@ class GraphAutoencoder(nn.Module):
         self.as_published = as_published
 
     def forward(self, nodes: torch.Tensor) -> torch.Tensor:
+        """Return the links between the landmarks of each sample, (n, v, v); as published (1, v, v) for the batch."""
         codes = self.encoder(nodes, torch.ones_like(self.identity)[None]).flatten(1, 2)
         if not self.as_published:
             codes = functional.normalize(codes - codes.mean(dim=2, keepdim=True), dim=1, eps=SHORTEST)

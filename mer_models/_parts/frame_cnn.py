@@ -99,6 +99,7 @@ class FrameInput(nn.Module):
         self.scale = 255.0 if as_published else 1.0
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        """Return frames as the network looks at them, (n, 9, 1, image_size, image_size)."""
         return self.reduce(frames) * self.scale
 
 

@@ -37,6 +37,7 @@ class P3D(nn.Module):
         self.classifier = nn.Sequential(nn.Dropout(0.5), nn.Linear(channels, outputs))
 
     def forward(self, frames: Tensor) -> Tensor:
+        """Return the outputs for a batch of clips, (n, outputs)."""
         maps = self.enter(frames)
         images = self.pool(maps.transpose(1, 2).flatten(0, 1))
         maps = _halve_time(images.unflatten(0, (len(frames), -1)).transpose(1, 2))

@@ -20,7 +20,7 @@ FOLDERS = 20_000
 def detect(path: Path, adapter: str | None = None) -> list[Found]:
     """Return every database that is recognised at a folder or below it.
 
-    A database that is found is not searched for others, and links are not followed. A sheet without its clips is told
+    A database that is found is not searched for others, and links are not followed. A sheet without its clips counts
     only where the database is found nowhere else.
 
     Parameters

@@ -18,6 +18,7 @@ def test_set(record: Record) -> Record:
 
 
 def tree(variant: str, folder: str) -> Tree:
+    """Return the layout of one part of the database: the folders of clips in ``folder``."""
     return Tree(variant, (folder, r"(?P<clip>[^.]+)"), FRAMES)
 
 
