@@ -110,7 +110,7 @@ class AULayered(nn.Module):
         self.classifier = nn.Sequential(nn.LayerNorm(frames * units), nn.Linear(frames * units, n_classes))
 
     def prepare_training(self, labels: Tensor, action_units: Tensor) -> None:
-        """Count how often action units occur together among the training samples; as published, the counts are not used.
+        """Count how often action units occur together in training samples; as published, the counts are not used.
 
         Parameters
         ----------
