@@ -68,9 +68,9 @@ def test_every_flipped_bit_is_found() -> None:
 
 
 def test_a_shard_may_hold_what_looks_like_a_seal() -> None:
-    mark = sealed_parquet._SEAL_MARK + sealed_parquet._OPEN
+    mark = sealed_parquet._BEFORE_SEAL + sealed_parquet._OPEN
     values = np.stack([np.frombuffer(mark, np.uint8)])
-    shard = Shard((mark.decode(),), values, mark.decode(), mark.decode(), mark.decode(), Remarks({"x": mark.decode()}))
+    shard = Shard((mark.decode(),), values, "r", "s", "c", Remarks({"x": mark.decode()}))
     again = decode(encode(shard, {"v": mark.decode()}), "memory")
     assert again.tensors.tobytes() == mark
     assert (again.sample_ids, again.remarks) == (shard.sample_ids, shard.remarks)
