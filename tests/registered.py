@@ -11,10 +11,22 @@ from bench.checks.check import Check, NotTried
 from bench.checks.kinds import checks_for, registry_of
 
 
-def every(kind: str, wanted: Callable[[Any], bool] = lambda entry: True) -> list[Any]:
-    """Return the checks of everything registered of a kind, as parameters of a test. wanted : which entries."""
+def every(kind: str, wanted: Callable[[Any], bool] = lambda entry: True, belongs_to: str = "") -> list[Any]:
+    """Return the checks of everything registered of a kind, as parameters of a test.
+
+    Parameters
+    ----------
+    kind : of the registry.
+    wanted : which entries are checked.
+    belongs_to : the module of ``bench.checks`` whose checks are wanted; "" for all that the kind has.
+    """
     found = [name for name, entry in registry_of(kind).items() if wanted(entry)]
-    return [pytest.param(check, id=f"{name}-{check.name}") for name in found for check in checks_for(kind, name)]
+    checks = [(name, check) for name in found for check in checks_for(kind, name)]
+    return [
+        pytest.param(check, id=f"{name}-{check.name}")
+        for name, check in checks
+        if belongs_to in ("", check.module.rpartition(".")[2])
+    ]
 
 
 def passes(check: Check) -> None:

@@ -28,11 +28,13 @@ class Check:
 
     Attributes
     ----------
-    name : of the function that looks.
+    module : where the function that looks stands.
+    name : of this function, without its prefix.
     title : what must hold, in one sentence.
     run : looks whether it does; raises CheckFailed where it does not, NotTried where there is nothing to look at.
     """
 
+    module: str
     name: str
     title: str
     run: Callable[[], None]
@@ -68,7 +70,10 @@ def functions_of(module: ModuleType) -> list[Callable[[Any], None]]:
 
 def checks_of(module: ModuleType, case: Any) -> list[Check]:
     """Return a module's checks of one case. Their titles are the first lines of the docstrings."""
-    return [Check(one.__name__.removeprefix(PREFIX), title_of(one), _bound(one, case)) for one in functions_of(module)]
+    return [
+        Check(one.__module__, one.__name__.removeprefix(PREFIX), title_of(one), _bound(one, case))
+        for one in functions_of(module)
+    ]
 
 
 def title_of(function: Callable[..., Any]) -> str:

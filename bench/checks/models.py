@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from bench.checks.check import expect
+import inspect
+import re
+
+from bench.checks.check import NotTried, expect
+from mer_models.contracts import Refused
 from mer_models.registry import ModelInfo
 from preprocess.base.code import code_fingerprint
+from preprocess.base.errors import UsageError
 from preprocess.base.hashing import canonical_json
 from preprocess.recipes import FEATURES
 
 
 def check_docstring(info: ModelInfo) -> None:
-    """Its docstring tells the inputs with their shapes, and each hyper-parameter."""
-    text = info.build.__doc__ or ""
-    parts = ["Inputs", *(f"{name} :" for name in info.params)]
-    missing = [part for part in parts if part not in text]
-    expect(not missing, f"The docstring lacks a line with {', '.join(map(repr, missing))}.")
-    expect(
-        "(n, " in text or not info.features, "The docstring lacks the input's shape, such as '(n, 3, 28, 28) float32'."
-    )
+    """Its docstring tells the inputs with their shapes, what comes out, and each hyper-parameter."""
+    text = inspect.cleandoc(info.build.__doc__ or "")
+    expect("Inputs\n------\n" in text, "The docstring lacks its section 'Inputs', with a line of dashes below it.")
+    shapes = "(n, " in text or not info.features
+    expect(shapes, "The docstring lacks the inputs' shapes, such as 'flow_uvs_28 : (n, 3, 28, 28) float32.'")
+    method = "forward" if info.kind == "network" else "scores"
+    told = text + (getattr(info.build, method).__doc__ or "")
+    expect(", n_classes)" in told, f"No docstring, of {method} or of the class, says that it gives (n, n_classes).")
+    missing = [repr(f"{name} :") for name in info.params if f"{name} :" not in text]
+    expect(not missing, f"The docstring lacks a line with {', '.join(missing)}.")
 
 
 def check_paper(info: ModelInfo) -> None:
@@ -66,8 +73,30 @@ def check_published(info: ModelInfo) -> None:
         numbers = [score.uf1, score.uar, score.accuracy, score.f1]
         wrong = [number for number in numbers if number is not None and not 0 < number < 1]
         expect(not wrong, f"{score.benchmark}: published scores {wrong} do not lie in 0..1.")
-        expect((score.uf1 is None) == (score.uar is None), f"{score.benchmark}: give UF1 and UAR together.")
-        expect(
-            score.uf1 is not None or score.accuracy is not None, f"{score.benchmark}: give UF1 and UAR, or accuracy."
-        )
+        expect(any(number is not None for number in numbers), f"{score.benchmark}: no score is given.")
         expect(score.source, f"{score.benchmark}: say where the scores were read (source).")
+
+
+def check_refused(info: ModelInfo) -> None:
+    """Values that it says it refuses are refused by name, with what the option takes; each open option has one."""
+    if not info.refused:
+        raise NotTried("it names no values that it refuses (refused=)")
+    open_options = {name for name, default in info.params.items() if not isinstance(default, bool)}
+    missing = sorted(open_options - {one.option for one in info.refused})
+    expect(not missing, f"It names no value that {', '.join(missing)} refuses.")
+    for one in info.refused:
+        _check_refused(info, one)
+
+
+def _check_refused(info: ModelInfo, refused: Refused) -> None:
+    setting = f"{info.name}.{refused.option}"
+    expected = (
+        rf"{re.escape(setting)} is {re.escape(repr(refused.value))}, but must be {refused.expected}\. Change it .*"
+    )
+    try:
+        info.build(n_classes=3, **{refused.option: refused.value}, **refused.beside)
+    except UsageError as error:
+        message = str(error)
+        expect(re.fullmatch(expected, message), f"Of {setting}={refused.value!r} it says: {message}")
+    else:
+        expect(False, f"{setting}={refused.value!r} is not refused. Look at it with mer_models._parts.checks.require.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
+import inspect
 import itertools
 from typing import Any
 
@@ -58,10 +59,9 @@ class NetworkCase:
 
     def build_anew(self, n_classes: int = CLASSES, seed: int = 0) -> nn.Module:
         """Return what ``build`` does, never a copy."""
-        params = {name: self.values[name] for name in self.info.params}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return self.info.build(n_classes=n_classes, **params)
+            return self.info.build(n_classes=n_classes, **self.info.quick_params)
 
     def batch(self, n: int, seed: int = 0) -> tuple[Tensor, ...]:
         """Return random features of up to ``BATCH`` samples as the engine hands them over."""
@@ -273,6 +273,32 @@ def check_trains(case: NetworkCase) -> None:
     _check_training(case, case.study)
 
 
+def check_own_loss(case: NetworkCase) -> None:
+    """A step along its own loss's gradient lowers it; the loss takes samples of several classes, too."""
+    network: Any = case.build().eval()
+    if not hasattr(network, "loss"):
+        raise NotTried("it has no loss of its own")
+    batch, labels = case.batch(4), torch.arange(4) % CLASSES
+    told: dict[str, Any] = {}
+    if "action_units" in inspect.signature(network.loss).parameters:
+        told["action_units"] = torch.arange(4 * len(SHARED_UNITS)).view(4, -1).remainder(2).float()
+    first = network.loss(*batch, labels=labels, criterion=functional.cross_entropy, **told)
+    expect(first.shape == () and first.isfinite(), f"Its loss is {first}; expected one finite number.")
+    first.backward()
+    idle = [name for name, one in network.named_parameters() if one.requires_grad and one.grad is None]
+    expect(not idle, f"No gradient of its loss reaches {', '.join(idle)}.")
+    gradients = [one for one in network.parameters() if one.requires_grad]
+    step = 0.01 / torch.cat([one.grad.flatten() for one in gradients]).norm()
+    with torch.no_grad():
+        for parameter in gradients:
+            parameter -= step * parameter.grad
+        lower = network.loss(*batch, labels=labels, criterion=functional.cross_entropy, **told)
+        expect(lower < first, f"A small step against its gradient moves the loss from {first} to {lower}.")
+        if not case.info.one_class_only(case.values):
+            value = network.loss(*batch, labels=functional.one_hot(labels, CLASSES), criterion=_binary, **told)
+            expect(value.isfinite(), f"Where samples may show several classes, its loss is {value}.")
+
+
 def check_multilabel(case: NetworkCase) -> None:
     """The engine trains it on a task in which a sample may show several classes."""
     if reason := case.info.one_class_only(case.values):
@@ -291,8 +317,8 @@ def check_reductions(case: NetworkCase) -> None:
     expect(reductions == other.reductions, "The reductions of two networks alike are not equal. Make them dataclasses.")
     whole = [torch.from_numpy(x) for x in random_samples(case.info, 3, np.random.default_rng(0))]
     reduced = [reduce(x) if reduce else x for reduce, x in zip(reductions, whole, strict=True)]
-    smaller = any(less.shape != x.shape for less, x in zip(reduced, whole, strict=True))
-    expect(smaller, "Its reductions leave every feature as large as it is. Remove them.")
+    if all(less.shape == x.shape for less, x in zip(reduced, whole, strict=True)):
+        raise NotTried("its quick form looks at all there is")
     with torch.no_grad():
         close = _close(first(*reduced), first(*whole))
     expect(close, "Features that are reduced already have other logits. Apply the same reductions in forward.")
@@ -314,6 +340,10 @@ def _check_logits(logits: Tensor, n: int, n_classes: int, mode: str) -> None:
         f"expected ({n}, {n_classes}) float32.",
     )
     expect(logits.isfinite().all(), f"In {mode} mode, the logits of random features are not finite.")
+
+
+def _binary(logits: Tensor, shown: Tensor) -> Tensor:
+    return functional.binary_cross_entropy_with_logits(logits, shown.float())
 
 
 def _idle_features(case: NetworkCase) -> list[str]:

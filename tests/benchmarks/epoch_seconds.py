@@ -20,8 +20,9 @@ import time
 from typing import Any
 
 import numpy as np
-from benchmark_report import ROOT, machine_facts, print_table, run_plainly
+from benchmark_report import machine_facts, print_table, run_plainly
 
+from bench.checks.drawn_features import random_samples
 from bench.config import RunConfig
 from bench.engine.train import FoldJob, train_pack
 from bench.plan.hyperparameters import changed, resolve
@@ -30,8 +31,6 @@ from bench.study.folds import Fold
 from mer_models.registry import MODELS, ModelInfo
 from preprocess.labels.action_units import SHARED_UNITS
 from preprocess.recipes import FEATURES
-
-sys.path.append(str(ROOT / "tests" / "mer_models"))
 
 CLASSES = ("negative", "positive", "surprise")
 TESTED = 7
@@ -85,8 +84,6 @@ def _title(info: ModelInfo, values: dict[str, Any]) -> str:
 
 
 def _random_data(info: ModelInfo, samples: int) -> StudyData:
-    from model_inputs import random_arrays
-
     rng = np.random.default_rng(0)
     n = samples + TESTED
     units = rng.integers(0, 2, (n, len(SHARED_UNITS))).astype(np.int8) if info.uses_action_units else None
@@ -96,7 +93,7 @@ def _random_data(info: ModelInfo, samples: int) -> StudyData:
         datasets=np.array(["random"] * n),
         splits=np.array([""] * n),
         labels=np.arange(n) % len(CLASSES),
-        features=dict(zip(info.features, random_arrays(info, n), strict=True)),
+        features=dict(zip(info.features, random_samples(info, n, np.random.default_rng(0)), strict=True)),
         layouts={name: FEATURES.get(name).layout for name in info.features},
         classes=CLASSES,
         action_units=units,

@@ -6,8 +6,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-from model_inputs import random_arrays
 
+from bench.checks.drawn_features import random_samples
 from bench.engine.train import FoldJob, FoldResult, score_again, train_pack
 from bench.study.data import StudyData
 from bench.study.folds import Fold
@@ -28,7 +28,7 @@ def study(name: str, seed: int = 0) -> StudyData:
         datasets=np.array(["casme2"] * n),
         splits=np.array([""] * n),
         labels=np.arange(n) % 3,
-        features=dict(zip(info.features, random_arrays(info, n), strict=True)),
+        features=dict(zip(info.features, random_samples(info, n, np.random.default_rng(0)), strict=True)),
         layouts={name: FEATURES.get(name).layout for name in info.features},
         classes=("negative", "positive", "surprise"),
         action_units=rng.integers(0, 2, (n, len(SHARED_UNITS))).astype(np.int8),

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from model_inputs import easy_arrays
-from safetensors.numpy import load_file, save_file
+from registered import every, passes
 
+from bench.checks.check import Check
+from bench.checks.estimators import EstimatorCase
 from mer_models.registry import MODELS, ModelInfo
-from preprocess.base.errors import DataError
 
 ESTIMATORS = [name for name, info in MODELS.items() if info.kind == "estimator"]
 
@@ -27,109 +27,9 @@ def fitted(info: ModelInfo, features: list[np.ndarray], y: np.ndarray, n_classes
     return estimator
 
 
-def expected_rows(info: ModelInfo, n: int) -> int:
-    """Return how many rows of scores n samples have: without a feature, one row stands for all."""
-    return n if info.features else 1
-
-
-def chosen(features: list[np.ndarray], rows: Any) -> list[np.ndarray]:
-    return [values[rows] for values in features]
-
-
-@pytest.mark.parametrize("n", [1, 7])
-def test_scores_are_finite_float32(info: ModelInfo, n: int) -> None:
-    estimator = fitted(info, *easy_arrays(info, 30))
-    scores = estimator.scores(*easy_arrays(info, n, seed=1)[0])
-    assert scores.shape == (expected_rows(info, n), 3)
-    assert scores.dtype == np.float32
-    assert np.isfinite(scores).all()
-
-
-def test_easy_samples_are_told_apart(info: ModelInfo) -> None:
-    if not info.features:
-        pytest.skip("it takes no feature")
-    test, y = easy_arrays(info, 30, seed=1)
-    np.testing.assert_array_equal(fitted(info, *easy_arrays(info, 30)).scores(*test).argmax(axis=1), y)
-
-
-def test_a_second_fit_gives_the_same_bits(info: ModelInfo) -> None:
-    test = easy_arrays(info, 9, seed=1)[0]
-    first, again = (fitted(info, *easy_arrays(info, 30, noise=90)).scores(*test) for _ in range(2))
-    np.testing.assert_array_equal(first, again)
-
-
-def test_a_refitted_estimator_forgets_the_first_fit(info: ModelInfo) -> None:
-    test = easy_arrays(info, 9, seed=1)[0]
-    estimator = fitted(info, *easy_arrays(info, 30, noise=90))
-    features, y = easy_arrays(info, 24, noise=90, seed=5)
-    estimator.fit(*features, y=y, rng=np.random.default_rng(0))
-    np.testing.assert_array_equal(estimator.scores(*test), fitted(info, features, y).scores(*test))
-
-
-@pytest.mark.parametrize("classes", [(0, 1, 2), (0, 2), (1,)])
-def test_stored_state_scores_to_the_same_bits(info: ModelInfo, tmp_path: Path, classes: tuple[int, ...]) -> None:
-    features, y = easy_arrays(info, 30, noise=90)
-    kept = np.isin(y, classes)
-    estimator = fitted(info, chosen(features, kept), y[kept])
-    save_file(estimator.state(), tmp_path / "weights.safetensors")
-    loaded = info.build(n_classes=3)
-    loaded.load_state(load_file(tmp_path / "weights.safetensors"))
-    test = easy_arrays(info, 12, noise=90, seed=1)[0]
-    assert loaded.scores(*test).tobytes() == estimator.scores(*test).tobytes()
-
-
-def test_a_foreign_state_is_refused_by_name(info: ModelInfo) -> None:
-    with pytest.raises(DataError, match=rf"given to {info.name} hold other, but"):
-        info.build(n_classes=3).load_state({"other": np.zeros(3)})
-
-
-@pytest.mark.parametrize("classes", [(0, 2), (1,)])
-def test_a_class_without_training_samples_is_never_predicted(info: ModelInfo, classes: tuple[int, ...]) -> None:
-    features, y = easy_arrays(info, 30)
-    kept = np.isin(y, classes)
-    scores = fitted(info, chosen(features, kept), y[kept]).scores(*easy_arrays(info, 30, seed=1)[0])
-    assert np.isfinite(scores).all()
-    assert set(scores.argmax(axis=1)) <= set(classes)
-
-
-def test_several_labels_a_sample(info: ModelInfo, tmp_path: Path) -> None:
-    """Of four labels, two are shown by classes, one by nobody and one by everybody."""
-    if not info.multilabel:
-        pytest.skip("it is for one class a sample")
-    features, y = easy_arrays(info, 30)
-    test, y_test = easy_arrays(info, 12, seed=1)
-
-    def shown(classes: np.ndarray) -> np.ndarray:
-        nobody = np.zeros(len(classes), dtype=np.int64)
-        return np.stack([classes == 0, classes != 1, nobody, nobody + 1], axis=1).astype(np.int64)
-
-    estimator = fitted(info, features, shown(y), n_classes=4)
-    scores = estimator.scores(*test)
-    assert scores.shape == (expected_rows(info, 12), 4)
-    assert scores.dtype == np.float32
-    # Without a feature, what nobody or everybody shows is all there is to know.
-    known = slice(None) if info.features else slice(2, None)
-    np.testing.assert_array_equal(*np.broadcast_arrays((scores > 0)[:, known], shown(y_test)[:, known] == 1))
-    save_file(estimator.state(), tmp_path / "weights.safetensors")
-    loaded = info.build(n_classes=4)
-    loaded.load_state(load_file(tmp_path / "weights.safetensors"))
-    assert loaded.scores(*test).tobytes() == scores.tobytes()
-
-
-def test_a_sample_does_not_see_its_neighbours(info: ModelInfo) -> None:
-    if not info.features:
-        pytest.skip("it takes no feature")
-    estimator = fitted(info, *easy_arrays(info, 30, noise=90))
-    test = easy_arrays(info, 9, noise=90, seed=1)[0]
-    alone = np.concatenate([estimator.scores(*chosen(test, slice(row, row + 1))) for row in range(9)])
-    np.testing.assert_array_equal(estimator.scores(*test), alone)
-
-
-def test_the_input_is_left_as_it_was(info: ModelInfo) -> None:
-    features, y = easy_arrays(info, 12)
-    for values in (*features, y):
-        values.setflags(write=False)
-    fitted(info, features, y).scores(*features)
+@pytest.mark.parametrize("check", every("model", lambda info: info.kind == "estimator", "estimators"))
+def test_every_estimator_passes_its_checks(check: Check) -> None:
+    passes(check)
 
 
 @pytest.mark.parametrize(
@@ -214,8 +114,8 @@ def test_descriptor_svms_score_as_scikit_learn(name: str, scale: str) -> None:
     from sklearn.svm import SVC
 
     info = MODELS.get(name)
-    features, y = easy_arrays(info, 45, noise=150)
-    test = easy_arrays(info, 30, noise=150, seed=1)[0]
+    features, y = EstimatorCase(info).samples(45, noise=130)
+    test = EstimatorCase(info).samples(30, noise=130, seed=1)[0]
     features[0][:, 0], test[0][:, 0] = 0.5, 0.9  # a value that never varies in training
     scaler = {"none": FunctionTransformer(), "unit": MinMaxScaler(), "standard": StandardScaler()}[scale]
     params = {key: value for key, value in info.params.items() if key != "scale"}
@@ -232,10 +132,10 @@ def test_descriptor_svms_score_as_scikit_learn(name: str, scale: str) -> None:
 @pytest.mark.parametrize("name", DESCRIPTORS)
 def test_scaling_is_fitted_on_training_samples_alone(name: str) -> None:
     info = MODELS.get(name)
-    features, y = easy_arrays(info, 30)
+    features, y = EstimatorCase(info).samples(30)
     estimator = fitted(info, features, y, scale="unit")
     np.testing.assert_allclose(estimator.state()["offset"], features[0].min(axis=0))
-    test = easy_arrays(info, 6, seed=1)[0]
+    test = EstimatorCase(info).samples(6, seed=1)[0]
     before = estimator.scores(*test)
     estimator.scores(test[0] * 100)
     np.testing.assert_array_equal(estimator.scores(*test), before)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from model_inputs import as_tensors, random_arrays, reduced
 from torch.nn import functional
 
+from bench.checks.networks import NetworkCase
 from mer_models._parts.losses import contrastive_loss, focal_loss, margin_loss
 from mer_models.registry import MODELS
 
@@ -79,31 +79,10 @@ def test_contrastive_loss_without_pairs_is_nothing(labels: list[int]) -> None:
     assert (values.grad == 0).all()
 
 
-@pytest.mark.parametrize("name", WITH_LOSS)
-def test_a_networks_own_loss_trains_it(name: str) -> None:
-    info = MODELS.get(name)
-    torch.manual_seed(0)
-    network = info.build(n_classes=3, **info.quick_params).eval()
-    batch, labels = as_tensors(info, reduced(network, random_arrays(info, 4))), torch.arange(4) % 3
-    first = network.loss(*batch, labels=labels, criterion=functional.cross_entropy)
-    assert first.shape == ()
-    first.backward()
-    step = 0.01 / torch.cat([p.grad.flatten() for p in network.parameters()]).norm()
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter -= step * parameter.grad
-        assert network.loss(*batch, labels=labels, criterion=functional.cross_entropy) < first
-        several = functional.one_hot(labels, 3)
-        binary = functional.binary_cross_entropy_with_logits
-        value = network.loss(*batch, labels=several, criterion=lambda logits, shown: binary(logits, shown.float()))
-        assert value.isfinite()
-
-
 def test_the_contrast_is_added_to_the_engines_loss() -> None:
-    info = MODELS.get("samer")
-    torch.manual_seed(0)
-    network = info.build(n_classes=3, **info.quick_params).eval()
-    batch, labels = as_tensors(info, reduced(network, random_arrays(info, 4))), torch.tensor([0, 0, 1, 1])
+    case = NetworkCase(MODELS.get("samer"))
+    network = case.build().eval()
+    batch, labels = case.batch(4), torch.tensor([0, 0, 1, 1])
     with torch.no_grad():
         contrast = network.loss(*batch, labels=labels, criterion=lambda logits, labels: torch.zeros(()))
         whole = network.loss(*batch, labels=labels, criterion=functional.cross_entropy)

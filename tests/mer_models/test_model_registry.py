@@ -12,15 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from registered import every, passes
 from torch import nn
 
+from bench.checks import models
+from bench.checks.check import Check, functions_of
 from mer_models import registry
 from mer_models._parts.pretrained import fetched_from_hub
 from mer_models.contracts import PublishedScore, Refused, Resources, TrainingRecipe
 from mer_models.registry import MODELS, ModelInfo, register_model
-from preprocess.base.code import code_fingerprint
 from preprocess.base.errors import UsageError
-from preprocess.base.hashing import canonical_json
 from preprocess.base.registry import Registry
 from preprocess.recipes import FEATURES
 
@@ -50,39 +51,14 @@ def test_the_baselines_are_there() -> None:
     assert expected <= set(MODELS.names())
 
 
-def test_a_model_documents_itself(info: ModelInfo) -> None:
-    assert info.paper.strip()
-    text = info.build.__doc__ or ""
-    assert "    Inputs\n    ------\n" in text, f"{info.name}: the docstring lacks its section 'Inputs'"
-    assert "(n, " in text or not info.features, f"{info.name}: the docstring lacks the inputs' shapes"
-    undocumented = [name for name in info.params if f"{name} :" not in text]
-    assert undocumented == [], f"{info.name}: hyper-parameters without a line in the docstring"
+@pytest.mark.parametrize("check", every("model", belongs_to="models"))
+def test_every_model_says_what_must_be_known_of_it(check: Check) -> None:
+    passes(check)
 
 
-def test_a_models_settings_can_name_a_run(info: ModelInfo) -> None:
-    canonical_json(info.hyperparameters())
-    assert len(code_fingerprint(info.source)) == 64
-
-
-def test_resources_and_recipe_are_sane(info: ModelInfo) -> None:
-    assert info.resources.cpus >= 1
-    assert info.resources.pack >= 1
-    assert 0 <= info.resources.gpu <= 1
-    if info.kind == "estimator":
-        assert info.resources.gpu == 0
-    else:
-        assert info.recipe.epochs >= 1
-        assert info.recipe.batch_size >= 1
-        assert info.recipe.lr > 0
-
-
-def test_published_scores_say_where_they_were_read(info: ModelInfo) -> None:
+def test_published_scores_are_of_known_benchmarks(info: ModelInfo) -> None:
     for score in info.published:
         assert re.fullmatch(BENCHMARK, score.benchmark), score.benchmark
-        numbers = [score.uf1, score.uar, score.accuracy, score.f1]
-        assert any(number is not None for number in numbers)
-        assert all(0 < number < 1 for number in numbers if number is not None)
-        assert score.source
 
 
 def published(name: str, part: str = "full") -> PublishedScore:
@@ -97,10 +73,6 @@ def test_the_uar_of_ststnet_is_recall_not_the_printed_precision() -> None:
     printed = {"full": 0.7605, "casme2": 0.8686, "samm": 0.6810, "smic": 0.7013}
     for part, precision in printed.items():
         assert published("ststnet", part).uar < precision
-
-
-def test_every_feature_of_a_model_has_a_recipe(info: ModelInfo) -> None:
-    assert [name for name in info.features if name not in FEATURES.names()] == []
 
 
 FAMILY_MEMBERS = {
@@ -119,9 +91,9 @@ def test_a_family_makes_the_member_asked_for(name: str) -> None:
     assert MODELS.select(["rcn_*", name]) == ["rcn_a", "rcn_s", "rcn_w", name]
     assert name not in MODELS.names()
     assert info.features == FAMILY_MEMBERS[name]
-    model_info_checks = (test_a_model_documents_itself, test_a_models_settings_can_name_a_run)
-    for check in model_info_checks:
-        check(info)
+    for check in functions_of(models):
+        if check is not models.check_refused:
+            check(info)
     shape = FEATURES.get(info.features[0]).shape
     network = info.build(n_classes=4, image_size=32).eval()
     with torch.no_grad():
