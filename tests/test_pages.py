@@ -46,7 +46,8 @@ def checked(folder: Path, code: str) -> tuple[int, str]:
 
 
 def test_there_is_a_page_for_each_kind_of_thing() -> None:
-    assert set(PAGES) == {"feature step", "model", "estimator", "protocol", "augmentation", "metric", "column"}
+    added = {"dataset", "task", "feature step", "model", "estimator"}
+    assert set(PAGES) == added | {"protocol", "augmentation", "metric", "column"}
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -126,6 +127,25 @@ BROKEN = {
         '"shape": [1, 8, 8]',
         '"shape": [1, 9, 9]',
         r"is float32 \(1, 8, 8\); its recipe promises float32 \(1, 9, 9\)",
+    ),
+    "a dataset whose frames are called otherwise": (
+        "dataset",
+        'r"frame(?P<n>\\d+)\\.png"',
+        'r"img(?P<n>\\d+)\\.png"',
+        "missing: frames: clip folders are there, but no file in them is named as in smiles_frames/p1",
+    ),
+    "a sheet that lacks a column": ("dataset", "OnsetFrame", "Begin", "onset"),
+    "words that nobody declared": (
+        "dataset",
+        '"traurig": "sadness", ',
+        "",
+        "No task gives smiles a label|does not know the emotion 'traurig'",
+    ),
+    "a class that no dataset has": (
+        "task",
+        '"smile": ("happiness",)',
+        '"smile": ("glee",)',
+        "takes no registered dataset",
     ),
     "a leak": (
         "protocol",

@@ -10,6 +10,7 @@ from bench.checks.check import Check, checks_of
 from preprocess.base.registry import Registry
 
 _REGISTRIES = {
+    "annotation": "preprocess.labels.emotions:ANNOTATIONS",
     "augmentation": "bench.engine.augmentation:AUGMENTATIONS",
     "column": "results.views.columns:COLUMNS",
     "dataset": "preprocess.datasets:DATASETS",
@@ -40,6 +41,10 @@ def checks_for(kind: str, name: str, data: Sequence[str] = ()) -> list[Check]:
     name : under which it is registered.
     data : sources, as for ``--data``, on which a dataset is tried.
     """
+    if kind == "dataset":
+        from bench.checks import datasets
+
+        return checks_of(datasets, datasets.DatasetCase(name, registry_of(kind).get(name), data))
     return _CHECKS[kind](name, registry_of(kind).get(name)) if kind in _CHECKS else []
 
 
@@ -50,10 +55,22 @@ def _model(name: str, info: Any) -> list[Check]:
     return checks_of(models, info) + checks_of(own[0], own[1](info))
 
 
+def _annotation(name: str, annotation: Any) -> list[Check]:
+    from bench.checks import annotations
+
+    return checks_of(annotations, annotations.AnnotationCase(name, annotation))
+
+
 def _augmentation(name: str, step: Any) -> list[Check]:
     from bench.checks import augmentations
 
     return checks_of(augmentations, augmentations.AugmentationCase(name, step))
+
+
+def _task(name: str, task: Any) -> list[Check]:
+    from bench.checks import tasks
+
+    return checks_of(tasks, tasks.TaskCase(name, task))
 
 
 def _step(name: str, step: Any) -> list[Check]:
@@ -95,6 +112,7 @@ def _column(name: str, column: Any) -> list[Check]:
 
 
 _CHECKS: dict[str, Callable[[str, Any], list[Check]]] = {
+    "annotation": _annotation,
     "augmentation": _augmentation,
     "feature": _feature,
     "model": _model,
@@ -103,4 +121,5 @@ _CHECKS: dict[str, Callable[[str, Any], list[Check]]] = {
     "label_metric": _label_metric,
     "column": _column,
     "step": _step,
+    "task": _task,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -40,7 +41,8 @@ def check(plugins: Sequence[str], data: Sequence[str], say: Callable[[str], None
         for verdict in carried_out(checks, Path(file) if file else None):
             say(f"  {verdict.state:<{WIDTH}}  {verdict.title}")
             if verdict.reason:
-                say(f"  {'':<{WIDTH}}  {'The same as above.' if verdict.reason in told else verdict.reason}")
+                reason = "The same as above." if verdict.reason in told else verdict.reason
+                say(textwrap.indent(reason, " " * (WIDTH + 4)))
             told.add(verdict.reason)
             verdicts.append(verdict)
     failed = sum(verdict.state == "FAILED" for verdict in verdicts)
