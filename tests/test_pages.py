@@ -17,6 +17,7 @@ READMES = [ROOT / room / "README.md" for room in ("preprocess", "mer_models", "b
 PAGE = re.compile(r"^### Add (?:a|an) ([a-z -]+)\n(.*?)(?=^#{1,3} |\Z)", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
+FRONT = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Adding things")[2].partition("\n## ")[0]
 PAGES = {kind: text for file in READMES for kind, text in PAGE.findall(file.read_text(encoding="utf-8"))}
 
 
@@ -48,6 +49,18 @@ def checked(folder: Path, code: str) -> tuple[int, str]:
 def test_there_is_a_page_for_each_kind_of_thing() -> None:
     added = {"dataset", "task", "feature step", "model", "estimator"}
     assert set(PAGES) == added | {"protocol", "augmentation", "metric", "column"}
+
+
+def test_the_example_of_the_front_page_passes_all_checks(tmp_path: Path) -> None:
+    status, said = checked(tmp_path, "".join(CODE.findall(FRONT)))
+    assert (status, "0 failed" in said) == (0, True), said
+
+
+def test_the_front_page_leads_to_the_pages() -> None:
+    for room, anchor in re.findall(r"\((\w+)/README\.md#([\w-]+)\)", FRONT):
+        headings = re.findall(r"^## (.*)$", (ROOT / room / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+        assert anchor in {heading.lower().replace(" ", "-") for heading in headings}
+    assert {file.parent.name for file in READMES} == set(re.findall(r"\((\w+)/README\.md#", FRONT))
 
 
 @pytest.mark.parametrize("page", PAGES)
