@@ -145,14 +145,14 @@ BROKEN = {
         "dataset",
         'r"frame(?P<n>\\d+)\\.png"',
         'r"img(?P<n>\\d+)\\.png"',
-        "missing: frames: clip folders are there, but no file in them is named as in smiles_frames/p1",
+        "missing: frames: clip folders are there, but no file in them is named as in glances_frames/p1",
     ),
     "a sheet that lacks a column": ("dataset", "OnsetFrame", "Begin", "onset"),
     "words that nobody declared": (
         "dataset",
         '"traurig": "sadness", ',
         "",
-        "No task gives smiles a label|does not know the emotion 'traurig'",
+        "No task gives glances a label|does not know the emotion 'traurig'",
     ),
     "a class that no dataset has": (
         "task",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bench.checks.check import CheckFailed, NotTried, expect
 from bench.study.sources import parse_source
+from preprocess.base.errors import DataError
 from preprocess.datasets import Adapter, RawDataset, detect, read_source
 from preprocess.labels.tasks import TASKS, labels
 from preprocess.samples.clip import Clip
@@ -94,15 +95,18 @@ def check_frames(case: DatasetCase) -> None:
 
 
 def check_words(case: DatasetCase) -> None:
-    """Each of its datasets belongs to a task that gives labels to its samples, and no task meets an unknown word."""
+    """A task gives labels to the samples of each of its datasets: it knows all of their words."""
     for dataset in case.datasets:
-        fitting = [task for _, task in TASKS.items() if task.mapping(dataset.name)]
-        labelled = [task.name for task in fitting if (labels(task, dataset.samples) >= 0).any()]
-        expect(
-            labelled,
-            f"No task gives {dataset.name} a label. Declare its words, and the tasks that it belongs to: "
-            "Database(annotations={...}).",
-        )
+        refused = []
+        for task in [task for _, task in TASKS.items() if task.mapping(dataset.name)]:
+            try:
+                if (labels(task, dataset.samples) >= 0).any():
+                    break
+            except DataError as error:
+                refused.append(str(error))
+        else:
+            declare = "Declare its words, and the tasks that it belongs to: Database(annotations={...})."
+            expect(False, f"No task gives {dataset.name} a label. {refused[0] if refused else declare}")
 
 
 def check_repeats(case: DatasetCase) -> None:

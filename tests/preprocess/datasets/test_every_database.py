@@ -9,6 +9,7 @@ import cv2
 import pytest
 from trees import TREES
 
+from bench.checks.kinds import checks_for
 from preprocess.base.errors import DataError
 from preprocess.base.plugins import load_plugins, unload_plugins
 from preprocess.base.registry import noting
@@ -67,6 +68,13 @@ def first_folder(datasets: list[RawDataset]) -> Path:
 def test_there_is_a_copy_to_test_with(name: str) -> None:
     declared = DECLARED.get(name)
     assert name in TREES or (declared and declared.example), f"Let Database(example=...) write a small copy of {name}."
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_copy_passes_the_checks_of_a_dataset(name: str, root: Path) -> None:
+    write(name, root)
+    for check in checks_for("dataset", name, [f"{name}={root}"]):
+        check.run()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -243,9 +251,6 @@ def test_a_new_task_takes_every_dataset_that_has_a_word_for_each_of_its_classes(
 
 
 @pytest.mark.parametrize("name", ANNOTATED)
-def test_a_dataset_belongs_to_tasks_that_exist_and_has_all_of_their_classes(name: str) -> None:
-    annotation = ANNOTATIONS.get(name)
-    assert set(annotation.tasks) <= set(TASKS.names())
-    for task in (TASKS.get(one) for one in annotation.tasks):
-        assert set(task.classes) <= set(task.mapping(name).values())
-    assert all(word == word.lower() for word in annotation.words())
+def test_the_words_of_a_dataset_pass_their_checks(name: str) -> None:
+    for check in checks_for("annotation", name):
+        check.run()

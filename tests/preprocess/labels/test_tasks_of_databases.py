@@ -7,7 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 import pytest
+from registered import every, passes
 
+from bench.checks.check import Check
 from preprocess.base.errors import DataError
 from preprocess.labels.emotions import ANNOTATIONS
 from preprocess.labels.tasks import TASKS, labels
@@ -144,20 +146,12 @@ def test_objective_classes_of_the_2018_challenge(dataset: str, counts: Mapping[s
 
 
 def test_a_rendered_tree_is_read_as_the_database_it_copies() -> None:
-    for name, task in TASKS.items():
-        for dataset in ANNOTATIONS.names():
-            assert task.mapping(f"synth_{dataset}") == task.mapping(dataset), name
     assert labels(TASKS.get("emotion5"), sheet("synth_casme2", CASME2_2014)).tolist().count(-1) == 9
 
 
-@pytest.mark.parametrize("name", TASKS.names())
-def test_every_task_names_its_source_and_fills_its_classes(name: str) -> None:
-    task = TASKS.get(name)
-    assert task.name == name
-    assert task.source
-    made_for = {dataset: set(task.mapping(dataset).values()) - {None} for dataset in ANNOTATIONS.names()}
-    assert set(task.classes) in made_for.values(), "some database has all the classes"
-    assert all(classes <= set(task.classes) for classes in made_for.values())
+@pytest.mark.parametrize("check", every("task"))
+def test_every_task_passes_its_checks(check: Check) -> None:
+    passes(check)
 
 
 def test_a_task_of_another_database_says_what_it_is_made_for() -> None:
