@@ -173,9 +173,9 @@ def test_contradictions_are_said_before_anything_runs(registries: None) -> None:
     register_network(TinyNet, "plain")
     assert complaint("plain", lr_schedule="plateau").startswith("Model plain: lr_schedule plateau with lr_step 0 and")
     assert "expected a number from 0 to below 1" in complaint("plain", label_smoothing=1)
-    assert "mixup is -1: expected 0 (none) or a number above" in complaint("plain", mixup=-1)
+    assert "plain.mixup=-1: expected 0 or more" in complaint("plain", mixup=-1)
     assert "lr_min is 2: expected a number from 0 to lr" in complaint("plain", lr_min=2)
-    assert "lr_hold is -1" in complaint("plain", lr_hold=-1)
+    assert "plain.lr_hold=-1: expected 0 or more" in complaint("plain", lr_hold=-1)
     assert "one of step, cosine, plateau" in complaint("plain", lr_schedule="linear")
     assert complaint("samer", mixup=0.2).startswith("Model samer: mixup is 0.2, but the network has a loss of its own")
     assert resolve_values(config(models=["plain"]), [MODELS.get("plain")])["plain"]["lr_schedule"] == "step"

@@ -56,8 +56,11 @@ def test_two_layouts_at_once_must_be_told_apart(tmp_path: Path, monkeypatch: pyt
     def adapter(name: str) -> Adapter:
         return Adapter(name, "for a test", "anything", find=lambda path: [Found(name, path)], read=lambda path: [])
 
-    entries = {name: adapter(name) for name in ("one", "two")}
-    monkeypatch.setattr(DATASETS, "_entries", entries)
+    DATASETS.names()
+    for kept in ("_entries", "_origins", "_registrants"):
+        monkeypatch.setattr(DATASETS, kept, {})
+    for name in ("one", "two"):
+        DATASETS.add(name, adapter(name), origin="the test")
     assert [found.adapter for found in detect(tmp_path)] == ["one", "two"]
     with pytest.raises(DataError, match=f"one={tmp_path} or two={tmp_path}"):
         read_source(tmp_path)
