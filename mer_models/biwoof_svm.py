@@ -23,7 +23,7 @@ from mer_models.registry import register_model
             samm=(0.5211, 0.5139),
             smic=(0.5727, 0.5829),
             selection="last",
-            source=(
+            reference=(
                 "comparison table of the HTNet paper (wangzhifengharrison/HTNet, images/state_of_art.png); a support "
                 "vector machine has no epoch to choose"
             ),
@@ -31,7 +31,7 @@ from mer_models.registry import register_model
         *accuracy_and_f1(
             {"CASME II loso 5 classes": (0.5885, 0.6100), "SMIC loso 3 classes": (0.6220, 0.6200)},
             selection="last",
-            source="comparison table of pakchoi-php/SRMCL (README)",
+            reference="comparison table of pakchoi-php/SRMCL (README)",
         ),
     ),
     refused=REFUSED + REFUSED_SCALES,

@@ -47,7 +47,7 @@ TINY = 1e-8
         samm=(0.6209, 0.5989),
         smic=(0.5820, 0.5877),
         selection="oracle",
-        source=(
+        reference=(
             "comparison table of the HTNet paper (wangzhifengharrison/HTNet, images/state_of_art.png); the authors' "
             "code (davidnvq/me_recognition) picks the best epoch by UF1 on the test subject"
         ),

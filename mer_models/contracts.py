@@ -182,7 +182,7 @@ class PublishedScore:
     benchmark : databases, protocol, and a part of a composite or a number of classes, such as ``SAMM loso 3 classes``.
     uf1, uar, accuracy : in 0..1; None where the source does not print it.
     selection : which epoch was scored.
-    source : where it was read.
+    reference : where it was read.
     f1 : in 0..1; an F1 of which the source does not say how it averages over classes or folds. Do not compare it with
         UF1.
     """
@@ -191,7 +191,7 @@ class PublishedScore:
     uf1: float | None
     uar: float | None
     selection: Literal["last", "validation", "oracle", "unknown"]
-    source: str
+    reference: str
     accuracy: float | None = None
     f1: float | None = None
 

@@ -26,7 +26,7 @@ from mer_models.registry import register_model
         samm=(0.5868, 0.5663),
         smic=(0.6645, 0.6726),
         selection="validation",
-        source=(
+        reference=(
             "comparison table of the HTNet paper (wangzhifengharrison/HTNet, images/state_of_art.png); "
             "the authors' code (xly135846/MEGC2019) keeps the epoch with the lowest loss on validation subjects"
         ),

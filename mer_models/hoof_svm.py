@@ -19,7 +19,7 @@ from mer_models.registry import register_model
     published=accuracy_and_f1(
         {"SAMM loso objective classes": (0.4217, 0.33), "CASME II loso objective classes": (0.6964, 0.56)},
         selection="last",
-        source="quoted in the text of the ELBPTOP paper; a support vector machine has no epoch to choose",
+        reference="quoted in the text of the ELBPTOP paper; a support vector machine has no epoch to choose",
     ),
     refused=REFUSED + REFUSED_SCALES,
 )

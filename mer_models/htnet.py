@@ -33,7 +33,7 @@ HEADS = (3, 6, 12)
         samm=(0.8131, 0.8124),
         smic=(0.8049, 0.7905),
         selection="oracle",
-        source=(
+        reference=(
             "the HTNet paper's own table (wangzhifengharrison/HTNet, images/state_of_art.png); its code picks each "
             "subject's best epoch by accuracy on that subject. Independent re-run (issue 21 there): UF1 about .65"
         ),

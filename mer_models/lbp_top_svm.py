@@ -24,7 +24,7 @@ from mer_models.registry import register_model
             samm=(0.3954, 0.4102),
             smic=(0.2000, 0.5280),
             selection="last",
-            source=(
+            reference=(
                 "comparison table of the HTNet paper (wangzhifengharrison/HTNet, images/state_of_art.png); a support "
                 "vector machine has no epoch to choose"
             ),
@@ -32,7 +32,7 @@ from mer_models.registry import register_model
         *accuracy_and_f1(
             {"CASME II loso 5 classes": (0.3968, 0.3589), "SMIC loso 3 classes": (0.4338, 0.3421)},
             selection="last",
-            source="comparison table of pakchoi-php/SRMCL (README)",
+            reference="comparison table of pakchoi-php/SRMCL (README)",
         ),
     ),
     # On so few samples the default weight is too small: the cubic kernel then predicts the most frequent class alone.

@@ -19,7 +19,7 @@ from mer_models.registry import register_model
     published=accuracy_and_f1(
         {"CASME II loso 5 classes": (0.5169, 0.4966), "SMIC loso 3 classes": (0.5897, 0.5845)},
         selection="last",
-        source=("comparison table of pakchoi-php/SRMCL (README); a support vector machine has no epoch to choose"),
+        reference=("comparison table of pakchoi-php/SRMCL (README); a support vector machine has no epoch to choose"),
     ),
     refused=REFUSED + REFUSED_SCALES,
 )

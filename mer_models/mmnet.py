@@ -42,7 +42,7 @@ DEPTH, HEADS, MLP_RATIO = 3, 4, 2.0
     published=accuracy_and_f1(
         {"SAMM loso 3 classes": (0.9022, 0.8391), "MMEW loso 4 classes": (0.8745, 0.8635)},
         selection="oracle",
-        source=(
+        reference=(
             "comparison table of the MEMix README; the authors' code takes each subject's best epoch on that subject, "
             "and the best accuracy and the best F1 from different ones (muse1998/MMNet, issue 9)"
         ),

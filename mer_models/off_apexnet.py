@@ -26,7 +26,7 @@ from mer_models.registry import register_model
         samm=(0.5409, 0.5392),
         smic=(0.6817, 0.6695),
         selection="unknown",
-        source="comparison table of the HTNet paper (wangzhifengharrison/HTNet, images/state_of_art.png)",
+        reference="comparison table of the HTNet paper (wangzhifengharrison/HTNet, images/state_of_art.png)",
     ),
     quick={"epochs": 12, "batch_size": 32, "lr": 1e-3},
     refused=refused_shares(),

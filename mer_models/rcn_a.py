@@ -36,7 +36,7 @@ POOLED_SIDE = 7
         samm=(0.7601, 0.6715),
         smic=(0.6326, 0.6441),
         selection="last",
-        source=(
+        reference=(
             "comparison table of the HTNet paper (wangzhifengharrison/HTNet, images/state_of_art.png); the authors' "
             "code (xiazhaoqiang/ParameterFreeRCNs-MicroExpressionRec) scores the last epoch"
         ),

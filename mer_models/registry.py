@@ -27,7 +27,7 @@ class ModelInfo:
         returns logits (n, n_classes), and which may be a ``NetworkWithLoss`` and a ``NetworkWithReductions``; or an
         Estimator.
     params : the builder's keyword arguments with their defaults (``as_published`` among them where it has one).
-    source : the file that defines it, from which its code is fingerprinted.
+    file : where it is defined; its code is fingerprinted from here.
 
     All others are those of ``ModelFacts``.
     """
@@ -36,7 +36,7 @@ class ModelInfo:
     kind: Literal["network", "estimator"]
     build: Callable[..., Any]
     params: dict[str, Any]
-    source: Path = field(repr=False)
+    file: Path = field(repr=False)
     features: tuple[str, ...]
     paper: str
     resources: Resources
@@ -207,7 +207,7 @@ def describe_model(cls: type, name: str, **facts: Unpack[ModelFacts]) -> ModelIn
         kind="network" if recipe else "estimator",
         build=cls,
         params=_hyperparameters(cls),
-        source=Path(inspect.getfile(cls)),
+        file=Path(inspect.getfile(cls)),
         **facts,
     )
     _check_settings(info)

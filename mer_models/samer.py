@@ -52,7 +52,7 @@ CONTRAST_WEIGHT = 0.3
             "SAMM loso 3 classes": (0.865, 0.816),
         },
         selection="oracle",
-        source=(
+        reference=(
             "README of the authors' code (Justin900429/mimicking-annotation-micro-expression-recognition), which picks "
             "the best epoch on the test subject"
         ),

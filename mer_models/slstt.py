@@ -47,7 +47,7 @@ STATE, LAYERS, DENSE = 512, 3, 256
             "SMIC loso 3 classes": (0.7371, 0.7240),
         },
         selection="unknown",
-        source="comparison table of pakchoi-php/SRMCL (README)",
+        reference="comparison table of pakchoi-php/SRMCL (README)",
     ),
     quick={
         "size": "pico",

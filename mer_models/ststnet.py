@@ -29,7 +29,7 @@ STREAM_WIDTHS = (3, 5, 8)
             samm=(0.6588, 0.6415),
             smic=(0.6801, 0.6703),
             selection="unknown",
-            source=(
+            reference=(
                 "UF1 as in the paper; UAR recomputed from the authors' prediction log (STSTNet_logfile.txt in "
                 "christy1206/STSTNet). The UAR the paper prints, .7605 / .8686 / .6810 / .7013, is macro precision: "
                 "ground truth and prediction were swapped."
@@ -40,7 +40,7 @@ STREAM_WIDTHS = (3, 5, 8)
             uf1=0.7209,
             uar=0.725,
             selection="last",
-            source="PyTorch re-run over 800 epochs in christy1206/STSTNet (main.py and its log)",
+            reference="PyTorch re-run over 800 epochs in christy1206/STSTNet (main.py and its log)",
         ),
     ),
     quick={"epochs": 40, "batch_size": 32, "lr": 1e-3},

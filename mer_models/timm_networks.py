@@ -32,7 +32,7 @@ PUBLISHED = {
             uf1=0.8322,
             uar=0.8264,
             selection="unknown",
-            source=(
+            reference=(
                 "a third party's notes on the Ra-ICL paper (ablation M1, onset-apex input); the paper was not read, "
                 "and its input and recipe differ from the ones here"
             ),

@@ -31,7 +31,7 @@ PUBLISHED = {
             uar=0.675,
             accuracy=0.638,
             selection="unknown",
-            source=_LOG + "112x112",
+            reference=_LOG + "112x112",
         ),
     ),
     "r3d_18": (
@@ -41,7 +41,7 @@ PUBLISHED = {
             uar=0.685,
             accuracy=0.646,
             selection="unknown",
-            source=_LOG + "128x128, 16 frames, five-fold test augmentation, second seed",
+            reference=_LOG + "128x128, 16 frames, five-fold test augmentation, second seed",
         ),
     ),
 }

@@ -43,7 +43,7 @@ def check_settings(info: ModelInfo) -> None:
 
 def check_fingerprint(info: ModelInfo) -> None:
     """Its code has a fingerprint, so that results of older code are known as such."""
-    expect(len(code_fingerprint(info.source)) == 64, f"{info.source} has no fingerprint.")
+    expect(len(code_fingerprint(info.file)) == 64, f"{info.file} has no fingerprint.")
 
 
 def check_features(info: ModelInfo) -> None:
@@ -74,7 +74,7 @@ def check_published(info: ModelInfo) -> None:
         wrong = [number for number in numbers if number is not None and not 0 < number < 1]
         expect(not wrong, f"{score.benchmark}: published scores {wrong} do not lie in 0..1.")
         expect(any(number is not None for number in numbers), f"{score.benchmark}: no score is given.")
-        expect(score.source, f"{score.benchmark}: say where the scores were read (source).")
+        expect(score.reference, f"{score.benchmark}: say where the scores were read (reference).")
 
 
 def check_refused(info: ModelInfo) -> None:

@@ -162,7 +162,7 @@ def check_documented(case: ProtocolCase) -> None:
         case.protocol.summary.endswith("."),
         "The first line of its docstring is not a sentence that ends with a full stop.",
     )
-    expect(case.protocol.source.strip(), "Its source is empty. Say which paper or public code splits like this.")
+    expect(case.protocol.reference.strip(), "Its reference is empty. Say which paper or public code splits like this.")
 
 
 def _divided(data: StudyData, part: object) -> StudyData:

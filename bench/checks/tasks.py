@@ -110,4 +110,4 @@ def check_rendered(case: TaskCase) -> None:
 
 def check_documented(case: TaskCase) -> None:
     """It says where it is defined."""
-    expect(case.task.source.strip(), "Its source is empty. Say which paper or list defines it.")
+    expect(case.task.reference.strip(), "Its reference is empty. Say which paper or list defines it.")

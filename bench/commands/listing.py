@@ -59,14 +59,16 @@ def _steps() -> tuple[list[str], list[list[str]]]:
 def _tasks() -> tuple[list[str], list[list[str]]]:
     from preprocess.labels.tasks import TASKS
 
-    return ["task", "classes", "source"], [[name, ", ".join(task.classes), task.source] for name, task in TASKS.items()]
+    return ["task", "classes", "reference"], [
+        [name, ", ".join(task.classes), task.reference] for name, task in TASKS.items()
+    ]
 
 
 def _protocols() -> tuple[list[str], list[list[str]]]:
     from bench.study.protocols import PROTOCOLS
 
-    rows = [[name, protocol.summary, protocol.source] for name, protocol in PROTOCOLS.items()]
-    return ["protocol", "splits", "source"], rows
+    rows = [[name, protocol.summary, protocol.reference] for name, protocol in PROTOCOLS.items()]
+    return ["protocol", "splits", "reference"], rows
 
 
 def _selections() -> tuple[list[str], list[list[str]]]:

@@ -86,4 +86,4 @@ def _score(score: PublishedScore) -> str:
         for name, value in ((name, getattr(score, name)) for name in SCORES)
         if value is not None
     )
-    return f"{score.benchmark}: {numbers}; selection {score.selection}; {score.source}"
+    return f"{score.benchmark}: {numbers}; selection {score.selection}; {score.reference}"

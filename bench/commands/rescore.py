@@ -77,8 +77,8 @@ _REMEDY = "Run the same command with --keep-weights."
 
 def _changed_code(card: StudyCard) -> str:
     """Name the code that is not what the study was trained with: its weights mean nothing to another network."""
-    now = {"model_code": MODELS.get(card.model).source, "engine_code": ENGINE}
-    changed = [name for name, sources in now.items() if card.ingredients[name] != code_fingerprint(sources)]
+    now = {"model_code": MODELS.get(card.model).file, "engine_code": ENGINE}
+    changed = [name for name, file in now.items() if card.ingredients[name] != code_fingerprint(file)]
     return " and ".join(name.replace("_", " ") for name in changed)
 
 

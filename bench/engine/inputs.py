@@ -69,7 +69,7 @@ EVALUATION_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
-class Source:
+class DeviceFeature:
     """A feature of all samples of a study, on the device.
 
     Attributes
@@ -92,7 +92,7 @@ class Inputs:
 
     Attributes
     ----------
-    sources : the features.
+    features : one after the other, as the network takes them.
     ranges : for each feature, what brings a float32 batch into the recipe's range.
     evaluation_batch : samples that an evaluation feeds at a time. It depends on the features' shapes, the network and
         the
@@ -100,7 +100,7 @@ class Inputs:
     augment : what changes training batches; None for nothing.
     """
 
-    sources: tuple[Source, ...]
+    features: tuple[DeviceFeature, ...]
     ranges: tuple[Change, ...]
     evaluation_batch: int
     augment: Augmenter | None = None
@@ -108,7 +108,7 @@ class Inputs:
     @property
     def device(self) -> torch.device:
         """Where the features are."""
-        return self.sources[0].values.device
+        return self.features[0].values.device
 
     def batch(self, rows: Tensor) -> tuple[Tensor, ...]:
         """Return the features of the given rows as float32, in the recipe's range.
@@ -117,14 +117,14 @@ class Inputs:
         ----------
         rows : int64 row numbers, on the device.
         """
-        return self._in_range(source.batch(rows) for source in self.sources)
+        return self._in_range(feature.batch(rows) for feature in self.features)
 
     def training_batch(self, rows: Tensor, rng: np.random.Generator) -> tuple[Tensor, ...]:
         """Return a batch whose samples are changed at random where the recipe says so."""
         if self.augment is None:
             return self.batch(rows)
-        changed = self.augment([source.values[rows].float() for source in self.sources], rng)
-        return self._in_range(source.reduce(values) for source, values in zip(self.sources, changed, strict=True))
+        changed = self.augment([feature.values[rows].float() for feature in self.features], rng)
+        return self._in_range(feature.reduce(values) for feature, values in zip(self.features, changed, strict=True))
 
     def _in_range(self, batch: Iterable[Tensor]) -> tuple[Tensor, ...]:
         return tuple(scale(values) for scale, values in zip(self.ranges, batch, strict=True))
@@ -139,24 +139,24 @@ def make_inputs(
     """
     layouts = {name: data.layouts[name] for name in info.features}
     augment = make_augmenter(recipe.augment, layouts)
-    sources = _sources(info, network, augment, data, device)
+    features = _features(info, network, augment, data, device)
     fitted_on = torch.from_numpy(train).to(device)
-    ranges = [_range(recipe, layout, one, fitted_on) for layout, one in zip(layouts.values(), sources, strict=True)]
-    most = max(recipe.batch_size, _at_a_time(*(source.values for source in sources)))
-    return Inputs(sources, tuple(ranges), min(LARGEST_EVALUATION, most), augment)
+    ranges = [_range(recipe, layout, one, fitted_on) for layout, one in zip(layouts.values(), features, strict=True)]
+    most = max(recipe.batch_size, _at_a_time(*(feature.values for feature in features)))
+    return Inputs(features, tuple(ranges), min(LARGEST_EVALUATION, most), augment)
 
 
-def _sources(
+def _features(
     info: ModelInfo, network: nn.Module, augment: Augmenter | None, data: StudyData, device: str
-) -> tuple[Source, ...]:
-    sources = []
+) -> tuple[DeviceFeature, ...]:
+    features = []
     reductions = getattr(network, "reductions", (None,) * len(info.features))
     for place, (name, reduction) in enumerate(zip(info.features, reductions, strict=True)):
         values, reduce = _tensor(data.features[name]), reduction or _unchanged
         if not (augment and augment.changes(place)) and _saves_memory(values, reduce):
             values, reduce = _LATEST.of(data.features[name], values, reduce, device, _at_a_time(values)), _unchanged
-        sources.append(Source(laid_out(values.to(device), device), reduce))
-    return tuple(sources)
+        features.append(DeviceFeature(laid_out(values.to(device), device), reduce))
+    return tuple(features)
 
 
 def laid_out(values: Tensor, device: str) -> Tensor:
@@ -164,7 +164,7 @@ def laid_out(values: Tensor, device: str) -> Tensor:
     return values.contiguous(memory_format=torch.channels_last) if values.dim() == 4 and device == "cpu" else values
 
 
-def _range(recipe: TrainingRecipe, layout: Layout, source: Source, train: Tensor) -> Change:
+def _range(recipe: TrainingRecipe, layout: Layout, feature: DeviceFeature, train: Tensor) -> Change:
     if recipe.input_range == "unit":
         return lambda batch: batch / 255.0
     if recipe.input_range == "raw":
@@ -175,13 +175,13 @@ def _range(recipe: TrainingRecipe, layout: Layout, source: Source, train: Tensor
         """How clips differ from their first frame; all else as it is."""
         return batch if time is None else batch - batch.narrow(time, 0, 1)
 
-    mean, deviation = _mean_and_deviation(source, train, change, layout.channel_axis)
+    mean, deviation = _mean_and_deviation(feature, train, change, layout.channel_axis)
     if time is not None:
         return lambda batch: change(batch).div_(deviation)
     return lambda batch: (batch - mean).div_(deviation)
 
 
-def _mean_and_deviation(source: Source, train: Tensor, change: Change, axis: int) -> tuple[Tensor, Tensor]:
+def _mean_and_deviation(feature: DeviceFeature, train: Tensor, change: Change, axis: int) -> tuple[Tensor, Tensor]:
     """Return mean and deviation, along ``axis``, of what ``change`` makes of the training samples; (1, ..., 1).
 
     A few samples at a time are turned into float32: all of them may not fit into memory.
@@ -190,8 +190,8 @@ def _mean_and_deviation(source: Source, train: Tensor, change: Change, axis: int
     def total(of: Change) -> tuple[Tensor, int]:
         """Return the sum of what ``of`` makes of the values, and how many of them each is the sum of."""
         sums, count = torch.zeros((), dtype=torch.float64, device=train.device), 0
-        for rows in train.split(_at_a_time(source.values, source.batch(train[:1]))):
-            part = of(change(source.batch(rows)))
+        for rows in train.split(_at_a_time(feature.values, feature.batch(train[:1]))):
+            part = of(change(feature.batch(rows)))
             others = [other for other in range(part.dim()) if other != axis]
             sums = sums + part.sum(dim=others, keepdim=True).double()
             count += part.numel() // part.shape[axis]

@@ -114,7 +114,7 @@ class CardMaker:
     def _ingredients(self, setting: Setting, rule: Selection, data_key: str, data: StudyData) -> dict[str, Any]:
         info, task, group = setting.info, setting.task, setting.group
         if info.name not in self._model_code:
-            self._model_code[info.name] = code_fingerprint(info.source)
+            self._model_code[info.name] = code_fingerprint(info.file)
         if data_key not in self._labels:
             self._labels[data_key] = digest(list(zip(data.sample_ids.tolist(), data.labels.tolist(), strict=True)))
         ingredients = {

@@ -59,7 +59,7 @@ class Protocol:
     split : the function that makes the folds.
     over : which datasets make a study: ``each`` by itself, all ``merged``, all ``pairs``, or the ``named`` ones.
     summary : one line for listings.
-    source : where the protocol is published.
+    reference : where the protocol is published.
     averaged : whether the mean of the tested datasets' scores is a score, too, besides the pooled one.
     datasets : the names, where ``over`` is ``named``.
     by_strength : whether macro- and micro-expressions are scored apart, too.
@@ -69,7 +69,7 @@ class Protocol:
     split: Splitter
     over: Literal["each", "merged", "pairs", "named"]
     summary: str
-    source: str
+    reference: str
     averaged: bool = False
     datasets: tuple[str, ...] = ()
     by_strength: bool = False
@@ -87,7 +87,7 @@ def register_protocol(
     name: str,
     *,
     over: Literal["each", "merged", "pairs"],
-    source: str,
+    reference: str,
     averaged: bool = False,
     by_strength: bool = False,
 ) -> Callable[[Splitter], Splitter]:
@@ -95,7 +95,7 @@ def register_protocol(
 
     Parameters
     ----------
-    name, over, source, averaged, by_strength : as in ``Protocol``.
+    name, over, reference, averaged, by_strength : as in ``Protocol``.
 
     Returns
     -------
@@ -108,7 +108,7 @@ def register_protocol(
 
     def decorate(split: Splitter) -> Splitter:
         origin = f"{split.__module__}.{split.__qualname__}"
-        protocol = Protocol(name, split, over, _summary(split), source, averaged, by_strength=by_strength)
+        protocol = Protocol(name, split, over, _summary(split), reference, averaged, by_strength=by_strength)
         PROTOCOLS.add(name, protocol, origin=origin)
         return split
 
@@ -175,7 +175,7 @@ def check_tested_once(protocol: str, splits: Sequence[Split]) -> None:
         raise HonestyError(f"Protocol {protocol} tests {len(tested) - len(np.unique(tested))} samples more than once.")
 
 
-@register_protocol("loso", over="each", source="SDE of MEGC2019: See et al., IEEE FG 2019")
+@register_protocol("loso", over="each", reference="SDE of MEGC2019: See et al., IEEE FG 2019")
 def loso(data: StudyData) -> list[Split]:
     """Leave one subject out of one dataset, each subject once."""
     people = sorted(set(data.subjects.tolist()))
@@ -187,7 +187,7 @@ def loso(data: StudyData) -> list[Split]:
     return [Split(person, np.flatnonzero(data.subjects == person)) for person in people]
 
 
-@register_protocol("cde", over="merged", source="CDE of MEGC2019: See et al., IEEE FG 2019")
+@register_protocol("cde", over="merged", reference="CDE of MEGC2019: See et al., IEEE FG 2019")
 def cde(data: StudyData) -> list[Split]:
     """Leave one subject out of all datasets merged; scored on the whole and on each dataset from the same run."""
     _several(data)
@@ -195,7 +195,7 @@ def cde(data: StudyData) -> list[Split]:
 
 
 @register_protocol(
-    "hde", over="pairs", averaged=True, source="HDE of MEGC2018: Yap et al., IEEE FG 2018 (UAR, and WAR = accuracy)"
+    "hde", over="pairs", averaged=True, reference="HDE of MEGC2018: Yap et al., IEEE FG 2018 (UAR, and WAR = accuracy)"
 )
 def hde(data: StudyData) -> list[Split]:
     """Train on one dataset, test on the other, in both directions; one study for each pair of datasets."""
@@ -203,7 +203,7 @@ def hde(data: StudyData) -> list[Split]:
 
 
 @register_protocol(
-    "lodo", over="merged", averaged=True, source="CD6ME: Varanka et al., IEEE TAFFC 2023, arXiv:2211.11425"
+    "lodo", over="merged", averaged=True, reference="CD6ME: Varanka et al., IEEE TAFFC 2023, arXiv:2211.11425"
 )
 def lodo(data: StudyData) -> list[Split]:
     """Leave one dataset out of all, each dataset once."""
@@ -214,8 +214,8 @@ def lodo(data: StudyData) -> list[Split]:
     "macro-micro",
     over="merged",
     by_strength=True,
-    source="public code of the unified framework shayhan-ameen/Unified_MaE_and_ME_Recognition, its leave-one-subject-"
-    "out mode over merged databases",
+    reference="public code of the unified framework shayhan-ameen/Unified_MaE_and_ME_Recognition, its mode that leaves "
+    "one subject out of merged databases",
 )
 def macro_micro(data: StudyData) -> list[Split]:
     """Leave one subject out of macro- and micro-expressions merged; scored on the whole, on both and on each dataset.
@@ -237,7 +237,7 @@ def macro_micro(data: StudyData) -> list[Split]:
     return [_tested_on(data, person, (data.subjects == person) & tested, everyone) for person in people]
 
 
-@register_protocol("kfold-subject", over="each", source="10 subject-independent folds of DFME: Zhao et al., 2023")
+@register_protocol("kfold-subject", over="each", reference="10 subject-independent folds of DFME: Zhao et al., 2023")
 def kfold_subject(data: StudyData) -> list[Split]:
     """Ten folds of whole subjects, of about equal size, the same whatever the seed."""
     people, sizes = np.unique(data.subjects, return_counts=True)
@@ -259,7 +259,7 @@ def kfold_subject(data: StudyData) -> list[Split]:
     ]
 
 
-@register_protocol("official", over="each", source="the database's own division (AFEW, DFME, 4DME)")
+@register_protocol("official", over="each", reference="the database's own division (AFEW, DFME, 4DME)")
 def official(data: StudyData) -> list[Split]:
     """The database's own division: train and test parts, or named folds of which each is tested once.
 
@@ -307,7 +307,7 @@ PROTOCOLS.add(
         split=partial(transfer, trained=(), tested=()),
         over="named",
         summary=_summary(transfer),
-        source="cross-database recognition, one direction of hde",
+        reference="cross-database recognition, one direction of hde",
     ),
     origin=f"{__name__}.transfer",
 )

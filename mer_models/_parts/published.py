@@ -16,33 +16,35 @@ def megc2019_cde(
     samm: Pair,
     smic: Pair,
     selection: Literal["last", "validation", "oracle", "unknown"],
-    source: str,
+    reference: str,
 ) -> tuple[PublishedScore, ...]:
     """Return one row of a table of the MEGC2019 composite as four scores, the whole composite first.
 
     Parameters
     ----------
     full, casme2, samm, smic : (UF1, UAR), each in 0..1.
-    selection, source : as in ``PublishedScore``.
+    selection, reference : as in ``PublishedScore``.
     """
     parts = {"full": full, "casme2": casme2, "samm": samm, "smic": smic}
     return tuple(
-        PublishedScore(f"MEGC2019 cde {part}", uf1=uf1, uar=uar, selection=selection, source=source)
+        PublishedScore(f"MEGC2019 cde {part}", uf1=uf1, uar=uar, selection=selection, reference=reference)
         for part, (uf1, uar) in parts.items()
     )
 
 
 def accuracy_and_f1(
-    pairs: dict[str, Pair], *, selection: Literal["last", "validation", "oracle", "unknown"], source: str
+    pairs: dict[str, Pair], *, selection: Literal["last", "validation", "oracle", "unknown"], reference: str
 ) -> tuple[PublishedScore, ...]:
     """Return scores of single databases that are printed as accuracy and as an F1 whose averaging is not said.
 
     Parameters
     ----------
     pairs : benchmark -> (accuracy, F1), each in 0..1.
-    selection, source : as in ``PublishedScore``.
+    selection, reference : as in ``PublishedScore``.
     """
     return tuple(
-        PublishedScore(benchmark, uf1=None, uar=None, accuracy=accuracy, f1=f1, selection=selection, source=source)
+        PublishedScore(
+            benchmark, uf1=None, uar=None, accuracy=accuracy, f1=f1, selection=selection, reference=reference
+        )
         for benchmark, (accuracy, f1) in pairs.items()
     )

@@ -224,7 +224,7 @@ class _Reading:
             known = [count for count in known if count.version in ("", self.found.version)]
             if not self.prefix and known and not any(_fits(count, here) for count in known):
                 published = " or ".join(
-                    f"{count.samples}{f' of {count.subjects} subjects' if count.subjects else ''} ({count.source})"
+                    f"{count.samples}{f' of {count.subjects} subjects' if count.subjects else ''} ({count.reference})"
                     for count in known
                 )
                 notes.append(f"{name}: {here[0]} annotated clips of {here[1]} subjects; published are {published}")

@@ -89,7 +89,7 @@ def mended(record: Record, clip: str, repairs: Iterable[Repair], version: str) -
         wrong = _out_of_order(record) if repair.wrong is None else repair.wrong in (value, ANYTHING)
         if wrong and value != repair.right:
             result[repair.cell] = repair.right
-            lines.append(f"{repair.cell} {value or 'empty'} -> {repair.right} ({repair.reason}; {repair.source})")
+            lines.append(f"{repair.cell} {value or 'empty'} -> {repair.right} ({repair.reason}; {repair.reference})")
     return result, lines
 
 

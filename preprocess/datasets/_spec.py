@@ -92,7 +92,7 @@ class Repair:
         value.
     right : what it should hold.
     reason : why; written into ``repaired``.
-    source : who says so; written into ``repaired``.
+    reference : who says so; written into ``repaired``.
     row : counted from 0 below the headings; None for any.
     version : of the sheet; "" for any.
     """
@@ -102,7 +102,7 @@ class Repair:
     wrong: str | None
     right: str
     reason: str
-    source: str
+    reference: str
     row: int | None = None
     version: str = ""
 
@@ -115,14 +115,14 @@ class Count:
     ----------
     samples : how many clips.
     subjects : how many people; None where it is not published.
-    source : who says so.
+    reference : who says so.
     version : of the sheet that they belong to; "" for any.
     dataset : which dataset they are of; "" for the one of the database's own name.
     """
 
     samples: int
     subjects: int | None
-    source: str
+    reference: str
     version: str = ""
     dataset: str = ""
 

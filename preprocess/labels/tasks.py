@@ -27,7 +27,7 @@ class Task:
     mapping : called with the name of a dataset; returns annotated word (lower case) -> class name, or None for a word
         that the task leaves out on purpose. A word that is not a key is unknown, and an error. A dataset without any
         key is one that the task is not made for.
-    source : where the scheme is defined.
+    reference : where the scheme is defined.
     multilabel : a sample may show any number of the classes. The classes are action units, and the mapping's keys are
         their FACS numbers ("12" -> "AU12"); other units are left out.
     column : the column of the samples table that holds the words; a multi-label task reads the action units.
@@ -37,7 +37,7 @@ class Task:
     name: str
     classes: tuple[str, ...]
     mapping: Callable[[str], Mapping[str, str | None]]
-    source: str
+    reference: str
     multilabel: bool = False
     column: str = "emotion"
     left_out: frozenset[str] = frozenset()
@@ -140,7 +140,7 @@ def _unknown_words(
 
 
 def add_emotion_task(
-    name: str, classes: Mapping[str, tuple[str, ...]], source: str, *, origin: str, published: bool = False
+    name: str, classes: Mapping[str, tuple[str, ...]], reference: str, *, origin: str, published: bool = False
 ) -> None:
     """Register a task whose classes are emotions, or groups of them.
 
@@ -148,7 +148,7 @@ def add_emotion_task(
     ----------
     name : as ``--tasks`` takes it.
     classes : class name -> the emotions in it, each in its one spelling, in the order of the classes.
-    source : where the scheme is defined.
+    reference : where the scheme is defined.
     origin : the ``__name__`` of the file that registers it.
     published : it was made for certain databases: it takes the datasets whose adapters name it
         (``Annotation.tasks``). Otherwise it takes every dataset that has a word for each of its classes. Words that
@@ -164,11 +164,11 @@ def add_emotion_task(
         takes = name in annotation.tasks if published else set(classes) <= set(found.values())
         return found if takes else {}
 
-    TASKS.add(name, Task(name, tuple(classes), mapping, source), origin=origin)
+    TASKS.add(name, Task(name, tuple(classes), mapping, reference), origin=origin)
 
 
-def _published(name: str, classes: Mapping[str, tuple[str, ...]], source: str) -> None:
-    add_emotion_task(name, classes, source, origin=__name__, published=True)
+def _published(name: str, classes: Mapping[str, tuple[str, ...]], reference: str) -> None:
+    add_emotion_task(name, classes, reference, origin=__name__, published=True)
 
 
 def _same(*emotions: str) -> dict[str, tuple[str, ...]]:
@@ -291,7 +291,8 @@ TASKS.add(
         name="objective5",
         classes=("I", "II", "III", "IV", "V"),
         mapping=_objective,
-        source="Davison et al., Objective Classes for Micro-Facial Expression Recognition, J. Imaging 2018; MEGC 2018",
+        reference="Davison et al., Objective Classes for Micro-Facial Expression Recognition, J. Imaging 2018; "
+        "MEGC 2018",
         column="objective_class",
     ),
     origin=__name__,
@@ -302,7 +303,7 @@ TASKS.add(
         name="au12",
         classes=tuple(f"AU{number}" for number in SHARED_UNITS),
         mapping=lambda dataset: {str(number): f"AU{number}" for number in SHARED_UNITS},
-        source="Varanka et al., Data Leakage and Evaluation Issues in Micro-Expression Analysis, CD6ME benchmark",
+        reference="Varanka et al., Data Leakage and Evaluation Issues in Micro-Expression Analysis, CD6ME benchmark",
         multilabel=True,
     ),
     origin=__name__,

@@ -27,7 +27,7 @@ class Feature:
     recipe : how it is made, as JSON values.
     shape, dtype : of one sample's tensor.
     layout : what the tensor's axes and values mean.
-    source : clip -> sha256 of the data that the tensor is made from.
+    made_from : clip -> sha256 of the data that the tensor is made from.
     compute : makes the tensor of a clip, and uses what other features of the clip have made already. It raises
         ClipError for a clip that cannot be used.
     portable : True where another process can make it, from a recipe; False where an adapter holds it in memory.
@@ -38,7 +38,7 @@ class Feature:
     shape: tuple[int, ...]
     dtype: str
     layout: Layout
-    source: Callable[[Clip], str]
+    made_from: Callable[[Clip], str]
     compute: Callable[[Clip, FaceFinder, dict[str, Work]], Work]
     portable: bool
 

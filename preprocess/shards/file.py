@@ -43,7 +43,7 @@ class Shard:
     sample_ids : n ids.
     tensors : (n, ...) of the feature's dtype; row i belongs to ``sample_ids[i]``.
     recipe_hash : the hash of the feature's recipe.
-    source : fingerprint of the data that the tensors were made from.
+    made_from : fingerprint of the data that the tensors were made from.
     content : the ``content_hash`` of the tensors.
     remarks : what to know about the clips.
     """
@@ -51,7 +51,7 @@ class Shard:
     sample_ids: tuple[str, ...]
     tensors: np.ndarray
     recipe_hash: str
-    source: str
+    made_from: str
     content: str
     remarks: Remarks = Remarks()
 
@@ -75,11 +75,11 @@ def encode(shard: Shard, recipe: Mapping[str, Any]) -> bytes:
     """Return the bytes of a shard's Parquet file.
 
     Its columns are ``sample_id`` and ``tensor``, of a fixed-shape tensor type. The recipe, its hash, the fingerprint of
-    the source, the content hash and the remarks are metadata of the file's schema.
+    what the tensors were made from, the content hash and the remarks are metadata of the file's schema.
     """
     import pyarrow as pa
 
-    facts = {"recipe_hash": shard.recipe_hash, "source": shard.source, "content": shard.content}
+    facts = {"recipe_hash": shard.recipe_hash, "made_from": shard.made_from, "content": shard.content}
     texts = {"recipe": canonical_json(recipe), "remarks": canonical_json(dataclasses.asdict(shard.remarks))}
     metadata = {f"{_PREFIX}{key}": value for key, value in {**facts, **texts}.items()}
     columns = {"sample_id": pa.array(shard.sample_ids, pa.string()), "tensor": _tensor_column(shard.tensors)}
@@ -106,7 +106,7 @@ def decode(content: bytes, place: str) -> Shard:
             sample_ids=tuple(table["sample_id"].to_pylist()),
             tensors=table["tensor"].combine_chunks().to_numpy_ndarray(),
             recipe_hash=metadata[f"{_PREFIX}recipe_hash"],
-            source=metadata[f"{_PREFIX}source"],
+            made_from=metadata[f"{_PREFIX}made_from"],
             content=metadata[f"{_PREFIX}content"],
             remarks=Remarks(**json.loads(metadata.get(f"{_PREFIX}remarks", "{}"))),
         )

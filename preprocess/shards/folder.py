@@ -55,7 +55,7 @@ class FeatureFolder:
     feature : the feature.
     entries : subject -> the manifest's entry of its shard.
     tally : what was done so far.
-    sources : subject -> fingerprint of what its shard is made from.
+    made_from : subject -> fingerprint of what its shard is made from.
     stale : subject -> why its shard must be made; filled by ``judge``.
     """
 
@@ -64,7 +64,7 @@ class FeatureFolder:
         self.feature = feature
         self.entries: dict[str, Entry] = {}
         self.tally = Tally()
-        self.sources = sources
+        self.made_from = sources
         self.stale: dict[str, str] = {}
         self._path = path
         self._recipe_hash = feature.recipe_hash
@@ -83,7 +83,7 @@ class FeatureFolder:
     def judge(self, overwrite: bool = False) -> list[str]:
         """Return the subjects whose shards must be made: missing, changed or damaged, or all with ``overwrite``."""
         recipe_hash, known = self._read_manifest()
-        for subject in self.sources:
+        for subject in self.made_from:
             verdict = _Verdict() if overwrite else self._judge(subject, known.get(subject), recipe_hash)
             if verdict.keep:
                 self.entries[subject] = verdict.keep
@@ -124,7 +124,7 @@ class FeatureFolder:
         ------
         StoreError : the manifest cannot be written.
         """
-        self.entries = {subject: self.entries[subject] for subject in self.sources}
+        self.entries = {subject: self.entries[subject] for subject in self.made_from}
         for change, subjects in self._changes.items():
             self.tally.warnings.append(f"{self.title}: {change}; made again for: {', '.join(subjects)}.")
         self._remove_stale()
@@ -159,7 +159,7 @@ class FeatureFolder:
     def _change(self, subject: str, entry: Entry, recipe_hash: str | None) -> str | None:
         if recipe_hash != self._recipe_hash:
             return "the recipe changed"
-        return "the source files changed" if entry.source != self.sources[subject] else None
+        return "the source files changed" if entry.made_from != self.made_from[subject] else None
 
     def _adopt(self, subject: str, content: bytes, change: str | None) -> _Verdict:
         """Judge a shard that the manifest does not vouch for: an interrupted run left it, or it is older than a change.
@@ -170,14 +170,14 @@ class FeatureFolder:
             shard = decode(content, str(self.shard_path(subject)))
         except DataError:
             return _Verdict(damage="is not a readable shard")
-        if (shard.recipe_hash, shard.source) != (self._recipe_hash, self.sources[subject]):
+        if (shard.recipe_hash, shard.made_from) != (self._recipe_hash, self.made_from[subject]):
             return _Verdict(change=change)
         if content_hash(shard.sample_ids, shard.tensors) != shard.content:
             return _Verdict(damage="its tensors do not match the hash in the file")
         return _Verdict(keep=entry_of(shard, content))
 
     def _remove_stale(self) -> None:
-        expected = {self.shard_path(subject).parent.name for subject in self.sources}
+        expected = {self.shard_path(subject).parent.name for subject in self.made_from}
         stale = [folder for folder in sorted(self._path.glob("subject=*")) if folder.name not in expected]
         for folder in stale:
             with storing(folder):

@@ -29,7 +29,7 @@ class Entry:
 
     sha256: str
     content: str
-    source: str
+    made_from: str
     rows: int
     remarks: Remarks = field(default_factory=Remarks)
 
@@ -220,7 +220,7 @@ class _ShardMaker:
 def entry_of(shard: Shard, content: bytes) -> Entry:
     """Return the manifest's entry of a shard and its file's bytes."""
     sha256 = hashlib.sha256(content).hexdigest()
-    return Entry(sha256, shard.content, shard.source, len(shard.sample_ids), shard.remarks)
+    return Entry(sha256, shard.content, shard.made_from, len(shard.sample_ids), shard.remarks)
 
 
 @contextmanager

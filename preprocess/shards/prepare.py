@@ -129,10 +129,10 @@ class _Book:
         sources: dict[Callable[[Clip], str], dict[str, str]] = {}
         for name in dict.fromkeys(features):
             feature = feature_of(raw, name)
-            if feature.source not in sources:
+            if feature.made_from not in sources:
                 # One pass over the files, however many features are made from them.
-                sources[feature.source] = _sources(self._clips, feature.source)
-            self.folders[name] = FeatureFolder(raw.name, feature, sources[feature.source], home / name)
+                sources[feature.made_from] = _sources(self._clips, feature.made_from)
+            self.folders[name] = FeatureFolder(raw.name, feature, sources[feature.made_from], home / name)
 
     def write_samples(self) -> None:
         _write_samples(self._home / "samples.parquet", self.raw, self._fingerprint)
@@ -144,7 +144,7 @@ class _Book:
         for subject, clips in self._clips.items():
             for portable in (False, True):
                 chosen = tuple(
-                    (folder.feature, folder.sources[subject])
+                    (folder.feature, folder.made_from[subject])
                     for name, folder in self.folders.items()
                     if folder.feature.portable == portable and subject in stale[name]
                 )
@@ -193,7 +193,7 @@ class _Book:
 
 
 def _unmade(folder: FeatureFolder) -> list[str]:
-    return [subject for subject in folder.sources if subject not in folder.entries]
+    return [subject for subject in folder.made_from if subject not in folder.entries]
 
 
 def _info(folder: FeatureFolder) -> FeatureInfo:

@@ -114,7 +114,7 @@ every_network = pytest.mark.parametrize("tried", NETWORKS, indirect=True, scope=
 def leaky(registries: None) -> str:
     """Return a protocol that leaves out every second clip instead of a person."""
 
-    @register_protocol("by_clip", over="each", source="this test")
+    @register_protocol("by_clip", over="each", reference="this test")
     def by_clip(data: StudyData) -> list[Split]:
         """Odd and even clips."""
         rows = np.arange(len(data))

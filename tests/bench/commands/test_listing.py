@@ -71,7 +71,7 @@ def test_everything_of_a_model(merbench: LocalRuns) -> None:
     score = MODELS.get("ststnet").published[0]
     words = " ".join(out.split())
     assert f"{score.benchmark}: UF1 {score.uf1:.4f}, UAR {score.uar:.4f}; selection {score.selection}" in words
-    assert " ".join(score.source.split()) in words
+    assert " ".join(score.reference.split()) in words
     estimator = out[out.index("flow_svm\n") :]
     assert "parameters" not in estimator
     assert "settings    C=" in estimator

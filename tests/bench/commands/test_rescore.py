@@ -146,7 +146,7 @@ def test_folds_without_weights_are_counted_apart(
 def test_weights_of_other_code_are_left_out(
     merbench: LocalRuns, options: list[str], trained: OutcomeStore, registries: None
 ) -> None:
-    other = dataclasses.replace(MODELS.get("majority"), source=Path(__file__))
+    other = dataclasses.replace(MODELS.get("majority"), file=Path(__file__))
     MODELS.add("majority", other, origin="mer_models.majority.Majority")
     said = merbench("test", *options)
     assert said.status == 0

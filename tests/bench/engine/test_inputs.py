@@ -63,14 +63,14 @@ def test_a_batch_has_the_values_and_layout_of_the_whole_tensors_rows(input_range
     same = torch.allclose(batch, expected, atol=1e-5) if input_range == "standard" else torch.equal(batch, expected)
     assert same
     assert batch.stride() == expected.stride(), "another layout may mean another kernel"
-    assert made.sources[0].values.dtype == torch.from_numpy(data.features[FEATURE]).dtype
+    assert made.features[0].values.dtype == torch.from_numpy(data.features[FEATURE]).dtype
 
 
 def test_arrays_that_cannot_be_written_are_taken_without_a_copy_or_a_warning(recwarn: pytest.WarningsRecorder) -> None:
     data = of_kind("8-bit clips")
     data.features[FEATURE].flags.writeable = False
     made = make_inputs(MODELS.get("ststnet"), torch.nn.Identity(), recipe(), data, FOLD.train, "cpu")
-    assert made.sources[0].values.data_ptr() == data.features[FEATURE].ctypes.data
+    assert made.features[0].values.data_ptr() == data.features[FEATURE].ctypes.data
     assert not list(recwarn)
 
 
@@ -171,7 +171,7 @@ def test_folds_of_a_study_reduce_its_features_once() -> None:
     made = reduced_inputs(first, data)
     assert sum(first.seen) == len(data) + 1, "one sample tells whether it saves memory"
     assert torch.equal(made.batch(torch.tensor([3]))[0], torch.from_numpy(data.features[FEATURE][[3]][..., ::2]))
-    assert reduced_inputs(again, data).sources[0].values is made.sources[0].values
+    assert reduced_inputs(again, data).features[0].values is made.features[0].values
     assert sum(again.seen) == 1
     assert (
         reduced_inputs(other_way, data).batch(torch.tensor([0]))[0].shape[-1]
@@ -180,7 +180,7 @@ def test_folds_of_a_study_reduce_its_features_once() -> None:
     elsewhere = of_kind("numbers")
     elsewhere.features[FEATURE] += 1
     assert not torch.equal(
-        reduced_inputs(Halved(4), elsewhere).sources[0].values, reduced_inputs(Halved(4), data).sources[0].values
+        reduced_inputs(Halved(4), elsewhere).features[0].values, reduced_inputs(Halved(4), data).features[0].values
     )
 
 
@@ -188,7 +188,7 @@ def test_a_reduction_that_takes_more_memory_than_what_is_stored_is_made_batch_by
     data = of_kind("8-bit images")
     reduction = Halved()
     made = reduced_inputs(reduction, data)
-    assert made.sources[0].values.dtype == torch.uint8
+    assert made.features[0].values.dtype == torch.uint8
     (batch,) = made.batch(torch.tensor([1, 2]))
     assert torch.equal(batch, torch.from_numpy(data.features[FEATURE][[1, 2]][..., ::2]).float())
 

@@ -52,7 +52,7 @@ SELECTIONS.add("mine", Mine("mine", "validation", "the most confident epoch"), o
 import numpy as np
 from bench.study.protocols import Split, register_protocol
 
-@register_protocol("mine", over="each", source="a test")
+@register_protocol("mine", over="each", reference="a test")
 def mine(data):
     \"\"\"Leave out one person; the first three samples of the others train nothing.\"\"\"
     alone = [(person, data.subjects == person) for person in sorted(set(data.subjects.tolist()))]

@@ -340,7 +340,7 @@ def test_patterns_pick_protocols_that_need_no_datasets() -> None:
 
 
 def test_a_new_protocol_is_one_function(registries: None) -> None:
-    @register_protocol("halves", over="each", source="this test")
+    @register_protocol("halves", over="each", reference="this test")
     def halves(data: StudyData) -> list[Split]:
         """Two groups of people, each held out once."""
         first = np.isin(data.subjects, sorted(set(data.subjects.tolist()))[::2])
@@ -364,7 +364,7 @@ def test_a_new_protocol_is_one_function(registries: None) -> None:
 def test_a_protocol_that_counts_a_sample_twice_is_refused(
     registries: None, names: tuple[str, str], rows: tuple[list[int], list[int]], message: str
 ) -> None:
-    @register_protocol("twice", over="each", source="this test")
+    @register_protocol("twice", over="each", reference="this test")
     def twice(data: StudyData) -> list[Split]:
         """Folds that overlap."""
         return [Split(name, np.array(test)) for name, test in zip(names, rows, strict=True)]

@@ -152,7 +152,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _all(root: Path) -> dict[str, str]:
     """Return what has a fingerprint -> its fingerprint, in the copy of the project at ``root``."""
-    entries = {name: MODELS.get(name).source for name in MODELS.names()} | {"the engine": ENGINE}
+    entries = {name: MODELS.get(name).file for name in MODELS.names()} | {"the engine": ENGINE}
     return {name: code_fingerprint(root / path.relative_to(ROOT), root) for name, path in entries.items()}
 
 

@@ -16,17 +16,17 @@ from preprocess.shards.file import Remarks, Shard, content_hash, decode, encode
 def test_round_trip(dtype: str) -> None:
     values = (np.arange(24).reshape(2, 3, 4) * 1.25).astype(dtype)
     shard = Shard(
-        ("x/p/b", "x/p/a"), values, recipe_hash="r", source="s", content=content_hash(["x/p/b", "x/p/a"], values)
+        ("x/p/b", "x/p/a"), values, recipe_hash="r", made_from="s", content=content_hash(["x/p/b", "x/p/a"], values)
     )
     again = decode(encode(shard, {"v": 1}), "memory")
-    assert (again.sample_ids, again.recipe_hash, again.source) == (shard.sample_ids, "r", "s")
+    assert (again.sample_ids, again.recipe_hash, again.made_from) == (shard.sample_ids, "r", "s")
     assert again.content == shard.content == content_hash(again.sample_ids, again.tensors)
     assert again.tensors.dtype == values.dtype
     np.testing.assert_array_equal(again.tensors, values)
 
 
 def test_equal_shards_are_equal_bytes() -> None:
-    shard = Shard(("x/p/a",), np.ones((1, 2, 2), np.float32), recipe_hash="r", source="s", content="c")
+    shard = Shard(("x/p/a",), np.ones((1, 2, 2), np.float32), recipe_hash="r", made_from="s", content="c")
     assert encode(shard, {"v": 1, "w": 2}) == encode(shard, {"w": 2, "v": 1})
 
 
@@ -59,7 +59,7 @@ def test_content_hash_goes_by_sample_id() -> None:
 
 def test_every_flipped_bit_is_found() -> None:
     values = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
-    data = encode(Shard(("x/p/a", "x/p/b"), values, recipe_hash="r", source="s", content="c"), {"v": 1})
+    data = encode(Shard(("x/p/a", "x/p/b"), values, recipe_hash="r", made_from="s", content="c"), {"v": 1})
     for place in range(len(data)):
         flipped = bytearray(data)
         flipped[place] ^= 1 << (place % 8)
@@ -77,6 +77,6 @@ def test_a_shard_may_hold_what_looks_like_a_seal() -> None:
 
 
 def test_a_shard_without_clips_keeps_its_shape() -> None:
-    shard = Shard((), np.empty((0, 2, 3), np.float32), recipe_hash="r", source="s", content="c")
+    shard = Shard((), np.empty((0, 2, 3), np.float32), recipe_hash="r", made_from="s", content="c")
     again = decode(encode(shard, {"v": 1}), "memory")
     assert (again.tensors.shape, again.tensors.dtype) == ((0, 2, 3), np.float32)

@@ -96,7 +96,7 @@ def test_layout_on_disk(tree: FlowTree, root: Path) -> None:
     manifest = json.loads((root / "casme2" / FEATURE / "manifest.json").read_text())
     entry = manifest["subjects"]["sub01"]
     assert entry["sha256"] == hashlib.sha256(shard(root, "sub01").read_bytes()).hexdigest()
-    assert (entry["rows"], entry["source"]) == (2, metadata["merbench.source"])
+    assert (entry["rows"], entry["made_from"]) == (2, metadata["merbench.made_from"])
     samples = pq.read_table(root / "casme2" / "samples.parquet")
     assert samples.column_names == list(COLUMNS)
     assert samples["emotion"].to_pylist() == ["positive", "negative", "surprise"]
