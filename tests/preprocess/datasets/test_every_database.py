@@ -174,7 +174,7 @@ def test_an_emptied_clip_is_left_out_and_told(name: str, root: Path) -> None:
 @pytest.mark.parametrize("name", WITH_SHEET)
 def test_without_its_sheet_it_says_what_was_looked_for(name: str, root: Path) -> None:
     write(name, root)
-    for number, file in enumerate(root.rglob("*.xls*")):
+    for number, file in enumerate([*root.rglob("*.xls*"), *root.rglob("*.csv")]):
         file.rename(file.with_name(f"annotation of mine {number}{file.suffix}"))
     with pytest.raises(DataError, match=f"{name} was recognised but cannot be read") as caught:
         read_source(root, name)
@@ -233,7 +233,8 @@ def test_a_dataset_of_one_short_file_has_its_words_and_tasks_with_it(root: Path)
     fitting = {name: labels(task, dataset.samples).tolist() for name, task in TASKS.items() if task.mapping("smiles")}
     assert fitting.pop("au12") == [[-1] * 12] * 4
     # Sorted: gloom, joy, rage, shock.
-    assert fitting == {"emotion3": [0, 1, 0, 2], "binary": [0, 1, 0, -1]}
+    assert fitting.items() >= {"emotion3": [0, 1, 0, 2], "binary": [0, 1, 0, -1]}.items()
+    assert "megc3" not in fitting
     with pytest.raises(DataError, match="megc3 is not made for dataset smiles, only for: casme2, samm, smic"):
         labels(TASKS.get("megc3"), dataset.samples)
 

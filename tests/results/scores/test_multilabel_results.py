@@ -228,7 +228,7 @@ def test_an_absent_class_is_noted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("format", ["table", "md", "latex", "csv", "json"])
-def test_a_board_of_both_kinds_says_which_is_which(tmp_path: Path, format: str) -> None:
+def test_a_board_of_both_kinds_says_which_is_which(built_in_columns: None, tmp_path: Path, format: str) -> None:
     store = OutcomeStore(tmp_path / "runs", create=True)
     for study in (example_study(), example_study(multilabel=True), example_study("htnet", multilabel=True)):
         store.write_card(study.card)

@@ -19,6 +19,8 @@ from results.views.columns import COLUMNS, column, interval, number, number_rang
 from results.views.leaderboard_text import FORMATS, render
 from results.views.text import table
 
+pytestmark = pytest.mark.usefixtures("built_in_columns")
+
 
 @pytest.fixture(scope="module")
 def board(tmp_path_factory: pytest.TempPathFactory) -> Leaderboard:
