@@ -29,8 +29,10 @@ if any("agent" in word for word in sys.orig_argv):
 
 
 @pytest.fixture(autouse=True)
-def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Return the short folder in which a test's Ray works; no address is set."""
+    # pytest chooses its own folder when it is first asked for one: not here, where it would go with this test.
+    tmp_path_factory.getbasetemp()
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.delenv("RAY_TMPDIR", raising=False)
     monkeypatch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
