@@ -19,7 +19,6 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # Tune's bookkeeping is not needed: the outcome store is what a run resumes from.
 _ENVIRONMENT = {
-    **WAITS,
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -97,9 +96,14 @@ class RaySession:
         return cluster.cpus > 1 or not cluster.local
 
 
-def prepare_environment() -> None:
-    """Set the variables that Ray and Tune read when they are imported; call before the first ``import ray``."""
-    for name, value in _ENVIRONMENT.items():
+def prepare_environment(local: bool) -> None:
+    """Set the variables that Ray and Tune read when they are imported; call before the first ``import ray``.
+
+    Parameters
+    ----------
+    local : whether a Ray is to be started here. It is waited for longer; a cluster that does not answer is not.
+    """
+    for name, value in {**_ENVIRONMENT, **(WAITS if local else {})}.items():
         os.environ.setdefault(name, value)
 
 
@@ -126,7 +130,7 @@ def ray_session(address: str | None, cpus: int | None, say: Callable[[str], None
     NoRay : no Ray starts on this machine.
     """
     given = cluster_address(address)
-    prepare_environment()
+    prepare_environment(local=not given)
     if given:
         connected = _joined(given)
     else:

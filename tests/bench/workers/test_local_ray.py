@@ -67,7 +67,7 @@ def test_a_second_attempt_follows_a_failed_one_and_nothing_of_either_is_left(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first attempt really fails: it waits no second for Ray's first process, which is left half started."""
-    prepare_environment()
+    prepare_environment(local=True)
     monkeypatch.setenv(GCS_WAIT, "0")
     said: list[str] = []
     before = names(psutil.Process())
@@ -94,7 +94,7 @@ def test_a_second_attempt_follows_a_failed_one_and_nothing_of_either_is_left(
 def test_a_machine_where_it_never_starts_gets_the_part_its_log_and_what_there_was(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prepare_environment()
+    prepare_environment(local=True)
     monkeypatch.setenv(GCS_WAIT, "0")
     said: list[str] = []
     before = names(psutil.Process())
