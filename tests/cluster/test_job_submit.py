@@ -39,7 +39,7 @@ PLUG_IN = MODEL_OF_THE_COPY.replace("only_in_the_copy", "from_a_file").replace(
     "from mer_models.majority import Majority", "from models_beside_it import Majority"
 )
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

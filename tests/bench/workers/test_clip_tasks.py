@@ -129,6 +129,7 @@ def test_a_worker_that_dies_is_replaced(films: Path, notes: Path, session: RaySe
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_a_subject_that_always_kills_its_worker_is_told_when_the_others_are_done(
     films: Path, notes: Path, session: RaySession, tmp_path: Path
 ) -> None:
@@ -168,6 +169,7 @@ BESIDE_IT = "import numpy as np\nFACTOR = 3\ndef blank(value):\n    return np.fu
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_workers_get_a_plug_in_that_they_do_not_see(
     films: Path, session: RaySession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

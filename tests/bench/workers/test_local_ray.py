@@ -171,6 +171,7 @@ print(json.dumps(seen))
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_another_ray_on_this_machine_is_joined_only_when_asked_to(another_ray: Head, folder: Path) -> None:
     # Where Ray looks for one by itself.
     (folder / "ray").mkdir()

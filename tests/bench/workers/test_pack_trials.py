@@ -180,6 +180,7 @@ class OfAFile(Other):
 """
 
 
+@pytest.mark.slow
 def test_workers_get_a_plug_in_that_they_do_not_see(
     cluster: Cluster, synthetic: list[PreparedDataset], tmp_path: Path
 ) -> None:
@@ -217,6 +218,7 @@ def test_workers_get_a_plug_in_that_they_do_not_see(
     assert "RuntimeError: not here" in report.error
 
 
+@pytest.mark.slow
 def test_a_model_that_raises_fails_its_folds_only_and_can_be_tried_again(
     cluster: Cluster, notes_folder: Path, tmp_path: Path
 ) -> None:
@@ -253,6 +255,7 @@ def test_a_model_that_raises_fails_its_folds_only_and_can_be_tried_again(
     assert kept.items() <= {path: path.stat().st_mtime_ns for path in root.rglob("*.outcome.parquet")}.items()
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_one_fold_and_a_model_that_kills_every_worker_its_own_study(
     cluster: Cluster, notes_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

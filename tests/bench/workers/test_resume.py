@@ -18,7 +18,7 @@ import psutil
 import pytest
 from drawn_flow import write_drawn_tree
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[3]
 SECONDS = 300
