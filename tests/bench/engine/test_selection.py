@@ -11,7 +11,7 @@ from small_runs import hand_fold, study_data
 from torch import nn
 
 from bench.engine.fit import Kept, evaluate, train_network
-from bench.engine.inputs import Inputs, Source
+from bench.engine.inputs import DeviceFeature, Inputs
 from bench.engine.selection import SELECTIONS
 from mer_models.contracts import TrainingRecipe
 from preprocess.base.errors import UsageError
@@ -40,7 +40,9 @@ class Replay(nn.Module):
 def kept(by_epoch: list[list[int]], *names: str) -> dict[str, Kept]:
     """Train a Replay of one batch an epoch and return what each selection keeps."""
     recipe = TrainingRecipe(epochs=len(by_epoch), batch_size=3, lr=1.0, optimizer="sgd")
-    inputs = Inputs((Source(torch.zeros(len(DATA), 1), lambda rows: rows),), (lambda rows: rows,), evaluation_batch=512)
+    inputs = Inputs(
+        (DeviceFeature(torch.zeros(len(DATA), 1), lambda rows: rows),), (lambda rows: rows,), evaluation_batch=512
+    )
     rules = [SELECTIONS.get(name) for name in names]
     return train_network(Replay(by_epoch), recipe, inputs, DATA, FOLD, rules)
 
