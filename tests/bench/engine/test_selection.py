@@ -40,7 +40,8 @@ class Replay(nn.Module):
 def kept(by_epoch: list[list[int]], *names: str) -> dict[str, Kept]:
     """Train a Replay of one batch an epoch and return what each selection keeps."""
     recipe = TrainingRecipe(epochs=len(by_epoch), batch_size=3, lr=1.0, optimizer="sgd")
-    inputs = Inputs(
+    nothing = DeviceFeature(torch.zeros(len(DATA), 1), lambda rows: rows)
+    inputs = Inputs((nothing,), (lambda rows: rows,), evaluation_batch=512)
         (DeviceFeature(torch.zeros(len(DATA), 1), lambda rows: rows),), (lambda rows: rows,), evaluation_batch=512
     )
     rules = [SELECTIONS.get(name) for name in names]
