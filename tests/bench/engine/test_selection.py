@@ -42,8 +42,6 @@ def kept(by_epoch: list[list[int]], *names: str) -> dict[str, Kept]:
     recipe = TrainingRecipe(epochs=len(by_epoch), batch_size=3, lr=1.0, optimizer="sgd")
     nothing = DeviceFeature(torch.zeros(len(DATA), 1), lambda rows: rows)
     inputs = Inputs((nothing,), (lambda rows: rows,), evaluation_batch=512)
-        (DeviceFeature(torch.zeros(len(DATA), 1), lambda rows: rows),), (lambda rows: rows,), evaluation_batch=512
-    )
     rules = [SELECTIONS.get(name) for name in names]
     return train_network(Replay(by_epoch), recipe, inputs, DATA, FOLD, rules)
 
