@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
 from bench.checks.check import Check, NotTried
 from bench.checks.kinds import checks_for, registry_of
+from bench.config import DEFAULT_FEATURES, DEFAULT_MODELS
 
 
-def every(kind: str, wanted: Callable[[Any], bool] = lambda entry: True, belongs_to: str = "") -> list[Any]:
+def every(
+    kind: str, wanted: Callable[[Any], bool] = lambda entry: True, belongs_to: str = "", slow: Sequence[str] = ()
+) -> list[Any]:
     """Return the checks of everything registered of a kind, as parameters of a test.
 
     Parameters
@@ -19,11 +22,16 @@ def every(kind: str, wanted: Callable[[Any], bool] = lambda entry: True, belongs
     kind : of the registry.
     wanted : which entries are checked.
     belongs_to : the module of ``bench.checks`` whose checks are wanted; "" for all that the kind has.
+    slow : names of checks that take seconds; the quick run tries them on the default models alone, "*" means all.
     """
     found = [name for name, entry in registry_of(kind).items() if wanted(entry)]
+
+    def is_slow(name: str, check: str) -> bool:
+        return name not in [*DEFAULT_MODELS, *DEFAULT_FEATURES] and (check in slow or "*" in slow)
+
     checks = [(name, check) for name in found for check in checks_for(kind, name)]
     return [
-        pytest.param(check, id=f"{name}-{check.name}")
+        pytest.param(check, id=f"{name}-{check.name}", marks=[pytest.mark.slow] if is_slow(name, check.name) else [])
         for name, check in checks
         if belongs_to in ("", check.module.rpartition(".")[2])
     ]

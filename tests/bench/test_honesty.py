@@ -35,6 +35,7 @@ from small_runs import (
 )
 from throwaway_models import register_scripted
 
+from bench.config import DEFAULT_MODELS
 from bench.engine.train import FoldResult
 from bench.study.data import StudyData
 from bench.study.folds import Fold
@@ -103,8 +104,10 @@ def tried(request: pytest.FixtureRequest) -> Tried:
     return Tried(request.param)
 
 
-every_model = pytest.mark.parametrize("tried", [*NETWORKS, *ESTIMATORS], indirect=True, scope="module")
-every_network = pytest.mark.parametrize("tried", NETWORKS, indirect=True, scope="module")
+# The quick run tries the default models.
+NETWORKS_TRIED = [name if name in DEFAULT_MODELS else pytest.param(name, marks=pytest.mark.slow) for name in NETWORKS]
+every_model = pytest.mark.parametrize("tried", [*NETWORKS_TRIED, *ESTIMATORS], indirect=True, scope="module")
+every_network = pytest.mark.parametrize("tried", NETWORKS_TRIED, indirect=True, scope="module")
 
 
 # Rule 1: train, validation and test subjects are disjoint.

@@ -22,7 +22,10 @@ NETWORKS = [name for name, info in MODELS.items() if info.kind == "network"]
 Tensors = tuple[torch.Tensor, ...]
 
 
-@pytest.mark.parametrize("check", every("model", lambda info: info.kind == "network", "networks"))
+SLOW = ("learns", "trains", "multilabel", "full_size")
+
+
+@pytest.mark.parametrize("check", every("model", lambda info: info.kind == "network", "networks", SLOW))
 def test_every_network_passes_its_checks(check: Check) -> None:
     passes(check)
 

@@ -165,6 +165,7 @@ def test_attention_weighs_the_values_or_as_published_replaces_them(as_published:
         assert network(nodes, links).shape == (2, 512, 5, LANDMARKS)
 
 
+@pytest.mark.slow
 def test_the_running_statistics_settle_within_twenty_steps() -> None:
     network = build(stream="graph").train()
     network.graph.embed[0].p = 0.0

@@ -86,6 +86,7 @@ def test_a_clip_that_cannot_be_used_is_told_by_prepare_and_left_out_of_the_run(
     assert "(0 shards made, 2 kept, 0 repaired)" in run.out
 
 
+@pytest.mark.slow
 def test_recipes_of_a_file(merbench: LocalRuns, database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     FEATURES.names()
     monkeypatch.setattr(FEATURES, "_entries", dict(FEATURES._entries))

@@ -114,6 +114,7 @@ def test_ray_makes_the_same_bytes(films: Path, session: RaySession, tmp_path: Pa
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_a_worker_that_dies_is_replaced(films: Path, notes: Path, session: RaySession, tmp_path: Path) -> None:
     from recordings import calls
 

@@ -63,6 +63,7 @@ def test_without_an_address_a_run_is_local(given: str | None, monkeypatch: pytes
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_a_second_attempt_follows_a_failed_one_and_nothing_of_either_is_left(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -131,7 +131,7 @@ def run_in_this_process(
     return digests(store, plan.cards)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_any_number_of_warm_workers_gives_the_results_of_this_process_to_the_bit(
     run_in_this_process: dict[str, str],
     cluster: Cluster,

@@ -22,7 +22,7 @@ def clips() -> RenderedClips:
     return rendered_clips()
 
 
-@pytest.mark.parametrize("check", every("feature"))
+@pytest.mark.parametrize("check", every("feature", slow="*"))
 def test_every_feature_passes_its_checks(check: Check) -> None:
     passes(check)
 

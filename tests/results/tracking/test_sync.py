@@ -147,6 +147,7 @@ def table(content: bytes) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(content.decode())))
 
 
+@pytest.mark.slow
 class TestAddress:
     def test_a_database_beside_local_results_is_the_default(self, tmp_path: Path) -> None:
         expected = f"sqlite:///{tmp_path}/runs/mlflow.db"
@@ -380,6 +381,7 @@ class TestStudyRun:
         assert run.info.end_time == 1767225840000
 
 
+@pytest.mark.slow
 class TestStanding:
     def test_an_incomplete_study_has_no_run(self, store: OutcomeStore) -> None:
         put(store, example_study(), folds=3)
@@ -432,6 +434,7 @@ class TestStanding:
         assert all_runs(local_uri(store)) == []
 
 
+@pytest.mark.slow
 class TestAgain:
     def test_a_second_sync_changes_nothing(self, store: OutcomeStore) -> None:
         put(store, example_study())
@@ -510,6 +513,7 @@ class TestAgain:
         assert [path.name for path in tmp_path.iterdir()] == [Path(store.root).name]
 
 
+@pytest.mark.slow
 class TestLeaderboard:
     def test_it_holds_the_ranked_table(self, store: OutcomeStore, tmp_path: Path) -> None:
         put(store, example_study("ststnet", COMPOSITE), hit_rate=0.6)
@@ -758,6 +762,7 @@ class TestServer:
         assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 class TestNoServer:
     def test_a_server_that_is_down_costs_seconds_and_a_line(
         self, store: OutcomeStore, capfd: pytest.CaptureFixture[str]
