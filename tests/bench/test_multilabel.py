@@ -214,6 +214,7 @@ def test_a_class_that_all_or_none_show_keeps_the_weighted_loss_finite(tiny: str)
     assert (result.scores[:, 1] > 0).all()
 
 
+@pytest.mark.slow
 def test_what_can_be_learnt_is_learnt(model: str) -> None:
     """Each class brightens a corner of its own; the majority alone cannot see it."""
     easy = multi_label(study_data(subjects=6, clips=12))

@@ -244,6 +244,7 @@ def test_frames_are_trained_one_by_one(as_published: bool) -> None:
     torch.testing.assert_close(network.loss(batch, labels=labels, criterion=functional.cross_entropy), expected)
 
 
+@pytest.mark.slow
 def test_each_learns_eight_clips_by_heart(name: str) -> None:
     labels = torch.arange(8) % 2
     clips = 0.3 * frames(8)

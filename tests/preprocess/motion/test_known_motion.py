@@ -14,6 +14,8 @@ from preprocess.steps._apex_spotting import SPOTTERS
 from preprocess.steps.flow import METHODS
 from preprocess.synth.databases import Options
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def finder() -> DlibFaceFinder:
