@@ -319,10 +319,10 @@ def _below(home: Path, file: str) -> str:
 
 def _advice(plugin: PluginFiles, error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name:
-        folder = plugin.home / error.name.partition(".")[0]
+        folder = plugin.home / top_of(error.name)
         if folder.is_dir():
             return f"A folder of helpers needs a file {folder / '__init__.py'}."
-        return f"Install {error.name} on every node, or put {error.name.partition('.')[0]}.py beside the plug-in."
+        return f"Install {error.name} on every node, or put {folder.name}.py beside the plug-in."
     return "Correct it, or leave the plug-in out."
 
 

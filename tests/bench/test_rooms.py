@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -71,4 +72,8 @@ def test_folders_without_code_are_in_nobodys_way(tmp_path: Path) -> None:
 
 def test_the_rooms_are_those_whose_code_counts() -> None:
     assert rooms.ROOMS == code.ROOMS
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    found = [pattern.rstrip("*") for pattern in settings["setuptools"]["packages"]["find"]["include"]]
+    for named in (settings["mypy"]["packages"], settings["importlinter"]["root_packages"], found):
+        assert sorted(named) == list(rooms.ROOMS)
     assert rooms.wrong_room() == ""
