@@ -64,8 +64,7 @@ def _show_plan(config: RunConfig, console: Console) -> None:
         surveyed = survey_datasets(raw, request.features, shards_folder(root))
     for line in (line for dataset in surveyed for line in describe_outstanding(dataset)):
         say(console, line)
-    planning = _every_five_seconds(lambda n: say(console, f"planning: {n} studies"))
-    plan = make_plan(request, surveyed, store, planning, read=False)
+    plan = make_plan(request, surveyed, store, _planning(console), read=False)
     say(console, plan_table(plan))
     if any(dataset.outstanding for dataset in surveyed):
         say(console, "Nothing was made. Which clips cannot be used shows when features are made: folds may get fewer.")
@@ -87,9 +86,7 @@ def run(config: RunConfig, console: Console) -> int:
             raw = _read(config, console)
             store = OutcomeStore(root, create=True)
             prepared = _prepare(raw, request, root, session, console)
-            plan = make_plan(
-                request, prepared, store, _every_five_seconds(lambda n: say(console, f"planning: {n} studies"))
-            )
+            plan = make_plan(request, prepared, store, _planning(console))
             _announce(plan, config, console)
             writer = TrackingWriter(store, config.tracking_uri, say=lambda text: say(console, text))
             ended = _train(plan, store, config, session, writer, console)
@@ -264,6 +261,11 @@ def _where_next(config: RunConfig, root: str, writer: TrackingWriter, console: C
         say(console, f"  mlflow ui --backend-store-uri {writer.where}")
     if not config.data:
         say(console, "  merbench run --data PATH                             the same on your own database")
+
+
+def _planning(console: Console) -> Callable[[int], None]:
+    """Return what ``make_plan`` tells its progress."""
+    return _every_five_seconds(lambda studies: say(console, f"planning: {studies} studies"))
 
 
 def _every_five_seconds(tell: Callable[..., None]) -> Callable[..., None]:

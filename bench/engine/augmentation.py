@@ -37,8 +37,7 @@ class Augmentation:
     ----------
     summary : one line for listings.
     draw : called with the fold's generator, the number of samples and the amount; gives what is drawn for them, the
-        same for
-        all features of a sample.
+        same for all features of a sample.
     apply : called with a float32 (n, ...) batch of one feature, its layout and what was drawn; gives the batch,
         changed. The
         values are as stored.
@@ -46,8 +45,7 @@ class Augmentation:
     amount : how much it changes where a recipe does not say; 0 where there is nothing to say.
     most : the largest amount.
     axis : letter of the axis that it works along; None where it changes every feature. Features without the axis are
-        left as
-        they are, but one must have it.
+        left as they are, but one must have it.
     """
 
     summary: str

@@ -95,8 +95,7 @@ class Inputs:
     features : one after the other, as the network takes them.
     ranges : for each feature, what brings a float32 batch into the recipe's range.
     evaluation_batch : samples that an evaluation feeds at a time. It depends on the features' shapes, the network and
-        the
-        recipe alone, so that a score has the same bits wherever it is computed.
+        the recipe alone, so that a score has the same bits wherever it is computed.
     augment : what changes training batches; None for nothing.
     """
 

@@ -22,12 +22,10 @@ class Objective:
     Attributes
     ----------
     targets : (n,) class indices; of a multi-label task (n, n_classes) float32 of 0 and 1, each class a yes-or-no
-        question
-        of its own (binary cross-entropy on its logit).
+        question of its own (binary cross-entropy on its logit).
     criterion : the engine's own loss.
     action_units : (n, 12) float32, 1 where a sample shows the unit, 0 where not, -1 unknown; None for a network that
-        does
-        not ask for them.
+        does not ask for them.
     """
 
     targets: Tensor

@@ -33,8 +33,7 @@ class FoldResult:
     Attributes
     ----------
     scores : (n_test, n_classes) float32, rows as in ``Fold.test``. Of a network and a multi-label task, the sigmoid of
-        a
-        score is the probability that the sample shows the class.
+        a score is the probability that the sample shows the class.
     selected_epoch : which epoch was scored, from 1; 0 for estimators.
     curves : name -> a value for every epoch.
     weights : name -> array; all that is needed to score again.
@@ -82,8 +81,7 @@ def train_pack(
     on_error : called with job and error for a fold that raised; the other folds go on.
     device : where networks are trained.
     threads : torch threads on the CPU. They decide the last bits of a result, so they come from the model's resources
-        and
-        not from the machine.
+        and not from the machine.
 
     Raises
     ------

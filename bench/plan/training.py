@@ -1,11 +1,9 @@
 """A training: the studies that share the training of every fold.
 
 Selections differ in which epoch is read, and in whether they need a validation split. So the studies of all that need
-none
-(``last`` and ``oracle``) are one training, and those of all that need one are another. A training is described by a few
-plain values. Its folds are worked out from the data wherever they are needed, on the driver or on a worker; the fold
-keys
-on the studies' cards prove that both worked out the same.
+none (``last`` and ``oracle``) are one training, and those of all that need one are another. A training is described by
+a few plain values. Its folds are worked out from the data wherever they are needed, on the driver or on a worker; the
+fold keys on the studies' cards prove that both worked out the same.
 """
 
 from __future__ import annotations

@@ -65,8 +65,7 @@ def fold_seed(seed: int, model: str, test_ids: Sequence[str]) -> int:
     """Return the 63-bit seed from which every random draw of a fold comes.
 
     It depends on the study's seed, the model's name and the held-out samples alone. Other folds, their order, the pack,
-    the
-    worker and the selection do not change it; so ``last`` and ``oracle`` can be read from one training.
+    the worker and the selection do not change it; so ``last`` and ``oracle`` can be read from one training.
     """
     return int(digest(["fold", seed, model, sorted(test_ids)])[:16], 16) >> 1
 

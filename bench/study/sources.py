@@ -124,8 +124,7 @@ def parse_source(source: str) -> tuple[Path, str | None, str | None]:
     """Return path, adapter and variant of ``[ADAPTER[:VARIANT]=]PATH``; None for what is not given.
 
     A path may hold ``=`` itself. What stands before it is an adapter only where it looks like a name and no folder is
-    called
-    like the whole text.
+    called like the whole text.
     """
     match = _SOURCE.fullmatch(source)
     if match is None or Path(source).expanduser().is_dir():
