@@ -11,7 +11,7 @@ from bench.study.data import StudyData
 from bench.study.folds import Fold, classes_shown
 from mer_models.registry import ModelInfo
 from preprocess.base.errors import DataError, MerError, UsageError
-from preprocess.recipes import FEATURES
+from preprocess.recipes import recipes_of
 
 
 def check_settings(info: ModelInfo, values: dict[str, Any], n_classes: int) -> None:
@@ -34,7 +34,7 @@ def check_settings(info: ModelInfo, values: dict[str, Any], n_classes: int) -> N
     except Exception:
         # A bug of the model: its folds will record it with the traceback, and the other studies go on.
         return
-    known = {name: FEATURES.get(name).shape for name in info.features if name in FEATURES.names()}
+    known = _shapes(info)
     if len(known) == len(info.features):
         check_inputs(info, params, n_classes, known)
 
@@ -68,7 +68,7 @@ def check_inputs(
     except MerError:
         raise
     except Exception as error:
-        made_for = {name: FEATURES.get(name).shape for name in info.features if name in FEATURES.names()}
+        made_for = _shapes(info)
         given = " and ".join(
             f"{name} of shape {shapes[name]}"
             + (f" (it is made for {made_for[name]})" if made_for.get(name, shapes[name]) != shapes[name] else "")
@@ -80,6 +80,10 @@ def check_inputs(
             f"Model {info.name}{f' with {changed}' if changed else ''} cannot take {given}: {type(error).__name__}: "
             f"{reason}. Choose other settings or another model, or leave this data out with --datasets."
         ) from error
+
+
+def _shapes(info: ModelInfo) -> dict[str, tuple[int, ...]]:
+    return {name: recipe.shape for name, recipe in recipes_of(info.features).items()}
 
 
 def lacking_classes(protocol: str, folds: Sequence[Fold], data: StudyData) -> list[str]:

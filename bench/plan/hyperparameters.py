@@ -11,7 +11,7 @@ from bench.engine.augmentation import make_augmenter
 from mer_models.contracts import RECIPE_FIELDS, TrainingRecipe, expected_instead, expected_type
 from mer_models.registry import MODELS, ModelInfo
 from preprocess.base.errors import UsageError, did_you_mean
-from preprocess.recipes import FEATURES
+from preprocess.recipes import recipes_of
 from preprocess.samples.layout import Layout
 
 
@@ -131,8 +131,7 @@ def check_layouts(info: ModelInfo, values: dict[str, Any], layouts: Mapping[str,
 
 
 def _by_recipe(info: ModelInfo) -> dict[str, Layout]:
-    """Return the layouts of those of a model's features that recipes make; datasets may bring others."""
-    return {name: FEATURES.get(name).layout for name in info.features if name in FEATURES.names()}
+    return {name: recipe.layout for name, recipe in recipes_of(info.features).items()}
 
 
 def _converted(value: Any, wanted: type) -> Any:

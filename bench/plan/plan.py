@@ -21,7 +21,7 @@ from mer_models.registry import ModelInfo
 from preprocess.base.errors import Unfit, UsageError, did_you_mean
 from preprocess.base.hashing import digest
 from preprocess.labels.tasks import Task
-from preprocess.recipes import FEATURES
+from preprocess.recipes import recipes_of
 from preprocess.shards.prepared import PreparedDataset
 from results.store.outcome_store import OutcomeStore
 from results.store.study_card import StudyCard
@@ -249,8 +249,7 @@ class _Builder:
         """Raise UsageError where a network cannot take features that another than the built-in recipe has made."""
         info, values = setting.info, setting.values
         shapes = {name: data.features[name].shape[1:] for name in info.features}
-        known = set(FEATURES.names())
-        if all(name in known and FEATURES.get(name).shape == shape for name, shape in shapes.items()):
+        if shapes == {name: recipe.shape for name, recipe in recipes_of(info.features).items()}:
             return
         case = digest([info.name, values, len(data.classes), {name: list(shape) for name, shape in shapes.items()}])
         if case not in self._fed:

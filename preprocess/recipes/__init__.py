@@ -6,7 +6,7 @@ The built-in ones are the YAML files beside this module. Each maps the names of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -133,6 +133,12 @@ RECORDING = Content(whole=True, photo=True)
 """What frames show before the first step: the whole picture, as it was recorded."""
 
 FEATURES: Registry[FeatureRecipe] = Registry("feature", package="preprocess.recipes")
+
+
+def recipes_of(features: Sequence[str]) -> dict[str, FeatureRecipe]:
+    """Return feature -> recipe of those that have one; datasets may bring others ready-made."""
+    known = set(FEATURES.names())
+    return {name: FEATURES.get(name) for name in features if name in known}
 
 
 def load_recipes(file: Path | str) -> list[FeatureRecipe]:
