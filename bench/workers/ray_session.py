@@ -14,6 +14,7 @@ from typing import Any
 from bench.console.interrupts import catch_sigterm, terminable, terminated
 from bench.workers.local_ray import WAITS, local_ray
 from preprocess.base.errors import UsageError
+from preprocess.base.scoped import environment
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,6 +32,9 @@ _ENVIRONMENT = {
     "TUNE_RESULT_BUFFER_LENGTH": "0",
     "TUNE_WARN_THRESHOLD_S": "30",
 }
+
+# Nobody else needs to reach a local Ray. Despite the name, this makes it stay on the loopback interface on Linux too.
+_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 
 @dataclass(frozen=True)
@@ -96,17 +100,6 @@ class RaySession:
         return cluster.cpus > 1 or not cluster.local
 
 
-def prepare_environment(local: bool) -> None:
-    """Set the variables that Ray and Tune read when they are imported; call before the first ``import ray``.
-
-    Parameters
-    ----------
-    local : whether a Ray is to be started here. It is waited for longer; a cluster that does not answer is not.
-    """
-    for name, value in {**_ENVIRONMENT, **(WAITS if local else {})}.items():
-        os.environ.setdefault(name, value)
-
-
 def cluster_address(address: str | None) -> str | None:
     """Return the address of the cluster that a run joins: the given one, else ``RAY_ADDRESS``; None for a local Ray."""
     given = address or os.environ.get("RAY_ADDRESS") or None
@@ -130,17 +123,9 @@ def ray_session(address: str | None, cpus: int | None, say: Callable[[str], None
     NoRay : no Ray starts on this machine.
     """
     given = cluster_address(address)
-    prepare_environment(local=not given)
-    if given:
-        connected = _joined(given)
-    else:
-        # Nobody else needs to reach it. Despite the name, this makes Ray stay on the loopback interface on Linux too.
-        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-        # Inherited by the workers, which must find these rooms even where the checkout is not installed. (A runtime
-        # environment would do it too, but turns away the workers that Ray starts ahead.)
-        os.environ["PYTHONPATH"] = _python_path()
-        connected = local_ray(cpus or usable_cores(), say)
-    with connected:
+    connected = _joined(given) if given else _local(cpus or usable_cores(), say)
+    # Ray and Tune read these when they are imported, and Ray's processes inherit them.
+    with environment(_ENVIRONMENT, keep=True), connected:
         import ray
 
         total = ray.cluster_resources()
@@ -151,6 +136,19 @@ def ray_session(address: str | None, cpus: int | None, say: Callable[[str], None
             gpus=float(total.get("GPU", 0)),
             nodes=sum(1 for node in ray.nodes() if node["Alive"]),
         )
+
+
+@contextlib.contextmanager
+def _local(cpus: int, say: Callable[[str], None]) -> Iterator[None]:
+    """Start a Ray of our own, which is waited for longer than a cluster that does not answer."""
+    with (
+        environment({**WAITS, **_LOOPBACK}, keep=True),
+        # Inherited by the workers, which must find these rooms even where the checkout is not installed. (A runtime
+        # environment would do it too, but turns away the workers that Ray starts ahead.)
+        environment({"PYTHONPATH": _python_path()}),
+        local_ray(cpus, say),
+    ):
+        yield
 
 
 @contextlib.contextmanager

@@ -82,5 +82,4 @@ def without_ray(monkeypatch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[
     fake: Any = SimpleNamespace(fan_out=runs.fan_out)
     monkeypatch.setitem(sys.modules, "bench.workers.pack_trials", fake)
     monkeypatch.setattr("bench.workers.ray_session.ray_session", _session)
-    monkeypatch.setattr("bench.workers.ray_session.prepare_environment", lambda local: None)
     return runs

@@ -17,7 +17,6 @@ import psutil
 import pytest
 from drawn_flow import write_drawn_tree
 
-from bench.workers.local_ray import WAITS
 from cluster.head import Head, local_head
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,9 +65,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def client(head: Head, **changes: str) -> dict[str, str]:
     """Return the environment of a client that the head lets in; ``changes`` may spoil it."""
-    # Tests in this process that have started a Ray of their own left its long waits behind.
-    inherited = {name: value for name, value in os.environ.items() if name not in WAITS}
-    return {**inherited, **head.environment, **changes}
+    return {**os.environ, **head.environment, **changes}
 
 
 def submit(environment: dict[str, str], working_dir: Path, *words: str) -> tuple[int, str]:

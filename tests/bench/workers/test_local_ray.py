@@ -15,7 +15,7 @@ import pytest
 
 from bench.workers import local_ray
 from bench.workers.local_ray import NoRay
-from bench.workers.ray_session import cluster_address, prepare_environment, ray_session
+from bench.workers.ray_session import cluster_address, ray_session
 from cluster.head import Head, local_head
 
 GCS_WAIT = "RAY_gcs_server_port_wait_time_s"
@@ -68,7 +68,6 @@ def test_a_second_attempt_follows_a_failed_one_and_nothing_of_either_is_left(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first attempt really fails: it waits no second for Ray's first process, which is left half started."""
-    prepare_environment(local=True)
     monkeypatch.setenv(GCS_WAIT, "0")
     said: list[str] = []
     before = names(psutil.Process())
@@ -95,7 +94,6 @@ def test_a_second_attempt_follows_a_failed_one_and_nothing_of_either_is_left(
 def test_a_machine_where_it_never_starts_gets_the_part_its_log_and_what_there_was(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prepare_environment(local=True)
     monkeypatch.setenv(GCS_WAIT, "0")
     said: list[str] = []
     before = names(psutil.Process())
@@ -147,9 +145,11 @@ def test_a_long_temporary_folder_is_left_aside(tmp_path: Path, monkeypatch: pyte
     long.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(long))
     said: list[str] = []
+    before = dict(os.environ)
     with ray_session(None, 1, said.append) as cluster:
         assert cluster.local
         assert not list(long.iterdir())
+    assert dict(os.environ) == before, "what Ray was told is not left behind"
     (line,) = said
     assert line.startswith("Ray's session lies in /tmp/mb")
     assert f"the temporary folder {long} is too long a path" in line
