@@ -10,6 +10,7 @@ import pytest
 from bench.checks.check import Check, NotTried
 from bench.checks.kinds import checks_for, registry_of
 from bench.config import DEFAULT_FEATURES, DEFAULT_MODELS
+from preprocess.recipes import recipes_of
 
 
 def every(
@@ -22,12 +23,16 @@ def every(
     kind : of the registry.
     wanted : which entries are checked.
     belongs_to : the module of ``bench.checks`` whose checks are wanted; "" for all that the kind has.
-    slow : names of checks that take seconds; the quick run tries them on the default models alone, "*" means all.
+    slow : names of checks that take seconds; the quick run tries them on the default models, and on what their features
+        are made with, alone. "*" means all.
     """
     found = [name for name, entry in registry_of(kind).items() if wanted(entry)]
 
+    default = {*DEFAULT_MODELS, *DEFAULT_FEATURES}
+    default |= {step for recipe in recipes_of(DEFAULT_FEATURES).values() for step, _ in recipe.steps}
+
     def is_slow(name: str, check: str) -> bool:
-        return name not in [*DEFAULT_MODELS, *DEFAULT_FEATURES] and (check in slow or "*" in slow)
+        return name not in default and (check in slow or "*" in slow)
 
     checks = [(name, check) for name in found for check in checks_for(kind, name)]
     return [

@@ -145,15 +145,19 @@ def test_a_long_temporary_folder_is_left_aside(tmp_path: Path, monkeypatch: pyte
     long.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(long))
     said: list[str] = []
-    before = dict(os.environ)
+    before = _rays_environment()
     with ray_session(None, 1, said.append) as cluster:
         assert cluster.local
         assert not list(long.iterdir())
-    assert dict(os.environ) == before, "what Ray was told is not left behind"
+    assert _rays_environment() == before, "what Ray was told is not left behind"
     (line,) = said
     assert line.startswith("Ray's session lies in /tmp/mb")
     assert f"the temporary folder {long} is too long a path" in line
     assert not Path(line.split()[4].rstrip(":")).exists(), "it is removed afterwards"
+
+
+def _rays_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
 
 
 # In a process of its own, since Ray reads once in a process how clusters let it in.

@@ -30,7 +30,7 @@ from preprocess.base.plugins import load_plugins
 from preprocess.shards.prepared import PreparedDataset
 from results.store.outcome_store import OutcomeStore
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 ASKED: dict[str, Any] = {
     "models": ["flow_svm", "ststnet", "notes_its_process"],
@@ -131,7 +131,7 @@ def run_in_this_process(
     return digests(store, plan.cards)
 
 
-@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.parametrize("workers", [1, 2])
 def test_any_number_of_warm_workers_gives_the_results_of_this_process_to_the_bit(
     run_in_this_process: dict[str, str],
     cluster: Cluster,
@@ -180,7 +180,6 @@ class OfAFile(Other):
 """
 
 
-@pytest.mark.slow
 def test_workers_get_a_plug_in_that_they_do_not_see(
     cluster: Cluster, synthetic: list[PreparedDataset], tmp_path: Path
 ) -> None:
@@ -218,7 +217,6 @@ def test_workers_get_a_plug_in_that_they_do_not_see(
     assert "RuntimeError: not here" in report.error
 
 
-@pytest.mark.slow
 def test_a_model_that_raises_fails_its_folds_only_and_can_be_tried_again(
     cluster: Cluster, notes_folder: Path, tmp_path: Path
 ) -> None:
@@ -255,7 +253,6 @@ def test_a_model_that_raises_fails_its_folds_only_and_can_be_tried_again(
     assert kept.items() <= {path: path.stat().st_mtime_ns for path in root.rglob("*.outcome.parquet")}.items()
 
 
-@pytest.mark.slow
 def test_a_killed_worker_costs_one_fold_and_a_model_that_kills_every_worker_its_own_study(
     cluster: Cluster, notes_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -18,6 +18,8 @@ from preprocess.samples.clip import Clip
 from preprocess.steps import Work
 from preprocess.steps._apex_spotting import SPOTTERS
 
+pytestmark = pytest.mark.slow
+
 LENGTH = 25
 
 

@@ -26,6 +26,8 @@ from preprocess.synth.expressions import (
 from preprocess.synth.film import Film
 from preprocess.synth.people import make_person
 
+pytestmark = pytest.mark.slow
+
 SMALL = {like: Options(like, subjects=2, clips=2.0) for like in LIKE}
 QUIET = dataclasses.replace(LIKE["casme2"].camera, noise=0.0, flicker=0.0)
 

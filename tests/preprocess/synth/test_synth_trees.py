@@ -25,6 +25,8 @@ from preprocess.synth.databases import LIKE, Options, plan
 from preprocess.synth.sheets import objective_class
 from preprocess.synth.trees import read_options, render, rendered_film
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = {like: Options(like, subjects=2, clips=2.0) for like in LIKE}
 FRAME = {
     "casme2": r"CASME2_RAW_selected/sub\d\d/EP\d\d_\d\df?/img[1-9]\d*\.jpg",
