@@ -36,7 +36,6 @@ class TaskCase:
 
     def table(self, dataset: str, words: list[str]) -> pd.DataFrame:
         """Return a samples table with a clip for each word."""
-        column = "action_units" if self.task.multilabel else self.task.column
         return samples_table(
             [
                 {
@@ -44,7 +43,7 @@ class TaskCase:
                     "dataset": dataset,
                     "subject": f"{dataset}/p",
                     "clip": f"c{number:03d}",
-                    column: word,
+                    self.task.column: word,
                 }
                 for number, word in enumerate(words)
             ]
@@ -91,14 +90,18 @@ def check_words(case: TaskCase) -> None:
         expect(False, f"Of {dataset} it takes the word 'no such word'. Leave out unknown words: they are mistakes.")
 
 
-def check_units(case: TaskCase) -> None:
-    """Labels of several classes a sample are 1 for each action unit that a clip shows, else 0."""
+def check_several(case: TaskCase) -> None:
+    """Labels of several classes a sample are 1 for each class that a clip shows, else 0."""
     if not case.task.multilabel:
         raise NotTried("its samples show one class each")
     for dataset, mapping in case.mappings.items():
-        index = labels(case.task, case.table(dataset, list(mapping)))
-        shown = [[case.task.classes[place] for place in row.nonzero()[0]] for row in index]
-        expect(shown == [[name] for name in mapping.values()], f"Of {dataset}, clips of one unit each become {shown}.")
+        words = [word for word, name in mapping.items() if name is not None]
+        index = labels(case.task, case.table(dataset, [*words, "+".join(words)]))
+        *shown, all_of_them = [[case.task.classes[place] for place in row.nonzero()[0]] for row in index]
+        wanted = [[mapping[word]] for word in words]
+        expect(shown == wanted, f"Of {dataset}, clips of one class each become {shown}.")
+        both = set(all_of_them) == {name for names in wanted for name in names}
+        expect(both, f"Of {dataset}, a clip that shows all of {', '.join(words)} becomes {all_of_them}.")
 
 
 def check_rendered(case: TaskCase) -> None:

@@ -11,7 +11,9 @@ from bench.study.data import StudyData
 from bench.study.folds import Fold, classes_shown
 from mer_models.registry import ModelInfo
 from preprocess.base.errors import DataError, MerError, UsageError
+from preprocess.labels.action_units import unreadable_cells
 from preprocess.recipes import recipes_of
+from preprocess.shards.prepared import PreparedDataset
 
 
 def check_settings(info: ModelInfo, values: dict[str, Any], n_classes: int) -> None:
@@ -115,6 +117,16 @@ def lacking_classes(protocol: str, folds: Sequence[Fold], data: StudyData) -> li
         for index, names in sorted(lacking.items())
     )
     return [f"no training sample shows {found}; the test samples that do so there ({unlearned}) count all the same"]
+
+
+def unread_units(dataset: PreparedDataset) -> list[str]:
+    """Return a note, if any, of the samples whose action units cannot be read."""
+    faults = unreadable_cells(dataset.samples)
+    if not faults:
+        return []
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    where = f"{len(faults)} of {len(dataset.samples)} samples"
+    return [f"{dataset.name}: the units of {where} count as not annotated. {faults[0].removesuffix('.')}{more}"]
 
 
 def unknown_units(model: str, data: StudyData) -> list[str]:

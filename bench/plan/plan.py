@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.plan.cards import CardMaker, Setting, may_be_stored, unmade_features, why_new
-from bench.plan.checks import check_inputs, lacking_classes, unknown_units
+from bench.plan.checks import check_inputs, lacking_classes, unknown_units, unread_units
 from bench.plan.hyperparameters import check_layouts
 from bench.plan.request import Request
 from bench.plan.training import Training
@@ -20,7 +20,7 @@ from bench.study.splitting import ids_digest, make_folds
 from mer_models.registry import ModelInfo
 from preprocess.base.errors import Unfit, UsageError, did_you_mean
 from preprocess.base.hashing import digest
-from preprocess.labels.tasks import Task
+from preprocess.labels.tasks import UNITS, Task
 from preprocess.recipes import recipes_of
 from preprocess.shards.prepared import PreparedDataset
 from results.store.outcome_store import OutcomeStore
@@ -180,6 +180,7 @@ class _Builder:
         self._fed: set[str] = set()
         self._labelled: dict[tuple[str, str], bool] = {}
         self._cards = CardMaker()
+        self._unread: dict[str, list[str]] = {}
 
     def with_labels(self, task: Task, prepared: Sequence[PreparedDataset]) -> list[PreparedDataset]:
         """Return the datasets of which the task labels at least one sample; the others are noted."""
@@ -273,10 +274,17 @@ class _Builder:
         where = "+".join(dataset.name for dataset in setting.group)
         for note in notes:
             self._note(f"{where}, task {setting.task.name}, protocol {protocol.name}: {note}.")
-        unknown = unknown_units(setting.info.name, data)
+        of_units = setting.info.uses_action_units or setting.task.column == UNITS
+        unknown = unknown_units(setting.info.name, data) + (self._unread_units(setting) if of_units else [])
         for note in unknown:
             self._note(f"{note}.")
         return folds, ids, notes + unknown
+
+    def _unread_units(self, setting: Setting) -> list[str]:
+        for dataset in setting.group:
+            if dataset.name not in self._unread:
+                self._unread[dataset.name] = unread_units(dataset)
+        return [note for dataset in setting.group for note in self._unread[dataset.name]]
 
     def _compare(self, card: StudyCard) -> PlannedStudy:
         if self._store is None:

@@ -56,7 +56,7 @@ register(
         sheets=(Sheet("v1", r"4dme[-_ ]labelling[-_ ]micro.*", rows=rows),),
         subject="S{subject:0>2}",
         counts=(Count(CLIPS, None, "Li et al. 2022 and its sheet release v1"),),
-        annotations={"4dme": Annotation(("negative", "positive", "surprise", "repression", "others"))},
+        annotations={"4dme": Annotation(tuple(name.lower() for name in EMOTIONS), ("emotion5_4dme",))},
     ),
     __name__,
 )

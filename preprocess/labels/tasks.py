@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+UNITS = "action_units"
+"""The column whose words are units in the notation of FACS."""
+
+
 @dataclass(frozen=True)
 class Task:
     """One label scheme.
@@ -28,9 +33,10 @@ class Task:
         that the task leaves out on purpose. A word that is not a key is unknown, and an error. A dataset without any
         key is one that the task is not made for.
     reference : where the scheme is defined.
-    multilabel : a sample may show any number of the classes. The classes are action units, and the mapping's keys are
-        their FACS numbers ("12" -> "AU12"); other units are left out.
-    column : the column of the samples table that holds the words; a multi-label task reads the action units.
+    multilabel : a sample may show any number of the classes.
+    column : the column of the samples table that holds the words. Where it is not said, that is the emotion; of a
+        multi-label task, the action units. Words of action units are FACS numbers ("12" -> "AU12"); units that are no
+        key of the mapping are left out.
     left_out : sample ids that the task's published list does not hold, although their emotion has a class.
     """
 
@@ -39,8 +45,12 @@ class Task:
     mapping: Callable[[str], Mapping[str, str | None]]
     reference: str
     multilabel: bool = False
-    column: str = "emotion"
+    column: str = ""
     left_out: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        if not self.column:
+            object.__setattr__(self, "column", UNITS if self.multilabel else "emotion")
 
 
 TASKS: Registry[Task] = Registry("task")
@@ -59,8 +69,8 @@ def labels(task: Task, samples: pd.DataFrame) -> np.ndarray:
     (n,) int64, an index into the task's classes for each row. -1 where the sample has no class, so that it takes no
     part in the study: its emotion is left out, it has no annotation, it shows emotions of two classes, or the task's
     published list does not hold it. Of a multi-label task of k classes (n, k) int64 of 0 and 1, with a row of -1 where
-    the clip has no annotation of action units. A clip that was annotated and shows none of the k is a row of 0, and
-    takes part.
+    the clip has no annotation, or its action units cannot be read. A clip that was annotated and shows none of k units
+    is a row of 0, and takes part; one whose emotions are all left out is a row of -1.
 
     Raises
     ------
@@ -69,10 +79,10 @@ def labels(task: Task, samples: pd.DataFrame) -> np.ndarray:
     """
     import numpy as np
 
-    if task.multilabel:
+    if task.multilabel and task.column == UNITS:
         return _unit_labels(task, samples)
     index = {name: number for number, name in enumerate(task.classes)}
-    result = np.full(len(samples), -1, dtype=np.int64)
+    result = np.full((len(samples), len(index)) if task.multilabel else len(samples), -1, dtype=np.int64)
     mappings = {dataset: task.mapping(dataset) for dataset in samples["dataset"].unique()}
     unknown: dict[tuple[str, str], list[str]] = {}
     columns = (samples[column].tolist() for column in ("sample_id", "dataset", task.column))
@@ -81,30 +91,32 @@ def labels(task: Task, samples: pd.DataFrame) -> np.ndarray:
         if missing[row]:
             continue
         try:
-            mapped = _class_of(word, mappings[dataset])
+            shown = _classes_of(word, mappings[dataset])
         except KeyError:
             unknown.setdefault((dataset, word), []).append(sample_id)
             continue
-        if mapped is not None:
-            result[row] = index[mapped]
+        numbers = [index[name] for name in shown if name is not None]
+        if task.multilabel and numbers:
+            result[row] = 0
+            result[row, numbers] = 1
+        elif numbers and len(shown) == 1:
+            result[row] = numbers[0]
     if unknown:
         raise DataError(_unknown_words(task, mappings, unknown))
     result[samples["sample_id"].isin(task.left_out).to_numpy(dtype=bool)] = -1
     return result
 
 
-def _class_of(word: str, mapping: Mapping[str, str | None]) -> str | None:
-    """Return the class of an annotation such as ``disgust`` or ``positive+surprise``.
+def _classes_of(word: str, mapping: Mapping[str, str | None]) -> set[str | None]:
+    """Return the classes of an annotation such as ``disgust`` or ``positive+surprise``; None for a word left out.
 
     Raises
     ------
     KeyError : a word is unknown.
     """
-    name = word.strip().lower()
-    if name in mapping:
-        return mapping[name]
-    classes = {mapping[part.strip()] for part in name.split("+")}
-    return classes.pop() if len(classes) == 1 else None
+    # A class number that went through a table of numbers with gaps has become "3.0".
+    name = re.sub(r"(?<=\d)\.0+$", "", word.strip().lower())
+    return {mapping[name]} if name in mapping else {mapping[part.strip()] for part in name.split("+")}
 
 
 def _unit_labels(task: Task, samples: pd.DataFrame) -> np.ndarray:
@@ -140,7 +152,13 @@ def _unknown_words(
 
 
 def add_emotion_task(
-    name: str, classes: Mapping[str, tuple[str, ...]], reference: str, *, origin: str, published: bool = False
+    name: str,
+    classes: Mapping[str, tuple[str, ...]],
+    reference: str,
+    *,
+    origin: str,
+    published: bool = False,
+    multilabel: bool = False,
 ) -> None:
     """Register a task whose classes are emotions, or groups of them.
 
@@ -153,6 +171,7 @@ def add_emotion_task(
     published : it was made for certain databases: it takes the datasets whose adapters name it
         (``Annotation.tasks``). Otherwise it takes every dataset that has a word for each of its classes. Words that
         mean none of its emotions are left out.
+    multilabel : a clip counts for each emotion that it shows; otherwise clips of two classes are left out.
     """
     class_of = {emotion: of for of, emotions in classes.items() for emotion in emotions}
 
@@ -164,11 +183,12 @@ def add_emotion_task(
         takes = name in annotation.tasks if published else set(classes) <= set(found.values())
         return found if takes else {}
 
-    TASKS.add(name, Task(name, tuple(classes), mapping, reference), origin=origin)
+    task = Task(name, tuple(classes), mapping, reference, multilabel, "emotion")
+    TASKS.add(name, task, origin=origin)
 
 
-def _published(name: str, classes: Mapping[str, tuple[str, ...]], reference: str) -> None:
-    add_emotion_task(name, classes, reference, origin=__name__, published=True)
+def _published(name: str, classes: Mapping[str, tuple[str, ...]], reference: str, *, multilabel: bool = False) -> None:
+    add_emotion_task(name, classes, reference, origin=__name__, published=True, multilabel=multilabel)
 
 
 def _same(*emotions: str) -> dict[str, tuple[str, ...]]:
@@ -246,6 +266,12 @@ _published(
     "The five classes of CASME II with repression merged into others, as several public codes have them",
 )
 _published("emotion5", _same("happiness", "disgust", "repression", "surprise", "others"), _CASME2)
+_published(
+    "emotion5_4dme",
+    _same("positive", "negative", "surprise", "repression", "others"),
+    "4DMR challenge, IJCAI workshops 2024 and 2025, on 4DME (Li et al., IEEE TAFFC 2022): a clip may show several",
+    multilabel=True,
+)
 _published("emotion5_samm", _same("anger", "contempt", "happiness", "surprise", "others"), _SAMM)
 _published(
     "emotion7",

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from preprocess.base.errors import DataError
+from preprocess.labels.action_units import unreadable_cells
 from preprocess.labels.tasks import TASKS, Task, labels
 from preprocess.samples.clip import ClipError
 from preprocess.samples.frames import count_frames
@@ -41,7 +42,8 @@ def report(
     """Return the report of one dataset, a line for each fact.
 
     The lines tell the rows and subjects, the samples of each subject, the class counts of every task that fits the
-    dataset, missing frame numbers, missing files, what was repaired, the type of each feature, and the notes.
+    dataset, action units that cannot be read, missing frame numbers, missing files, what was repaired, the type of each
+    feature, and the notes.
 
     Parameters
     ----------
@@ -56,6 +58,7 @@ def report(
         f"({sizes.min()} to {sizes.max()} samples each)"
     ]
     lines += _tasks(samples)
+    lines += _unread_units(samples)
     lines.append(f"  frames: {_missing_frames(samples)}")
     if clips:
         lines.append(f"  files: {_missing_files(clips)}")
@@ -108,6 +111,16 @@ def _tasks(samples: pd.DataFrame) -> list[str]:
         # Mostly all of them stumble over the same word.
         lines.append(f"  cannot be used here: {', '.join(refused)}. {next(iter(refused.values()))}")
     return lines
+
+
+def _unread_units(samples: pd.DataFrame) -> list[str]:
+    faults = unreadable_cells(samples)
+    if not faults:
+        return []
+    return [
+        f"  action units: {len(faults)} cells cannot be read; the units of these samples count as not annotated:",
+        *(f"    {fault}" for fault in faults),
+    ]
 
 
 def _class_counts(task: Task, index: np.ndarray) -> str:

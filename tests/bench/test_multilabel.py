@@ -129,6 +129,46 @@ def test_a_dataset_without_action_units_is_left_out(
         plan_of(synthetic, tasks=["au12"])
 
 
+@pytest.mark.parametrize("uses_units", [False, True], ids=["the task", "the model"])
+def test_units_that_cannot_be_read_cost_their_sample_only_and_are_noted(
+    registries: None, coded: list[PreparedDataset], uses_units: bool
+) -> None:
+    samples = coded[0].samples.copy()
+    samples.loc[1, "action_units"] = "4+smile"
+    broken = [dataclasses.replace(coded[0], samples=samples)]
+    register_scripted(lambda x, y: None)
+    MODELS.add("of_units", dataclasses.replace(MODELS.get("scripted"), name="of_units", uses_action_units=True), "here")
+    chosen = {"models": ["of_units"], "tasks": ["megc3"]} if uses_units else {"models": ["majority"], "tasks": ["au12"]}
+    plan = plan_of(broken, **chosen)
+    (told,) = [note for note in plan.notes if "cannot be read" in note]
+    assert told.startswith(f"synth_a: the units of 1 of {len(samples)} samples count as not annotated. ")
+    assert f"{samples['sample_id'][1]}: the action units '4+smile' cannot be read at 'smile'" in told
+    assert told.removesuffix(".") in only(plan).notes
+    annotated = samples["action_units"].notna().sum()
+    assert only(plan).n_samples["full"] == (len(samples) if uses_units else annotated - 1)
+
+
+def test_a_study_of_several_emotions_a_clip_goes_through(synthetic: list[PreparedDataset], store: OutcomeStore) -> None:
+    words = ["Positive", "Negative+Surprise", "Repression", "Others", "Positive+Surprise"]
+    samples = synthetic[0].samples.copy()
+    samples["emotion"] = pd.array([words[row % 5] for row in range(len(samples))], "string")
+    for column in ("dataset", "subject", "sample_id"):
+        samples[column] = samples[column].str.replace("synth_a", "synth_4dme")
+    dataset = dataclasses.replace(synthetic[0], name="synth_4dme", samples=samples)
+    plan = plan_of([dataset], store, models=["majority"], tasks=["emotion5_4dme"])
+    assert run_here(plan, store) == (5, 0)
+    card = only(plan)
+    assert card.multilabel
+    assert card.n_samples == {"full": len(samples)}, "nobody who shows two emotions is left out"
+    counts = dict(zip(card.classes, card.class_counts["full"], strict=True))
+    assert counts["positive"] == samples["emotion"].str.contains("Positive").sum()
+    assert counts["surprise"] == samples["emotion"].str.contains("Surprise").sum()
+    outcomes, _ = store.read_outcomes(card)
+    true, predicted = (np.concatenate([getattr(o, name) for o in outcomes]) for name in ("y_true", "y_pred"))
+    expected = sklearn.metrics.f1_score(true, predicted, average="macro", zero_division=0)
+    assert score(card, outcomes)["full"].metrics["uf1"] == pytest.approx(expected)
+
+
 def test_a_model_that_takes_one_class_a_sample_says_so(registries: None, coded: list[PreparedDataset]) -> None:
     register_scripted(lambda x, y: None)
     info = dataclasses.replace(MODELS.get("scripted"), name="narrow", multilabel=False)

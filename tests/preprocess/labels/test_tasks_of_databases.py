@@ -173,6 +173,36 @@ def test_clips_that_show_several_emotions() -> None:
         labels(TASKS.get("emotion3"), sheet("4dme", {words[3]: 1}))
 
 
+def test_every_emotion_of_a_clip_counts_in_the_multi_label_task() -> None:
+    words = ["Surprise+Positive", "positive + positive", "Repression+Others", "Negative"]
+    task = TASKS.get("emotion5_4dme")
+    index = labels(task, pd.concat([sheet("4dme", dict.fromkeys(words, 1)), unlabelled("4dme")]))
+    assert task.multilabel
+    assert index.dtype == np.int64
+    assert [[task.classes[column] for column in np.flatnonzero(row == 1)] for row in index] == [
+        ["positive", "surprise"],
+        ["positive"],
+        ["repression", "others"],
+        ["negative"],
+        [],
+    ]
+    assert index[-1].tolist() == [-1] * 5, "nobody annotated it"
+    assert (index[:-1] >= 0).all()
+    with pytest.raises(DataError, match=r"'negative\+bored' of dataset 4dme"):
+        labels(task, sheet("4dme", {"negative+bored": 1}))
+
+
+def unlabelled(dataset: str) -> pd.DataFrame:
+    """A samples table of one clip without an emotion."""
+    names = {"sample_id": f"{dataset}/q/0", "dataset": dataset, "subject": f"{dataset}/q", "clip": "0"}
+    return samples_table([names])
+
+
+def test_a_class_number_that_became_a_float_is_that_number() -> None:
+    samples = sheet("samm", {"1.0": 1, "5.00": 1, "7.0": 1}, "objective_class")
+    assert labels(TASKS.get("objective5"), samples).tolist() == [0, 4, -1]
+
+
 def test_action_units_of_two_databases() -> None:
     casme2 = sheet("casme2", {"4+L10": 1, "R12": 1}, "action_units")
     smic = sheet("smic", SMIC)

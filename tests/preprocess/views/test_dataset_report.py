@@ -85,6 +85,14 @@ def test_action_units_are_counted_clip_by_clip() -> None:
     assert line.endswith("; 2 samples without a class")
 
 
+def test_action_units_that_cannot_be_read_are_named_and_cost_no_task() -> None:
+    lines = sheet(action_units="1+smile")
+    at = next(number for number, line in enumerate(lines) if "cannot be read; the units of these samples" in line)
+    assert lines[at].startswith("  action units: 1 cells cannot be read")
+    assert "the action units '1+smile' cannot be read at 'smile'" in lines[at + 1]
+    assert not any("cannot be used here" in line for line in lines)
+
+
 def test_a_task_made_for_another_database_is_not_mentioned() -> None:
     assert not any("emotion5_samm" in line or "emotion7_neutral" in line for line in sheet())
 
