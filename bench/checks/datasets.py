@@ -120,7 +120,7 @@ def check_repeats(case: DatasetCase) -> None:
 def check_report(case: DatasetCase) -> None:
     """Its report can be printed."""
     for dataset in case.datasets:
-        lines = report(dataset.samples, dataset.features, dataset.clips, dataset.notes)
+        lines = report(dataset.samples, dataset.features, dataset.clips, dataset.notes, dataset.macro)
         expect(lines, f"The report of {dataset.name} is empty.")
 
 

@@ -73,7 +73,7 @@ def report(
     from preprocess.views.dataset_report import report as lines_of
 
     for dataset in _read(source, config.data):
-        for line in lines_of(dataset.samples, dataset.features, dataset.clips, dataset.notes):
+        for line in lines_of(dataset.samples, dataset.features, dataset.clips, dataset.notes, dataset.macro):
             typer.echo(line)
         if decode and dataset.clips:
             for line in decoded_frames(dataset.clips):

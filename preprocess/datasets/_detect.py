@@ -9,6 +9,7 @@ from pathlib import Path
 
 from preprocess.base.errors import DataError, UsageError
 from preprocess.datasets._adapter import DATASETS, Found, RawDataset, describe
+from preprocess.datasets._apexes import without_idle_apexes
 
 # A database hides this many levels below the folder that a person gives, and among this many folders.
 DEPTH = 6
@@ -89,7 +90,8 @@ def read_source(path: Path | str, adapter: str | None = None, variant: str | Non
                     f"({chosen.adapter}). Say which one is meant: {other.adapter}={other.root} or "
                     f"{chosen.adapter}={chosen.root}."
                 )
-            datasets[dataset.name] = (replace(dataset, notes=(*notes, *dataset.notes)), chosen)
+            noted = replace(dataset, notes=(*notes, *dataset.notes))
+            datasets[dataset.name] = (without_idle_apexes(noted), chosen)
     return [dataset for dataset, _ in datasets.values()]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
 import time
 import traceback
@@ -183,8 +184,11 @@ class _ShardMaker:
             text = f"{type(error).__name__}: {error}"
             self.broken.append(Broken(place, text, traceback.format_exc()))
             return
-        if work.notes:
-            self._remarks.notes[name] = list(work.notes)
+        notes = list(work.notes)
+        if _constant(self._tensors[name], self._feature.layout.axes):
+            notes.append(f"{self._feature.name} is constant, so it tells nothing of this clip")
+        if notes:
+            self._remarks.notes[name] = notes
         if work.face is not None:
             self._remarks.faces[name] = work.face.way
 
@@ -215,6 +219,14 @@ class _ShardMaker:
                 )
             raise ArithmeticError("the tensor holds NaN or infinite values")
         return tensor
+
+
+def _constant(tensor: np.ndarray, axes: str) -> bool:
+    """Say whether each picture of a tensor (its axes h and w) holds one value; without pictures, whether all does."""
+    rows_and_columns = tuple(axes.index(letter) for letter in "hw" if letter in axes)
+    pixels = math.prod(tensor.shape[axis] for axis in rows_and_columns)
+    within = rows_and_columns if pixels > 1 else tuple(range(tensor.ndim))
+    return tensor.size > 1 and bool((tensor.max(axis=within) == tensor.min(axis=within)).all())
 
 
 def entry_of(shard: Shard, content: bytes) -> Entry:

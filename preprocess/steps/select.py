@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from preprocess.base.errors import UsageError
+from preprocess.samples.clip import ClipError
 from preprocess.samples.frames import FrameReader
 from preprocess.steps import Work, as_before, register_step
 from preprocess.steps._apex_spotting import SPOTTERS
@@ -43,14 +44,16 @@ class Mode:
     choose : called with the work, its span and the count; returns the numbers of the wanted frames.
     apex : whether it needs an apex.
     count : whether it takes a count.
+    still : whether a single frame is enough for it.
     """
 
     choose: Callable[[Work, Span, int], Iterable[int]]
     apex: bool = True
     count: bool = False
+    still: bool = False
 
 
-@register_step("select", version=1, pictures=as_before)
+@register_step("select", version=2, pictures=as_before)
 def select(work: Work, *, frames: str = "onset_apex", count: int | None = None, spot: str = "profile") -> Work:
     """Choose the frames that the feature is made of.
 
@@ -74,6 +77,10 @@ def select(work: Work, *, frames: str = "onset_apex", count: int | None = None, 
     The work with these fields set:
     numbers : of the chosen frames.
     key : which of them are key frames.
+
+    Raises
+    ------
+    ClipError : a single frame is there, and more than the apex is wanted: nothing can be seen to move.
     """
     one_of("select", "frames", frames, MODES)
     one_of("select", "spot", spot, SPOTTERS)
@@ -82,6 +89,11 @@ def select(work: Work, *, frames: str = "onset_apex", count: int | None = None, 
         raise UsageError(f"Step select: frames {frames} takes no count; remove it.")
     with FrameReader(work.clip) as reader:
         present = reader.numbers
+    if len(present) == 1 and not mode.still:
+        raise ClipError(
+            f"{work.clip.sample_id}: frame {present[0]} is the only one from onset to offset, so no motion is left. "
+            "Complete the copy of the database, or correct the annotation."
+        )
     span, notes = _span(work, present, spot if mode.apex else None)
     wanted = list(mode.choose(work, span, positive("select", "count", count) if mode.count else 0))
     numbers = [min(present, key=lambda one: (abs(one - number), one)) for number in wanted]
@@ -101,7 +113,8 @@ def _span(work: Work, present: list[int], spot: str | None) -> tuple[Span, list[
     notes = []
     apex = clip.apex
     if apex is None and spot is not None:
-        apex = SPOTTERS[spot](work, present)
+        # The onset is no apex: of two frames it is the second, also for the spotter that takes the middle.
+        apex = max(SPOTTERS[spot](work, present), present[min(1, len(present) - 1)])
         notes.append(f"no apex is annotated: {apex} found by {spot}")
     return Span(onset, onset if apex is None else apex, offset, present), notes
 
@@ -154,7 +167,7 @@ def _unified(span: Span) -> list[int]:
 
 
 MODES: dict[str, Mode] = {
-    "apex": Mode(lambda work, span, count: [span.apex]),
+    "apex": Mode(lambda work, span, count: [span.apex], still=True),
     "onset_apex": Mode(lambda work, span, count: [span.onset, span.apex]),
     "onset_apex_offset": Mode(lambda work, span, count: [span.onset, span.apex, span.offset]),
     "near_onset_apex": Mode(lambda work, span, count: _near(span, count), count=True),

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # So many clips that are missing or lack frames are named.
 SHOWN = 10
+# So many seconds a micro-expression lasts at most, after Yan et al., How Fast are the Leaked Facial Expressions, 2013.
+LONGEST = 0.5
 
 
 class Feature(Protocol):
@@ -38,12 +40,13 @@ def report(
     features: Mapping[str, Feature],
     clips: Mapping[str, Clip] | None = None,
     notes: Sequence[str] = (),
+    macro: bool = False,
 ) -> list[str]:
     """Return the report of one dataset, a line for each fact.
 
     The lines tell the rows and subjects, the samples of each subject, the class counts of every task that fits the
-    dataset, action units that cannot be read, missing frame numbers, missing files, what was repaired, the type of each
-    feature, and the notes.
+    dataset, action units that cannot be read, missing frame numbers, micro-expressions that are long, missing files,
+    what was repaired, the type of each feature, and the notes.
 
     Parameters
     ----------
@@ -51,6 +54,7 @@ def report(
     features : the dataset's features by name, prepared or not.
     clips : where the frames lie, to find missing files.
     notes : what the adapter wants a person to know.
+    macro : whether the clips are macro-expressions; of micro-expressions those that last too long are counted.
     """
     sizes = samples.groupby("subject").size()
     lines = [
@@ -60,6 +64,7 @@ def report(
     lines += _tasks(samples)
     lines += _unread_units(samples)
     lines.append(f"  frames: {_missing_frames(samples)}")
+    lines += [] if macro else _long_clips(samples)
     if clips:
         lines.append(f"  files: {_missing_files(clips)}")
     lines += _repairs(samples)
@@ -140,6 +145,22 @@ def _missing_frames(samples: pd.DataFrame) -> str:
     if all(count == len(samples) for count in missing.values()):
         return "onset, apex and offset are unknown for all samples"
     return ", ".join(f"{name} missing for {count}" for name, count in missing.items() if count)
+
+
+def _long_clips(samples: pd.DataFrame) -> list[str]:
+    # As SAMM's sheet counts: onset and offset are frames of the expression.
+    seconds = ((samples["offset"] - samples["onset"] + 1) / samples["fps"]).dropna()
+    over = seconds[seconds > LONGEST]
+    unknown = int((samples["offset"].notna() & samples["onset"].notna() & samples["fps"].isna()).sum())
+    lines = [f"  length: unknown for {unknown} clips without a frame rate"] if unknown else []
+    if len(over):
+        longest = samples["sample_id"][over.idxmax()]
+        lines.append(
+            f"  length: {len(over)} of {len(seconds)} clips last over {LONGEST} s from onset to offset, "
+            f"{int((seconds > 4 * LONGEST).sum())} of them over {4 * LONGEST:g} s; the longest {over.max():.1f} s "
+            f"({longest})"
+        )
+    return lines
 
 
 def _missing_files(clips: Mapping[str, Clip]) -> str:

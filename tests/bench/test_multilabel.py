@@ -129,6 +129,13 @@ def test_a_dataset_without_action_units_is_left_out(
         plan_of(synthetic, tasks=["au12"])
 
 
+class OfUnits(TinyNet):
+    """A network that asks for action units."""
+
+    def prepare_training(self, labels: torch.Tensor, action_units: torch.Tensor) -> None:
+        pass
+
+
 @pytest.mark.parametrize("uses_units", [False, True], ids=["the task", "the model"])
 def test_units_that_cannot_be_read_cost_their_sample_only_and_are_noted(
     registries: None, coded: list[PreparedDataset], uses_units: bool
@@ -136,8 +143,7 @@ def test_units_that_cannot_be_read_cost_their_sample_only_and_are_noted(
     samples = coded[0].samples.copy()
     samples.loc[1, "action_units"] = "4+smile"
     broken = [dataclasses.replace(coded[0], samples=samples)]
-    register_scripted(lambda x, y: None)
-    MODELS.add("of_units", dataclasses.replace(MODELS.get("scripted"), name="of_units", uses_action_units=True), "here")
+    register_network(OfUnits, "of_units")
     chosen = {"models": ["of_units"], "tasks": ["megc3"]} if uses_units else {"models": ["majority"], "tasks": ["au12"]}
     plan = plan_of(broken, **chosen)
     (told,) = [note for note in plan.notes if "cannot be read" in note]

@@ -9,6 +9,7 @@ from typing import Any
 
 import more_trees
 import numpy as np
+import pandas as pd
 import pytest
 
 from preprocess.base.errors import DataError
@@ -120,7 +121,7 @@ def test_casme3_tells_the_expressions_of_one_recording_apart(tmp_path: Path) -> 
     dataset = read(more_trees.casme3(tmp_path))["casme3"]
     assert rows(dataset, "sample_id", "subject", "clip", "onset", "apex", "offset", "objective_class") == [
         ("casme3/spNO.1/a@10", "casme3/spNO.1", "a", 10, 14, 18, "III"),
-        ("casme3/spNO.1/a@30", "casme3/spNO.1", "a", 30, 30, 36, "I"),
+        ("casme3/spNO.1/a@30", "casme3/spNO.1", "a", 30, None, 36, "I"),
         ("casme3/spNO.1/b@5", "casme3/spNO.1", "b", 5, 8, 9, "VII"),
     ]
     assert dataset.clips["casme3/spNO.1/b@5"].missing == [5, 6, 7], "the first frames of a recording are not there"
@@ -183,14 +184,39 @@ def test_casme3_mends_the_known_mistakes_and_says_so(tmp_path: Path) -> None:
         "casme3/spNO.149/d@112": (112, 160, 170),
         "casme3/spNO.213/a@20": (20, 30, 34),
         "casme3/spNO.216/d@2647": (2647, 2650, 2655),
-        "casme3/spNO.216/e@1": (1, 1, 9),
+        "casme3/spNO.216/e@1": (1, None, 9),
         "casme3/spNO.217/g@1840": (1840, 1842, 1845),
         "casme3/spNO.217/h@2400": (2400, 2401, 2403),
     }
     repaired = dict(rows(dataset, "sample_id", "repaired"))
     assert repaired["casme3/spNO.149/d@112"].startswith("apex 83 -> 160 (frames out of order; public code of")
     assert repaired["casme3/spNO.216/e@1"].count("0 -> 1 ") == 2
+    assert "; apex 1 -> none (it is the onset" in repaired["casme3/spNO.216/e@1"], "all that was done, in order"
     assert "spNO.216/f" in note(dataset, "numbers that cannot be"), "an unknown mistake is no sample"
+
+
+def test_an_apex_that_is_the_onset_was_not_annotated(tmp_path: Path) -> None:
+    table = [
+        ["spNO.1", "a", 20, 20, 36, "R12", "I", "happy"],
+        ["spNO.1", "b", 20, 36, 36, "R12", "I", "happy"],
+        ["spNO.2", "c", 20, 20, 20, "1+2", "II", "surprise"],
+        ["spNO.2", "d", 20, 28, 36, "1+2", "II", "surprise"],
+    ]
+    dataset = read(more_trees.casme3(tmp_path, table))["casme3"]
+    assert rows(dataset, "sample_id", "onset", "apex", "offset") == [
+        ("casme3/spNO.1/a@20", 20, None, 36),
+        ("casme3/spNO.1/b@20", 20, 36, 36),
+        ("casme3/spNO.2/c@20", 20, 20, 20),
+        ("casme3/spNO.2/d@20", 20, 28, 36),
+    ]
+    apexes = [clip.apex for _, clip in sorted(dataset.clips.items())]
+    assert apexes == [None, 36, 20, 28], "table and clips say the same"
+    first, *others = dataset.samples["repaired"]
+    assert first == (
+        "apex 20 -> none (it is the onset, where nothing has moved yet: taken as not annotated, so it is spotted)"
+    )
+    assert pd.isna(others).all()
+    assert "  frames: apex missing for 1" in report(dataset.samples, {}, dataset.clips)
 
 
 def test_casme3_macro_from_the_old_workbook(tmp_path: Path) -> None:

@@ -111,10 +111,11 @@ def test_text_that_is_no_list_of_units_is_refused_with_its_place(text: str, toke
 
 
 def test_multi_hot() -> None:
+    person = {"dataset": "samm", "subject": "samm/p"}
     cells = ["1+2", "L12B or 14", "4(k)+7", "0", None, "43+ref(7)", "17+17", "1+2+5+M58", "M58", "14?+55+AD4", "smile"]
     samples = samples_table(
         [
-            {"sample_id": f"samm/p/{n}", "dataset": "samm", "subject": "samm/p", "clip": str(n), "action_units": cell}
+            {**person, "sample_id": f"samm/p/{n:02d}", "clip": f"{n:02d}", "action_units": cell}
             for n, cell in enumerate(cells)
         ]
     )

@@ -20,6 +20,7 @@ import pytest
 from flow_trees import FlowTree
 from recordings import calls, frame_file, mean_recipe, read_recordings, write_frame, write_recordings
 
+from bench.console.prepared import describe
 from preprocess.base.errors import DataError, UsageError
 from preprocess.datasets import read_source
 from preprocess.faces.face import Face
@@ -141,6 +142,43 @@ def test_a_clips_features_are_made_together_with_one_finder(
     assert set(threads) == {1}
     assert cv2.getNumThreads() == before
     assert prepared.features["mean"].remarks.faces["films/s2/b1"] == "cnn"
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "tensor", "constant"),
+    [
+        ("chw", (2, 3, 3), np.stack([np.zeros((3, 3)), np.full((3, 3), 127)]), True),
+        ("chw", (2, 3, 3), np.stack([np.zeros((3, 3)), np.eye(3)]), False),
+        ("thw", (2, 1, 1), np.array([[[0]], [[1]]]), False),
+        ("f", (4,), np.full(4, 0.25), True),
+        ("f", (4,), np.array([0.25, 0.25, 0.25, 0.5]), False),
+        ("vx", (2, 2), np.array([[1, 2], [1, 2]]), False),
+        ("f", (1,), np.zeros(1), False),
+    ],
+    ids=["blank pictures", "one picture", "single pixels", "numbers", "other numbers", "points", "one number"],
+)
+def test_a_constant_tensor_is_noted_with_its_clip(
+    notes: Path,
+    films: Path,
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    axes: str,
+    shape: tuple[int, ...],
+    tensor: np.ndarray,
+    constant: bool,
+) -> None:
+    def draws(work: Work) -> Work:
+        own = work.clip.sample_id == "films/s2/b1"
+        other = np.arange(tensor.size).reshape(shape)
+        return dataclasses.replace(work, tensor=(tensor if own else other).astype(np.float32))
+
+    STEPS.add("draws", Step("draws", 1, draws, ""), "this test")
+    recipe = dataclasses.replace(mean_recipe("drawn"), shape=shape, axes=axes, steps=(("draws", {}),))
+    FEATURES.add("drawn", recipe, origin="this test")
+    prepared = prepare(read_recordings(films), root, ["drawn"])
+    told = {"films/s2/b1": ["drawn is constant, so it tells nothing of this clip"]} if constant else {}
+    assert prepared.features["drawn"].remarks.notes == told
+    assert any("1 x drawn is constant" in line for line in describe(prepared)) == constant
 
 
 def test_a_second_run_looks_at_no_frame_and_writes_nothing(notes: Path, films: Path, root: Path) -> None:

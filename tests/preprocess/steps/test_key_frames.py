@@ -287,6 +287,22 @@ def test_frames_at_equal_steps_of_landmark_motion_crowd_where_the_face_moves(tmp
     assert sum(7 <= number <= 13 for number in numbers) >= 5
 
 
+@pytest.mark.parametrize("spot", ["profile", "roi_difference", "midpoint"])
+def test_of_two_frames_the_second_is_spotted_as_the_apex(smile: Clip, finder: Any, spot: str) -> None:
+    """Flow from the onset to itself is nothing, and says nothing of the face."""
+    two = replace(without(smile, *range(102, 107), *range(108, 118)), apex=None)
+    work = selected(two, finder, frames="onset_apex", spot=spot)
+    assert work.numbers == (101, 107)
+
+
+def test_a_single_frame_serves_only_what_needs_no_motion(smile: Clip, finder: Any) -> None:
+    one = replace(smile, onset=104, apex=104, offset=104)
+    for options in ({"frames": "onset_apex"}, {"frames": "clip"}, {"frames": "uniform", "count": 5}):
+        with pytest.raises(ClipError, match="frame 104 is the only one from onset to offset, so no motion is left"):
+            selected(one, finder, **options)
+    assert selected(one, finder, frames="apex").numbers == (104,)
+
+
 @pytest.mark.parametrize(
     ("step", "options", "message"),
     [

@@ -57,6 +57,33 @@ def test_missing_apexes_are_counted() -> None:
     assert "  frames: apex missing for 1" in sheet(apex=None)
 
 
+def test_micro_expressions_that_last_over_half_a_second_are_counted() -> None:
+    def lengths(macro: bool = False, fps: float | None = 30.0) -> list[str]:
+        spans = {"a": (0, 14), "b": (0, 15), "c": (100, 160), "d": (7, None)}
+        table = samples_table(
+            [
+                {
+                    "sample_id": f"casme3/p/{clip}",
+                    "dataset": "casme3",
+                    "subject": "casme3/p",
+                    "clip": clip,
+                    "onset": onset,
+                    "offset": offset,
+                    "fps": fps,
+                }
+                for clip, (onset, offset) in spans.items()
+            ]
+        )
+        return [line for line in report(table, {}, macro=macro) if line.startswith("  length: ")]
+
+    (line,) = lengths()
+    assert line.startswith("  length: 2 of 3 clips last over 0.5 s from onset to offset, 1 of them over 2 s; ")
+    assert line.endswith("the longest 2.0 s (casme3/p/c)")
+    assert lengths(fps=200.0) == []
+    assert lengths(fps=None) == ["  length: unknown for 3 clips without a frame rate"]
+    assert lengths(macro=True) == lengths(macro=True, fps=None) == []
+
+
 def test_samples_without_a_class_are_counted() -> None:
     line = next(line for line in sheet(emotion="others") if line.startswith("  task megc3: "))
     assert line == "  task megc3: negative 2, positive 0, surprise 0; 1 samples without a class"
