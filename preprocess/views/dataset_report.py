@@ -154,10 +154,10 @@ def _long_clips(samples: pd.DataFrame) -> list[str]:
     unknown = int((samples["offset"].notna() & samples["onset"].notna() & samples["fps"].isna()).sum())
     lines = [f"  length: unknown for {unknown} clips without a frame rate"] if unknown else []
     if len(over):
-        longest = samples["sample_id"][over.idxmax()]
+        most, longest = max(zip(over.tolist(), samples["sample_id"][over.index].tolist(), strict=True))
         lines.append(
             f"  length: {len(over)} of {len(seconds)} clips last over {LONGEST} s from onset to offset, "
-            f"{int((seconds > 4 * LONGEST).sum())} of them over {4 * LONGEST:g} s; the longest {over.max():.1f} s "
+            f"{int((seconds > 4 * LONGEST).sum())} of them over {4 * LONGEST:g} s; the longest {most:.1f} s "
             f"({longest})"
         )
     return lines
