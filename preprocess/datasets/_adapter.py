@@ -116,6 +116,7 @@ class Adapter:
     read : reads one thing found; raises DataError, which names file and place, for bad input.
     variants : the forms in which the database is known, the preferred one first.
     database : the declaration that the adapter was made from; None for one that was written by hand.
+    apart : what lies in two folders is two databases; otherwise it is two copies, or two forms, of one.
     """
 
     name: str
@@ -125,6 +126,7 @@ class Adapter:
     read: Callable[[Found], list[RawDataset]]
     variants: tuple[str, ...] = ()
     database: Database | None = None
+    apart: bool = False
 
 
 DATASETS: Registry[Adapter] = Registry("dataset", package="preprocess.datasets")

@@ -11,12 +11,14 @@ from typing import Any
 from preprocess.base.errors import DataError
 from preprocess.datasets._adapter import DATASETS, Adapter, Found, RawDataset
 from preprocess.datasets._find import find, located, sheet_of
+from preprocess.datasets._folders import below, real
 from preprocess.datasets._records import clip_key, frame_order, mended, subject_id, to_frame, to_rate
 from preprocess.datasets._sheets import read_records
 from preprocess.datasets._spec import Count, Database, Record
 from preprocess.datasets._trees import ClipPlace, Frames, find_clips, number_frames, recognised
 from preprocess.labels.emotions import ANNOTATIONS
 from preprocess.samples.clip import Clip
+from preprocess.samples.frames import VIDEO_ENDINGS
 from preprocess.samples.table import samples_table
 
 MARK = "synthetic.json"
@@ -24,6 +26,7 @@ MARK = "synthetic.json"
 MARK_LEVELS = 4
 # A note names so many of the rows or folders that it counts.
 NAMED = 20
+NO_VIDEO = f"which is none of a video's ({', '.join(VIDEO_ENDINGS)})"
 
 
 def register(database: Database, origin: str) -> None:
@@ -66,7 +69,7 @@ def read(database: Database, found: Found) -> list[RawDataset]:
     Raises
     ------
     DataError : the database cannot be read: a sheet without its columns, no row that has a clip, two folders of one
-        clip, a link that leads out of the root.
+        clip, a link that leads back to where it was followed from.
     """
     return _Reading(database, found).datasets()
 
@@ -138,10 +141,14 @@ class _Reading:
         clips: list[ClipPlace] = []
         for tree in self.database.trees:
             if tree.variant == self.found.variant and recognised(tree, self.found.root):
-                more, strays = find_clips(tree, self.found.root)
-                clips += more
-                for stray in strays:
+                search = find_clips(tree, self.found.root)
+                clips += search.clips
+                for stray in search.strays:
                     self.notes.add("{n} folders are not named like clips and are left out", self._under(stray))
+                for file in search.skipped:
+                    self.notes.add(f"{{n}} files are skipped by their ending, {NO_VIDEO}", self._under(file))
+                for link in search.links:
+                    self.notes.add("{n} folders are links, which were followed", f"{self._under(link)} -> {real(link)}")
         return clips
 
     def _index(self, clips: Iterable[ClipPlace]) -> None:
@@ -198,9 +205,11 @@ class _Reading:
         places = (self.places.get((subject, clip_key(name))) for name in names for subject in subjects)
         return next((place for place in places if place is not None), None)
 
-    def _clip_name(self, place: ClipPlace) -> str:
+    def _clip_name(self, place: ClipPlace, told: str) -> str:
         plain = {name: str(int(value)) if value.isdigit() else value for name, value in place.fields.items()}
-        return self.database.clip.format(**{**plain, "clip": place.fields["clip"]})
+        name = self.database.clip.format(**{**plain, "clip": place.fields["clip"]})
+        # Of two names that differ in the case of letters only, the sheet's is the published one.
+        return told if name.lower() == told.lower() else name
 
     def _folder_records(self) -> list[Record]:
         records = []
@@ -276,7 +285,7 @@ class _Reading:
         dataset = self.prefix + record.get("dataset", self.database.name)
         people = self.prefix + (self.database.people or self.database.name)
         # Sheets and copies of them pad numbers as they like; the folder's name is the clip's name.
-        clip = record["clip"] if "folder" in record else self._clip_name(place)
+        clip = record["clip"] if "folder" in record else self._clip_name(place, record["clip"])
         several = self.database.several or self.several[record.get("dataset", ""), *self._key(record)] > 1
         sample_id = f"{dataset}/{subject}/{clip}" + (f"@{onset}" if several else "")
         fps = to_rate(record.get("fps", "")) or self.database.fps
@@ -303,9 +312,13 @@ class _Reading:
         if place.tree.videos:
             return None
         if place.path not in self.frames:
-            self.frames[place.path], notes = number_frames(place, self.found.root)
-            for note in notes:
-                self.notes.add("{n} frames have two files", note)
+            numbered = number_frames(place)
+            self.frames[place.path] = numbered.frames
+            for double in numbered.doubles:
+                self.notes.add("{n} frames have two files", double)
+            for ending, count in numbered.skipped.items():
+                skipped = f"{self._under(place.path)}: {count} {ending}"
+                self.notes.add("{n} clips have files that are skipped by their ending", skipped)
         return self.frames[place.path]
 
     def _key_frames(self, record: Record, frames: Frames | None) -> tuple[int | None, int | None, int | None]:
@@ -372,8 +385,9 @@ def has_between(frames: Frames, onset: int | None, offset: int | None) -> bool:
 
 def mark_of(root: Path) -> Path | None:
     """Return the mark of a tree that was rendered by this program: it lies in the root or a few levels above."""
-    marks = (folder / MARK for folder in (root, *root.absolute().parents[:MARK_LEVELS]))
-    return next((mark for mark in marks if mark.is_file()), None)
+    folders = (root, *root.absolute().parents[:MARK_LEVELS], *real(root).parents[:MARK_LEVELS])
+    marks = (below(folder, MARK) for folder in folders)
+    return next((mark for mark in marks if mark and mark.is_file()), None)
 
 
 def rendered_macro(mark: Path | None) -> bool:

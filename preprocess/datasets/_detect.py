@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 from preprocess.base.errors import DataError, UsageError
 from preprocess.datasets._adapter import DATASETS, Found, RawDataset, describe
 from preprocess.datasets._apexes import without_idle_apexes
+from preprocess.datasets._folders import follow, links_on, listing, real, remembered_listings
 
 # A database hides this many levels below the folder that a person gives, and among this many folders.
 DEPTH = 6
@@ -21,8 +23,8 @@ FOLDERS = 20_000
 def detect(path: Path, adapter: str | None = None) -> list[Found]:
     """Return every database that is recognised at a folder or below it.
 
-    A database that is found is not searched for others, and links are not followed. A sheet without its clips counts
-    only where the database is found nowhere else.
+    A database that is found is not searched for others. Links to folders are followed; what is reached in two ways
+    counts once. A sheet without its clips counts only where the database is found nowhere else.
 
     Parameters
     ----------
@@ -32,22 +34,27 @@ def detect(path: Path, adapter: str | None = None) -> list[Found]:
     Returns
     -------
     What was found, sorted by adapter, root, variant and sheet.
-    """
-    from preprocess.datasets._trees import remembered_listings
 
+    Raises
+    ------
+    DataError : there are too many folders, or following a link would never end.
+    """
     names = [adapter] if adapter is not None else DATASETS.names()
     everything: list[Found] = []
     with remembered_listings():
         for folder, descend in _folders(path):
-            here = [found for name in names for found in DATASETS.get(name).find(folder)]
+            here = [one for name in names for one in DATASETS.get(name).find(folder)]
             # Two databases may have folders of one layout; frames and sheet tell which it is.
-            lacking = min((len(found.missing) for found in here), default=0)
-            here = [found for found in here if len(found.missing) == lacking]
+            lacking = min((len(one.missing) for one in here), default=0)
+            here = [one for one in here if len(one.missing) == lacking]
             everything += here
-            descend(not any(found.variant or not found.missing for found in here))
+            descend(not any(one.variant or not one.missing for one in here))
     complete = {found.adapter for found in everything if found.variant or not found.missing}
     kept = [found for found in everything if found.variant or not found.missing or found.adapter not in complete]
-    return sorted(kept, key=lambda found: (found.adapter, str(found.root)))
+    once: dict[tuple[str, Path, str, str], Found] = {}
+    for found in kept:
+        once.setdefault((found.adapter, real(found.root), found.variant, found.version), found)
+    return sorted(once.values(), key=lambda found: (found.adapter, str(found.root)))
 
 
 def read_source(path: Path | str, adapter: str | None = None, variant: str | None = None) -> list[RawDataset]:
@@ -76,23 +83,28 @@ def read_source(path: Path | str, adapter: str | None = None, variant: str | Non
     if not found:
         raise DataError(_nothing(path, adapter))
     _one_adapter_a_folder(found)
-    by_adapter: dict[str, list[Found]] = defaultdict(list)
+    databases: dict[tuple[str, Path | None], list[Found]] = defaultdict(list)
     for one in _of_variant(found, variant, path):
-        by_adapter[one.adapter].append(one)
+        databases[one.adapter, one.root if DATASETS.get(one.adapter).apart else None].append(one)
     datasets: dict[str, tuple[RawDataset, Found]] = {}
-    for several in by_adapter.values():
+    for several in databases.values():
         chosen, notes = _preferred(several)
+        notes += links_on(path, chosen.root)
         for dataset in map(_with_code(chosen.adapter), DATASETS.get(chosen.adapter).read(chosen)):
             if dataset.name in datasets:
                 other = datasets[dataset.name][1]
                 raise DataError(
                     f"Dataset {dataset.name} lies in {path} twice: {other.root} ({other.adapter}) and {chosen.root} "
-                    f"({chosen.adapter}). Say which one is meant: {other.adapter}={other.root} or "
-                    f"{chosen.adapter}={chosen.root}."
+                    f"({chosen.adapter}). Say which one is meant: {_source(other)} or {_source(chosen)}."
                 )
             noted = replace(dataset, notes=(*notes, *dataset.notes))
             datasets[dataset.name] = (without_idle_apexes(noted), chosen)
     return [dataset for dataset, _ in datasets.values()]
+
+
+def _source(found: Found) -> str:
+    """Return what names a thing found, as a shell takes it after ``--data``."""
+    return shlex.quote(f"{found.adapter}={found.root}")
 
 
 def _with_code(adapter: str) -> Callable[[RawDataset], RawDataset]:
@@ -110,10 +122,12 @@ def _with_code(adapter: str) -> Callable[[RawDataset], RawDataset]:
 
 
 def _folders(path: Path) -> Iterator[tuple[Path, Callable[[bool], None]]]:
-    """Yield a folder and all below it, level by level; the caller says of each whether to look below it."""
-    from preprocess.datasets._trees import listing
+    """Yield a folder and all below it, level by level; the caller says of each whether to look below it.
 
+    A folder that is reached in two ways comes twice, since a link may have the telling name; what is below it, once.
+    """
     level = [path]
+    searched: set[Path] = set()
     seen = 0
     for _ in range(DEPTH + 1):
         below: list[Path] = []
@@ -126,20 +140,24 @@ def _folders(path: Path) -> Iterator[tuple[Path, Callable[[bool], None]]]:
                 )
             answers: list[bool] = []
             yield folder, answers.append
-            if all(answers):
-                children = (folder / name for name, is_folder in listing(folder) if is_folder)
-                below += [child for child in children if not child.is_symlink()]
+            if all(answers) and real(folder) not in searched:
+                searched.add(real(folder))
+                children = [folder / name for name, is_folder in listing(folder) if is_folder]
+                links = [child for child in children if child.is_symlink()]
+                for link in links:
+                    follow(link, path)
+                below += [*(child for child in children if child not in links), *links]
         level = below
 
 
 def _one_adapter_a_folder(found: Sequence[Found]) -> None:
-    at: dict[Path, set[str]] = defaultdict(set)
+    at: dict[Path, dict[str, Found]] = defaultdict(dict)
     for one in found:
         if not one.missing:
-            at[one.root].add(one.adapter)
-    for root, names in at.items():
-        if len(names) > 1:
-            options = " or ".join(f"{name}={root}" for name in sorted(names))
+            at[one.root].setdefault(one.adapter, one)
+    for root, several in at.items():
+        if len(several) > 1:
+            options = " or ".join(_source(one) for _, one in sorted(several.items()))
             raise DataError(f"{root} fits more than one layout. Say which one is meant: {options}.")
 
 
@@ -181,6 +199,6 @@ def _preferred(found: Sequence[Found]) -> tuple[Found, list[str]]:
 def _nothing(path: Path, adapter: str | None) -> str:
     known = "\n".join(f"  {name}: {DATASETS.get(name).layout}" for name in DATASETS.names(adapter or "*"))
     return (
-        f"No dataset was recognised in {path}, down to {DEPTH} levels (links to folders are not followed). "
+        f"No dataset was recognised in {path}, down to {DEPTH} levels. "
         f"Looked for:\n{known}\nGive a folder that holds such a tree, or name the adapter: NAME=PATH."
     )

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from preprocess.datasets._adapter import Found
+from preprocess.datasets._folders import listing
 from preprocess.datasets._sheets import ENDINGS
 from preprocess.datasets._spec import Database, Sheet
-from preprocess.datasets._trees import listing, recognised
+from preprocess.datasets._trees import names_like, recognised
 
 # So many folders beside a tree are looked into for its sheet.
 NEIGHBOURS = 50
@@ -83,7 +84,7 @@ def sheet_of(sheets: Sequence[Sheet], version: str, part: str = "") -> Sheet:
 
 
 def _around(database: Database, root: Path) -> Iterator[Path]:
-    first_levels = [re.compile(tree.folders[0]) for tree in database.trees]
+    first_levels = [names_like(tree.folders[0]) for tree in database.trees]
 
     def inside(folder: Path) -> list[Path]:
         names = [name for name, is_folder in listing(folder) if is_folder]

@@ -18,15 +18,15 @@ Record = dict[str, str]
 Workbook = dict[str, list[list[str]]]
 
 # ``Tree.root`` of databases whose cropped copies are told by the name of their folder only.
-CROPPED = r"[^/]*(?i:crop)[^/]*"
-UNCROPPED = r"(?![^/]*(?i:crop))[^/]*"
+CROPPED = r"[^/]*crop[^/]*"
+UNCROPPED = r"(?![^/]*crop)[^/]*"
 # ``Repair.wrong`` of a cell that is wrong whatever it holds other than the right value.
 ANYTHING = "*"
 
 
 @dataclass(frozen=True)
 class Tree:
-    """One form in which a database's frames lie on disk.
+    """One form in which a database's frames lie on disk. All its patterns fit names in any case of letters.
 
     Attributes
     ----------

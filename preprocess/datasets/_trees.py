@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from preprocess.base.errors import DataError
+from preprocess.datasets._folders import follow, is_folder, listing, real, scan
 from preprocess.datasets._spec import Tree
+from preprocess.samples.frames import IMAGE_ENDINGS, VIDEO_ENDINGS
 
-# Recognising a tree looks into this many folders of each level, and at this many entries of a folder.
+# Recognising a tree looks into this many folders of each level.
 PROBES = 6
-PROBED_ENTRIES = 20_000
-
-_remembered: dict[str, list[tuple[str, bool]]] | None = None
+# ``(?P<name>one|other)`` in a pattern: the group's words, which come out as they stand there.
+_CHOICE = re.compile(r"\(\?P<(\w+)>([\w|]+)\)")
 
 
 class Frames(Mapping[int, Path]):
@@ -48,93 +47,91 @@ class ClipPlace:
     tree: Tree = field(repr=False)
 
 
-@contextmanager
-def remembered_listings() -> Iterator[None]:
-    """While this is open a folder is listed once, however many adapters ask for it."""
-    global _remembered
-    before, _remembered = _remembered, {} if _remembered is None else _remembered
-    try:
-        yield
-    finally:
-        _remembered = before
+@dataclass
+class Search:
+    """What was found in a tree.
 
-
-def listing(folder: Path | str) -> list[tuple[str, bool]]:
-    """Return what lies in a folder, sorted by name; hidden entries and lock files are left out.
-
-    Returns
-    -------
-    (name, whether it is a folder) pairs, at most ``PROBED_ENTRIES``; [] for a folder that may not be read, which is no
-    reason to refuse its neighbours.
+    Attributes
+    ----------
+    clips : every clip, in the order of names.
+    strays : folders among them that have another name.
+    skipped : files that would be clips, had they another ending.
+    links : folders that are links, which were followed.
     """
-    key = os.fspath(folder)
-    if _remembered is not None and key in _remembered:
-        return _remembered[key]
-    entries: list[tuple[str, bool]] = []
-    try:
-        with os.scandir(key) as found:
-            for entry in found:
-                if not entry.name.startswith((".", "~$")):
-                    entries.append((entry.name, _is_folder(entry)))
-                if len(entries) >= PROBED_ENTRIES:
-                    break
-    except OSError:
-        entries = []
-    entries.sort()
-    if _remembered is not None:
-        _remembered[key] = entries
-    return entries
+
+    clips: list[ClipPlace] = field(default_factory=list)
+    strays: list[Path] = field(default_factory=list)
+    skipped: list[Path] = field(default_factory=list)
+    links: list[Path] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """The frames of a clip by the number in their names.
+
+    Attributes
+    ----------
+    frames : number -> file.
+    doubles : a line for each file whose number another one has.
+    skipped : ending -> how many files would be frames, had they another one.
+    """
+
+    frames: Frames
+    doubles: list[str]
+    skipped: Mapping[str, int]
+
+
+def names_like(pattern: str) -> re.Pattern[str]:
+    """Return the pattern of a tree's names, which fits them in any case of letters."""
+    return re.compile(pattern, re.IGNORECASE)
 
 
 def recognised(tree: Tree, root: Path, frames: bool = True) -> bool:
     """Return whether a folder holds clips in the tree's layout; without ``frames``, whether its folders are there."""
-    if tree.root and not re.search(rf"(?:^|/)(?:{tree.root})$", root.absolute().as_posix()):
-        return False
-    return _holds(tree, root, 0, frames)
+    return (not tree.root or _called(tree.root, root)) and _holds(tree, root, 0, frames)
 
 
-def find_clips(tree: Tree, root: Path) -> tuple[list[ClipPlace], list[Path]]:
-    """Return every clip of the tree, in the order of names, and the folders among them that have another name.
+def find_clips(tree: Tree, root: Path) -> Search:
+    """Find every clip of the tree. Links are followed, wherever they lead.
 
     Raises
     ------
-    DataError : a folder cannot be read, or a link leads out of the root.
+    DataError : a folder cannot be read, or following a link would never end.
     """
-    clips: list[ClipPlace] = []
-    strays: list[Path] = []
-    _descend(tree, root, 0, {}, root.resolve(), clips, strays)
-    return clips, strays
+    search = Search()
+    _descend(tree, root, root, 0, {}, search)
+    return search
 
 
-def number_frames(place: ClipPlace, root: Path) -> tuple[Frames, list[str]]:
-    """Return the frames of a clip by the number in their names, and notes on files that share one.
+def number_frames(place: ClipPlace) -> Numbered:
+    """Return the frames of a clip by the number in their names.
 
     Numbers are read, never written: one clip may have names with and without zeros. Files of other names (shortcuts,
-    thumbnails) are no frames. Of two files with one number the shorter name is taken, then the first by name, and it is
-    noted.
+    thumbnails) are no frames. Of two files with one number the shorter name is taken, then the first by name.
 
     Raises
     ------
-    DataError : a folder cannot be read, or a link leads out of the root.
+    DataError : the folder cannot be read.
     """
-    pattern = re.compile(place.tree.frames)
+    pattern = names_like(place.tree.frames)
     names: dict[int, str] = {}
-    notes = []
-    for entry in _scan(place.path):
+    doubles: list[str] = []
+    skipped: Counter[str] = Counter()
+    for entry in scan(place.path):
         match = pattern.fullmatch(entry.name)
-        if match is None or entry.name.startswith("."):
+        if match is None:
+            if _but_for_its_ending(pattern, entry.name, IMAGE_ENDINGS):
+                skipped[_ending(entry.name)] += 1
             continue
-        if entry.is_symlink():
-            refuse_escape(Path(entry.path), root)
         number = int(match["n"])
         other = names.get(number)
         if other is not None:
             kept, left = sorted((other, entry.name), key=lambda name: (len(name), name))
-            notes.append(f"{place.path}: {kept} and {left} are both frame {number}; {kept} was taken")
+            doubles.append(f"{place.path}: {kept} and {left} are both frame {number}; {kept} was taken")
             names[number] = kept
         else:
             names[number] = entry.name
-    return Frames(place.path, names), notes
+    return Numbered(Frames(place.path, names), doubles, dict(sorted(skipped.items())))
 
 
 def last_number(folder: Path | str, frames: str) -> str:
@@ -145,81 +142,74 @@ def last_number(folder: Path | str, frames: str) -> str:
     folder : the folder.
     frames : what its files are called, as in ``Tree``.
     """
-    matches = (re.fullmatch(frames, name) for name, is_folder in listing(folder) if not is_folder)
+    matches = (names_like(frames).fullmatch(name) for name, is_folder in listing(folder) if not is_folder)
     return str(max((int(match["n"]) for match in matches if match), default=""))
 
 
-def refuse_escape(path: Path, boundary: Path) -> None:
-    """Refuse a path that leads out of a folder.
+def _called(pattern: str, root: Path) -> bool:
+    """Say whether a root has the name that a tree is to have.
 
-    Raises
-    ------
-    DataError : ``path`` leads out of the folder ``boundary``.
+    A link has two names, its own and that of the folder; where one of them says that it is a cropped copy, that counts.
     """
-    boundary = boundary.resolve()
-    target = path.resolve()
-    if not target.is_relative_to(boundary):
-        raise DataError(
-            f"{path} is a link to {target}, outside of {boundary}. Copy the data into the tree, or give the folder "
-            "that holds both."
-        )
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False
+    names = dict.fromkeys((root.absolute().as_posix(), real(root).as_posix()))
+    cropped = [name for name in names if "crop" in "/".join(name.split("/")[-2:]).lower()]
+    ends = re.compile(rf"(?:^|/)(?:{pattern})$", re.IGNORECASE)
+    return any(ends.search(name) for name in cropped or names)
 
 
 def _holds(tree: Tree, folder: Path, level: int, frames: bool) -> bool:
     if level == len(tree.folders):
         if not frames:
             return True
-        pattern = re.compile(tree.frames or tree.videos)
+        pattern = names_like(tree.frames or tree.videos)
         return any(pattern.fullmatch(name) for name, is_folder in listing(folder) if not is_folder)
-    pattern = re.compile(tree.folders[level])
+    pattern = names_like(tree.folders[level])
     matches = [name for name, is_folder in listing(folder) if is_folder and pattern.fullmatch(name)]
     return any(_holds(tree, folder / name, level + 1, frames) for name in matches[:PROBES])
 
 
-def _scan(folder: Path) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as found:
-            return list(found)
-    except OSError as error:
-        raise DataError(f"Folder {folder} cannot be read: {error.strerror}. Check its permissions.") from error
-
-
-def _descend(
-    tree: Tree,
-    folder: Path,
-    level: int,
-    fields: Mapping[str, str],
-    boundary: Path,
-    clips: list[ClipPlace],
-    strays: list[Path],
-) -> None:
+def _descend(tree: Tree, root: Path, folder: Path, level: int, fields: Mapping[str, str], search: Search) -> None:
     last = level == len(tree.folders)
     if last and not tree.videos:
-        clips.append(ClipPlace(folder, {"clip": folder.name, **fields}, tree))
+        search.clips.append(ClipPlace(folder, {"clip": folder.name, **fields}, tree))
         return
-    pattern = re.compile(tree.videos if last else tree.folders[level])
-    for entry in sorted(_scan(folder), key=lambda entry: entry.name):
-        if entry.name.startswith(".") or _is_folder(entry) == last:
+    pattern = names_like(tree.videos if last else tree.folders[level])
+    for entry in sorted(scan(folder), key=lambda entry: entry.name):
+        if is_folder(entry) == last:
             continue
         match = pattern.fullmatch(entry.name)
         path = folder / entry.name
         if match is None:
-            # A stray file harms nobody, but a folder with an odd name may be a clip that gets lost. Beside a folder of
-            # one fixed name lies other data, such as depth beside colour.
-            if not last and not pattern.pattern.isidentifier():
-                strays.append(path)
+            # Of stray files only these may be lost clips. A folder with an odd name may be one, too; but beside a
+            # folder of one fixed name lies other data, such as depth beside colour.
+            if last and _but_for_its_ending(pattern, entry.name, VIDEO_ENDINGS):
+                search.skipped.append(path)
+            elif not last and not pattern.pattern.isidentifier():
+                search.strays.append(path)
+            continue
+        more = {**fields, **_spelled(pattern.pattern, match)}
+        if last:
+            search.clips.append(ClipPlace(path, {"clip": path.stem, **more}, tree))
             continue
         if entry.is_symlink():
-            refuse_escape(path, boundary)
-        more = {**fields, **{name: value for name, value in match.groupdict().items() if value is not None}}
-        if last:
-            clips.append(ClipPlace(path, {"clip": path.stem, **more}, tree))
-        else:
-            _descend(tree, path, level + 1, more, boundary, clips, strays)
+            follow(path, root)
+            search.links.append(path)
+        _descend(tree, root, path, level + 1, more, search)
+
+
+def _spelled(pattern: str, match: re.Match[str]) -> dict[str, str]:
+    """Return the groups of a match; a word that the pattern lists comes as it is written there, not as on the disk."""
+    found = {name: value for name, value in match.groupdict().items() if value is not None}
+    for name, words in _CHOICE.findall(pattern):
+        if name in found:
+            found[name] = next(word for word in words.split("|") if word.lower() == found[name].lower())
+    return found
+
+
+def _but_for_its_ending(pattern: re.Pattern[str], name: str, endings: Sequence[str]) -> bool:
+    stem, dot, _ = name.rpartition(".")
+    return bool(dot) and any(pattern.fullmatch(f"{stem}.{ending}") for ending in endings)
+
+
+def _ending(name: str) -> str:
+    return "." + name.rpartition(".")[2].lower()

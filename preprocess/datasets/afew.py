@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from preprocess.datasets._build import register
 from preprocess.datasets._spec import Count, Database, Record, Tree
 from preprocess.labels.emotions import Annotation
+from preprocess.samples.frames import VIDEO_ENDINGS
 
-FOLDERS = (r"(?P<subject>(?i:train|val))_(?i:afew)", r"(?P<emotion>Angry|Disgust|Fear|Happy|Neutral|Sad|Surprise)")
+FOLDERS = (r"(?P<subject>train|val)_afew", r"(?P<emotion>Angry|Disgust|Fear|Happy|Neutral|Sad|Surprise)")
 SPLITS = {"train": "train", "val": "validation"}
 
 
@@ -18,7 +19,7 @@ def split(path: str, fields: Mapping[str, str]) -> Record:
     AFEW does not name its people. All that is known is that nobody is in both sets, so each set counts as one subject:
     no protocol can then put one person on both sides, and leaving one subject out is the official split.
     """
-    return {"split": SPLITS[fields["subject"].lower()]}
+    return {"split": SPLITS[fields["subject"]]}
 
 
 register(
@@ -27,7 +28,7 @@ register(
         title="AFEW (videos or aligned faces; its two sets count as two subjects, for its people are not named)",
         layout="Train_AFEW/Angry/000046280.avi and Val_AFEW/... (aligned: train_afew/Angry/000046280/001.jpg)",
         trees=(
-            Tree("raw", FOLDERS, videos=r"(?P<clip>.+)\.(?:avi|mp4)"),
+            Tree("raw", FOLDERS, videos=rf"(?P<clip>.+)\.(?:{'|'.join(VIDEO_ENDINGS)})"),
             Tree("aligned", (*FOLDERS, r"[^.]+"), r"(?:.*\D)?(?P<n>\d+)\.(?:jpg|jpeg|png|bmp)"),
         ),
         macro=("afew",),

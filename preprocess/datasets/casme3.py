@@ -20,7 +20,8 @@ def macro(record: Record) -> Record | None:
     """Keep the macro-expressions: the micro-expressions have a sheet of their own, which names their emotions."""
     if not record["type"].lower().startswith("macro"):
         return None
-    return {**record, "dataset": "casme3_macro", "split": ""}
+    # This sheet writes some letters of recordings large, the folders and the other sheets write all of them small.
+    return {**record, "clip": record["clip"].lower(), "dataset": "casme3_macro", "split": ""}
 
 
 WORDS = ("anger", "disgust", "fear", "happy", "sad", "surprise", "others")

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from preprocess.base.errors import DataError
 from preprocess.datasets._build import register
+from preprocess.datasets._folders import below, listing
 from preprocess.datasets._spec import Count, Database, Record, Tree
-from preprocess.datasets._trees import last_number, listing
+from preprocess.datasets._trees import last_number
 from preprocess.labels.emotions import Annotation
 
 CODED = ("neutral", "anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise")
@@ -26,11 +27,13 @@ def coded(path: str, fields: Mapping[str, str]) -> Record | None:
     DataError : the labels are not there, or a file holds no number from 0 to 7.
     """
     folder = Path(path)
-    root = folder.parents[2] / "Emotion"
-    if not listing(root):
-        raise DataError(f"{root} is not there: without it no sequence of CK+ has a label. Complete the copy.")
-    labels = root / folder.parent.name / folder.name
-    files = [labels / name for name, _ in listing(labels) if name.endswith("_emotion.txt")]
+    root = below(folder.parents[2], "Emotion")
+    if root is None or not listing(root):
+        missing = folder.parents[2] / "Emotion"
+        raise DataError(f"{missing} is not there: without it no sequence of CK+ has a label. Complete the copy.")
+    labels = below(root, folder.parent.name, folder.name)
+    names = [name for name, _ in listing(labels)] if labels else []
+    files = [labels / name for name in names if labels and name.lower().endswith("_emotion.txt")]
     if not files:
         return None
     text = files[0].read_text(encoding="utf-8", errors="replace").strip()

@@ -8,7 +8,6 @@ that repeats every other subject's files and is not read.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from preprocess.base.errors import DataError
 from preprocess.base.hashing import digest_bytes
 from preprocess.datasets._adapter import DATASETS, Adapter, Found, RawDataset, RawFeature
-from preprocess.datasets._trees import listing
+from preprocess.datasets._folders import follow, is_folder, links_on, listing, scan
 from preprocess.samples.layout import Content
 from preprocess.samples.table import samples_table
 
@@ -41,7 +40,11 @@ RECIPE: dict[str, Any] = {
     "shape": [3, SIZE, SIZE],
 }
 # Only the shape of a subject's name tells the database.
-SUBJECTS = {"casme2": re.compile(r"sub[0-9]{2}"), "samm": re.compile(r"[0-9]{3}"), "smic": re.compile(r"s[0-9]+")}
+SUBJECTS = {
+    "casme2": re.compile(r"sub[0-9]{2}", re.IGNORECASE),
+    "samm": re.compile(r"[0-9]{3}"),
+    "smic": re.compile(r"s[0-9]+", re.IGNORECASE),
+}
 
 
 @dataclass(frozen=True)
@@ -72,15 +75,20 @@ def read(found: Found) -> list[RawDataset]:
     Raises
     ------
     DataError : a subject whose database is unclear, or without clips; a label folder that is not 0, 1 or 2; an image in
-        the wrong place, unreadable, or of the wrong size or type; the same clip twice; a link that leads out of the
-        root. The message names the file or folder.
+        the wrong place, unreadable, or of the wrong size or type; the same clip twice; a link that leads back to where
+        it was followed from. The message names the file or folder.
     """
-    clips = list(_clips(found.root, boundary=found.root.resolve()))
+    clips = list(_clips(found.root))
+    links = dict.fromkeys(line for clip in clips for line in links_on(found.root, clip.path.parent))
     present = {clip.dataset for clip in clips}
-    return [_dataset(name, [clip for clip in clips if clip.dataset == name]) for name in SUBJECTS if name in present]
+    return [
+        _dataset(name, [clip for clip in clips if clip.dataset == name], tuple(links))
+        for name in SUBJECTS
+        if name in present
+    ]
 
 
-def _dataset(name: str, clips: list[_Clip]) -> RawDataset:
+def _dataset(name: str, clips: list[_Clip], notes: tuple[str, ...]) -> RawDataset:
     samples = samples_table(
         [
             {
@@ -109,53 +117,51 @@ def _dataset(name: str, clips: list[_Clip]) -> RawDataset:
         axes="chw",
         content=Content(whole=True, u=0, u_range="sample"),
     )
-    return RawDataset(name=name, samples=samples, synthetic=False, features={FEATURE: feature})
+    return RawDataset(name=name, samples=samples, synthetic=False, features={FEATURE: feature}, notes=notes)
 
 
 def _holds_subjects(root: Path) -> bool:
-    return any(os.path.isdir(root / name / "u_test") for name, is_folder in listing(root) if is_folder)
+    return any(_tests(root / name) is not None for name, leads_on in listing(root) if leads_on)
 
 
-def _entries(folder: Path) -> list[Path]:
-    """Return what lies in a folder, sorted by name; hidden entries (``.DS_Store``, ``._x.png``) are nobody's data."""
-    try:
-        return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    except OSError as error:
-        raise DataError(f"Folder {folder} cannot be read: {error.strerror}. Check its permissions.") from error
+def _tests(folder: Path) -> Path | None:
+    """Return a subject's folder of pictures; None where there is none."""
+    name = next((name for name, leads_on in listing(folder) if leads_on and name.lower() == "u_test"), None)
+    return folder / name if name else None
 
 
-def _folders(folder: Path) -> list[Path]:
-    return [entry for entry in _entries(folder) if entry.is_dir()]
+def _entries(folder: Path, root: Path) -> list[tuple[Path, bool]]:
+    """Return what lies in a folder, sorted by name, and of each whether it is a folder. Links are followed."""
+    entries = sorted((folder / entry.name, is_folder(entry)) for entry in scan(folder))
+    for path, leads_on in entries:
+        if leads_on and path.is_symlink():
+            follow(path, root)
+    return entries
 
 
-def _clips(root: Path, boundary: Path) -> Iterator[_Clip]:
-    _refuse_escape(root, boundary)
-    for folder in _folders(root):
-        tests = folder / "u_test"
-        if not tests.is_dir() and _database(folder.name) is None:
+def _clips(root: Path) -> Iterator[_Clip]:
+    for folder, leads_on in _entries(root, root):
+        tests = _tests(folder) if leads_on else None
+        if not leads_on or (tests is None and _database(folder.name) is None):
             continue
-        _refuse_escape(folder, boundary)
         dataset, subject = _who(folder)
-        if not tests.is_dir():
+        if tests is None:
             raise DataError(f"Subject folder {folder} has no u_test folder. Complete the copy, or remove the folder.")
-        clips = list(_clips_of(tests, dataset, subject, boundary))
+        clips = list(_clips_of(tests, dataset, subject, root))
         if not clips:
             raise DataError(f"Subject folder {tests} holds no PNG file. Complete the copy, or remove the subject.")
         yield from clips
 
 
-def _clips_of(tests: Path, dataset: str, subject: str, boundary: Path) -> Iterator[_Clip]:
-    _refuse_escape(tests, boundary)
-    for folder in _entries(tests):
-        if not folder.is_dir():
+def _clips_of(tests: Path, dataset: str, subject: str, root: Path) -> Iterator[_Clip]:
+    for folder, leads_on in _entries(tests, root):
+        if not leads_on:
             if _is_png(folder):
                 raise DataError(f"{folder} lies outside a label folder; expected u_test/<0, 1 or 2>/{folder.name}.")
             continue
-        _refuse_escape(folder, boundary)
         label = _label(folder)
-        for path in _entries(folder):
-            _refuse_escape(path, boundary)
-            if path.is_dir():
+        for path, leads_further in _entries(folder, root):
+            if leads_further:
                 raise DataError(
                     f"{path} is a folder inside a label folder, which may hold PNG files only. Move it away."
                 )
@@ -167,21 +173,13 @@ def _is_png(path: Path) -> bool:
     return path.suffix.lower() == ".png"
 
 
-def _refuse_escape(path: Path, boundary: Path) -> None:
-    if path.is_symlink() and not path.resolve().is_relative_to(boundary):
-        raise DataError(
-            f"{path} is a link to {path.resolve()}, outside of {boundary}. Copy the data into the tree, or give the "
-            "folder that holds both."
-        )
-
-
 def _database(name: str) -> str | None:
     return next((dataset for dataset, shape in SUBJECTS.items() if shape.fullmatch(name)), None)
 
 
 def _subject_id(dataset: str, name: str) -> str:
     """Return a subject's one spelling: copies write SMIC's first subject as ``s1`` or as ``s01``."""
-    return f"s{int(name[1:]):02d}" if dataset == "smic" else name
+    return f"s{int(name[1:]):02d}" if dataset == "smic" else name.lower()
 
 
 def _who(folder: Path) -> tuple[str, str]:
@@ -208,6 +206,8 @@ def _clip_name(path: Path, dataset: str, subject: str) -> str:
     head, _, clip = path.stem.strip().partition("_")
     if not clip or _database(head) != dataset or _subject_id(dataset, head) != subject:
         raise DataError(f"{path}: the file's name does not begin with its subject. Expected {subject}_<clip>.png.")
+    # As the databases write them: EP02_01f in CASME II, s01_ne_01 in SMIC.
+    clip = re.sub("^ep", "EP", clip.lower())
     recording, separator, rest = clip.partition("_")
     if dataset == "smic" and SUBJECTS["smic"].fullmatch(recording):
         return f"{_subject_id(dataset, recording)}{separator}{rest}"

@@ -29,6 +29,7 @@ register(
             for light in ("Strong", "Weak", "Dark")
         ),
         subject="P{subject:0>3}",
+        clip="{emotion}",
         fps=25.0,
         macro=("oulu_casia",),
         label=peak,

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 COLORS = ("grey", "rgb")
 
+IMAGE_ENDINGS = ("jpg", "jpeg", "png", "bmp", "tif", "tiff", "webp")
+"""What files of frames may end in; databases take those that they were published with."""
+
+VIDEO_ENDINGS = ("avi", "mp4", "mov", "mkv", "webm", "m4v", "mts")
+"""What videos may end in, in any case of letters, wherever videos are looked for."""
+
 
 @dataclass(frozen=True)
 class FrameCount:
@@ -136,7 +142,8 @@ class FrameReader:
         import cv2
 
         self.close()
-        path = str(self.clip.video)
+        # Absolute, for FFmpeg takes what stands before a colon, as in ``a:b.mp4``, for a protocol.
+        path = str(Path(self.clip.video or "").absolute())
         if not Path(path).is_file():
             raise ClipError(f"{self.clip.sample_id}: the video {path} is missing. Complete the copy of the database.")
         self._capture = cv2.VideoCapture(path)

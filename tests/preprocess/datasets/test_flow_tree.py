@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from flow_trees import FlowTree, write_png
+from renaming import rename_all
 
 from preprocess.base.errors import DataError
 from preprocess.datasets import RawDataset, detect, read_source
@@ -105,7 +106,7 @@ def test_a_label_folder_that_is_no_label(tree: FlowTree, name: str) -> None:
     expect_error(tree.root, rf"'{name}' is not a label. Expected 0 \(negative\)", path.parent)
 
 
-@pytest.mark.parametrize("name", ["subject1", "sub1", "person", "06", "0061", "S01"])
+@pytest.mark.parametrize("name", ["subject1", "sub1", "person", "06", "0061"])
 def test_a_subject_of_unclear_database(tree: FlowTree, name: str) -> None:
     tree.put(name, 0, "EP07_01")
     expect_error(tree.root, "does not tell its database. Expected a name such as sub01", tree.root / name)
@@ -189,7 +190,7 @@ def test_a_folder_inside_a_label_folder(tree: FlowTree) -> None:
 
 
 @pytest.mark.parametrize("level", ["subject", "u_test", "label", "file"])
-def test_a_link_out_of_the_tree(tree: FlowTree, tmp_path: Path, level: str) -> None:
+def test_a_link_out_of_the_tree_is_followed_and_told(tree: FlowTree, tmp_path: Path, level: str) -> None:
     outside = FlowTree(tmp_path / "outside")
     target = outside.put("sub09", 0, "EP01_01")
     steps = {"file": 0, "label": 1, "u_test": 2, "subject": 3}[level]
@@ -198,7 +199,24 @@ def test_a_link_out_of_the_tree(tree: FlowTree, tmp_path: Path, level: str) -> N
         link, target = link.parent, target.parent
     link.parent.mkdir(parents=True, exist_ok=True)
     link.symlink_to(target)
-    expect_error(tree.root, f"is a link to {target}, outside of", link)
+    found = read(tree.root)["casme2"]
+    assert "casme2/sub09/EP01_01" in found.samples["sample_id"].tolist()
+    told = f"{link} is a link to {target}, and was followed"
+    assert (told in found.notes) == (level != "file")
+
+
+def test_a_link_that_leads_back_is_refused(tree: FlowTree) -> None:
+    (tree.root / "sub09").mkdir()
+    link = tree.root / "sub09" / "u_test"
+    link.symlink_to(tree.root)
+    expect_error(tree.root, "in which it lies itself: a loop", link)
+
+
+def test_names_may_be_in_capitals(tree: FlowTree) -> None:
+    before = {name: found.samples["sample_id"].tolist() for name, found in read(tree.root).items()}
+    rename_all(tree.root, str.upper)
+    assert (tree.root / "SUB01" / "U_TEST").is_dir()
+    assert {name: found.samples["sample_id"].tolist() for name, found in read(tree.root).items()} == before
 
 
 def test_a_link_to_the_whole_tree_is_the_users_own_choice(tree: FlowTree, tmp_path: Path) -> None:
