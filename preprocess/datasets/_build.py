@@ -209,7 +209,7 @@ class _Reading:
         plain = {name: str(int(value)) if value.isdigit() else value for name, value in place.fields.items()}
         name = self.database.clip.format(**{**plain, "clip": place.fields["clip"]})
         # Of two names that differ in the case of letters only, the sheet's is the published one.
-        return told if name.lower() == told.lower() else name
+        return told if self.database.sheets and name.lower() == told.lower() else name
 
     def _folder_records(self) -> list[Record]:
         records = []

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from preprocess.datasets._adapter import Found
-from preprocess.datasets._folders import listing
+from preprocess.datasets._folders import listing, real
 from preprocess.datasets._sheets import ENDINGS
 from preprocess.datasets._spec import Database, Sheet
 from preprocess.datasets._trees import names_like, recognised
@@ -84,6 +84,13 @@ def sheet_of(sheets: Sequence[Sheet], version: str, part: str = "") -> Sheet:
 
 
 def _around(database: Database, root: Path) -> Iterator[Path]:
+    yield from _near(database, root)
+    if real(root) != root.absolute():
+        # Behind a link to the clips, the sheet may still lie where they do.
+        yield from _near(database, real(root))
+
+
+def _near(database: Database, root: Path) -> Iterator[Path]:
     first_levels = [names_like(tree.folders[0]) for tree in database.trees]
 
     def inside(folder: Path) -> list[Path]:

@@ -147,6 +147,8 @@ def _clips(root: Path) -> Iterator[_Clip]:
         dataset, subject = _who(folder)
         if tests is None:
             raise DataError(f"Subject folder {folder} has no u_test folder. Complete the copy, or remove the folder.")
+        if tests.is_symlink():
+            follow(tests, root)
         clips = list(_clips_of(tests, dataset, subject, root))
         if not clips:
             raise DataError(f"Subject folder {tests} holds no PNG file. Complete the copy, or remove the subject.")
