@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from preprocess.base.errors import DataError
 from preprocess.datasets._adapter import DATASETS, Adapter, Found, RawDataset
-from preprocess.datasets._find import find, located, sheet_of
+from preprocess.datasets._counts import Annotated, Row, as_table, count_notes, named
+from preprocess.datasets._find import find, located, sheet_of, trees_at
 from preprocess.datasets._folders import below, real
+from preprocess.datasets._match import Places
 from preprocess.datasets._records import clip_key, frame_order, mended, subject_id, to_frame, to_rate
 from preprocess.datasets._sheets import read_records
-from preprocess.datasets._spec import Count, Database, Record
-from preprocess.datasets._trees import ClipPlace, Frames, find_clips, number_frames, recognised
+from preprocess.datasets._spec import Database, Record
+from preprocess.datasets._trees import ClipPlace, Frames, find_clips, number_frames
 from preprocess.labels.emotions import ANNOTATIONS
 from preprocess.samples.clip import Clip
 from preprocess.samples.frames import VIDEO_ENDINGS
 from preprocess.samples.table import samples_table
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 MARK = "synthetic.json"
+# What a row of the samples table takes from a record as it is.
+TOLD = ("emotion", "action_units", "objective_class", "split")
 # A rendered database's mark lies in its root, which may be some levels above the tree.
 MARK_LEVELS = 4
-# A note names so many of the rows or folders that it counts.
-NAMED = 20
 NO_VIDEO = f"which is none of a video's ({', '.join(VIDEO_ENDINGS)})"
 
 
@@ -87,12 +92,6 @@ class _Notes:
         return [kind.format(n=len(what)) + ": " + named(what) for kind, what in self._kinds.items()]
 
 
-def named(what: Sequence[str]) -> str:
-    """Return the first names of a long list, and how many more there are."""
-    more = f"; and {len(what) - NAMED} more" if len(what) > NAMED else ""
-    return "; ".join(what[:NAMED]) + more
-
-
 class _Reading:
     """The state of reading one database: its records, its clip folders by key, and the notes so far."""
 
@@ -102,64 +101,79 @@ class _Reading:
         self.notes = _Notes()
         self.mark = mark_of(found.root)
         self.prefix = "synth_" if self.mark else ""
-        self.places: dict[tuple[str, str], ClipPlace] = {}
+        self.strays: list[Path] = []
+        self.places = Places(self._clips(), database.subject, bool(database.sheets))
         self.frames: dict[Path, Frames] = {}
-        self.used: set[Path] = set()
+        self.homeless: list[tuple[Record, str]] = []
+        self.lost: dict[str, list[Row]] = defaultdict(list)
         self.several: Counter[tuple[str, ...]] = Counter()
 
     def datasets(self) -> list[RawDataset]:
-        self._index(self._clips())
         records = self._sheet_records() if self.database.sheets else self._folder_records()
         if not records:
             raise DataError(f"{self.found.sheet or self.found.root} holds no annotated clip of {self.database.title}.")
-        counts = self._count_notes(records)
-        samples: dict[str, list[tuple[dict[str, Any], Clip]]] = defaultdict(list)
+        samples: dict[str, list[tuple[Row, Clip]]] = defaultdict(list)
         for record in self._told_apart(records):
             sample = self._sample(record)
-            if sample is not None:
+            if sample is None:
+                self._lose(record)
+            else:
                 samples[sample[0]["dataset"]].append(sample)
+        self._note_what_is_left()
         if not samples:
             raise DataError(self._nothing_joins(records))
-        for place in self.places.values():
-            if self.database.sheets and place.path not in self.used:
-                self.notes.add("{n} clip folders have no row in the sheet and are left out", self._under(place.path))
-        notes = (*counts, *self.notes.lines())
-        return [self._dataset(name, rows, notes) for name, rows in samples.items()]
+        tables = {name: samples_table([row for row, _ in rows]) for name, rows in samples.items()}
+        notes = (*self._count_notes(records, tables), *self.notes.lines())
+        return [self._dataset(name, table, samples[name], notes) for name, table in tables.items()]
 
-    def _dataset(self, name: str, rows: Iterable[tuple[dict[str, Any], Clip]], notes: tuple[str, ...]) -> RawDataset:
-        rows = list(rows)
+    def _dataset(
+        self, name: str, table: pd.DataFrame, samples: Sequence[tuple[Row, Clip]], notes: tuple[str, ...]
+    ) -> RawDataset:
         return RawDataset(
             name=name,
-            samples=samples_table([row for row, _ in rows]),
+            samples=table,
             synthetic=bool(self.prefix),
-            clips={clip.sample_id: clip for _, clip in rows},
+            clips={clip.sample_id: clip for _, clip in samples},
             notes=notes,
             macro=name.removeprefix(self.prefix) in self.database.macro or rendered_macro(self.mark),
         )
 
+    def _lose(self, record: Record) -> None:
+        """Keep what a clip that cannot be used would have been, for the counts."""
+        dataset, subject = self._dataset_of(record), self._subject(record["subject"])
+        name = f"{dataset}/{subject}/{record['clip']}" + (f"@{record['onset']}" if self._holds_several(record) else "")
+        row: Row = {"sample_id": name, "dataset": dataset, "subject": subject}
+        self.lost[dataset].append({**row, **{name: record.get(name) or None for name in TOLD}})
+
     def _clips(self) -> list[ClipPlace]:
         clips: list[ClipPlace] = []
-        for tree in self.database.trees:
-            if tree.variant == self.found.variant and recognised(tree, self.found.root):
-                search = find_clips(tree, self.found.root)
-                clips += search.clips
-                for stray in search.strays:
-                    self.notes.add("{n} folders are not named like clips and are left out", self._under(stray))
-                for file in search.skipped:
-                    self.notes.add(f"{{n}} files are skipped by their ending, {NO_VIDEO}", self._under(file))
-                for link in search.links:
-                    self.notes.add("{n} folders are links, which were followed", f"{self._under(link)} -> {real(link)}")
+        for tree in trees_at(self.database, self.found.variant, self.found.root):
+            search = find_clips(tree, self.found.root, any_name=bool(self.database.sheets))
+            clips += search.clips
+            self.strays += search.strays
+            for file in search.skipped:
+                self.notes.add(f"{{n}} files are skipped by their ending, {NO_VIDEO}", self._under(file))
+            for link in search.links:
+                self.notes.add("{n} folders are links, which were followed", f"{self._under(link)} -> {real(link)}")
         return clips
 
-    def _index(self, clips: Iterable[ClipPlace]) -> None:
-        for place in clips:
-            subject = place.fields.get("subject")
-            key = (self._subject(subject) if subject else "", clip_key(place.fields["clip"]))
-            if key in self.places:
-                raise DataError(
-                    f"Two clips of one name: {self.places[key].path} and {place.path}. Remove or rename one of them."
-                )
-            self.places[key] = place
+    def _note_what_is_left(self) -> None:
+        """Note the rows without a folder, and the folders without a row."""
+        for record, who in self.homeless:
+            if place := self.places.left(record):
+                told = f"{who}: {self._under(place.path)}"
+                self.notes.add("{n} rows name clips whose folder lies with another subject, and are left out", told)
+            else:
+                self.notes.add("{n} rows have no clip folder and are left out", who)
+        left = self.places.unused() if self.database.sheets else []
+        known = [place.path for place in self.places.all if place.odd is None or place.path in self.places.used]
+        ways = {folder for path in known for folder in (path, *path.parents)}
+        for stray in dict.fromkeys(self.strays):
+            if stray not in ways:
+                self.notes.add("{n} folders are not named like clips and are left out", self._under(stray))
+        for place in left:
+            if place.odd is None or place.odd in ways:
+                self.notes.add("{n} clip folders have no row in the sheet and are left out", self._under(place.path))
 
     def _subject(self, text: str) -> str:
         return subject_id(self.database.subject, text)
@@ -194,17 +208,6 @@ class _Reading:
     def _key(self, record: Record) -> tuple[str, str]:
         return self._subject(record["subject"]), clip_key(record["clip"])
 
-    def _place(self, record: Record) -> ClipPlace | None:
-        """Return where a record's clip lies; None where it is not there.
-
-        Copies of one database may name a clip differently: ``folder`` gives all its names. Where the folders do not
-        tell the subject, the clip's name alone must do.
-        """
-        names = (record.get("folder") or record["clip"]).split("|")
-        subjects = (self._subject(record["subject"]), "")
-        places = (self.places.get((subject, clip_key(name))) for name in names for subject in subjects)
-        return next((place for place in places if place is not None), None)
-
     def _clip_name(self, place: ClipPlace, told: str) -> str:
         plain = {name: str(int(value)) if value.isdigit() else value for name, value in place.fields.items()}
         name = self.database.clip.format(**{**plain, "clip": place.fields["clip"]})
@@ -213,7 +216,7 @@ class _Reading:
 
     def _folder_records(self) -> list[Record]:
         records = []
-        for place in self.places.values():
+        for place in self.places.all:
             fields = dict(place.fields)
             label = self.database.label
             record = label(str(place.path), fields) if label else {}
@@ -223,35 +226,35 @@ class _Reading:
             records.append({**fields, **record, "origin": self._under(place.path)})
         return records
 
-    def _count_notes(self, records: Sequence[Record]) -> list[str]:
-        """Hold the annotation, before anything is left out, against the published numbers."""
+    def _count_notes(self, records: Sequence[Record], tables: Mapping[str, pd.DataFrame]) -> list[str]:
+        """Hold what can be used against the published numbers; rendered data has none."""
         notes = []
-        for name in dict.fromkeys(record.get("dataset", self.database.name) for record in records):
-            own = [record for record in records if record.get("dataset", self.database.name) == name]
-            here = (len(own), len({self._subject(record["subject"]) for record in own}))
-            known = [count for count in self.database.counts if (count.dataset or self.database.name) == name]
-            known = [count for count in known if count.version in ("", self.found.version)]
-            if not self.prefix and known and not any(_fits(count, here) for count in known):
-                published = " or ".join(
-                    f"{count.samples}{f' of {count.subjects} subjects' if count.subjects else ''} ({count.reference})"
-                    for count in known
-                )
-                notes.append(f"{name}: {here[0]} annotated clips of {here[1]} subjects; published are {published}")
+        for name in dict.fromkeys(map(self._dataset_of, records)) if not self.prefix else ():
+            own = [record for record in records if self._dataset_of(record) == name]
+            people = {self._subject(record["subject"]) for record in own}
+            counts = [one for one in self.database.counts if (one.dataset or self.database.name) == name]
+            counts = [one for one in counts if one.version in ("", self.found.version)]
+            annotated = Annotated(len(own), len(people), tuple(self.lost[name]))
+            notes += count_notes(name, tables.get(name, as_table([])), annotated, counts)
         return notes
 
-    def _sample(self, record: Record) -> tuple[dict[str, Any], Clip] | None:
+    def _dataset_of(self, record: Record) -> str:
+        return record.get("dataset", self.database.name)
+
+    def _sample(self, record: Record) -> tuple[Row, Clip] | None:
         """Return the sample and the clip of a record, or None with a note where it cannot be used."""
         database, origin = self.database, record["origin"]
         subject = self._subject(record["subject"])
-        place = self._place(record)
+        place = self.places.of(record)
         who = f"{subject}/{record['clip']} ({origin})"
         if not record["subject"]:
             self.notes.add("{n} rows name no subject and are left out", f"{record['clip']} ({origin})")
             return None
         if place is None:
-            self.notes.add("{n} rows have no clip folder and are left out", who)
+            self.homeless.append((record, who))
             return None
-        self.used.add(place.path)
+        if place.odd is not None and place.odd.name != place.fields["clip"]:
+            self.notes.add("{n} clips lie in a folder of an unusual name", f"{who}: {self._under(place.path)}")
         # The published mistakes are those of the real sheet.
         repairs = () if self.prefix else database.repairs
         record, repaired = mended(record, f"{subject}/{record['clip']}", repairs, self.found.version)
@@ -280,14 +283,13 @@ class _Reading:
         place: ClipPlace,
         key_frames: tuple[int | None, int | None, int | None],
         repaired: Sequence[str],
-    ) -> tuple[dict[str, Any], Clip]:
+    ) -> tuple[Row, Clip]:
         onset, apex, offset = key_frames
-        dataset = self.prefix + record.get("dataset", self.database.name)
+        dataset = self.prefix + self._dataset_of(record)
         people = self.prefix + (self.database.people or self.database.name)
         # Sheets and copies of them pad numbers as they like; the folder's name is the clip's name.
-        clip = record["clip"] if "folder" in record else self._clip_name(place, record["clip"])
-        several = self.database.several or self.several[record.get("dataset", ""), *self._key(record)] > 1
-        sample_id = f"{dataset}/{subject}/{clip}" + (f"@{onset}" if several else "")
+        clip = record["clip"] if "folder" in record or place.odd else self._clip_name(place, record["clip"])
+        sample_id = f"{dataset}/{subject}/{clip}" + (f"@{onset}" if self._holds_several(record) else "")
         fps = to_rate(record.get("fps", "")) or self.database.fps
         row = {
             "sample_id": sample_id,
@@ -301,11 +303,13 @@ class _Reading:
             "repaired": "; ".join(repaired) or None,
             "origin": record["origin"],
         }
-        for name in ("emotion", "action_units", "objective_class", "split"):
-            row[name] = record.get(name) or None
+        row |= {name: record.get(name) or None for name in TOLD}
         if place.tree.videos:
             return row, Clip(sample_id, video=place.path, onset=onset, apex=apex, offset=offset, fps=fps)
         return row, Clip(sample_id, self.frames[place.path], None, onset, apex, offset, fps)
+
+    def _holds_several(self, record: Record) -> bool:
+        return self.database.several or self.several[record.get("dataset", ""), *self._key(record)] > 1
 
     def _frames_of(self, place: ClipPlace) -> Frames | None:
         """Return the clip's frames, listed once however many expressions the clip holds; None for a video."""
@@ -352,26 +356,23 @@ class _Reading:
             else:
                 places = " and ".join(record["origin"] for record in same)
                 self.notes.add("{n} expressions have rows that contradict each other and are left out", places)
+                self._lose(same[0])
         for record in kept:
             self.several[record.get("dataset", ""), *self._key(record)] += 1
         return kept
 
     def _nothing_joins(self, records: Sequence[Record]) -> str:
         wanted = ", ".join("/".join((self._subject(one["subject"]), one["clip"])) for one in records[:3])
-        there = ", ".join(self._under(place.path) for place in list(self.places.values())[:3])
+        there = ", ".join(self._under(place.path) for place in self.places.all[:3])
         return (
             f"No sample of {self.database.title} can be read: of {len(records)} clips annotated in "
-            f"{self.found.sheet or self.found.root} (such as {wanted}) none can be used with the {len(self.places)} "
-            f"clip folders in {self.found.root} (such as {there}). "
+            f"{self.found.sheet or self.found.root} (such as {wanted}) none can be used with the "
+            f"{len(self.places.all)} clip folders in {self.found.root} (such as {there}). "
             f"{' '.join(self.notes.lines())[:2000]}. Is it the sheet of another database?"
         )
 
     def _under(self, path: Path) -> str:
         return path.relative_to(self.found.root).as_posix()
-
-
-def _fits(count: Count, here: tuple[int, int]) -> bool:
-    return count.samples == here[0] and count.subjects in (None, here[1])
 
 
 def has_between(frames: Frames, onset: int | None, offset: int | None) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from preprocess.datasets._adapter import Found
 from preprocess.datasets._folders import listing, real
 from preprocess.datasets._sheets import ENDINGS
-from preprocess.datasets._spec import Database, Sheet
+from preprocess.datasets._spec import Database, Sheet, Tree
 from preprocess.datasets._trees import names_like, recognised
 
 # So many folders beside a tree are looked into for its sheet.
@@ -25,7 +25,7 @@ def find(database: Database, path: Path) -> list[Found]:
     -------
     One ``Found`` for each variant and version of the sheet, the preferred one first.
     """
-    variants = [tree.variant for tree in database.trees if recognised(tree, path)]
+    variants = [variant for variant in database.variants if trees_at(database, variant, path)]
     missing: tuple[str, ...] = ()
     if not variants:
         variants = [tree.variant for tree in database.trees if recognised(tree, path, frames=False)][:1]
@@ -50,6 +50,18 @@ def find(database: Database, path: Path) -> list[Found]:
         if variant in variants
         for version, sheet in sheets
     ]
+
+
+def trees_at(database: Database, variant: str, path: Path) -> list[Tree]:
+    """Return the trees of a variant that a folder holds.
+
+    Folders of clips may all have names of their own where a sheet, which may name them, lies there.
+    """
+    trees = [tree for tree in database.trees if tree.variant == variant]
+    if fitting := [tree for tree in trees if recognised(tree, path)]:
+        return fitting
+    free = [tree for tree in trees if database.sheets and recognised(tree, path, any_clip=True)]
+    return free if free and _first_part(database, path) else []
 
 
 def _first_part(database: Database, root: Path) -> list[tuple[str, Path]]:

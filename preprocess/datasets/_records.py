@@ -25,8 +25,14 @@ def subject_id(form: str, text: str) -> str:
 
 
 def clip_key(name: str) -> str:
-    """Return what two spellings of one clip share: no case, no spaces, no zero padding."""
-    return re.sub(r"\d+", lambda match: str(int(match[0])), re.sub(r"\s+", "", name)).lower()
+    """Return what two spellings of one clip share: no case, no spaces, no zero padding, one form of each letter."""
+    plain = re.sub(r"\s+", "", unicodedata.normalize("NFKC", name)).lower()
+    return re.sub(r"[0-9]+", lambda match: str(int(match[0])), plain)
+
+
+def loose_clip_key(name: str) -> str:
+    """Return what spellings share that differ in punctuation, too: ``EP02-01f``, ``EP02_01f`` and ``EP02 01f``."""
+    return clip_key("_".join(re.findall(r"[^\W_]+", name)))
 
 
 def to_frame(text: str, name: str) -> int | None:

@@ -56,7 +56,10 @@ def smic(
         people="smic",
         label=label,
         annotations={name: annotation},
-        counts=(Count(clips, subjects, "Li et al. 2013"),),
+        counts=(
+            Count(clips, subjects, "Li et al. 2013"),
+            *(Count(clips, subjects, "MEGC2019", task=task) for task in annotation.tasks if task == "megc3"),
+        ),
     )
 
 

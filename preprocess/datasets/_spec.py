@@ -109,7 +109,7 @@ class Repair:
 
 @dataclass(frozen=True)
 class Count:
-    """Published numbers, which the annotation is compared with.
+    """Published numbers, which the samples that can be read are compared with.
 
     Attributes
     ----------
@@ -118,6 +118,7 @@ class Count:
     reference : who says so.
     version : of the sheet that they belong to; "" for any.
     dataset : which dataset they are of; "" for the one of the database's own name.
+    task : how many of the clips have a class in this task; "" for all clips.
     """
 
     samples: int
@@ -125,6 +126,7 @@ class Count:
     reference: str
     version: str = ""
     dataset: str = ""
+    task: str = ""
 
 
 @dataclass(frozen=True)

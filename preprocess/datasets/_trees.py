@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from preprocess.datasets._folders import follow, is_folder, listing, real, scan
@@ -40,11 +40,21 @@ class Frames(Mapping[int, Path]):
 
 @dataclass(frozen=True)
 class ClipPlace:
-    """Where one clip lies: its folder (or video file) and what the names on the way to it say."""
+    """Where one clip lies.
+
+    Attributes
+    ----------
+    path : its folder, or its video file.
+    fields : what the names on the way to it say.
+    tree : the layout in which it was found.
+    odd : the first folder on the way, from the root down, that is not named as in the layout; None where all are. That
+        such a folder holds clips only a sheet can tell.
+    """
 
     path: Path
     fields: Mapping[str, str]
     tree: Tree = field(repr=False)
+    odd: Path | None = None
 
 
 @dataclass
@@ -54,7 +64,7 @@ class Search:
     Attributes
     ----------
     clips : every clip, in the order of names.
-    strays : folders among them that have another name.
+    strays : the topmost folders among them that have another name.
     skipped : files that would be clips, had they another ending.
     links : folders that are links, which were followed.
     """
@@ -86,20 +96,37 @@ def names_like(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.IGNORECASE)
 
 
-def recognised(tree: Tree, root: Path, frames: bool = True) -> bool:
-    """Return whether a folder holds clips in the tree's layout; without ``frames``, whether its folders are there."""
-    return (not tree.root or _called(tree.root, root)) and _holds(tree, root, 0, frames)
+def recognised(tree: Tree, root: Path, frames: bool = True, any_clip: bool = False) -> bool:
+    """Return whether a folder holds clips in the tree's layout.
+
+    Parameters
+    ----------
+    tree : the layout.
+    root : the folder.
+    frames : whether frames must be there; otherwise the folders are enough.
+    any_clip : whether folders of clips may have any name, as those may that a sheet names. The folders above them must
+        tell the subject then, so that something is left to recognise.
+    """
+    free = any_clip and _subject_level(tree) < _clip_level(tree)
+    return (not tree.root or _called(tree.root, root)) and _holds(tree, root, 0, frames, free)
 
 
-def find_clips(tree: Tree, root: Path) -> Search:
+def find_clips(tree: Tree, root: Path, any_name: bool = False) -> Search:
     """Find every clip of the tree. Links are followed, wherever they lead.
+
+    Parameters
+    ----------
+    tree : the layout.
+    root : the folder that holds it.
+    any_name : also find the folders at the depth of a clip on whose way a name does not fit (``ClipPlace.odd``): a
+        sheet may name them. Folders of fixed names, such as ``color``, stay what they are.
 
     Raises
     ------
     DataError : a folder cannot be read, or following a link would never end.
     """
     search = Search()
-    _descend(tree, root, root, 0, {}, search)
+    _descend(ClipPlace(root, {}, tree), root, 0, any_name, search)
     return search
 
 
@@ -157,21 +184,38 @@ def _called(pattern: str, root: Path) -> bool:
     return any(ends.search(name) for name in cropped or names)
 
 
-def _holds(tree: Tree, folder: Path, level: int, frames: bool) -> bool:
+def _clip_level(tree: Tree) -> int:
+    """Return the level of the folders that clips are called after; that of video files lies below all folders."""
+    named = (level for level, pattern in enumerate(tree.folders) if "(?P<clip>" in pattern)
+    return next(named, len(tree.folders) if tree.videos else len(tree.folders) - 1)
+
+
+def _subject_level(tree: Tree) -> int:
+    named = (level for level, pattern in enumerate(tree.folders) if "(?P<subject>" in pattern)
+    return next(named, len(tree.folders))
+
+
+def _varies(pattern: str) -> bool:
+    """Say whether the folders of a level have names of their own; otherwise it is one fixed name, such as ``color``."""
+    return re.search(r"\(\?P<|[\\\[.]", pattern) is not None
+
+
+def _holds(tree: Tree, folder: Path, level: int, frames: bool, any_clip: bool) -> bool:
     if level == len(tree.folders):
         if not frames:
             return True
         pattern = names_like(tree.frames or tree.videos)
         return any(pattern.fullmatch(name) for name, is_folder in listing(folder) if not is_folder)
     pattern = names_like(tree.folders[level])
-    matches = [name for name, is_folder in listing(folder) if is_folder and pattern.fullmatch(name)]
-    return any(_holds(tree, folder / name, level + 1, frames) for name in matches[:PROBES])
+    free = any_clip and level == _clip_level(tree)
+    matches = [name for name, is_folder in listing(folder) if is_folder and (free or pattern.fullmatch(name))]
+    return any(_holds(tree, folder / name, level + 1, frames, any_clip) for name in matches[:PROBES])
 
 
-def _descend(tree: Tree, root: Path, folder: Path, level: int, fields: Mapping[str, str], search: Search) -> None:
-    last = level == len(tree.folders)
+def _descend(above: ClipPlace, root: Path, level: int, any_name: bool, search: Search) -> None:
+    tree, folder, last = above.tree, above.path, level == len(above.tree.folders)
     if last and not tree.videos:
-        search.clips.append(ClipPlace(folder, {"clip": folder.name, **fields}, tree))
+        search.clips.append(replace(above, fields={"clip": folder.name, **above.fields}))
         return
     pattern = names_like(tree.videos if last else tree.folders[level])
     for entry in sorted(scan(folder), key=lambda entry: entry.name):
@@ -184,17 +228,30 @@ def _descend(tree: Tree, root: Path, folder: Path, level: int, fields: Mapping[s
             # folder of one fixed name lies other data, such as depth beside colour.
             if last and _but_for_its_ending(pattern, entry.name, VIDEO_ENDINGS):
                 search.skipped.append(path)
-            elif not last and not pattern.pattern.isidentifier():
+            if last or not _varies(pattern.pattern):
+                continue
+            if above.odd is None:
                 search.strays.append(path)
-            continue
-        more = {**fields, **_spelled(pattern.pattern, match)}
+            if not any_name:
+                continue
+            more = _odd_fields(tree, level, entry.name)
+        else:
+            more = _spelled(pattern.pattern, match)
+        here = ClipPlace(path, {**above.fields, **more}, tree, above.odd or (path if match is None else None))
         if last:
-            search.clips.append(ClipPlace(path, {"clip": path.stem, **more}, tree))
+            search.clips.append(replace(here, fields={"clip": path.stem, **here.fields}))
             continue
         if entry.is_symlink():
             follow(path, root)
             search.links.append(path)
-        _descend(tree, root, path, level + 1, more, search)
+        _descend(here, root, level + 1, any_name, search)
+
+
+def _odd_fields(tree: Tree, level: int, name: str) -> dict[str, str]:
+    """Return what a folder's name is taken for where it does not fit: the name of its clip, or of its subject."""
+    if level == _clip_level(tree):
+        return {"clip": name}
+    return {"subject": name} if level == _subject_level(tree) else {}
 
 
 def _spelled(pattern: str, match: re.Match[str]) -> dict[str, str]:

@@ -8,6 +8,8 @@ from preprocess.labels.emotions import Annotation
 
 FOLDERS = (r"sub(?P<subject>\d{1,2})", r"EP\d+_\d+f?")
 COLUMNS = ("subject", "clip", "onset", "apex", "offset", "action_units", "emotion")
+# The sheet of 2014 circulates under these names.
+OF_2014 = ("2014", "label_Ver_2", "undated")
 PUBLISHED = "http://fu.psych.ac.cn/CASME/casme2-en.php"
 
 register(
@@ -40,10 +42,16 @@ register(
         counts=(
             Count(255, 26, f"sheet of 2014, {PUBLISHED}", "2014"),
             Count(254, 26, f"sheet of 2019, {PUBLISHED}", "2019"),
+            Count(255, 26, "other copies of the sheet of 2019", "2019"),
             Count(256, 26, "sheet updated by Varanka et al. 2023", "updated"),
             Count(255, 26, f"sheet of 2014, {PUBLISHED}", "undated"),
             Count(254, 26, f"sheet of 2019, {PUBLISHED}", "undated"),
             Count(255, 26, f"sheet of 2014, {PUBLISHED}", "label_Ver_2"),
+            Count(145, 24, "MEGC2019", task="megc3"),
+            *(Count(246, 26, "Yan et al. 2014", version, task="emotion5") for version in OF_2014),
+            *(Count(248, 26, "the sheet of 2019", version, task="emotion5") for version in ("2019", "undated")),
+            Count(185, 26, "MEGC2018", task="objective5"),
+            Count(174, None, "the sheet of 2019, in a column of its own,", "2019", task="objective5"),
         ),
         annotations={
             "casme2": Annotation(

@@ -30,7 +30,12 @@ register(
             Repair("032/032_3_2", "apex", "5127", "5130", "apex one frame after the onset", PUBLIC_CODE),
             Repair("013/013_1_9", "offset", ANYTHING, "5739", "the sheet's own duration is 82 frames", PUBLIC_CODE),
         ),
-        counts=(Count(159, 29, "Davison et al. 2018 and its sheet v2"),),
+        counts=(
+            Count(159, 29, "Davison et al. 2018 and its sheet v2"),
+            Count(133, 28, "MEGC2019", task="megc3"),
+            Count(136, 27, "the sheet v2", task="emotion5_samm"),
+            Count(68, 21, "MEGC2018", task="objective5"),
+        ),
         annotations={
             "samm": Annotation(
                 ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "contempt", "other", "others"),

@@ -278,32 +278,6 @@ def test_objective_classes_are_joined_where_their_sheet_lies_there(root: Path) -
     assert dataset.samples["objective_class"].notna().sum() == 2
 
 
-def _published(clips: int) -> Rows:
-    """Rows like CASME II's: 255 clips of 26 people."""
-    return [
-        casme2_row(1 + number % 26, f"EP{1 + number // 26:02d}_01", (1, 1, 1), "4", "others") for number in range(clips)
-    ]
-
-
-def test_published_counts_are_held_against_the_sheet_that_is_read(root: Path) -> None:
-    casme2(root, _published(255))
-    assert read(root).notes == ()
-    workbook(root / "CASME2-coding-20140508.xlsx", {"Sheet1": [CASME2_HEADER, *_published(254)]})
-    (note, _) = read(root).notes
-    assert note.startswith(
-        "casme2: 254 annotated clips of 26 subjects; published are 255 of 26 subjects (sheet of 2014"
-    )
-    (root / "CASME2-coding-20140508.xlsx").rename(root / "CASME2-coding-20190701.xlsx")
-    assert not any("published" in note for note in read(root).notes)
-
-
-def test_lost_clips_do_not_change_the_count_of_the_annotation(root: Path) -> None:
-    raw = casme2(root, _published(255)) / "CASME2_RAW_selected"
-    shutil.rmtree(raw / "sub26")
-    (note,) = read(root).notes
-    assert note.startswith("9 rows have no clip folder and are left out: sub26/EP01_01 (CASME2-coding-20140508.xlsx")
-
-
 def test_samm_rows_keep_the_coders_words(root: Path) -> None:
     assert SAMM_ROWS[2][8] == "L12 or L14"
     row = sample(read(samm(root)), "samm/011/011_4_2")

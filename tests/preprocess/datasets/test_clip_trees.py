@@ -74,7 +74,8 @@ def test_folders_with_odd_names_are_told(root: Path) -> None:
     assert "subject 27" in notes(root)
     assert "sub01/EP02_01f copy" in notes(root)
     assert "sub01/EP02_01f.old" in notes(root)
-    assert "3 folders are not named like clips" in notes(root)
+    assert "3 folders are not named like clips and are left out" in notes(root)
+    assert "have no row in the sheet" not in notes(root), "a folder is told once"
 
 
 def test_a_frame_that_is_a_link_out_of_the_root_is_read(root: Path) -> None:

@@ -1,0 +1,134 @@
+"""What could be read of a dataset, held against the numbers that were published, as a whole and task by task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from preprocess.base.errors import DataError
+from preprocess.datasets._spec import Count
+from preprocess.labels.tasks import TASKS, labels
+from preprocess.samples.table import COLUMNS
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+# A note names so many of the rows, folders or samples that it counts.
+NAMED = 20
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """What the annotation of one dataset names.
+
+    Attributes
+    ----------
+    clips : how many clips, each as often as it has a row.
+    subjects : how many people.
+    lost : the clips that cannot be used, as rows of the samples table; ids, dataset and labels are enough.
+    """
+
+    clips: int
+    subjects: int
+    lost: tuple[Row, ...] = ()
+
+
+def count_notes(name: str, samples: pd.DataFrame, annotated: Annotated, counts: Sequence[Count]) -> list[str]:
+    """Return a note for each published number that the samples do not come up to, or exceed.
+
+    Parameters
+    ----------
+    name : the dataset.
+    samples : the samples that can be used.
+    annotated : what the annotation names.
+    counts : the published numbers that the annotation read belongs to.
+
+    Returns
+    -------
+    One note on all clips, and one for each task, naming what is missing where that is known.
+    """
+    lost = as_table(annotated.lost)
+    of_task: dict[str, list[Count]] = {}
+    for count in counts:
+        of_task.setdefault(count.task, []).append(count)
+    notes = []
+    for task, known in of_task.items():
+        note = _task_note(task, samples, lost, known) if task else _whole_note(name, samples, annotated, known)
+        notes += [note] if note else []
+    return notes
+
+
+def classed(task: str, rows: pd.DataFrame) -> np.ndarray:
+    """Return which rows have a class in a task, (n,) bool; none where the task does not know their words."""
+    import numpy as np
+
+    if rows.empty:
+        return np.zeros(0, dtype=bool)
+    try:
+        found = labels(TASKS.get(task), rows)
+    except DataError:
+        # The dataset report says what the task stumbles over.
+        return np.zeros(len(rows), dtype=bool)
+    return np.asarray((found >= 0).reshape(len(rows), -1).any(axis=1))
+
+
+def as_table(rows: Sequence[Row]) -> pd.DataFrame:
+    """Return rows as a table of the samples table's columns and types; they need not be whole samples."""
+    import pandas as pd
+
+    return pd.DataFrame(list(rows), columns=list(COLUMNS), dtype=object).astype(COLUMNS)
+
+
+def named(what: Sequence[str]) -> str:
+    """Return the first names of a long list, and how many more there are."""
+    more = f"; and {len(what) - NAMED} more" if len(what) > NAMED else ""
+    return "; ".join(what[:NAMED]) + more
+
+
+def _whole_note(name: str, samples: pd.DataFrame, annotated: Annotated, known: Sequence[Count]) -> str:
+    here = len(samples), samples["subject"].nunique()
+    if any(_fits(count, here) for count in known):
+        return ""
+    there = f"{annotated.clips} annotated clips of {annotated.subjects} subjects"
+    if annotated.lost:
+        # Their names stand in the notes that say why.
+        there = f"{here[0]} samples of {here[1]} subjects ({there})"
+    published = " or ".join(f"{_numbers(count)} ({count.reference})" for count in known)
+    return f"{name}: {there}; published are {published}"
+
+
+def _task_note(task: str, samples: pd.DataFrame, lost: pd.DataFrame, known: Sequence[Count]) -> str:
+    column = "action_units" if TASKS.get(task).multilabel else TASKS.get(task).column
+    if not samples[column].notna().any() and not lost[column].notna().any():
+        return ""  # The dataset report says that there are no labels for it.
+    ours = samples[classed(task, samples)]
+    here = len(ours), ours["subject"].nunique()
+    if any(_fits(count, here) for count in known):
+        return ""
+    published = ", or ".join(f"{count.reference} has {_numbers(count)}" for count in known)
+    gone = lost["sample_id"][classed(task, lost)].tolist()
+    missing = [_short(gone)] if gone else []
+    unnamed = min(count.samples for count in known) - here[0] - len(gone)
+    if unnamed > 0:
+        missing.append(f"{unnamed} that no row of the annotation names")
+    told = f"; missing {' and '.join(missing)}" if missing else ""
+    return f"{task}: {here[0]} samples of {here[1]} subjects; {published}{told}"
+
+
+def _fits(count: Count, here: tuple[int, int]) -> bool:
+    return count.samples == here[0] and count.subjects in (None, here[1])
+
+
+def _numbers(count: Count) -> str:
+    return f"{count.samples}{f' of {count.subjects} subjects' if count.subjects else ''}"
+
+
+def _short(sample_ids: Iterable[str]) -> str:
+    """Return the names of samples without their dataset, a few of them."""
+    names = [sample_id.partition("/")[2] for sample_id in sample_ids]
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
