@@ -49,14 +49,14 @@ def count_notes(name: str, samples: pd.DataFrame, annotated: Annotated, counts: 
 
     Returns
     -------
-    One note on all clips, and one for each task, naming what is missing where that is known.
+    One note for each task, naming what is missing where that is known, and at last one on all clips.
     """
     lost = as_table(annotated.lost)
     of_task: dict[str, list[Count]] = {}
     for count in counts:
         of_task.setdefault(count.task, []).append(count)
     notes = []
-    for task, known in of_task.items():
+    for task, known in sorted(of_task.items(), key=lambda item: not item[0]):
         note = _task_note(task, samples, lost, known) if task else _whole_note(name, samples, annotated, known)
         notes += [note] if note else []
     return notes
@@ -102,7 +102,7 @@ def _whole_note(name: str, samples: pd.DataFrame, annotated: Annotated, known: S
 
 
 def _task_note(task: str, samples: pd.DataFrame, lost: pd.DataFrame, known: Sequence[Count]) -> str:
-    column = "action_units" if TASKS.get(task).multilabel else TASKS.get(task).column
+    column = TASKS.get(task).column
     if not samples[column].notna().any() and not lost[column].notna().any():
         return ""  # The dataset report says that there are no labels for it.
     ours = samples[classed(task, samples)]
