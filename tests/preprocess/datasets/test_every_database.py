@@ -188,7 +188,9 @@ def test_a_database_behind_a_link_of_any_name_is_read(name: str, root: Path) -> 
 def test_a_link_that_leads_back_is_refused(name: str, root: Path) -> None:
     write(name, root / "copy")
     (root / "again").symlink_to(root.parent)
-    with pytest.raises(DataError, match=r"data/again is a link to .*, in which it lies itself: a loop. Remove the link"):
+    with pytest.raises(
+        DataError, match=r"data/again is a link to .*, in which it lies itself: a loop. Remove the link"
+    ):
         read_source(root)
     (root / "again").unlink()
     (root / "itself").symlink_to(root / "itself")
