@@ -193,12 +193,13 @@ def synth(
     seed: Annotated[int, typer.Option(help="Equal seeds give equal files.")] = 0,
     strength: Annotated[str, typer.Option(help="micro (subtle, below half a second) or macro.")] = "micro",
     full_size: Annotated[bool, typer.Option("--full-size", help="Frames as large as the real database's.")] = False,
+    variant: Annotated[str, typer.Option(help="raw, or cropped: faces cut out tightly.")] = "raw",
 ) -> None:
     """Render a synthetic database: faces that move, on disk as the real one lies there, every motion known."""
     from bench.commands.synth import synthesise
     from preprocess.synth.databases import Options
 
-    options = Options(like, subjects, clips, seed, strength, full_size)
+    options = Options(like, subjects, clips, seed, strength, full_size, variant)
     raise typer.Exit(synthesise(options, out, Console(width=_width())))
 
 

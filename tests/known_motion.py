@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from preprocess.datasets import read_source
+from preprocess.faces.alignment import pixels_inside
 from preprocess.faces.face import FaceFinder
 from preprocess.samples.clip import Clip
 from preprocess.steps import STEPS, Work
-from preprocess.synth.databases import ClipPlan, Options, plan
+from preprocess.synth.databases import ClipPlan, Options, crop_box, plan
 from preprocess.synth.film import Film
 from preprocess.synth.trees import render, rendered_film
 
@@ -37,22 +38,51 @@ def measured_and_true_flow(
 
     Both (128, 128, 2) float32, in pixels of the aligned face.
     """
-    import cv2
+    work = flow_work(clip, finder, method, apex)
+    assert work.flow is not None
+    return work.flow[0, 0], true_flow_of(work, film, apex)
 
+
+def flow_work(clip: Clip, finder: FaceFinder, method: str, apex: int, crops: str = "align") -> Work:
+    """Return the work of a clip up to its flow from onset to apex, of a face of 128 x 128 pixels."""
     work = Work(clip=dataclasses.replace(clip, apex=apex), finder=finder)
     for name, options in (
-        ("face", {"size": [128, 128]}),
+        ("face", {"size": [128, 128], "crops": crops}),
         ("select", {"frames": "onset_apex"}),
         ("load", {"color": "grey"}),
         ("flow", {"method": method}),
     ):
         work = STEPS.get(name).run(work, **options)
-    assert work.flow is not None
+    return work
+
+
+def true_flow_of(work: Work, film: Film, apex: int, cropped: bool = False) -> np.ndarray:
+    """Return the true flow from onset to apex in the pixels of the work's face, (128, 128, 2) float32.
+
+    Parameters
+    ----------
+    work : of a clip of the film.
+    film : the clip's film.
+    apex : frame number.
+    cropped : whether the clip's frames are those of the cropped variant.
+    """
+    import cv2
+
     assert work.transform is not None
-    assert clip.onset is not None
-    true = film.true_flow(apex - clip.onset)
-    inside = cv2.warpAffine(true, work.transform, (128, 128), flags=cv2.INTER_LINEAR)
-    return work.flow[0, 0], (inside @ work.transform[:, :2].T).astype(np.float32)
+    assert work.clip.onset is not None
+    true = film.true_flow(apex - work.clip.onset)
+    true = true[crop_box(film)] if cropped else true
+    inside = cv2.warpAffine(true, work.transform, (128, 128), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return (inside @ work.transform[:, :2].T).astype(np.float32)
+
+
+def in_the_crop(work: Work, film: Film) -> np.ndarray:
+    """Return which pixels of a raw clip's aligned face the cropped variant shows, too: (128, 128) bool."""
+    assert work.transform is not None
+    rows, columns = crop_box(film)
+    corner = work.transform[:, :2] @ (columns.start, rows.start) + work.transform[:, 2]
+    from_crop = np.column_stack([work.transform[:, :2], corner])
+    return pixels_inside(from_crop, (columns.stop - columns.start, rows.stop - rows.start), (128, 128))
 
 
 def without_apex(clip: Clip) -> Clip:

@@ -291,6 +291,7 @@ class _Reading:
         clip = record["clip"] if "folder" in record or place.odd else self._clip_name(place, record["clip"])
         sample_id = f"{dataset}/{subject}/{clip}" + (f"@{onset}" if self._holds_several(record) else "")
         fps = to_rate(record.get("fps", "")) or self.database.fps
+        registered = self.found.variant in self.database.registered
         row = {
             "sample_id": sample_id,
             "dataset": dataset,
@@ -305,8 +306,8 @@ class _Reading:
         }
         row |= {name: record.get(name) or None for name in TOLD}
         if place.tree.videos:
-            return row, Clip(sample_id, video=place.path, onset=onset, apex=apex, offset=offset, fps=fps)
-        return row, Clip(sample_id, self.frames[place.path], None, onset, apex, offset, fps)
+            return row, Clip(sample_id, {}, place.path, onset, apex, offset, fps, registered)
+        return row, Clip(sample_id, self.frames[place.path], None, onset, apex, offset, fps, registered)
 
     def _holds_several(self, record: Record) -> bool:
         return self.database.several or self.several[record.get("dataset", ""), *self._key(record)] > 1

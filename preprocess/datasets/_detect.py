@@ -15,9 +15,9 @@ from preprocess.datasets._folders import follow, links_on, listing, real, rememb
 
 # A database hides this many levels below the folder that a person gives, and among this many folders.
 DEPTH = 6
-
-
 FOLDERS = 20_000
+# The word beside a variant that lets faces be aligned in crops that a database's authors registered.
+ALIGN = "align"
 
 
 def detect(path: Path, adapter: str | None = None) -> list[Found]:
@@ -65,7 +65,8 @@ def read_source(path: Path | str, adapter: str | None = None, variant: str | Non
     path : the folder.
     adapter : the name of the adapter to use; None reads every database that is recognised.
     variant : which form to read: a variant ("raw", "cropped"), a version of the sheet ("2014"), or both with a comma.
-        None reads the preferred variant with the newest official sheet, and notes what else lies there.
+        None reads the preferred variant with the newest official sheet, and notes what else lies there. A word "align"
+        besides lets faces be found and aligned in registered crops, too.
 
     Raises
     ------
@@ -83,8 +84,9 @@ def read_source(path: Path | str, adapter: str | None = None, variant: str | Non
     if not found:
         raise DataError(_nothing(path, adapter))
     _one_adapter_a_folder(found)
+    words = [word.strip() for word in (variant or "").split(",") if word.strip()]
     databases: dict[tuple[str, Path | None], list[Found]] = defaultdict(list)
-    for one in _of_variant(found, variant, path):
+    for one in _of_variant(found, [word for word in words if word != ALIGN], path):
         databases[one.adapter, one.root if DATASETS.get(one.adapter).apart else None].append(one)
     datasets: dict[str, tuple[RawDataset, Found]] = {}
     for several in databases.values():
@@ -97,6 +99,7 @@ def read_source(path: Path | str, adapter: str | None = None, variant: str | Non
                     f"Dataset {dataset.name} lies in {path} twice: {other.root} ({other.adapter}) and {chosen.root} "
                     f"({chosen.adapter}). Say which one is meant: {_source(other)} or {_source(chosen)}."
                 )
+            dataset = _crops(dataset, chosen, align=ALIGN in words)
             noted = replace(dataset, notes=(*notes, *dataset.notes))
             datasets[dataset.name] = (without_idle_apexes(noted), chosen)
     return [dataset for dataset, _ in datasets.values()]
@@ -161,13 +164,33 @@ def _one_adapter_a_folder(found: Sequence[Found]) -> None:
             raise DataError(f"{root} fits more than one layout. Say which one is meant: {options}.")
 
 
-def _of_variant(found: Sequence[Found], variant: str | None, path: Path) -> list[Found]:
-    words = [word.strip() for word in (variant or "").split(",") if word.strip()]
+def _of_variant(found: Sequence[Found], words: Sequence[str], path: Path) -> list[Found]:
     fitting = [one for one in found if all(word in (one.variant, one.version) for word in words)]
     if fitting:
         return fitting
     there = "; ".join(sorted({describe(one) for one in found}))
-    raise UsageError(f"Nothing in {path} is of variant {variant!r}. Found: {there}.")
+    raise UsageError(f"Nothing in {path} is of variant {','.join(words)!r}. Found: {there}.")
+
+
+def _crops(dataset: RawDataset, found: Found, *, align: bool) -> RawDataset:
+    """Return the dataset with its registered crops taken as wanted, and a note on it."""
+    registered = any(clip.registered for clip in dataset.clips.values())
+    if not registered and align:
+        raise UsageError(
+            f"{describe(found)} in {found.root} holds no crops that its authors registered, so its faces are aligned "
+            f"anyway. Leave out the word {ALIGN!r}."
+        )
+    if not registered:
+        return dataset
+    if align:
+        clips = {name: replace(clip, registered=False) for name, clip in dataset.clips.items()}
+        note = "the authors' registered crops are aligned once more, as --data says"
+        return replace(dataset, clips=clips, notes=(note, *dataset.notes))
+    note = (
+        "the pictures are the face as the authors cut it out and registered it, and are used so; to align faces in "
+        f"them instead: --data {describe(found)},{ALIGN}=PATH"
+    )
+    return replace(dataset, notes=(note, *dataset.notes))
 
 
 def _preferred(found: Sequence[Found]) -> tuple[Found, list[str]]:

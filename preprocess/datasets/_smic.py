@@ -50,6 +50,7 @@ def smic(
         title=title,
         layout=f"{camera}/s1/micro/negative/s1_ne_01/image001234.bmp (cropped: reg_image001234.bmp), no sheet",
         trees=trees,
+        registered=("cropped",),
         subject="s{subject:0>2}",
         clip="s{subject:0>2}_{kind}_{take:0>2}",
         fps=fps,

@@ -148,6 +148,7 @@ class Database:
     people : the dataset whose people are shown, where it is another one.
     annotations : dataset -> how it is annotated; without it no task of emotions takes the dataset.
     macro : which of its datasets hold macro-expressions; the others hold micro-expressions.
+    registered : variants whose pictures are the face itself, cut out and registered by the database's authors.
     several : a clip holds several expressions, so that the onset is part of every sample id. Where this is not said,
         only clips that have several rows get it.
     repairs : the known mistakes of its sheets.
@@ -169,6 +170,7 @@ class Database:
     people: str = ""
     annotations: Mapping[str, Annotation] = field(default_factory=dict)
     macro: tuple[str, ...] = ()
+    registered: tuple[str, ...] = ()
     several: bool = False
     repairs: tuple[Repair, ...] = ()
     counts: tuple[Count, ...] = ()

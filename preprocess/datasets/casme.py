@@ -36,6 +36,7 @@ register(
                 headings={"apex": ("ApexF1",)},
             ),
         ),
+        registered=("cropped",),
         subject="sub{subject:0>2}",
         fps=60.0,
         repairs=tuple(

@@ -32,6 +32,7 @@ register(
         joined=(
             Sheet("objective", r"casme(2|ii)[-_ ]?objective[-_ ]?class.*", ("subject", "clip", "objective_class")),
         ),
+        registered=("cropped",),
         subject="sub{subject:0>2}",
         fps=200.0,
         repairs=(

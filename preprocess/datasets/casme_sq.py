@@ -52,6 +52,7 @@ register(
             Sheet("updated", r"(cas\(me\)\^?2)?code_?final ?\(updated\)", rows=rows),
             Sheet("final", r"(cas\(me\)\^?2)?code_?final", rows=rows),
         ),
+        registered=("cropped",),
         subject="s{subject:0>2}",
         fps=30.0,
         macro=("casme_sq_macro",),

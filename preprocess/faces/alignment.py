@@ -74,6 +74,51 @@ def _least_squares(source: np.ndarray, target: np.ndarray, *, turn: bool) -> np.
     return np.column_stack([matrix, target.mean(axis=0) - matrix @ source.mean(axis=0)])
 
 
+def picture_transform(picture: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
+    """Return the transform that draws a whole picture into another size, stretched where their shapes differ.
+
+    Parameters
+    ----------
+    picture : (width, height) of the picture.
+    size : (width, height) of the result.
+
+    Returns
+    -------
+    (2, 3) float64, as ``cv2.warpAffine`` takes it.
+    """
+    scale = np.array(size) / np.array(picture)
+    # Pixels are squares: corners fall on corners, not centres on centres.
+    return np.column_stack([np.diag(scale), (scale - 1) / 2])
+
+
+def pixels_inside(transform: np.ndarray, picture: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
+    """Return which pixels of an aligned picture lie inside the recording with all of their surface.
+
+    Parameters
+    ----------
+    transform : (2, 3), from the recording to the aligned picture.
+    picture : (width, height) of the recording.
+    size : (width, height) of the aligned picture.
+
+    Returns
+    -------
+    (height, width) bool.
+    """
+    import cv2
+
+    width, height = size
+    back = cv2.invertAffineTransform(transform)
+    x, y = np.meshgrid(np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64))
+    # Half a pixel's extent along each axis of the recording; a pixel may be turned.
+    reach = np.abs(back[:, :2]).sum(axis=1) / 2
+    tolerance = 1e-6
+    result = np.ones((height, width), bool)
+    for axis, length in enumerate(picture):
+        at = back[axis, 0] * x + back[axis, 1] * y + back[axis, 2]
+        result &= (at - reach[axis] >= -0.5 - tolerance) & (at + reach[axis] <= length - 0.5 + tolerance)
+    return result
+
+
 def transform_points(points: np.ndarray, transform: np.ndarray) -> np.ndarray:
     """Return points (..., 2) moved by a (2, 3) transform, as float32."""
     return (np.asarray(points, dtype=np.float64) @ transform[:, :2].T + transform[:, 2]).astype(np.float32)

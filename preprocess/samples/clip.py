@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from preprocess.base.errors import DataError
 from preprocess.base.hashing import digest
@@ -28,6 +29,7 @@ class Clip:
         video that shows nothing but the expression.
     fps : frames per second of the recording; None where unknown.
     video : a video file in place of ``files``, which is empty then; frames are counted from 0.
+    registered : whether the pictures are the face itself, cut out and registered by the database's authors.
     """
 
     sample_id: str
@@ -37,6 +39,7 @@ class Clip:
     apex: int | None = None
     offset: int | None = None
     fps: float | None = None
+    registered: bool = False
 
     @property
     def numbers(self) -> list[int]:
@@ -67,5 +70,6 @@ class Clip:
             stats = [(number, os.stat(path)) for number, path in paths]
         except OSError as error:
             raise ClipError(f"{self.sample_id}: {error.filename} cannot be read: {error.strerror}.") from error
-        times = [self.onset, self.apex, self.offset, self.fps]
-        return digest([times, [[number, stat.st_size, stat.st_mtime_ns] for number, stat in stats]])
+        facts: list[Any] = [self.onset, self.apex, self.offset, self.fps]
+        facts += ["registered"] if self.registered else []
+        return digest([facts, [[number, stat.st_size, stat.st_mtime_ns] for number, stat in stats]])

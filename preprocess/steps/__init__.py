@@ -38,6 +38,9 @@ class Work:
     numbers : the T chosen frame numbers, in order; after interpolation the nearest ones.
     key : (role, index into ``numbers``) of the chosen key frames; roles are "onset", "apex" and "offset".
     frames : (L, T, H, W, C) uint8 or float32, 0..255; L magnification levels (1 without), C is 1 (grey) or 3 (RGB).
+        Outside of ``valid`` the picture's edge is repeated.
+    valid : (H, W) bool, False for pixels that some chosen frame does not have, because the face's square reaches
+        outside of the recording; None where all frames have all pixels. Later arrays are 0 there.
     landmarks : (T, 68, 2) float32, x and y in pixels of ``frames``.
     flow : (L, P, H, W, 2) float32, u (to the right) and v (down) in pixels, for P pairs of frames.
     strain : (L, P, H, W) float32, the magnitude of the optical strain.
@@ -53,6 +56,7 @@ class Work:
     numbers: tuple[int, ...] = ()
     key: tuple[tuple[str, int], ...] = ()
     frames: np.ndarray | None = None
+    valid: np.ndarray | None = None
     landmarks: np.ndarray | None = None
     flow: np.ndarray | None = None
     strain: np.ndarray | None = None

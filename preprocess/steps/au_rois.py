@@ -28,7 +28,7 @@ def _shown(before: Content, options: Mapping[str, Any]) -> Content:
     return Content(u=0, points=mirrored(AU_GRAPH_12))
 
 
-@register_step("au_rois", version=1, tensor=_shown)
+@register_step("au_rois", version=2, tensor=_shown)
 def au_rois(work: Work, *, radius: int = 5, share: float = 0.6, at: str = "first") -> Work:
     """Reduce the flow to one vector for each of the twelve landmarks of AUW-GCN, freed of head motion.
 
@@ -62,24 +62,31 @@ def au_rois(work: Work, *, radius: int = 5, share: float = 0.6, at: str = "first
         faces = np.repeat(first_face(work, "au_rois")[None], len(flow), axis=0)
     elif len(faces) < len(flow):
         raise UsageError(f"Step au_rois: {len(flow)} pairs, but landmarks of {len(faces)} frames. Use at: first.")
-    head = np.stack([nose_motion(field, face) for field, face in zip(flow, faces, strict=True)])
-    windows = gather_patches(flow[None], faces[:, list(AU_GRAPH_12)], radius)[0]
+    valid = np.ones(flow.shape[1:3], bool) if work.valid is None else work.valid
+    head = np.stack([nose_motion(field, face, valid) for field, face in zip(flow, faces, strict=True)])
+    centres = faces[:, list(AU_GRAPH_12)]
+    windows = gather_patches(flow[None], centres, radius)[0]
+    known = gather_patches(np.repeat(valid[None, None, ..., None], len(flow), axis=1), centres, radius)[0, ..., 0]
     vectors = windows.reshape(*windows.shape[:2], -1, 2) - head[:, None, None]
-    return replace(work, tensor=main_motion(vectors, REGION_BORDERS, share).astype(np.float32))
+    motions = main_motion(vectors, REGION_BORDERS, share, known.reshape(vectors.shape[:-1]))
+    return replace(work, tensor=motions.astype(np.float32))
 
 
-def nose_motion(flow: np.ndarray, face: np.ndarray) -> np.ndarray:
-    """Return the main motion (2,) of the nose in a flow field (H, W, 2)."""
+def nose_motion(flow: np.ndarray, face: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Return the main motion (2,) of the nose in a flow field (H, W, 2), of its ``valid`` pixels (H, W) only."""
     height, width = flow.shape[:2]
     reach = int(NOSE_REACH * (face[42, 0] - face[39, 0]) / 2)
     low = np.rint(face[29:31].min(axis=0)).astype(int) - reach
     high = np.rint(face[29:31].max(axis=0)).astype(int) + reach
     left, right = np.clip((low[0], high[0]), 0, width - 1)
     top, bottom = np.clip((low[1], high[1]), 0, height - 1)
-    return main_motion(flow[top : bottom + 1, left : right + 1].reshape(-1, 2), NOSE_BORDERS, NOSE_SHARE)
+    box = slice(top, bottom + 1), slice(left, right + 1)
+    return main_motion(flow[box].reshape(-1, 2), NOSE_BORDERS, NOSE_SHARE, valid[box].ravel())
 
 
-def main_motion(vectors: np.ndarray, borders: tuple[int, ...], share: float) -> np.ndarray:
+def main_motion(
+    vectors: np.ndarray, borders: tuple[int, ...], share: float, known: np.ndarray | None = None
+) -> np.ndarray:
     """Reduce many vectors to one: the mean length of the longest in the fullest direction, along their sum.
 
     Parameters
@@ -87,13 +94,16 @@ def main_motion(vectors: np.ndarray, borders: tuple[int, ...], share: float) -> 
     vectors : (..., N, 2), u and v.
     borders : the angles between the directions, in degrees of 0..360 clockwise from the right.
     share : the part of the fullest direction's vectors that counts, the longest first; at least one counts.
+    known : (..., N) bool, which vectors count at all; None for all.
 
     Returns
     -------
-    (..., 2), u and v.
+    (..., 2), u and v; 0 where no vector counts.
     """
+    known = np.ones(vectors.shape[:-1], bool) if known is None else known
+    vectors = np.where(known[..., None], vectors, 0)
     angle = np.degrees(np.arctan2(vectors[..., 1], vectors[..., 0])) % 360
-    direction = np.digitize(angle, borders) % len(borders)
+    direction = np.where(known, np.digitize(angle, borders) % len(borders), -1)
     counts = (direction[..., None] == np.arange(len(borders))).sum(axis=-2)
     fullest = counts.argmax(axis=-1)
     magnitude = np.hypot(vectors[..., 0], vectors[..., 1])

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from preprocess.base.errors import UsageError
+from preprocess.motion.valid import resized
 from preprocess.steps import Work, register_step
 from preprocess.steps._options import one_of, size_option
 from preprocess.steps._parts import counts, one_level, tiles
@@ -15,7 +16,7 @@ from preprocess.steps._parts import counts, one_level, tiles
 BINS = 8
 
 
-@register_step("biwoof", version=1)
+@register_step("biwoof", version=2)
 def biwoof(
     work: Work,
     *,
@@ -57,7 +58,7 @@ def biwoof(
     flow, strain = one_level(work, "biwoof", "flow"), one_level(work, "biwoof", "strain")
     if len(flow) != 1:
         raise UsageError(f"Step biwoof takes the flow of one pair of frames; the steps before it made {len(flow)}.")
-    u, v, weight = (_resized(plane, size) for plane in (flow[0, ..., 0], flow[0, ..., 1], strain[0]))
+    u, v, weight = (_resized(plane, work.valid, size) for plane in (flow[0, ..., 0], flow[0, ..., 1], strain[0]))
     bin_of = (np.floor((np.degrees(np.arctan2(v, u)) + 180) / (360 / BINS)).astype(np.int64)) % BINS
     magnitude = np.hypot(u, v)
     histograms = []
@@ -79,9 +80,7 @@ def _spans(length: int, count: int, reach: int) -> list[slice]:
     return [slice(max(0, start - reach), min(length, end + reach)) for start, end in spans]
 
 
-def _resized(plane: np.ndarray, size: int | Sequence[int] | None) -> np.ndarray:
+def _resized(plane: np.ndarray, valid: np.ndarray | None, size: int | Sequence[int] | None) -> np.ndarray:
     import cv2
 
-    if size is None:
-        return plane
-    return cv2.resize(np.ascontiguousarray(plane), size_option("biwoof", size), interpolation=cv2.INTER_LINEAR)
+    return plane if size is None else resized(plane, valid, size_option("biwoof", size), cv2.INTER_LINEAR)

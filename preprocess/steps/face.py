@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from preprocess.faces.alignment import ALIGNMENTS, face_transform
+from preprocess.faces.alignment import ALIGNMENTS, face_transform, picture_transform
+from preprocess.samples.frames import FrameReader
 from preprocess.samples.layout import Content
 from preprocess.steps import Work, register_step
 from preprocess.steps._options import one_of, size_option
@@ -16,7 +17,10 @@ def _pictures(before: Content, options: Mapping[str, Any]) -> Content:
     return replace(before, width=float(size_option("face", options["size"])[0]))
 
 
-@register_step("face", version=1, pictures=_pictures)
+CROPS = ("as_face", "align")
+
+
+@register_step("face", version=2, pictures=_pictures)
 def face(
     work: Work,
     *,
@@ -24,6 +28,7 @@ def face(
     size: Sequence[int] = (128, 128),
     margin: float = 0.1,
     align: str = "similarity",
+    crops: str = "as_face",
 ) -> Work:
     """Find the face and fix one transform for the clip, so that alignment adds no motion.
 
@@ -33,11 +38,14 @@ def face(
     size : width and height of the aligned face in pixels.
     margin : what is added on each side of the square from brows to chin, in parts of the square.
     align : "similarity" brings eyes and the base of the nose to standard places; "box" does not turn the face.
+    crops : what is done with pictures that the database's authors cut out and registered. "as_face" takes the whole
+        picture as the face, stretched to ``size``, as published flow features do; no face is looked for. "align" treats
+        them like recordings.
 
     Returns
     -------
     The work with these fields set:
-    face : the face in the coordinates of the recording.
+    face : the face in the coordinates of the recording; None where the picture is taken as the face.
     transform : (2, 3) float64, from the recording to the aligned face.
     size : (width, height) of the aligned face.
 
@@ -46,7 +54,10 @@ def face(
     ClipError : no face is found.
     """
     one_of("face", "align", align, ALIGNMENTS)
+    one_of("face", "crops", crops, CROPS)
     width, height = size_option("face", size)
+    if work.clip.registered and crops == "as_face":
+        return replace(work, transform=picture_transform(_picture_size(work), (width, height)), size=(width, height))
     found = work.finder.find(work.clip, detector)
     notes = []
     if found.faces > 1:
@@ -60,3 +71,11 @@ def face(
         size=(width, height),
         notes=(*work.notes, *notes),
     )
+
+
+def _picture_size(work: Work) -> tuple[int, int]:
+    """Return width and height of the clip's frames."""
+    with FrameReader(work.clip) as reader:
+        onset = work.clip.onset if work.clip.onset is not None else reader.numbers[0]
+        _, picture = reader.read_nearest(onset)
+    return picture.shape[1], picture.shape[0]

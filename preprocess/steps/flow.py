@@ -12,6 +12,7 @@ import numpy as np
 from preprocess.base.errors import UsageError
 from preprocess.faces.alignment import transform_points
 from preprocess.motion.tvl1 import tvl1_flow
+from preprocess.motion.valid import box_of, cleared
 from preprocess.steps import Work, as_before, register_step
 from preprocess.steps._options import needed, one_of
 
@@ -21,9 +22,11 @@ HEAD_MOTION = ("keep", "remove")
 FlowMethod = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-@register_step("flow", version=1, pictures=as_before)
+@register_step("flow", version=2, pictures=as_before)
 def flow(work: Work, *, method: str = "tvl1", pairs: str = "onset_apex", head_motion: str = "keep") -> Work:
     """Compute dense optical flow u (to the right), v (down) in pixels of the loaded frames.
+
+    Where frames have pixels that are not valid, it is measured in the box of the valid ones, and is 0 outside of them.
 
     Parameters
     ----------
@@ -45,10 +48,31 @@ def flow(work: Work, *, method: str = "tvl1", pairs: str = "onset_apex", head_mo
     chosen = _pairs(work, pairs)
     measure = METHODS[method]()
     grey = grey_frames(frames)
-    result = np.stack([[measure(level[start], level[end]) for start, end in chosen] for level in grey])
+    measured = _inside(measure, work.valid)
+    result = np.stack([[measured(level[start], level[end]) for start, end in chosen] for level in grey])
     if head_motion == "remove":
         result = result - nose_motion(result, nose_box(work))[:, :, None, None, :]
-    return replace(work, flow=result.astype(np.float32))
+    return replace(work, flow=cleared(result.astype(np.float32), work.valid, axis=-3))
+
+
+def _inside(measure: FlowMethod, valid: np.ndarray | None) -> FlowMethod:
+    """Return the method that sees valid pixels only.
+
+    It gets the box of the valid pixels, whose sides it treats as it treats the border of any picture. Against the known
+    motion of rendered crops this errs least: with borders around the box, mirrored or repeated, the errors of Farneback
+    and DIS grow by a tenth to a third. In the corners of the box (where the face is turned) the picture's edge is
+    repeated; the result is 0 there.
+    """
+    if valid is None:
+        return measure
+
+    def measured(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        box = box_of(valid, first.shape)
+        result = np.zeros((*first.shape, 2), np.float32)
+        result[box] = measure(np.ascontiguousarray(first[box]), np.ascontiguousarray(second[box]))
+        return result
+
+    return measured
 
 
 def grey_frames(frames: np.ndarray) -> np.ndarray:
@@ -64,10 +88,11 @@ def grey_frames(frames: np.ndarray) -> np.ndarray:
 
 def nose_box(work: Work) -> tuple[slice, slice]:
     """Return rows and columns of the nose (bridge to nostrils) in the loaded frames; UsageError without a face."""
-    if work.face is None or work.transform is None:
+    if work.transform is None:
         raise UsageError("Removing head motion needs the face: put the step face before load in the recipe.")
     assert work.frames is not None
-    nose = transform_points(work.face.landmarks, work.transform)[27:36]
+    face = work.face or work.finder.find(work.clip)
+    nose = transform_points(face.landmarks, work.transform)[27:36]
     height, width = work.frames.shape[2:4]
     left, top = np.floor(nose.min(axis=0)).astype(int)
     right, bottom = np.ceil(nose.max(axis=0)).astype(int)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from preprocess.base.errors import UsageError
+from preprocess.motion.valid import lowest_and_span, resized, resized_valid, way_to
 from preprocess.samples.layout import Content
 from preprocess.steps import Work, register_step
 from preprocess.steps._options import needed, one_of, size_option
@@ -31,7 +32,7 @@ def _shown(before: Content, options: Mapping[str, Any]) -> Content:
     )
 
 
-@register_step("flow_tensor", version=1, tensor=_shown)
+@register_step("flow_tensor", version=2, tensor=_shown)
 def flow_tensor(
     work: Work,
     *,
@@ -43,6 +44,8 @@ def flow_tensor(
     layout: str = "tchw",
 ) -> Work:
     """Make the result from flow: resize, choose channels, normalise.
+
+    Pixels outside of the recording do not count for ranges, and show no motion and no strain.
 
     Parameters
     ----------
@@ -71,11 +74,13 @@ def flow_tensor(
     if limit <= 0:
         raise UsageError(f"Step flow_tensor: limit is {limit}; expected a number above 0.")
     flow = needed(work, "flow_tensor", "flow", "flow")
-    strain = work.strain if work.strain is not None else optical_strain(flow)
+    strain = work.strain if work.strain is not None else optical_strain(flow, work.valid)
     target = size_option("flow_tensor", size)
-    u, v, small = (_resized(plane, target) for plane in (flow[..., 0], flow[..., 1], strain))
+    way = way_to(flow.shape[2:4], target)
+    u, v, small = (resized(plane, work.valid, target, way) for plane in (flow[..., 0], flow[..., 1], strain))
     tensor = np.stack([CHANNELS[name](u, v, small) for name in channels], axis=2)
-    tensor = _normalised(tensor, channels, normalise, limit, per_pair=range_of == "pair")
+    valid = resized_valid(work.valid, target, way)
+    tensor = _normalised(tensor, valid, channels, normalise, limit, per_pair=range_of == "pair")
     return replace(work, tensor=arranged(tensor, layout))
 
 
@@ -108,19 +113,14 @@ CHANNELS: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] 
 }
 
 
-def _resized(planes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize (L, P, H, W) planes; shrinking averages over the pixels that fall together."""
-    import cv2
-
-    height, width = planes.shape[2:]
-    way = cv2.INTER_AREA if size[0] <= width and size[1] <= height else cv2.INTER_LINEAR
-    return np.stack(
-        [[cv2.resize(np.ascontiguousarray(one), size, interpolation=way) for one in level] for level in planes]
-    ).astype(np.float32)
-
-
 def _normalised(
-    tensor: np.ndarray, channels: Sequence[str], normalise: str, limit: float, *, per_pair: bool
+    tensor: np.ndarray,
+    valid: np.ndarray | None,
+    channels: Sequence[str],
+    normalise: str,
+    limit: float,
+    *,
+    per_pair: bool,
 ) -> np.ndarray:
     if normalise == "raw":
         return tensor
@@ -129,7 +129,7 @@ def _normalised(
         bounds = bounds[None, None, :, None, None]
         return np.clip(tensor, -bounds, bounds) / bounds
     axes = (3, 4) if per_pair else (1, 3, 4)
-    low = tensor.min(axis=axes, keepdims=True)
-    span = tensor.max(axis=axes, keepdims=True) - low
-    unit = np.divide(tensor - low, span, out=np.zeros_like(tensor), where=span > 0)
+    low, span = lowest_and_span(tensor, valid, axes)
+    # Outside of the recording stands no motion; its code may lie beyond the range of what moves.
+    unit = np.divide(np.clip(tensor - low, 0, span), span, out=np.zeros_like(tensor), where=span > 0)
     return unit if normalise == "minmax" else np.rint(unit * 255).astype(np.uint8)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from preprocess.base.errors import UsageError
+from preprocess.motion.valid import cleared, resized_valid, way_to
 from preprocess.samples.layout import Content
 from preprocess.steps import Work, register_step
 from preprocess.steps._options import needed, one_of, size_option
@@ -24,7 +25,7 @@ def _shown(before: Content, options: Mapping[str, Any]) -> Content:
     return Content(whole=before.whole, photo=photo, no_mirror=before.no_mirror)
 
 
-@register_step("frames_tensor", version=1, tensor=_shown)
+@register_step("frames_tensor", version=2, tensor=_shown)
 def frames_tensor(
     work: Work,
     *,
@@ -32,7 +33,7 @@ def frames_tensor(
     normalise: str = "8bit",
     layout: str = "tchw",
 ) -> Work:
-    """Make the result from frames: resize and normalise.
+    """Make the result from frames: resize and normalise. What lies outside of the recording is 0.
 
     Parameters
     ----------
@@ -55,8 +56,11 @@ def frames_tensor(
     one_of("frames_tensor", "normalise", normalise, NORMALISE)
     one_of("frames_tensor", "layout", layout, (*LAYOUTS, MOMENTS))
     frames = needed(work, "frames_tensor", "frames", "load")
+    valid = work.valid
     if size is not None:
-        frames = resized(frames, size_option("frames_tensor", size))
+        target = size_option("frames_tensor", size)
+        valid = resized_valid(valid, target, way_to(frames.shape[2:4], target))
+        frames = resized(frames, target)
     tensor = np.moveaxis(frames, -1, 2)
     if normalise == "8bit":
         tensor = np.clip(np.rint(tensor), 0, 255).astype(np.uint8)
@@ -64,8 +68,10 @@ def frames_tensor(
         tensor = tensor.astype(np.float32) / 255
     if normalise == "standard":
         axes = (1, 2, 3, 4)
-        deviation = tensor.std(axis=axes, keepdims=True)
-        tensor = (tensor - tensor.mean(axis=axes, keepdims=True)) / np.maximum(deviation, 1e-6)
+        counted = True if valid is None else valid
+        deviation = tensor.std(axis=axes, keepdims=True, where=counted)
+        tensor = (tensor - tensor.mean(axis=axes, keepdims=True, where=counted)) / np.maximum(deviation, 1e-6)
+    tensor = cleared(tensor, valid)
     return replace(work, tensor=_by_key_frame(tensor) if layout == MOMENTS else arranged(tensor, layout))
 
 
@@ -98,6 +104,6 @@ def resized(frames: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     height, width = frames.shape[2:4]
     if size == (width, height):
         return frames
-    way = cv2.INTER_AREA if size[0] <= width and size[1] <= height else cv2.INTER_LINEAR
+    way = way_to(frames.shape[2:4], size)
     shape = (*frames.shape[:2], size[1], size[0], frames.shape[4])
     return np.stack([[cv2.resize(one, size, interpolation=way) for one in level] for level in frames]).reshape(shape)

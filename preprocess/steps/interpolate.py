@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from preprocess.motion.valid import within
 from preprocess.steps import Work, as_before, register_step
 from preprocess.steps._options import needed, one_of, positive
 from preprocess.steps._weights import load_pair_network
@@ -17,7 +18,7 @@ from preprocess.steps.flow import grey_frames
 Interpolator = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-@register_step("interpolate", version=1, pictures=as_before)
+@register_step("interpolate", version=2, pictures=as_before)
 def interpolate(work: Work, *, count: int, method: str = "tim", weights: str | None = None) -> Work:
     """Interpolate the loaded frames to ``count`` frames at equal steps of time from the first to the last.
 
@@ -47,7 +48,7 @@ def interpolate(work: Work, *, count: int, method: str = "tim", weights: str | N
         levels = [_between(level, places, network) for level in frames]
     else:
         run: Interpolator = temporal_interpolation if method == "tim" else flow_interpolation
-        levels = [run(level, places) for level in frames]
+        levels = [within(level, work.valid, lambda part: run(part, places)) for level in frames]
     nearest = np.rint(places).astype(int)
     key = tuple((role, int(np.abs(places - index).argmin())) for role, index in work.key)
     points = work.landmarks

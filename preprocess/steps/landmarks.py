@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 
 from preprocess.faces.alignment import landmark_box, transform_points
+from preprocess.motion.valid import cleared
 from preprocess.steps import Work, as_before, register_step
 from preprocess.steps._options import needed, one_of
 from preprocess.steps.flow import grey_frames
 
 
-@register_step("landmarks", version=1, pictures=as_before)
+@register_step("landmarks", version=2, pictures=as_before)
 def landmarks(work: Work, *, per: str = "clip") -> Work:
     """Give the loaded frames their 68 landmarks.
 
@@ -34,5 +35,6 @@ def landmarks(work: Work, *, per: str = "clip") -> Work:
         result = np.repeat(points[None].astype(np.float32), frames.shape[1], axis=0)
     else:
         box = landmark_box(points)
-        result = np.stack([work.finder.landmarks(picture, box) for picture in grey_frames(frames[:1])[0]])
+        pictures = cleared(grey_frames(frames[:1])[0], work.valid)
+        result = np.stack([work.finder.landmarks(picture, box) for picture in pictures])
     return replace(work, face=face, landmarks=result)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from preprocess.motion.valid import shrunk
 from preprocess.samples.clip import ClipError
 from preprocess.steps import Work, register_step
 from preprocess.steps._options import one_of, positive
@@ -18,7 +19,7 @@ BINS = NEIGHBOURS * (NEIGHBOURS - 1) + 3
 PLANES = {"xy": (1, 2), "xt": (0, 2), "yt": (1, 0)}
 
 
-@register_step("lbp_top", version=1)
+@register_step("lbp_top", version=2)
 def lbp_top(
     work: Work,
     *,
@@ -29,7 +30,8 @@ def lbp_top(
 ) -> Work:
     """Describe the clip by histograms of local binary patterns on its XY, XT and YT planes.
 
-    Voxels nearer than the radius to a border have no pattern.
+    Voxels nearer than the radius to a border, of the picture or of its valid pixels, have no pattern. A block without
+    patterns gives zeros.
 
     Parameters
     ----------
@@ -65,15 +67,19 @@ def lbp_top(
         )
     patterns = plane_patterns(clip, edge, codes.removesuffix("_as_published"))
     count, height, width = patterns.shape[1:]
+    whole = shrunk(work.valid, edge)
+    counted = np.ones((height, width), bool) if whole is None else whole[edge:-edge, edge:-edge]
     histograms = [
-        np.bincount(plane[start:end, top:bottom, left:right].ravel(), minlength=BINS)
+        np.bincount(
+            plane[start:end, top:bottom, left:right][:, counted[top:bottom, left:right]].ravel(), minlength=BINS
+        )
         for start, end in tiles(count, spans, "lbp_top")
         for top, bottom in overlapping(height, rows, overlap)
         for left, right in overlapping(width, columns, overlap)
         for plane in patterns
     ]
     sums = np.stack(histograms).astype(np.float32)
-    return replace(work, tensor=(sums / sums.sum(axis=1, keepdims=True)).ravel())
+    return replace(work, tensor=(sums / np.maximum(sums.sum(axis=1, keepdims=True), 1)).ravel())
 
 
 def plane_patterns(clip: np.ndarray, radius: int, method: str) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from preprocess.motion.valid import cleared
 from preprocess.samples.clip import ClipError
 from preprocess.samples.layout import Content
 from preprocess.steps import Work, register_step
@@ -23,12 +24,13 @@ def _pictures(before: Content, options: Mapping[str, Any]) -> Content:
     return replace(before, photo=False, no_mirror="its codes number directions")
 
 
-@register_step("ldn", version=1, pictures=_pictures)
+@register_step("ldn", version=2, pictures=_pictures)
 def ldn(work: Work) -> Work:
     """Replace T grey frames by their maps of local directional numbers, uint8 in 0..63.
 
     Each pixel has eight Kirsch responses, numbered by direction, 0..7 anticlockwise from the east. Its code is 8 *
-    (number of the strongest) + (number of the weakest); of equal ones the first counts.
+    (number of the strongest) + (number of the weakest); of equal ones the first counts. Outside of the recording it is
+    0.
 
     Returns
     -------
@@ -40,11 +42,11 @@ def ldn(work: Work) -> Work:
     ----------
     Ramirez Rivera, Castillo, Chae: Local Directional Number Pattern for Face Analysis, IEEE TIP 2013.
     """
-    maps = _codes(kirsch(grey_clip(work, "ldn")))
+    maps = cleared(_codes(kirsch(grey_clip(work, "ldn"))), work.valid)
     return replace(work, frames=maps[None, ..., None], tensor=maps)
 
 
-@register_step("stldn", version=1, pictures=_pictures)
+@register_step("stldn", version=2, pictures=_pictures)
 def stldn(work: Work, *, over: str = "codes", divisor: float | None = None) -> Work:
     """Replace T grey frames by T - 2 maps of spatio-temporal directional numbers, one a sliding triple.
 
@@ -77,7 +79,7 @@ def stldn(work: Work, *, over: str = "codes", divisor: float | None = None) -> W
     if divisor is not None:
         number("stldn", "divisor", divisor, 1)
     triples = _triples(kirsch(frames), over)
-    maps = 32 * triples.argmax(axis=1) + triples.argmin(axis=1)
+    maps = cleared(32 * triples.argmax(axis=1) + triples.argmin(axis=1), work.valid)
     if divisor is not None:
         scaled = (maps / divisor).astype(np.float32)
     else:

@@ -6,14 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from preprocess.faces.alignment import warp
+from preprocess.faces.alignment import pixels_inside, warp
 from preprocess.samples.clip import ClipError
 from preprocess.samples.frames import COLORS, FrameReader
 from preprocess.steps import Work, as_before, register_step
 from preprocess.steps._options import one_of, refuse_merged
 
+# A clip of which more than this share of the face's square lies outside of the picture is noted.
+NOTED_OUTSIDE = 0.05
 
-@register_step("load", version=1, pictures=as_before)
+
+@register_step("load", version=2, pictures=as_before)
 def load(work: Work, *, color: str = "grey") -> Work:
     """Read the chosen frames through the clip's transform, one at a time.
 
@@ -29,6 +32,7 @@ def load(work: Work, *, color: str = "grey") -> Work:
     The work with these fields set:
     frames : (1, T, H, W, C) uint8.
     numbers : of the frames that were taken.
+    valid : which pixels lie inside the recording.
 
     Raises
     ------
@@ -56,7 +60,18 @@ def load(work: Work, *, color: str = "grey") -> Work:
     stack = np.stack([pictures[number] for number in work.numbers])
     frames = stack[None, ..., None] if stack.ndim == 3 else stack[None]
     numbers = tuple(taken[number] for number in work.numbers)
-    return replace(work, frames=frames, numbers=numbers, notes=(*work.notes, *notes))
+    valid = _valid(work, shape)
+    if valid is not None and (outside := 1 - float(valid.mean())) > NOTED_OUTSIDE:
+        notes.append(f"{outside:.0%} of the face's square lies outside of the picture: no data there")
+    return replace(work, frames=frames, numbers=numbers, valid=valid, notes=(*work.notes, *notes))
+
+
+def _valid(work: Work, shape: tuple[int, ...] | None) -> np.ndarray | None:
+    """Return which pixels of the aligned picture the recording has; None where it has all of them."""
+    if work.transform is None or work.size is None or shape is None:
+        return None
+    valid = pixels_inside(work.transform, (shape[1], shape[0]), work.size)
+    return None if valid.all() else valid
 
 
 def _readable(reader: FrameReader, number: int, notes: list[str]) -> tuple[int, np.ndarray]:

@@ -11,12 +11,13 @@ from preprocess.base.errors import UsageError
 from preprocess.motion.eulerian import magnify_eulerian
 from preprocess.motion.phase_pyramid import magnify_phase
 from preprocess.motion.temporal_filter import FILTERS, band, changes
+from preprocess.motion.valid import within
 from preprocess.steps import Work, as_before, register_step
 from preprocess.steps._options import needed, one_of
 from preprocess.steps._weights import load_pair_network
 
 
-@register_step("magnify", version=2, pictures=as_before)
+@register_step("magnify", version=3, pictures=as_before)
 def magnify(
     work: Work,
     *,
@@ -60,9 +61,13 @@ def magnify(
     clip = frames[0].astype(np.float32)
     if method == "weights":
         network = load_pair_network(weights, "magnify", "a factor")
-        levels = [np.stack([network(clip[0], frame, float(factor)) for frame in clip]) for factor in factors]
+        levels = np.stack([[network(clip[0], frame, float(factor)) for frame in clip] for factor in factors])
     else:
         bounds = band(work.clip, low, high)
         run = magnify_eulerian if method == "eulerian" else magnify_phase
-        levels = run(clip, factors, lambda signal: changes(signal, filter, *bounds))
-    return replace(work, frames=np.clip(np.stack(levels), 0, 255).astype(np.float32))
+        levels = within(
+            clip,
+            work.valid,
+            lambda part: np.stack(run(part, factors, lambda signal: changes(signal, filter, *bounds))),
+        )
+    return replace(work, frames=np.clip(levels, 0, 255).astype(np.float32))

@@ -42,13 +42,14 @@ REGIONS = (
 )
 
 
-@register_step("mdmo", version=1)
+@register_step("mdmo", version=2)
 def mdmo(work: Work, *, beta: float = 0.8, as_published: bool = False) -> Work:
     """Describe the flow from the first frame to each later one by one main motion in each of 36 face regions.
 
     In each region and pair the pixels of the fullest of eight directions give a mean magnitude and a mean direction.
     The pairs are then averaged as vectors, each weighted by its share in all magnitudes. Regions are quadrilaterals
-    between the landmarks of the first frame.
+    between the landmarks of the first frame; pixels outside of the recording do not count, and a region without others
+    does not move.
 
     Parameters
     ----------
@@ -70,6 +71,8 @@ def mdmo(work: Work, *, beta: float = 0.8, as_published: bool = False) -> Work:
     number("mdmo", "beta", beta, 0, 1)
     flow = one_level(work, "mdmo", "flow")
     masks = region_masks(first_face(work, "mdmo"), *flow.shape[1:3])
+    if work.valid is not None:
+        masks &= work.valid
     rho, theta = main_motions(flow, masks, plain_mean=as_published)
     total = rho.sum()
     weights = (theta if as_published else rho).sum(axis=1, keepdims=True) / (total if total > 0 else 1)
@@ -86,7 +89,7 @@ def main_motions(flow: np.ndarray, masks: np.ndarray, *, plain_mean: bool = Fals
     Parameters
     ----------
     flow : (P, H, W, 2).
-    masks : (R, H, W) bool, the regions, none empty.
+    masks : (R, H, W) bool, the regions; an empty one has no motion.
     plain_mean : average directions as plain numbers, not as vectors.
 
     Returns

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from preprocess.motion.valid import cleared, lowest_and_span
 from preprocess.samples.layout import Content
 from preprocess.steps import Work, register_step
 from preprocess.steps._parts import grey_clip, key_index, number, one_level
@@ -17,13 +18,13 @@ def _shown(before: Content, options: Mapping[str, Any]) -> Content:
     return Content(whole=before.whole, no_mirror=before.no_mirror)
 
 
-@register_step("motion_image", version=1, tensor=_shown)
+@register_step("motion_image", version=2, tensor=_shown)
 def motion_image(work: Work, *, threshold: float = 1.5) -> Work:
     """Make a picture of the grey apex and the flow magnitude of each pair of frames.
 
-    Each magnitude is scaled from its least and greatest value to 0..255. With the pairs onset-apex and apex-offset this
-    is the input of SAMER (public code: Justin900429/mimicking-annotation-micro-expression-recognition), whose network
-    takes the upper half as the eyes and the lower half as the mouth.
+    Each magnitude is scaled from its least and greatest value to 0..255; what lies outside of the recording is 0. With
+    the pairs onset-apex and apex-offset this is the input of SAMER (public code: Justin900429/mimicking-annotation-
+    micro-expression-recognition), whose network takes the upper half as the eyes and the lower half as the mouth.
 
     Parameters
     ----------
@@ -38,8 +39,9 @@ def motion_image(work: Work, *, threshold: float = 1.5) -> Work:
     flow = one_level(work, "motion_image", "flow")
     apex = grey_clip(work, "motion_image")[key_index(work, "motion_image", "apex")]
     magnitude = np.hypot(flow[..., 0], flow[..., 1])
-    low = magnitude.min(axis=(1, 2), keepdims=True)
-    span = magnitude.max(axis=(1, 2), keepdims=True) - low
+    low, span = lowest_and_span(magnitude, work.valid, (1, 2))
     scaled = np.divide(255 * (magnitude - low), span, out=np.zeros_like(magnitude), where=span > 0)
-    scaled[scaled < threshold * scaled.mean(axis=(1, 2), keepdims=True)] = 0
-    return replace(work, tensor=np.clip(np.rint(np.concatenate([apex[None], scaled])), 0, 255).astype(np.uint8))
+    counted = True if work.valid is None else work.valid
+    scaled[scaled < threshold * scaled.mean(axis=(1, 2), keepdims=True, where=counted)] = 0
+    tensor = np.clip(np.rint(np.concatenate([apex[None], scaled])), 0, 255).astype(np.uint8)
+    return replace(work, tensor=cleared(tensor, work.valid))

@@ -10,6 +10,7 @@ import numpy as np
 
 from preprocess.base.errors import UsageError
 from preprocess.faces.landmark_sets import PADDING, landmark_set
+from preprocess.motion.valid import cleared
 from preprocess.samples.layout import Content
 from preprocess.steps import Work, register_step
 from preprocess.steps._options import needed, one_of
@@ -25,13 +26,14 @@ def _shown(before: Content, options: Mapping[str, Any]) -> Content:
     return at_landmarks(shown, options["points"])
 
 
-@register_step("patches", version=1, tensor=_shown)
+@register_step("patches", version=2, tensor=_shown)
 def patches(
     work: Work, *, of: str, points: str, size: int = 7, at: str = "each", merge: bool = False, dtype: str = "float32"
 ) -> Work:
     """Cut size x size patches of frames, flow or strain around a set of landmarks.
 
-    Landmarks are rounded to pixels; beyond the border of the picture its border is repeated.
+    Landmarks are rounded to pixels; beyond the border of the aligned picture its border is repeated. What lies outside
+    of the recording is 0.
 
     Parameters
     ----------
@@ -56,7 +58,7 @@ def patches(
         raise UsageError(f"Step patches: size is {size!r}; expected an odd number of pixels.")
     chosen = np.asarray(landmark_set(points))
     maps = needed(work, "patches", of, MAKERS[of])
-    maps = maps[..., None] if of == "strain" else maps
+    maps = cleared(maps[..., None] if of == "strain" else maps, work.valid, axis=-3)
     cut = gather_patches(maps, _centres(work, maps.shape[1], at)[:, chosen], size // 2)
     cut[:, :, chosen == PADDING] = 0
     cut = np.moveaxis(cut, -1, 1)

@@ -7,15 +7,18 @@ from dataclasses import replace
 
 import numpy as np
 
+from preprocess.motion.valid import cleared
 from preprocess.steps import Work, register_step
 from preprocess.steps._options import needed, one_of
 from preprocess.steps._parts import counts, tiles
 from preprocess.steps.patches import MAKERS
 
 
-@register_step("roi_grid", version=1)
+@register_step("roi_grid", version=2)
 def roi_grid(work: Work, *, of: str = "strain", blocks: Sequence[int] = (5, 5)) -> Work:
     """Make the result from the means of frames, flow or strain over a grid of blocks.
+
+    Pixels outside of the recording do not count; a block without others gives 0.
 
     Parameters
     ----------
@@ -30,11 +33,12 @@ def roi_grid(work: Work, *, of: str = "strain", blocks: Sequence[int] = (5, 5)) 
     one_of("roi_grid", "of", of, MAKERS)
     blocks = counts("roi_grid", "blocks", blocks, "rows, columns")
     maps = needed(work, "roi_grid", of, MAKERS[of])
-    maps = maps[..., None] if of == "strain" else maps
+    maps = cleared(maps[..., None] if of == "strain" else maps, work.valid, axis=-3)
     rows, columns = (np.array(tiles(n, count, "roi_grid")) for n, count in zip(maps.shape[2:4], blocks, strict=True))
     sums = np.add.reduceat(maps.astype(np.float64), rows[:, 0], axis=2)
     sums = np.add.reduceat(sums, columns[:, 0], axis=3)
-    area = np.diff(rows)[:, None] * np.diff(columns)[None]
-    means = np.moveaxis(sums / area, -1, 2)
+    counted = np.ones(maps.shape[2:4]) if work.valid is None else work.valid.astype(np.float64)
+    area = np.add.reduceat(np.add.reduceat(counted, rows[:, 0], axis=0), columns[:, 0], axis=1)
+    means = np.moveaxis(sums / np.maximum(area, 1)[..., None], -1, 2)
     means = means[:, :, 0] if means.shape[2] == 1 else means
     return replace(work, tensor=np.ascontiguousarray(means[0] if len(means) == 1 else means, dtype=np.float32))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from preprocess.base.errors import UsageError
+from preprocess.motion.valid import resized, resized_valid, way_to
 from preprocess.samples.layout import Content
 from preprocess.steps import Work, register_step
 from preprocess.steps._options import needed, size_option
@@ -27,7 +28,7 @@ def _pictures(before: Content, options: Mapping[str, Any]) -> Content:
     return replace(before, whole=False, no_mirror="it is a mosaic of tiles")
 
 
-@register_step("roi_mosaic", version=1, pictures=_pictures)
+@register_step("roi_mosaic", version=2, pictures=_pictures)
 def roi_mosaic(work: Work, *, size: int | Sequence[int] = 28, margin: float = 0.15) -> Work:
     """Replace flow and strain by a mosaic of four face regions: left and right brow with eye, then nose and mouth.
 
@@ -45,6 +46,7 @@ def roi_mosaic(work: Work, *, size: int | Sequence[int] = 28, margin: float = 0.
     The work with these fields set:
     flow : (L, P, height, width, 2).
     strain : (L, P, height, width).
+    valid : of the mosaic.
 
     References
     ----------
@@ -57,11 +59,12 @@ def roi_mosaic(work: Work, *, size: int | Sequence[int] = 28, margin: float = 0.
         raise UsageError(f"Step roi_mosaic: size is {size!r}; expected even numbers.")
     flow = needed(work, "roi_mosaic", "flow", "flow")
     strain = needed(work, "roi_mosaic", "strain", "strain")
-    maps = np.concatenate([flow, strain[..., None]], axis=-1)
+    maps = np.stack([flow[..., 0], flow[..., 1], strain])
     face = first_face(work, "roi_mosaic")
-    boxes = [region_box(face[list(points)], margin, *maps.shape[2:4]) for points in TILES]
-    mosaic = np.stack([[_tiled(one, boxes, (width // 2, height // 2)) for one in level] for level in maps])
-    return replace(work, flow=np.ascontiguousarray(mosaic[..., :2]), strain=np.ascontiguousarray(mosaic[..., 2]))
+    boxes = [region_box(face[list(points)], margin, *strain.shape[2:4]) for points in TILES]
+    u, v, strain = _tiled(maps, work.valid, boxes, (width // 2, height // 2))
+    valid = None if work.valid is None else _tiled_valid(work.valid, boxes, (width // 2, height // 2))
+    return replace(work, flow=np.stack([u, v], axis=-1), strain=strain, valid=valid)
 
 
 def region_box(points: np.ndarray, margin: float, height: int, width: int) -> tuple[slice, slice]:
@@ -85,13 +88,25 @@ def region_box(points: np.ndarray, margin: float, height: int, width: int) -> tu
     return slice(top, bottom + 1), slice(left, right + 1)
 
 
-def _tiled(maps: np.ndarray, boxes: list[tuple[slice, slice]], tile: tuple[int, int]) -> np.ndarray:
-    import cv2
+def _tiled(
+    maps: np.ndarray, valid: np.ndarray | None, boxes: list[tuple[slice, slice]], tile: tuple[int, int]
+) -> np.ndarray:
+    """Return the mosaic of (..., H, W) maps, (..., height, width)."""
 
-    def resized(box: tuple[slice, slice]) -> np.ndarray:
-        part = np.ascontiguousarray(maps[box])
-        smaller = tile[0] <= part.shape[1] and tile[1] <= part.shape[0]
-        return cv2.resize(part, tile, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+    def drawn(box: tuple[slice, slice]) -> np.ndarray:
+        part = maps[..., box[0], box[1]]
+        inside = None if valid is None else valid[box]
+        return resized(part, inside, tile, way_to(part.shape[-2:], tile))
 
-    first, second, third, fourth = (resized(box) for box in boxes)
-    return np.vstack([np.hstack([first, second]), np.hstack([third, fourth])])
+    return _side_by_side([drawn(box) for box in boxes])
+
+
+def _tiled_valid(valid: np.ndarray, boxes: list[tuple[slice, slice]], tile: tuple[int, int]) -> np.ndarray:
+    parts = [resized_valid(valid[box], tile, way_to(valid[box].shape, tile)) for box in boxes]
+    return _side_by_side([part for part in parts if part is not None])
+
+
+def _side_by_side(tiles: list[np.ndarray]) -> np.ndarray:
+    first, second, third, fourth = tiles
+    above, below = np.concatenate([first, second], axis=-1), np.concatenate([third, fourth], axis=-1)
+    return np.ascontiguousarray(np.concatenate([above, below], axis=-2))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from preprocess.base.errors import UsageError
+from preprocess.motion.valid import cleared, lowest_and_span
 from preprocess.samples.clip import ClipError
 from preprocess.samples.layout import Content
 from preprocess.steps import Work, register_step
@@ -20,13 +21,14 @@ def _pictures(before: Content, options: Mapping[str, Any]) -> Content:
     return replace(before, photo=False, no_mirror="its maps are of directed filters")
 
 
-@register_step("shape_maps", version=1, pictures=_pictures)
+@register_step("shape_maps", version=2, pictures=_pictures)
 def shape_maps(work: Work, *, fine: float = 1.0, coarse: float = 8.0) -> Work:
     """Replace frames by maps of their edges in 0..1, and drop the first frame, against which the others were magnified.
 
     A map is the difference of two Gaussians, averaged over colours, and scaled from its least and greatest value to
-    0..1. It stands in for the shape representation of the learned magnifier MagNet (Oh et al., ECCV 2018), from which
-    the layered-relations system (ICIP 2023) cuts its patches and which is scaled map by map, too.
+    0..1; pixels outside of the recording do not count and are 0. It stands in for the shape representation of the
+    learned magnifier MagNet (Oh et al., ECCV 2018), from which the layered-relations system (ICIP 2023) cuts its
+    patches and which is scaled map by map, too.
 
     Parameters
     ----------
@@ -58,7 +60,6 @@ def shape_maps(work: Work, *, fine: float = 1.0, coarse: float = 8.0) -> Work:
         return cv2.GaussianBlur(grey, (0, 0), fine) - cv2.GaussianBlur(grey, (0, 0), coarse)
 
     maps = np.stack([[edges(frame) for frame in level[1:]] for level in frames])
-    low = maps.min(axis=(2, 3), keepdims=True)
-    span = maps.max(axis=(2, 3), keepdims=True) - low
+    low, span = lowest_and_span(maps, work.valid, (2, 3))
     scaled = np.divide(maps - low, span, out=np.zeros_like(maps), where=span > 0)
-    return replace(inner_frames(work, 1, frames.shape[1]), frames=scaled[..., None])
+    return replace(inner_frames(work, 1, frames.shape[1]), frames=cleared(scaled, work.valid)[..., None])

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+VARIANTS = ("raw", "cropped")
+
+
 @dataclass(frozen=True)
 class Options:
     """What to render.
@@ -31,6 +34,7 @@ class Options:
     seed : equal seeds give equal files.
     strength : ``micro`` or ``macro``.
     full_size : True for frames as large as those of the real database.
+    variant : "raw", or "cropped": faces cut out tightly, in the folders of the real database's cropped variant.
     """
 
     like: str
@@ -39,6 +43,7 @@ class Options:
     seed: int = 0
     strength: str = "micro"
     full_size: bool = False
+    variant: str = "raw"
 
     def check(self) -> None:
         """Check that the options can be obeyed.
@@ -51,6 +56,8 @@ class Options:
             raise UsageError(f"No database like {self.like!r} can be rendered. {did_you_mean(self.like, LIKE)}")
         if self.strength not in STRENGTHS:
             raise UsageError(f"Unknown strength {self.strength!r}; expected {' or '.join(STRENGTHS)}.")
+        if self.variant not in VARIANTS:
+            raise UsageError(f"Unknown variant {self.variant!r}; expected {' or '.join(VARIANTS)}.")
         if not 1 <= self.subjects <= 99:
             raise UsageError(f"{self.subjects} subjects were asked for; expected 1 to 99.")
         if not 1 <= self.clips <= 99:
@@ -60,7 +67,11 @@ class Options:
 
     def as_json(self) -> dict[str, Any]:
         """Return everything that decides the files, as JSON values."""
-        return {**asdict(self), "version": VERSION}
+        values = {**asdict(self), "version": VERSION}
+        if self.variant == "raw":
+            # As databases were marked before there were variants.
+            del values["variant"]
+        return values
 
     def digest(self) -> str:
         """Return a short name of the options."""
@@ -117,6 +128,8 @@ class Like:
     clips : (generator, id of a person, emotions of that person's clips) -> (clip, folder, digits, onset) of each clip.
     stem : start of a frame's file name, with a place for the subject.
     suffix : end of a frame's file name.
+    crops : how folders begin and what ``stem`` is in the cropped variant: (start of the raw ones, start of the cropped
+        ones, stem).
     expresses : annotated word -> what the face may show, where that has another name.
     coded : True where the sheet gives the apex.
     one_apex_lacks : True where the sheet gives no apex for one of the clips.
@@ -131,13 +144,20 @@ class Like:
     clips: Callable[[np.random.Generator, str, list[str]], list[tuple[str, str, int, int]]]
     stem: str
     suffix: str
+    crops: tuple[str, str, str]
     expresses: dict[str, tuple[str, ...]]
     coded: bool = True
     one_apex_lacks: bool = False
 
-    def file_name(self, clip: ClipPlan, number: int) -> str:
-        """Return the file name of a frame."""
-        return f"{self.stem.format(subject=clip.subject)}{number:0{clip.digits}d}{self.suffix}"
+    def file_name(self, clip: ClipPlan, number: int, variant: str = "raw") -> str:
+        """Return the file name of a frame in a variant."""
+        stem = self.crops[2] if variant == "cropped" else self.stem
+        return f"{stem.format(subject=clip.subject)}{number:0{clip.digits}d}{self.suffix}"
+
+    def folder(self, raw: str, variant: str) -> str:
+        """Return a clip's folder in a variant, from its folder in the raw one."""
+        before, after, _ = self.crops
+        return after + raw.removeprefix(before) if variant == "cropped" else raw
 
 
 def plan(options: Options) -> list[ClipPlan]:
@@ -171,6 +191,20 @@ def film(options: Options, clip: ClipPlan) -> Film:
     return Film(person, clip.expression, camera, options.seed, f"{options.like}/{clip.name}")
 
 
+def crop_box(film: Film) -> tuple[slice, slice]:
+    """Return the rows and columns of a film's frames that the cropped variant shows.
+
+    Of brows to chin it shows all, and to the sides little more than the eyes' outer corners: 1.7 times the distance
+    between the eyes wide and 2.06 times high, which is the share of an aligned face that CASME II's crops of 280x340
+    have.
+    """
+    eyes = (film.landmarks[36:42].mean(axis=0), film.landmarks[42:48].mean(axis=0))
+    unit = float(((eyes[1] - eyes[0]) ** 2).sum() ** 0.5)
+    middle_x, middle_y = (eyes[0] + eyes[1]) / 2
+    left, top = round(float(middle_x - 0.85 * unit)), round(float(middle_y - 0.55 * unit))
+    return slice(max(top, 0), top + round(2.06 * unit)), slice(max(left, 0), left + round(1.7 * unit))
+
+
 def _clip(options: Options, subject: str, emotion: str, clip: str, folder: str, digits: int, onset: int) -> ClipPlan:
     like = LIKE[options.like]
     rng = generator(options.seed, options.like, subject, clip)
@@ -187,7 +221,7 @@ def _clip(options: Options, subject: str, emotion: str, clip: str, folder: str, 
     return ClipPlan(
         subject=subject,
         clip=clip,
-        folder=folder,
+        folder=like.folder(folder, options.variant),
         digits=digits,
         emotion=emotion,
         expression=expression,
@@ -268,6 +302,7 @@ LIKE: dict[str, Like] = {
         clips=_casme2_clips,
         stem="img",
         suffix=".jpg",
+        crops=("CASME2_RAW_selected/", "Cropped/", "reg_img"),
         expresses={},
         one_apex_lacks=True,
     ),
@@ -290,6 +325,7 @@ LIKE: dict[str, Like] = {
         clips=_samm_clips,
         stem="{subject}_",
         suffix=".jpg",
+        crops=("", "Cropped/", "{subject}_"),
         expresses={"Other": ("others",)},
     ),
     "smic": Like(
@@ -302,6 +338,7 @@ LIKE: dict[str, Like] = {
         clips=_smic_clips,
         stem="image",
         suffix=".bmp",
+        crops=("HS/", "SMIC_all_cropped/HS/", "reg_image"),
         expresses={"negative": ("disgust", "anger", "sadness", "fear", "repression"), "positive": ("happiness",)},
         coded=False,
     ),

@@ -30,7 +30,7 @@ def write_casme2(root: Path, clips: Sequence[ClipPlan]) -> None:
         rows.append([subject, clip.clip, None, clip.onset, apex, clip.offset, None, clip.expression.facs, clip.emotion])
     _write(root / "CASME2-coding-20140508.xlsx", rows)
     # A stray file, such as the published copy has.
-    stray = root / "CASME2_RAW_selected" / clips[0].subject / f"{clips[0].clip} - Shortcut.lnk"
+    stray = (root / clips[0].folder).parent / f"{clips[0].clip} - Shortcut.lnk"
     stray.write_bytes(b"L\x00\x00\x00")
 
 

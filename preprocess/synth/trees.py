@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from preprocess.base.errors import DataError
-from preprocess.synth.databases import LIKE, ClipPlan, Options, film, plan
+from preprocess.synth.databases import LIKE, ClipPlan, Options, crop_box, film, plan
 from preprocess.synth.sheets import SHEETS
 
 if TYPE_CHECKING:
@@ -163,10 +163,12 @@ def _one_thread() -> None:
 def _write_clips(options: Options, clips: Sequence[ClipPlan], root: Path) -> int:
     for clip in clips:
         made = film(options, clip)
+        box = crop_box(made) if options.variant == "cropped" else (slice(None), slice(None))
         folder = root / clip.folder
         folder.mkdir(parents=True)
         for number in range(clip.first, clip.last + 1):
-            _write_image(folder / LIKE[options.like].file_name(clip, number), made.frame(number - clip.onset))
+            path = folder / LIKE[options.like].file_name(clip, number, options.variant)
+            _write_image(path, made.frame(number - clip.onset)[box])
     return len(clips)
 
 
