@@ -16,6 +16,7 @@ from preprocess.faces.finder import DlibFaceFinder
 from preprocess.recipes import FEATURES, load_recipes
 from preprocess.samples.clip import Clip
 from preprocess.samples.layout import AXES
+from preprocess.steps import STEPS
 
 PAGE = (Path(preprocess.__path__[0]) / "README.md").read_text(encoding="utf-8")
 (RECIPES,) = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
@@ -53,7 +54,7 @@ def test_the_code_of_a_step_from_outside_counts_in_the_features_that_use_it(tmp_
     file.write_text(STEP)
     load_plugins([str(file)])
     before = FEATURES.get("motion_grid_8").as_json()
-    assert before["steps"][0][:2] == ["face", 1], "a step of this package counts by its version"
+    assert before["steps"][0][:2] == ["face", STEPS.get("face").version], "a step of this package counts by its version"
     assert "parts.mean(" in STEP
     file.write_text(STEP.replace("parts.mean(", "parts.max("))
     load_plugins([str(file)])
