@@ -45,10 +45,21 @@ def no_plugin_stays() -> Iterator[None]:
     unload_plugins()
 
 
-@pytest.fixture(scope="session")
-def megc2019_flow() -> Path:
-    """The real flow images of the MEGC2019 composite (442 clips); licensed, so never part of the repository."""
-    path = Path(os.environ.get("MERBENCH_TEST_DATA", ROOT.parent / "shared" / "data")) / "megc2019_flow"
+def shared_data(name: str) -> Path:
+    """Return a folder of real data; licensed, so never part of the repository."""
+    path = Path(os.environ.get("MERBENCH_TEST_DATA", ROOT.parent / "shared" / "data")) / name
     if not path.is_dir():
         pytest.skip(f"needs the MEGC2019 flow images at {path} (or under $MERBENCH_TEST_DATA)")
     return path
+
+
+@pytest.fixture(scope="session")
+def megc2019_flow() -> Path:
+    """The real flow images of the MEGC2019 composite (442 clips), in label folders."""
+    return shared_data("megc2019_flow")
+
+
+@pytest.fixture(scope="session")
+def megc2019_causal() -> Path:
+    """The real pictures of the same clips, four a clip in one folder."""
+    return shared_data("megc2019_causal")

@@ -1,23 +1,32 @@
-"""Adapter for flow-image trees: the 28x28 PNG layout that the public STSTNet and HTNet code reads.
+"""Adapter for flow-image trees: the 28x28 PNGs that the public code of STSTNet, HTNet and CausalNet reads.
 
-``<root>/<subject>/u_test/<label>/<subject>_<clip>.png``, one PNG a clip: onset-to-apex optical flow u in the red
-channel, v in the green one, optical strain in the blue one, each scaled to 0..255 over the image. Copies differ in
-details that are absorbed here: a space before ``.png``; ``s1`` or ``s01`` for one SMIC subject; a ``u_train`` folder
-that repeats every other subject's files and is not read.
+``<root>/<subject>/u_test/<label>/<subject>_<clip>.png``: onset-to-apex optical flow u in the red channel, v in the
+green one, optical strain in the blue one, each scaled to 0..255 over the image. A clip may have more pictures
+(``X_1.png`` and so on, see ``_flow_pictures``); each is a feature. Copies differ in details that are absorbed here: a
+space before ``.png``; ``s1`` or ``s01`` for one SMIC subject; a ``u_train`` folder that repeats every other subject's
+files and is not read. The pictures may also lie in one folder, or in folders of labels or subjects; what no folder
+tells, a table of the clips tells, or a tree with label folders beside them.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from preprocess.base.errors import DataError
 from preprocess.base.hashing import digest_bytes
 from preprocess.datasets._adapter import DATASETS, Adapter, Found, RawDataset, RawFeature
-from preprocess.datasets._folders import follow, is_folder, links_on, listing, scan
+from preprocess.datasets._flow_labels import EMOTIONS, find_labels
+from preprocess.datasets._flow_pictures import KINDS, SUBJECTS, Clip, Kind, Picture, clips_of, keys_of
+from preprocess.datasets._flow_places import (
+    holds_pictures,
+    holds_subjects,
+    loose_pictures,
+    tree_pictures,
+)
+from preprocess.datasets._folders import links_on
 from preprocess.samples.layout import Content
 from preprocess.samples.table import samples_table
 
@@ -25,195 +34,142 @@ if TYPE_CHECKING:
     import numpy as np
 
 NAME = "flow_tree"
-LAYOUT = "<root>/<subject>/u_test/<label 0, 1 or 2>/<subject>_<clip>.png, 28x28 RGB"
-FEATURE = "flow_uvs_28"
-EMOTIONS = ("negative", "positive", "surprise")
+LAYOUT = (
+    "<root>/<subject>/u_test/<label 0, 1 or 2>/<subject>_<clip>.png, 28x28 RGB; or such files in one folder, with a "
+    "table of their labels (.csv with sub, filename_o, label) in it or above it"
+)
 SIZE = 28
-RECIPE: dict[str, Any] = {
-    "name": FEATURE,
-    "version": 1,
-    "source": "flow_image",
-    "steps": ["read_png", "rgb_is_u_v_strain", "channels_first"],
-    "channels": ["u", "v", "strain"],
-    "range": "8bit",
-    "dtype": "uint8",
-    "shape": [3, SIZE, SIZE],
-}
-# Only the shape of a subject's name tells the database.
-SUBJECTS = {
-    "casme2": re.compile(r"sub[0-9]{2}", re.IGNORECASE),
-    "samm": re.compile(r"[0-9]{3}"),
-    "smic": re.compile(r"s[0-9]+", re.IGNORECASE),
-}
-
-
-@dataclass(frozen=True)
-class _Clip:
-    """One PNG: where it lies, and what its place in the tree says about it."""
-
-    path: Path
-    dataset: str
-    subject: str
-    clip: str
-    label: int
-
-    @property
-    def sample_id(self) -> str:
-        return f"{self.dataset}/{self.subject}/{self.clip}"
+# A tree with label folders, and pictures that lie in any other way.
+TREE, FLAT = "flow", "flat"
+# So many clips are named in a note.
+NAMED = 20
 
 
 def find(path: Path) -> list[Found]:
-    """Recognise a flow-image tree: ``path`` holds subjects' ``u_test`` folders."""
-    return [Found(NAME, path, variant="flow")] if _holds_subjects(path) else []
+    """Recognise flow images: ``path`` holds subjects' ``u_test`` folders, or pictures that are named like clips."""
+    if holds_subjects(path):
+        return [Found(NAME, path, variant=TREE)]
+    if not holds_pictures(path):
+        return []
+    unlabelled = _without_folder(loose_pictures(path)[0])
+    labels = find_labels(path, unlabelled) if unlabelled else None
+    missing: tuple[str, ...] = ()
+    if unlabelled and labels is None:
+        missing = (
+            "labels: no table (.csv with the columns sub, filename_o, label) in it or above it names the clips, and no "
+            "tree with label folders lies beside it",
+        )
+    return [Found(NAME, path, FLAT, labels.path if labels else None, missing=missing)]
 
 
 def read(found: Found) -> list[RawDataset]:
-    """Read every clip of the tree into one dataset per database.
+    """Read every clip into one dataset per database.
 
     All images are read and checked here: they are small, and a bad one must be found before anything is written.
 
     Raises
     ------
-    DataError : a subject whose database is unclear, or without clips; a label folder that is not 0, 1 or 2; an image in
-        the wrong place, unreadable, or of the wrong size or type; the same clip twice; a link that leads back to where
-        it was followed from. The message names the file or folder.
+    DataError : a subject whose database is unclear, or without clips; a label that is not 0, 1 or 2; an image in the
+        wrong place, unreadable, or of the wrong size or type; the same clip twice; a number of pictures a clip that
+        fits nothing known; a link that leads back to where it was followed from. The message names the file or folder.
     """
-    clips = list(_clips(found.root))
-    links = dict.fromkeys(line for clip in clips for line in links_on(found.root, clip.path.parent))
+    notes: list[str] = []
+    clips = clips_of(tree_pictures(found.root)) if found.variant == TREE else _labelled(found.root, notes)
+    folders = dict.fromkeys(path.parent for clip in clips for path in clip.files.values())
+    notes += dict.fromkeys(line for folder in folders for line in links_on(found.root, folder))
     present = {clip.dataset for clip in clips}
     return [
-        _dataset(name, [clip for clip in clips if clip.dataset == name], tuple(links))
-        for name in SUBJECTS
-        if name in present
+        _dataset(name, [clip for clip in clips if clip.dataset == name], notes) for name in SUBJECTS if name in present
     ]
 
 
-def _dataset(name: str, clips: list[_Clip], notes: tuple[str, ...]) -> RawDataset:
+def _without_folder(pictures: Iterable[Picture]) -> set[tuple[str, str]]:
+    """Return the keys of the clips of which no folder tells the label."""
+    return keys_of([one for one in pictures if one.label is None])
+
+
+def _labelled(root: Path, notes: list[str]) -> list[Clip]:
+    """Return the clips of pictures that lie in no tree, each with its label, and note what has none."""
+    pictures, others = loose_pictures(root)
+    if others:
+        notes.append(_note("files are not named like the picture of a clip and are left out", map(str, others)))
+    keys = _without_folder(pictures)
+    labels = find_labels(root, keys) if keys else None
+    known = labels.labels if labels else {}
+    if labels is not None:
+        notes.append(f"the labels are those of {labels.path}")
+        if labels.others:
+            notes.append(_note(f"clips of {labels.path.name} have no picture and are left out", labels.others))
+    clips = [
+        clip if clip.label is not None else replace(clip, label=known.get(clip.key)) for clip in clips_of(pictures)
+    ]
+    if without := [clip.sample_id for clip in clips if clip.label is None]:
+        notes.append(_note("clips have no label and are left out", without))
+    if len(without) == len(clips):
+        raise DataError(
+            f"No picture in {root} has a label. Expected a table (.csv with the columns sub, filename_o, label) of the "
+            "clips in it or above it, or a tree of flow images with label folders beside it."
+        )
+    return [clip for clip in clips if clip.label is not None]
+
+
+def _note(what: str, names: Iterable[str]) -> str:
+    names = list(names)
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{len(names)} {what}: {', '.join(names[:NAMED])}{more}"
+
+
+def _dataset(name: str, clips: Sequence[Clip], notes: Sequence[str]) -> RawDataset:
     samples = samples_table(
         [
             {
                 "sample_id": clip.sample_id,
                 "dataset": name,
                 "subject": f"{name}/{clip.subject}",
-                "clip": clip.clip,
-                "emotion": EMOTIONS[clip.label],
-                "origin": clip.path,
+                "clip": clip.name,
+                "emotion": None if clip.label is None else EMOTIONS[clip.label],
+                "origin": clip.files[0],
             }
             for clip in clips
         ]
     )
+    features = {KINDS[number].feature: _feature(number, clips) for number in clips[0].files}
+    return RawDataset(name=name, samples=samples, synthetic=False, features=features, notes=tuple(notes))
+
+
+def _feature(number: int, clips: Sequence[Clip]) -> RawFeature:
+    """Return the feature that the pictures of one number are."""
+    kind = KINDS[number]
     fingerprints: dict[str, str] = {}
     tensors: dict[str, np.ndarray] = {}
     for clip in clips:
-        content = _content(clip.path)
+        content = _content(clip.files[number])
         fingerprints[clip.sample_id] = digest_bytes(content)
-        tensors[clip.sample_id] = _tensor(content, clip.path)
-    feature = RawFeature(
-        recipe=RECIPE,
+        tensors[clip.sample_id] = _tensor(content, clip.files[number])
+    no_mirror = "" if kind.flow else "what the values of its channels mean is not published"
+    return RawFeature(
+        recipe=_recipe(kind),
         shape=(3, SIZE, SIZE),
         dtype="uint8",
         source_fingerprint=fingerprints.__getitem__,
         compute=tensors.__getitem__,
         axes="chw",
-        content=Content(whole=True, u=0, u_range="sample"),
+        content=Content(whole=True, u=0, u_range="sample") if kind.flow else Content(whole=True, no_mirror=no_mirror),
     )
-    return RawDataset(name=name, samples=samples, synthetic=False, features={FEATURE: feature}, notes=notes)
 
 
-def _holds_subjects(root: Path) -> bool:
-    return any(_tests(root / name) is not None for name, leads_on in listing(root) if leads_on)
-
-
-def _tests(folder: Path) -> Path | None:
-    """Return a subject's folder of pictures; None where there is none."""
-    name = next((name for name, leads_on in listing(folder) if leads_on and name.lower() == "u_test"), None)
-    return folder / name if name else None
-
-
-def _entries(folder: Path, root: Path) -> list[tuple[Path, bool]]:
-    """Return what lies in a folder, sorted by name, and of each whether it is a folder. Links are followed."""
-    entries = sorted((folder / entry.name, is_folder(entry)) for entry in scan(folder))
-    for path, leads_on in entries:
-        if leads_on and path.is_symlink():
-            follow(path, root)
-    return entries
-
-
-def _clips(root: Path) -> Iterator[_Clip]:
-    for folder, leads_on in _entries(root, root):
-        tests = _tests(folder) if leads_on else None
-        if not leads_on or (tests is None and _database(folder.name) is None):
-            continue
-        dataset, subject = _who(folder)
-        if tests is None:
-            raise DataError(f"Subject folder {folder} has no u_test folder. Complete the copy, or remove the folder.")
-        if tests.is_symlink():
-            follow(tests, root)
-        clips = list(_clips_of(tests, dataset, subject, root))
-        if not clips:
-            raise DataError(f"Subject folder {tests} holds no PNG file. Complete the copy, or remove the subject.")
-        yield from clips
-
-
-def _clips_of(tests: Path, dataset: str, subject: str, root: Path) -> Iterator[_Clip]:
-    for folder, leads_on in _entries(tests, root):
-        if not leads_on:
-            if _is_png(folder):
-                raise DataError(f"{folder} lies outside a label folder; expected u_test/<0, 1 or 2>/{folder.name}.")
-            continue
-        label = _label(folder)
-        for path, leads_further in _entries(folder, root):
-            if leads_further:
-                raise DataError(
-                    f"{path} is a folder inside a label folder, which may hold PNG files only. Move it away."
-                )
-            if _is_png(path):
-                yield _Clip(path, dataset, subject, _clip_name(path, dataset, subject), label)
-
-
-def _is_png(path: Path) -> bool:
-    return path.suffix.lower() == ".png"
-
-
-def _database(name: str) -> str | None:
-    return next((dataset for dataset, shape in SUBJECTS.items() if shape.fullmatch(name)), None)
-
-
-def _subject_id(dataset: str, name: str) -> str:
-    """Return a subject's one spelling: copies write SMIC's first subject as ``s1`` or as ``s01``."""
-    return f"s{int(name[1:]):02d}" if dataset == "smic" else name.lower()
-
-
-def _who(folder: Path) -> tuple[str, str]:
-    dataset = _database(folder.name)
-    if dataset is None:
-        raise DataError(
-            f"Subject folder {folder}: its name does not tell its database. Expected a name such as sub01 "
-            "(CASME II), 006 (SAMM) or s01 (SMIC). Rename or remove it."
-        )
-    return dataset, _subject_id(dataset, folder.name)
-
-
-def _label(folder: Path) -> int:
-    if folder.name not in ("0", "1", "2"):
-        raise DataError(
-            f"Label folder {folder}: {folder.name!r} is not a label. "
-            "Expected 0 (negative), 1 (positive) or 2 (surprise)."
-        )
-    return int(folder.name)
-
-
-def _clip_name(path: Path, dataset: str, subject: str) -> str:
-    """Return the clip's name: the file's name without the subject before it and the space that copies hold after it."""
-    head, _, clip = path.stem.strip().partition("_")
-    if not clip or _database(head) != dataset or _subject_id(dataset, head) != subject:
-        raise DataError(f"{path}: the file's name does not begin with its subject. Expected {subject}_<clip>.png.")
-    # As the databases write them: EP02_01f in CASME II, s01_ne_01 in SMIC.
-    clip = re.sub("^ep", "EP", clip.lower())
-    recording, separator, rest = clip.partition("_")
-    if dataset == "smic" and SUBJECTS["smic"].fullmatch(recording):
-        return f"{_subject_id(dataset, recording)}{separator}{rest}"
-    return clip
+def _recipe(kind: Kind) -> dict[str, Any]:
+    channels = ["u", "v", "strain"] if kind.flow else ["red", "green", "blue"]
+    return {
+        "name": kind.feature,
+        "version": 1,
+        "source": "flow_image",
+        "steps": ["read_png", "rgb_is_u_v_strain" if kind.flow else "rgb", "channels_first"],
+        "channels": channels,
+        "range": "8bit",
+        "dtype": "uint8",
+        "shape": [3, SIZE, SIZE],
+    }
 
 
 def _content(path: Path) -> bytes:
@@ -224,7 +180,7 @@ def _content(path: Path) -> bytes:
 
 
 def _tensor(content: bytes, path: Path) -> np.ndarray:
-    """Decode a PNG into (3, 28, 28) uint8, channels u, v, strain."""
+    """Decode a PNG into (3, 28, 28) uint8, channels red, green, blue."""
     import cv2
     import numpy as np
 
@@ -245,10 +201,11 @@ DATASETS.add(
     NAME,
     Adapter(
         name=NAME,
-        description="28x28 flow images (u, v, strain) of CASME II, SAMM and SMIC, as STSTNet and HTNet read them",
+        description="28x28 flow images of CASME II, SAMM and SMIC, as STSTNet, HTNet and CausalNet read them",
         layout=LAYOUT,
         find=find,
         read=read,
+        variants=(TREE, FLAT),
     ),
     origin=__name__,
 )
