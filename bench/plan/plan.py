@@ -20,7 +20,7 @@ from bench.study.splitting import ids_digest, make_folds
 from mer_models.registry import ModelInfo
 from preprocess.base.errors import Unfit, UsageError, did_you_mean
 from preprocess.base.hashing import digest
-from preprocess.labels.tasks import UNITS, Task
+from preprocess.labels.tasks import UNITS, Task, tasks_of
 from preprocess.recipes import recipes_of
 from preprocess.shards.prepared import PreparedDataset
 from results.store.outcome_store import OutcomeStore
@@ -190,7 +190,10 @@ class _Builder:
                 self._labelled[task.name, dataset.name] = made and bool(labelled(task, dataset).any())
                 if not self._labelled[task.name, dataset.name]:
                     why = "none of its samples has a label" if made else "the task is made for other databases"
-                    self._note(f"Dataset {dataset.name} left out of task {task.name}: {why}.")
+                    others = ", ".join(tasks_of(dataset.samples)) or "none"
+                    self._note(
+                        f"Dataset {dataset.name} left out of task {task.name}: {why}. Tasks that label it: {others}."
+                    )
         return [dataset for dataset in prepared if self._labelled[task.name, dataset.name]]
 
     def finished(self) -> Plan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import os
@@ -127,12 +128,16 @@ def _xls(content: bytes) -> Workbook:
 
 def _csv(content: bytes) -> list[list[str]]:
     try:
-        text = content.decode("utf-8-sig")
+        # Excel's "Unicode text" begins with this mark.
+        utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        text = content.decode("utf-16" if utf16 else "utf-8-sig")
     except UnicodeDecodeError:
         text = content.decode("gb18030", errors="replace")
-    first = text.split("\n", 1)[0]
-    delimiter = max(",;\t", key=first.count)
-    return [[_text(cell) for cell in row] for row in csv.reader(io.StringIO(text), delimiter=delimiter)]
+    # Excel may name the separator in a line above the table; the line stays, empty, so that rows are counted as there.
+    told = re.match(r"sep=(.)\r?\n", text)
+    delimiter = told[1] if told else max(",;\t", key=text.split("\n", 1)[0].count)
+    lines = io.StringIO(re.sub(r"^sep=.", "", text), newline=None)
+    return [[_text(cell) for cell in row] for row in csv.reader(lines, delimiter=delimiter)]
 
 
 def _text(value: Any) -> str:

@@ -22,10 +22,13 @@ class Annotation:
     tasks : the published tasks that the dataset belongs to. Such a task was made for certain databases, so that
         nobody's results change, and no composite grows, because a new dataset happens to use its words. Tasks that are
         made for all databases need not be named.
+    by_words : published schemes of emotions take the dataset as well, where it has a word for each of their classes:
+        that of somebody's own recordings, which are part of no published list of clips.
     """
 
     emotions: tuple[str, ...] | Mapping[str, str]
     tasks: tuple[str, ...] = ()
+    by_words: bool = False
 
     def words(self) -> dict[str, str]:
         """Return word -> the emotion that it means, in its one spelling."""
@@ -36,11 +39,21 @@ class Annotation:
 ANNOTATIONS: Registry[Annotation] = Registry("annotation", package="preprocess.datasets")
 """Dataset -> how it is annotated, as the file of its adapter declares it."""
 
+_read: dict[str, Annotation] = {}
+
+
+def annotate(dataset: str, annotation: Annotation) -> None:
+    """Say how a dataset is annotated that no file declares, since its name and its words are in the data themselves.
+
+    It holds for this process, until the dataset is read again.
+    """
+    _read[dataset.removeprefix("synth_")] = annotation
+
 
 def annotation_of(dataset: str) -> Annotation | None:
     """Return how a dataset is annotated; None where nothing is declared. ``synth_casme2`` is annotated as CASME II."""
     name = dataset.removeprefix("synth_")
-    return ANNOTATIONS.get(name) if name in ANNOTATIONS.names() else None
+    return ANNOTATIONS.get(name) if name in ANNOTATIONS.names() else _read.get(name)
 
 
 def spelling(word: str) -> str:

@@ -169,8 +169,8 @@ def add_emotion_task(
     reference : where the scheme is defined.
     origin : the ``__name__`` of the file that registers it.
     published : it was made for certain databases: it takes the datasets whose adapters name it
-        (``Annotation.tasks``). Otherwise it takes every dataset that has a word for each of its classes. Words that
-        mean none of its emotions are left out.
+        (``Annotation.tasks``), and people's own recordings. Otherwise it takes every dataset that has a word for each
+        of its classes. Words that mean none of its emotions are left out.
     multilabel : a clip counts for each emotion that it shows; otherwise clips of two classes are left out.
     """
     class_of = {emotion: of for of, emotions in classes.items() for emotion in emotions}
@@ -180,7 +180,8 @@ def add_emotion_task(
         if annotation is None:
             return {}
         found = table(annotation, class_of)
-        takes = name in annotation.tasks if published else set(classes) <= set(found.values())
+        whole = set(classes) <= set(found.values())
+        takes = (annotation.by_words and whole) or name in annotation.tasks if published else whole
         return found if takes else {}
 
     task = Task(name, tuple(classes), mapping, reference, multilabel, "emotion")

@@ -39,10 +39,15 @@ def images(folder: Path, numbers: Iterable[int], name: str) -> Path:
     return folder
 
 
+CODES = {"avi": "MJPG", "mkv": "MJPG", "webm": "VP80"}
+"""Ending of a video -> how its pictures are coded; the other endings take MPEG-4."""
+
+
 def video(path: Path, frames: int = 5) -> Path:
-    """Write an AVI of 32x24 pixels."""
+    """Write a video of 32x24 pixels, of the kind that its ending says."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25.0, (32, 24))
+    code = CODES.get(path.suffix.lower()[1:], "mp4v")
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*code), 25.0, (32, 24))
     assert writer.isOpened()
     for number in range(frames):
         writer.write(np.full((24, 32, 3), 20 * number, np.uint8))
@@ -180,6 +185,22 @@ def afew(root: Path) -> Path:
     video(root / "Train_AFEW" / "Angry" / "000046280.avi")
     video(root / "Train_AFEW" / "Neutral" / "001234567.avi", frames=8)
     video(root / "Val_AFEW" / "Happy" / "000149120.avi")
+    return root
+
+
+CLIPS_CSV = """path,subject,onset,apex,offset,fps,emotion,action_units,split,dataset
+anna/smile.mp4,anna,1,3,4,25,happiness,6+12,train,mine
+anna/frown.mov,anna,,,,,anger,4,train,mine
+ben/frames one,ben,2,3,5,100,surprise,,test,mine
+"""
+
+
+def clips(root: Path, text: str = CLIPS_CSV) -> Path:
+    """Somebody's own recordings: two videos and a folder of frames, with a list above them."""
+    video(root / "anna" / "smile.mp4")
+    video(root / "anna" / "frown.mov", frames=7)
+    images(root / "ben" / "frames one", range(1, 9), "img{:03d}.jpg")
+    (root / "clips.csv").write_text(text, encoding="utf-8")
     return root
 
 

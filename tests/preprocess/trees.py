@@ -169,6 +169,7 @@ TREES: dict[str, Callable[[Path], Path]] = {
     "casme3_c": more_trees.casme3_c,
     "casme_sq": more_trees.casme_sq,
     "ckplus": more_trees.ckplus,
+    "clips": more_trees.clips,
     "dfme": more_trees.dfme,
     "flow_tree": flow_tree,
     "mmew": mmew,

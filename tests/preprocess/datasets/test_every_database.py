@@ -165,8 +165,10 @@ def test_a_folder_of_links_to_databases_is_read_and_the_links_are_told(name: str
     before = all_of(root)
     links = root.parent / "links"
     links.mkdir()
-    for folder in [path for path in root.iterdir() if path.is_dir()]:
-        (links / folder.name).symlink_to(folder)
+    for path in root.iterdir():
+        # Sheets stay behind, where they are found, too.
+        if path.is_dir() or path.name == "clips.csv":
+            (links / path.name).symlink_to(path)
     assert all_of(links) == before
     linked = [str(found.root) for found in detect(links) if found.root.is_symlink()]
     notes = [note for dataset in read_source(links) for note in dataset.notes]
@@ -188,9 +190,7 @@ def test_a_database_behind_a_link_of_any_name_is_read(name: str, root: Path) -> 
 def test_a_link_that_leads_back_is_refused(name: str, root: Path) -> None:
     write(name, root / "copy")
     (root / "again").symlink_to(root.parent)
-    with pytest.raises(
-        DataError, match=r"data/again is a link to .*, in which it lies itself: a loop. Remove the link"
-    ):
+    with pytest.raises(DataError, match=r"data/again is a link to .*, in which it lies itself: a loop"):
         read_source(root)
     (root / "again").unlink()
     (root / "itself").symlink_to(root / "itself")
