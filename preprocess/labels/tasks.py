@@ -107,6 +107,20 @@ def labels(task: Task, samples: pd.DataFrame) -> np.ndarray:
     return result
 
 
+def tasks_of(samples: pd.DataFrame) -> list[str]:
+    """Return the names of the tasks that label at least one sample of a table, and know all of its words."""
+    fitting = []
+    for name, task in TASKS.items():
+        if all(task.mapping(dataset) for dataset in samples["dataset"].unique()):
+            try:
+                found = labels(task, samples)
+            except DataError:
+                continue
+            if (found >= 0).any():
+                fitting.append(name)
+    return fitting
+
+
 def _classes_of(word: str, mapping: Mapping[str, str | None]) -> set[str | None]:
     """Return the classes of an annotation such as ``disgust`` or ``positive+surprise``; None for a word left out.
 

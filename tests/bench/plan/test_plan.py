@@ -119,7 +119,10 @@ def test_a_task_is_left_out_for_databases_that_it_is_not_made_for(tmp_path: Path
     prepared = from_tree(write_flow_tree(tmp_path / "tree", WHOLE_TREE), tmp_path / "shards")
     plan = plan_of(prepared, tasks=["samm3"])
     assert only(plan).dataset == "samm"
-    assert "Dataset casme2 left out of task samm3: the task is made for other databases. Tasks that label it: " in " ".join(plan.notes)
+    assert (
+        "Dataset casme2 left out of task samm3: the task is made for other databases. Tasks that label it: "
+        in " ".join(plan.notes)
+    )
 
 
 def renamed(dataset: PreparedDataset, name: str, split: list[str] | None = None) -> PreparedDataset:

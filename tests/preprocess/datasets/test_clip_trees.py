@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from more_trees import images
+from more_trees import afew, images
 from trees import CASME2_ROWS, casme2, casme2_row, samm, smic
 
 from preprocess.base.errors import DataError, UsageError
@@ -225,3 +225,36 @@ def test_subjects_of_one_number_are_one_person(root: Path) -> None:
     rows = [casme2_row(1, "EP01_01", (1, 2, 3), "4", "disgust"), casme2_row("01", "EP01_02", (1, 2, 3), "4", "fear")]
     casme2(root, rows)
     assert set(read_source(root)[0].samples["subject"]) == {"casme2/sub01"}
+
+
+def test_frames_that_are_skipped_by_their_ending_are_told(root: Path) -> None:
+    folder = casme2(root) / "CASME2_RAW_selected" / "sub01" / "EP02_01f"
+    (folder / "img50.jpg").rename(folder / "img50.TIF")
+    (folder / "img51.jpg").rename(folder / "img51.tif")
+    (folder / "notes.txt").write_text("no frame by its name either")
+    assert "1 clips have files that are skipped by their ending: sub01/EP02_01f: 2 .tif" in notes(root)
+
+
+def test_videos_that_are_skipped_by_their_ending_are_told(root: Path) -> None:
+    afew(root)
+    (root / "Train_AFEW" / "Angry" / "1.wmv").write_bytes(b"\x30\x26")
+    told = "1 files are skipped by their ending, which is none of a video's (avi, mp4, mov, mkv, webm, m4v, mts)"
+    assert f"{told}: Train_AFEW/Angry/1.wmv" in notes(root)
+
+
+def test_a_link_tells_a_cropped_copy_by_its_own_name_and_by_the_folders(root: Path) -> None:
+    casme2(root / "a", frames={"Cropped": "img{}.jpg"})
+    casme2(root / "b", frames={"CASME2_RAW_selected": "img{}.jpg"})
+    links = root.parent / "links"
+    for name, target in {"one/casme2": "a/Cropped", "two/casme2_cropped": "b/CASME2_RAW_selected"}.items():
+        (links / name).parent.mkdir(parents=True)
+        (links / name).symlink_to(root / target)
+        assert [found.variant for found in detect((links / name).parent)] == ["cropped"]
+
+
+def test_folders_that_lead_to_each_other_are_searched_once(root: Path) -> None:
+    casme2(root / "a")
+    (root / "b").mkdir()
+    (root / "a" / "across").symlink_to(root / "b")
+    (root / "b" / "across").symlink_to(root / "a")
+    assert len(detect(root)) == 1
