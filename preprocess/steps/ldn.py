@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from preprocess.motion.valid import cleared
+from preprocess.motion.valid import cleared, within
 from preprocess.samples.clip import ClipError
 from preprocess.samples.layout import Content
 from preprocess.steps import Work, register_step
@@ -42,7 +42,7 @@ def ldn(work: Work) -> Work:
     ----------
     Ramirez Rivera, Castillo, Chae: Local Directional Number Pattern for Face Analysis, IEEE TIP 2013.
     """
-    maps = cleared(_codes(kirsch(grey_clip(work, "ldn"))), work.valid)
+    maps = _maps(grey_clip(work, "ldn"), work.valid, _ldn)
     return replace(work, frames=maps[None, ..., None], tensor=maps)
 
 
@@ -78,13 +78,26 @@ def stldn(work: Work, *, over: str = "codes", divisor: float | None = None) -> W
         raise ClipError(f"{work.clip.sample_id}: step stldn needs at least 3 frames; {len(frames)} were selected.")
     if divisor is not None:
         number("stldn", "divisor", divisor, 1)
-    triples = _triples(kirsch(frames), over)
-    maps = cleared(32 * triples.argmax(axis=1) + triples.argmin(axis=1), work.valid)
+    maps = _maps(frames, work.valid, lambda part: _stldn(part, over))
     if divisor is not None:
         scaled = (maps / divisor).astype(np.float32)
     else:
         scaled = maps.astype(np.uint8 if over == "codes" else np.float32)
     return replace(inner_frames(work, 1, len(frames) - 1), frames=scaled[None, ..., None], tensor=scaled)
+
+
+def _maps(frames: np.ndarray, valid: np.ndarray | None, run: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Return what ``run`` makes of (T, H, W) frames, seeing valid pixels only; 0 elsewhere."""
+    return cleared(within(frames[..., None], valid, lambda part: run(part[..., 0])[..., None])[..., 0], valid)
+
+
+def _ldn(frames: np.ndarray) -> np.ndarray:
+    return _codes(kirsch(frames))
+
+
+def _stldn(frames: np.ndarray, over: str) -> np.ndarray:
+    triples = _triples(kirsch(frames), over)
+    return 32 * triples.argmax(axis=1) + triples.argmin(axis=1)
 
 
 def kirsch(frames: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from preprocess.base.errors import UsageError
-from preprocess.motion.valid import cleared, lowest_and_span
+from preprocess.motion.valid import cleared, lowest_and_span, within
 from preprocess.samples.clip import ClipError
 from preprocess.samples.layout import Content
 from preprocess.steps import Work, register_step
@@ -59,7 +59,10 @@ def shape_maps(work: Work, *, fine: float = 1.0, coarse: float = 8.0) -> Work:
         grey = np.ascontiguousarray(frame.mean(axis=-1), dtype=np.float32)
         return cv2.GaussianBlur(grey, (0, 0), fine) - cv2.GaussianBlur(grey, (0, 0), coarse)
 
-    maps = np.stack([[edges(frame) for frame in level[1:]] for level in frames])
+    def edges_of(part: np.ndarray) -> np.ndarray:
+        return np.stack([edges(frame) for frame in part[1:]])[..., None]
+
+    maps = np.stack([within(level, work.valid, edges_of)[..., 0] for level in frames])
     low, span = lowest_and_span(maps, work.valid, (2, 3))
     scaled = np.divide(maps - low, span, out=np.zeros_like(maps), where=span > 0)
     return replace(inner_frames(work, 1, frames.shape[1]), frames=cleared(scaled, work.valid)[..., None])

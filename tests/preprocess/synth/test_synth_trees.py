@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -17,11 +18,11 @@ import numpy as np
 import pytest
 from openpyxl import load_workbook
 
-from preprocess.base.errors import DataError
+from preprocess.base.errors import DataError, UsageError
 from preprocess.datasets import RawDataset, read_source
 from preprocess.labels.tasks import TASKS, labels
 from preprocess.synth import default
-from preprocess.synth.databases import LIKE, Options, plan
+from preprocess.synth.databases import LIKE, Options, crop_box, plan
 from preprocess.synth.sheets import objective_class
 from preprocess.synth.trees import read_options, render, rendered_film
 
@@ -124,6 +125,40 @@ def test_frames_on_disk_are_those_of_the_film(root: Path, like: str) -> None:
         assert np.abs(stored.astype(int) - frame).mean() < (3 if path.suffix == ".jpg" else 1e-9)
     with pytest.raises(DataError, match="has no clip 'nobody/nothing'"):
         rendered_film(root / like, "nobody/nothing")
+
+
+@pytest.mark.parametrize("like", LIKE)
+def test_a_cropped_variant_shows_the_same_films_tightly_and_is_read_as_such(like: str, tmp_path: Path) -> None:
+    options = replace(OPTIONS[like], subjects=1, clips=1.0, variant="cropped")
+    render(options, tmp_path)
+    (dataset,) = read_source(tmp_path, variant="cropped")
+    (clip,) = dataset.clips.values()
+    (truth,) = plan(options)
+    film, _ = rendered_film(tmp_path, truth.name)
+    number, path = next(iter(clip.files.items()))
+    stored = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    frame = film.frame(number - truth.onset)[crop_box(film)]
+    grey = frame if frame.ndim == 2 else cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    assert stored is not None
+    assert np.abs(stored.astype(int) - grey).mean() < 3
+    height, width = grey.shape
+    assert 1.1 < height / width < 1.3
+    assert clip.registered == (like != "samm"), "SAMM's own copies are not cropped"
+    assert options.digest() != replace(options, variant="raw").digest()
+
+
+def test_registered_crops_are_aligned_where_data_say_so(tmp_path: Path) -> None:
+    render(replace(OPTIONS["smic"], subjects=1, clips=1.0, variant="cropped"), tmp_path)
+    (as_face,) = read_source(tmp_path)
+    assert "used so; to align faces in them instead: --data smic:cropped,align=PATH" in as_face.notes[0]
+    (aligned,) = read_source(tmp_path, "smic", "cropped,align")
+    assert [clip.registered for clip in aligned.clips.values()] == [False]
+    assert "aligned once more" in aligned.notes[0]
+
+
+def test_frames_that_are_aligned_anyway_need_no_word_for_it(root: Path) -> None:
+    with pytest.raises(UsageError, match=r"holds no crops that its authors registered.*Leave out the word 'align'"):
+        read_source(root / "smic", "smic", "align")
 
 
 def test_what_is_there_is_not_rendered_again(root: Path) -> None:
