@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from preprocess.base.registry import Registry
+from preprocess.datasets._given import NOTHING, Given
 from preprocess.samples.layout import Content, Layout, check_axes
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class RawDataset:
     notes : what a person should know: counts that differ from the published ones; rows and clips left out, with the
         reason.
     macro : whether its clips are macro-expressions; otherwise they are micro-expressions.
+    sheets : the files that its annotation was read from.
     """
 
     name: str
@@ -75,6 +77,7 @@ class RawDataset:
     clips: dict[str, Clip] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     macro: bool = False
+    sheets: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         for name, feature in self.features.items():
@@ -92,7 +95,10 @@ class Found:
     variant : which of the database's forms it is ("raw", "cropped", "hs", "flow").
     sheet : the annotation file that it would be read with; None where the database has none.
     version : which published version the sheet is ("2014", "v2").
-    missing : what is lacking to read it, one line each; empty where it can be read.
+    missing : what is lacking to read it, one line each, with what to do; empty where it can be read.
+    given : what a person gave for it besides its folder.
+    others : further files that are named like its sheet, and that are not read.
+    words : versions of joined sheets that a person asked for by name.
     """
 
     adapter: str
@@ -101,6 +107,9 @@ class Found:
     sheet: Path | None = None
     version: str = ""
     missing: tuple[str, ...] = ()
+    given: Given = NOTHING
+    others: tuple[Path, ...] = ()
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from preprocess.base.errors import DataError
 from preprocess.datasets._adapter import DATASETS, Adapter, Found, RawDataset
-from preprocess.datasets._counts import Annotated, Row, as_table, count_notes, named
-from preprocess.datasets._find import find, located, sheet_of, trees_at
+from preprocess.datasets._annotation import Annotation
+from preprocess.datasets._counts import Annotated, Row, as_table, count_notes
+from preprocess.datasets._find import find, trees_at
 from preprocess.datasets._folders import below, real
 from preprocess.datasets._match import Places
+from preprocess.datasets._notes import Notes
 from preprocess.datasets._records import clip_key, frame_order, mended, subject_id, to_frame, to_rate
-from preprocess.datasets._sheets import read_records
 from preprocess.datasets._spec import Database, Record
 from preprocess.datasets._trees import ClipPlace, Frames, find_clips, number_frames
 from preprocess.labels.emotions import ANNOTATIONS
@@ -79,26 +80,13 @@ def read(database: Database, found: Found) -> list[RawDataset]:
     return _Reading(database, found).datasets()
 
 
-class _Notes:
-    """Notes of one kind gathered into one line: how many, and which."""
-
-    def __init__(self) -> None:
-        self._kinds: dict[str, list[str]] = defaultdict(list)
-
-    def add(self, kind: str, what: str) -> None:
-        self._kinds[kind].append(what)
-
-    def lines(self) -> list[str]:
-        return [kind.format(n=len(what)) + ": " + named(what) for kind, what in self._kinds.items()]
-
-
 class _Reading:
     """The state of reading one database: its records, its clip folders by key, and the notes so far."""
 
     def __init__(self, database: Database, found: Found) -> None:
         self.database = database
         self.found = found
-        self.notes = _Notes()
+        self.notes = Notes()
         self.mark = mark_of(found.root)
         self.prefix = "synth_" if self.mark else ""
         self.strays: list[Path] = []
@@ -106,10 +94,13 @@ class _Reading:
         self.frames: dict[Path, Frames] = {}
         self.homeless: list[tuple[Record, str]] = []
         self.lost: dict[str, list[Row]] = defaultdict(list)
+        self.files: tuple[Path, ...] = ()
         self.several: Counter[tuple[str, ...]] = Counter()
 
     def datasets(self) -> list[RawDataset]:
-        records = self._sheet_records() if self.database.sheets else self._folder_records()
+        annotation = Annotation(self.database, self.found, self.notes)
+        self.files = tuple(annotation.files)
+        records = annotation.records if self.database.sheets else self._folder_records()
         if not records:
             raise DataError(f"{self.found.sheet or self.found.root} holds no annotated clip of {self.database.title}.")
         samples: dict[str, list[tuple[Row, Clip]]] = defaultdict(list)
@@ -136,6 +127,7 @@ class _Reading:
             clips={clip.sample_id: clip for _, clip in samples},
             notes=notes,
             macro=name.removeprefix(self.prefix) in self.database.macro or rendered_macro(self.mark),
+            sheets=self.files,
         )
 
     def _lose(self, record: Record) -> None:
@@ -147,7 +139,7 @@ class _Reading:
 
     def _clips(self) -> list[ClipPlace]:
         clips: list[ClipPlace] = []
-        for tree in trees_at(self.database, self.found.variant, self.found.root):
+        for tree in trees_at(self.database, self.found.variant, self.found.root, bool(self.found.given.sheets)):
             search = find_clips(tree, self.found.root, any_name=bool(self.database.sheets))
             clips += search.clips
             self.strays += search.strays
@@ -177,33 +169,6 @@ class _Reading:
 
     def _subject(self, text: str) -> str:
         return subject_id(self.database.subject, text)
-
-    def _sheet_records(self) -> list[Record]:
-        assert self.found.sheet is not None
-        parts = list(dict.fromkeys(sheet.part for sheet in self.database.sheets))
-        records: list[Record] = []
-        for part in parts:
-            sheets = [sheet for sheet in self.database.sheets if sheet.part == part]
-            if any(sheet.version == self.found.version for sheet in sheets):
-                there = [(self.found.version, self.found.sheet)]
-            else:
-                there = located(self.database, self.found.root, sheets)
-            if not there:
-                self.notes.add("{n} parts of the database have no sheet and are left out", part or sheets[0].version)
-                continue
-            version, path = there[0]
-            for record in read_records(path, sheet_of(sheets, version)):
-                records.append({**({"split": part} if part else {}), **record})
-        self._join_sheets(records)
-        return records
-
-    def _join_sheets(self, records: Sequence[Record]) -> None:
-        """Add the fields of the other sheets that are there. A field that the record has already stays as it is."""
-        for version, path in located(self.database, self.found.root, self.database.joined):
-            more = {self._key(record): record for record in read_records(path, sheet_of(self.database.joined, version))}
-            for record in records:
-                for name, value in more.get(self._key(record), {}).items():
-                    record.setdefault(name, value)
 
     def _key(self, record: Record) -> tuple[str, str]:
         return self._subject(record["subject"]), clip_key(record["clip"])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from preprocess.base.errors import DataError
+from preprocess.datasets._notes import named
 from preprocess.datasets._spec import Count
 from preprocess.labels.tasks import TASKS, labels
 from preprocess.samples.table import COLUMNS
@@ -14,9 +15,6 @@ from preprocess.samples.table import COLUMNS
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
-
-# A note names so many of the rows, folders or samples that it counts.
-NAMED = 20
 
 Row = dict[str, Any]
 
@@ -83,12 +81,6 @@ def as_table(rows: Sequence[Row]) -> pd.DataFrame:
     return pd.DataFrame(list(rows), columns=list(COLUMNS), dtype=object).astype(COLUMNS)
 
 
-def named(what: Sequence[str]) -> str:
-    """Return the first names of a long list, and how many more there are."""
-    more = f"; and {len(what) - NAMED} more" if len(what) > NAMED else ""
-    return "; ".join(what[:NAMED]) + more
-
-
 def _whole_note(name: str, samples: pd.DataFrame, annotated: Annotated, known: Sequence[Count]) -> str:
     here = len(samples), samples["subject"].nunique()
     if any(_fits(count, here) for count in known):
@@ -127,8 +119,6 @@ def _numbers(count: Count) -> str:
     return f"{count.samples}{f' of {count.subjects} subjects' if count.subjects else ''}"
 
 
-def _short(sample_ids: Iterable[str]) -> str:
+def _short(sample_ids: Sequence[str]) -> str:
     """Return the names of samples without their dataset, a few of them."""
-    names = [sample_id.partition("/")[2] for sample_id in sample_ids]
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
+    return named([sample_id.partition("/")[2] for sample_id in sample_ids], ", ")

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import shlex
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from preprocess.base.errors import DataError, UsageError
 from preprocess.datasets._adapter import DATASETS, Found, RawDataset, describe
+from preprocess.datasets._apex_lists import with_apexes
 from preprocess.datasets._apexes import without_idle_apexes
+from preprocess.datasets._find import find
 from preprocess.datasets._folders import follow, links_on, listing, real, remembered_listings
+from preprocess.datasets._given import Given
+from preprocess.datasets._versions import with_versions
 
 # A database hides this many levels below the folder that a person gives, and among this many folders.
 DEPTH = 6
@@ -19,8 +24,10 @@ FOLDERS = 20_000
 # The word beside a variant that lets faces be aligned in crops that a database's authors registered.
 ALIGN = "align"
 
+NONE: Mapping[str, Given] = MappingProxyType({})
 
-def detect(path: Path, adapter: str | None = None) -> list[Found]:
+
+def detect(path: Path, adapter: str | None = None, given: Mapping[str, Given] = NONE) -> list[Found]:
     """Return every database that is recognised at a folder or below it.
 
     A database that is found is not searched for others. Links to folders are followed; what is reached in two ways
@@ -30,20 +37,23 @@ def detect(path: Path, adapter: str | None = None) -> list[Found]:
     ----------
     path : the folder.
     adapter : look for this database only; None looks for all.
+    given : adapter -> what a person gave for it, such as its sheet.
 
     Returns
     -------
-    What was found, sorted by adapter, root, variant and sheet.
+    What was found, sorted by adapter, root, variant and nearness of the sheet.
 
     Raises
     ------
-    DataError : there are too many folders, or following a link would never end.
+    DataError : there are too many folders, following a link would never end, or a sheet that was given cannot be read.
+    UsageError : a sheet was given that the database does not have.
     """
+    known = {name: _with_versions(name, one) for name, one in given.items()}
     names = [adapter] if adapter is not None else DATASETS.names()
     everything: list[Found] = []
     with remembered_listings():
         for folder, descend in _folders(path):
-            here = [one for name in names for one in DATASETS.get(name).find(folder)]
+            here = [one for name in names for one in _find(name, folder, known)]
             # Two databases may have folders of one layout; frames and sheet tell which it is.
             lacking = min((len(one.missing) for one in here), default=0)
             here = [one for one in here if len(one.missing) == lacking]
@@ -57,16 +67,37 @@ def detect(path: Path, adapter: str | None = None) -> list[Found]:
     return sorted(once.values(), key=lambda found: (found.adapter, str(found.root)))
 
 
-def read_source(path: Path | str, adapter: str | None = None, variant: str | None = None) -> list[RawDataset]:
+def _with_versions(adapter: str, given: Given) -> Given:
+    database = DATASETS.get(adapter).database
+    if database is None:
+        raise UsageError(
+            f"{adapter} has neither a sheet nor a list of apexes: they were given in vain. Leave them out."
+        )
+    return with_versions(database, given)
+
+
+def _find(adapter: str, folder: Path, given: Mapping[str, Given]) -> list[Found]:
+    """Return what of a database lies at a folder; where something was given for it, that is looked at."""
+    database = DATASETS.get(adapter).database
+    return (
+        find(database, folder, given[adapter]) if database and adapter in given else DATASETS.get(adapter).find(folder)
+    )
+
+
+def read_source(
+    path: Path | str, adapter: str | None = None, variant: str | None = None, given: Mapping[str, Given] = NONE
+) -> list[RawDataset]:
     """Read the datasets that lie at a folder or below it.
 
     Parameters
     ----------
     path : the folder.
     adapter : the name of the adapter to use; None reads every database that is recognised.
-    variant : which form to read: a variant ("raw", "cropped"), a version of the sheet ("2014"), or both with a comma.
-        None reads the preferred variant with the newest official sheet, and notes what else lies there. A word "align"
-        besides lets faces be found and aligned in registered crops, too.
+    variant : which form to read, words with commas between: a variant ("raw", "cropped"), a version of the sheet
+        ("2014"), a sheet to join whose fields count ("objective"). None reads the preferred variant with the nearest
+        sheet, of equally near ones the newest official one, and notes what else lies there. A word "align" besides lets
+        faces be found and aligned in registered crops, too.
+    given : adapter -> what a person gave for it: sheets, the headings of their columns, a list of apexes.
 
     Raises
     ------
@@ -80,7 +111,7 @@ def read_source(path: Path | str, adapter: str | None = None, variant: str | Non
     if not path.is_dir():
         state = "is a file" if path.exists() else "does not exist"
         raise DataError(f"Data path {path} {state}; expected a folder that holds a dataset.")
-    found = detect(path, adapter)
+    found = detect(path, adapter, given)
     if not found:
         raise DataError(_nothing(path, adapter))
     _one_adapter_a_folder(found)
@@ -92,17 +123,22 @@ def read_source(path: Path | str, adapter: str | None = None, variant: str | Non
     for several in databases.values():
         chosen, notes = _preferred(several)
         notes += links_on(path, chosen.root)
-        for dataset in map(_with_code(chosen.adapter), DATASETS.get(chosen.adapter).read(chosen)):
+        for dataset in _read(chosen):
             if dataset.name in datasets:
                 other = datasets[dataset.name][1]
                 raise DataError(
                     f"Dataset {dataset.name} lies in {path} twice: {other.root} ({other.adapter}) and {chosen.root} "
                     f"({chosen.adapter}). Say which one is meant: {_source(other)} or {_source(chosen)}."
                 )
-            dataset = _crops(dataset, chosen, align=ALIGN in words)
-            noted = replace(dataset, notes=(*notes, *dataset.notes))
-            datasets[dataset.name] = (without_idle_apexes(noted), chosen)
+            noted = _crops(replace(dataset, notes=(*notes, *dataset.notes)), chosen, align=ALIGN in words)
+            datasets[dataset.name] = (noted, chosen)
     return [dataset for dataset, _ in datasets.values()]
+
+
+def _read(found: Found) -> list[RawDataset]:
+    adapter = DATASETS.get(found.adapter)
+    datasets = [without_idle_apexes(dataset) for dataset in map(_with_code(found.adapter), adapter.read(found))]
+    return with_apexes(datasets, adapter.database, found.given) if adapter.database else datasets
 
 
 def _source(found: Found) -> str:
@@ -165,7 +201,12 @@ def _one_adapter_a_folder(found: Sequence[Found]) -> None:
 
 
 def _of_variant(found: Sequence[Found], words: Sequence[str], path: Path) -> list[Found]:
-    fitting = [one for one in found if all(word in (one.variant, one.version) for word in words)]
+    fitting = []
+    for one in found:
+        database = DATASETS.get(one.adapter).database
+        joined = tuple(sheet.version for sheet in database.joined if sheet.version in words) if database else ()
+        if all(word in (one.variant, one.version, *joined) for word in words):
+            fitting.append(replace(one, words=joined))
     if fitting:
         return fitting
     there = "; ".join(sorted({describe(one) for one in found}))
@@ -203,7 +244,7 @@ def _preferred(found: Sequence[Found]) -> tuple[Found, list[str]]:
     whole = [one for one in found if not one.missing]
     if not whole:
         lacking = "\n".join(f"  {one.root}: missing {what}" for one in found for what in one.missing)
-        raise DataError(f"{found[0].adapter} was recognised but cannot be read:\n{lacking}\nComplete the copy.")
+        raise DataError(f"{found[0].adapter} was recognised but cannot be read:\n{lacking}")
     order = DATASETS.get(whole[0].adapter).variants
     best = min((order.index(one.variant) for one in whole if one.variant in order), default=0)
     same = [one for one in whole if not order or one.variant == order[best]]
@@ -214,7 +255,14 @@ def _preferred(found: Sequence[Found]) -> tuple[Found, list[str]]:
             "Give the folder of the one that is meant."
         )
     chosen = same[0]
-    notes = [f"{describe(chosen)} is read; {describe(one)} in {one.root} is not" for one in whole if one is not chosen]
+    notes = []
+    for one in whole:
+        if one is not chosen:
+            sheets = f" (sheet {chosen.sheet}, not {one.sheet})" if one.sheet != chosen.sheet else ""
+            notes.append(f"{describe(chosen)} is read; {describe(one)} in {one.root} is not{sheets}")
+    if others := [file for file in chosen.others if file not in [one.sheet for one in whole]]:
+        why = "the one given" if chosen.sheet in chosen.given.sheets.values() else "the nearest"
+        notes.append(f"sheet {chosen.sheet} is read, {why}; not read: {', '.join(map(str, others))}")
     notes += [f"{one.root} is not read: missing {what}" for one in found for what in one.missing]
     return chosen, notes
 

@@ -4,90 +4,134 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from preprocess.datasets._adapter import Found
 from preprocess.datasets._folders import listing, real
+from preprocess.datasets._given import NOTHING, Given
 from preprocess.datasets._sheets import ENDINGS
 from preprocess.datasets._spec import Database, Sheet, Tree
 from preprocess.datasets._trees import names_like, recognised
 
 # So many folders beside a tree are looked into for its sheet.
 NEIGHBOURS = 50
+WITH_CLIPS = "Give the folder that holds them, or rename their folders"
 
 
-def find(database: Database, path: Path) -> list[Found]:
+@dataclass(frozen=True)
+class Lying:
+    """A file that is named like a sheet.
+
+    Attributes
+    ----------
+    version : which published sheet it is named like.
+    file : the file.
+    neighbour : whether it lies with another copy of the database, and so is that copy's.
+    """
+
+    version: str
+    file: Path
+    neighbour: bool
+
+
+def find(database: Database, path: Path, given: Given = NOTHING) -> list[Found]:
     """Return what of a declared database lies exactly at a folder.
 
     A sheet without a tree is found as well, with the variant "", so that a person learns which half is missing.
 
+    Parameters
+    ----------
+    database : its declaration.
+    path : the folder.
+    given : what a person gave for it; versions of sheets are known here.
+
     Returns
     -------
-    One ``Found`` for each variant and version of the sheet, the preferred one first.
+    One ``Found`` for each variant and version of the sheet, the preferred variant first, and the nearest sheet.
     """
-    variants = [variant for variant in database.variants if trees_at(database, variant, path)]
+    variants = [variant for variant in database.variants if trees_at(database, variant, path, bool(given.sheets))]
     missing: tuple[str, ...] = ()
     if not variants:
         variants = [tree.variant for tree in database.trees if recognised(tree, path, frames=False)][:1]
-        missing = (f"frames: clip folders are there, but no file in them is named as in {database.layout}",)
+        missing = (
+            f"frames: clip folders are there, but no file in them is named as in {database.layout}. Rename the files, "
+            "or give a copy that has them",
+        )
     if not variants:
         return [
-            Found(database.name, path, "", sheet, version, (f"clips: expected {database.layout}",))
-            for version, sheet in _named(database.sheets, path)[:1]
+            Found(
+                database.name,
+                path,
+                "",
+                one.file,
+                one.version,
+                (f"clips: expected {database.layout}. {WITH_CLIPS}",),
+                given,
+            )
+            for one in _named(database.sheets, path, False)[:1]
         ]
-    sheets: list[tuple[str, Path | None]] = list(_first_part(database, path))
-    if database.sheets and not sheets:
+    chosen, others = _sheets(database, path, given)
+    sheets: list[tuple[str, Path | None]] = [*chosen] or [("", None)]
+    if database.sheets and not chosen:
         if missing:
             # Folders alone are no evidence: many a collection has a sub01 with something in it.
             return []
-        sheets = [("", None)]
         missing = (_no_sheet(database, path),)
-    elif not database.sheets:
-        sheets = [("", None)]
     return [
-        Found(database.name, path, variant, sheet, version, missing)
+        Found(database.name, path, variant, sheet, version, missing, given, others)
         for variant in database.variants
         if variant in variants
         for version, sheet in sheets
     ]
 
 
-def trees_at(database: Database, variant: str, path: Path) -> list[Tree]:
+def trees_at(database: Database, variant: str, path: Path, sheet: bool) -> list[Tree]:
     """Return the trees of a variant that a folder holds.
 
-    Folders of clips may all have names of their own where a sheet, which may name them, lies there.
+    Folders of clips may all have names of their own where there is a sheet, which may name them.
+
+    Parameters
+    ----------
+    database : its declaration.
+    variant : the variant.
+    path : the folder.
+    sheet : whether a sheet was given; otherwise it must lie there.
     """
     trees = [tree for tree in database.trees if tree.variant == variant]
     if fitting := [tree for tree in trees if recognised(tree, path)]:
         return fitting
     free = [tree for tree in trees if database.sheets and recognised(tree, path, any_clip=True)]
-    return free if free and _first_part(database, path) else []
+    return free if free and (sheet or _first_part(database, path)) else []
 
 
-def _first_part(database: Database, root: Path) -> list[tuple[str, Path]]:
-    """Return (version, file) of the sheets of the first part that lies there; the other parts are read with it."""
-    for part in dict.fromkeys(sheet.part for sheet in database.sheets):
-        found = located(database, root, [sheet for sheet in database.sheets if sheet.part == part])
-        if found:
-            return found
-    return []
+def located(database: Database, root: Path, sheets: Sequence[Sheet]) -> list[Lying]:
+    """Return the files around a tree that are named like one of some sheets.
 
-
-def located(database: Database, root: Path, sheets: Sequence[Sheet]) -> list[tuple[str, Path]]:
-    """Return the sheets that lie around a tree.
-
-    They are looked for in the root, in folders of the root that hold no clips, in the folder above it, in the folders
-    beside it, in the folder above those, and in the folders in that one. The nearest counts.
+    They are looked for in the root; in folders of the root and in the folder above it; in the folders beside it and in
+    the folder above those; in the folders in that one.
 
     Returns
     -------
-    (version, file) pairs, the newest version first, one file a version.
+    The nearest first; of equally near ones the newest version.
     """
+    order = {sheet.version: number for number, sheet in reversed(list(enumerate(sheets)))}
+    found: dict[Path, tuple[bool, int, int, Lying]] = {}
+    for steps, folder, neighbour in _around(database, root):
+        for one in _named(sheets, folder, neighbour):
+            rank = neighbour, steps, order[one.version], one
+            # Links may lead to a file in several ways.
+            found[real(one.file)] = min(found.get(real(one.file), rank), rank, key=lambda ranked: ranked[:3])
+    return [one for *_, one in sorted(found.values(), key=lambda ranked: ranked[:3])]
+
+
+def nearest(lying: Sequence[Lying]) -> dict[str, Path]:
+    """Return version -> the nearest file of it, the nearest first, without those of a neighbour."""
     found: dict[str, Path] = {}
-    for folder in _around(database, root):
-        for version, file in _named(sheets, folder):
-            found.setdefault(version, file)
-    return [(sheet.version, found[sheet.version]) for sheet in _first_of_version(sheets) if sheet.version in found]
+    for one in lying:
+        if not one.neighbour:
+            found.setdefault(one.version, one.file)
+    return found
 
 
 def sheet_of(sheets: Sequence[Sheet], version: str, part: str = "") -> Sheet:
@@ -95,57 +139,97 @@ def sheet_of(sheets: Sequence[Sheet], version: str, part: str = "") -> Sheet:
     return next(sheet for sheet in sheets if sheet.version == version and part in ("", sheet.part))
 
 
-def _around(database: Database, root: Path) -> Iterator[Path]:
+def parts_of(database: Database) -> list[str]:
+    """Return the parts of a database that have sheets of their own, the main one first."""
+    return list(dict.fromkeys(sheet.part for sheet in database.sheets))
+
+
+def _sheets(database: Database, root: Path, given: Given) -> tuple[list[tuple[str, Path]], tuple[Path, ...]]:
+    """Return (version, file) of the sheets to choose from, and the other files that are named like one."""
+    lying = _first_part(database, root)
+    for sheet in database.sheets:
+        if sheet.version in given.sheets:
+            return [(sheet.version, given.sheets[sheet.version])], tuple(one.file for one in lying)
+    chosen = nearest(lying)
+    return list(chosen.items()), tuple(one.file for one in lying if one.file not in chosen.values())
+
+
+def _first_part(database: Database, root: Path) -> list[Lying]:
+    """Return the sheets of the first part that has one there; the other parts are read with it."""
+    for part in parts_of(database):
+        lying = located(database, root, [sheet for sheet in database.sheets if sheet.part == part])
+        if nearest(lying):
+            return lying
+    return []
+
+
+def _around(database: Database, root: Path) -> Iterator[tuple[int, Path, bool]]:
     yield from _near(database, root)
     if real(root) != root.absolute():
         # Behind a link to the clips, the sheet may still lie where they do.
         yield from _near(database, real(root))
 
 
-def _near(database: Database, root: Path) -> Iterator[Path]:
+def _near(database: Database, root: Path) -> Iterator[tuple[int, Path, bool]]:
+    """Yield (how many steps away, folder, whether it is another copy's) of the folders around a tree."""
+    here = [tree for tree in database.trees if recognised(tree, root)]
+    linked = {real(folder) for folder in _inside(root) if folder.is_symlink()}
     first_levels = [names_like(tree.folders[0]) for tree in database.trees]
 
-    def inside(folder: Path) -> list[Path]:
-        names = [name for name, is_folder in listing(folder) if is_folder]
-        others = [name for name in names if not any(level.fullmatch(name) for level in first_levels)]
-        return [folder / name for name in others[:NEIGHBOURS]]
+    def of_clips(folder: Path) -> bool:
+        return any(level.fullmatch(folder.name) for level in first_levels)
 
-    yield root
-    yield from inside(root)
-    yield root.parent
-    yield from (folder for folder in inside(root.parent) if folder != root)
-    yield root.parent.parent
-    for folder in inside(root.parent.parent):
-        # A neighbour that holds a copy of the database itself keeps its sheet for that copy.
-        if folder != root.parent and not _holds_copy(database, folder):
-            yield folder
-
-
-def _holds_copy(database: Database, folder: Path) -> bool:
-    places = [folder, *(folder / name for name, is_folder in listing(folder)[:NEIGHBOURS] if is_folder)]
-    return any(recognised(tree, place, frames=False) for tree in database.trees for place in places)
+    yield 0, root, False
+    yield from ((1, folder, False) for folder in sorted(_inside(root), key=of_clips)[:NEIGHBOURS])
+    yield 1, root.parent, False
+    for folder in _inside(root.parent)[:NEIGHBOURS]:
+        if folder != root:
+            # Another variant beside this one is of the same copy; the same variant is another copy.
+            yield 2, folder, _holds(here, folder, True, linked)
+    yield 2, root.parent.parent, False
+    for folder in _inside(root.parent.parent)[:NEIGHBOURS]:
+        if folder != root.parent:
+            yield 3, folder, _holds(database.trees, folder, False, linked)
 
 
-def _named(sheets: Sequence[Sheet], folder: Path) -> list[tuple[str, Path]]:
-    """Return (version, file) of a folder's files that are named like a sheet; each file counts as its first match."""
-    files = [Path(name) for name, is_folder in listing(folder) if not is_folder]
-    files = sorted((file for file in files if file.suffix.lower() in ENDINGS), key=lambda file: (len(file.name), file))
-    found: dict[str, Path] = {}
-    for file in files:
+def _inside(folder: Path) -> list[Path]:
+    return [folder / name for name, is_folder in listing(folder) if is_folder]
+
+
+def _holds(trees: Sequence[Tree], folder: Path, frames: bool, linked: set[Path]) -> bool:
+    """Say whether a folder holds a copy of its own, and not the folders that the tree links to."""
+    places = [folder, *_inside(folder)[:NEIGHBOURS]]
+    copies = [place for place in places if any(recognised(tree, place, frames) for tree in trees)]
+    return any(not linked or linked.isdisjoint(map(real, _inside(place))) for place in copies)
+
+
+def _named(sheets: Sequence[Sheet], folder: Path, neighbour: bool) -> list[Lying]:
+    """Return a folder's files that are named like a sheet; each file counts as its first match."""
+    found = []
+    for file in sorted(_spreadsheets(folder), key=lambda file: (len(file.name), file)):
         fitting = (sheet for sheet in sheets if re.fullmatch(sheet.files, file.stem, re.IGNORECASE))
         if (sheet := next(fitting, None)) is not None:
-            found.setdefault(sheet.version, folder / file)
-    return list(found.items())
+            found.append(Lying(sheet.version, file, neighbour))
+    return found
 
 
-def _first_of_version(sheets: Sequence[Sheet]) -> list[Sheet]:
-    return list({sheet.version: sheet for sheet in reversed(sheets)}.values())[::-1]
+def _spreadsheets(folder: Path) -> list[Path]:
+    files = (Path(name) for name, is_folder in listing(folder) if not is_folder)
+    return [folder / file for file in files if file.suffix.lower() in ENDINGS]
 
 
 def _no_sheet(database: Database, root: Path) -> str:
-    versions = ", ".join(dict.fromkeys(f"{sheet.version} ({sheet.files})" for sheet in database.sheets))
-    others = sorted(
-        name for folder in (root, root.parent) for name, _ in listing(folder) if Path(name).suffix.lower() in ENDINGS
+    names = list(dict.fromkeys(sheet.called for sheet in database.sheets if sheet.called))
+    published = f" ({', '.join(names)})" if names else ""
+    around = list(_around(database, root))
+    kept = {one.file for one in located(database, root, database.sheets) if one.neighbour}
+    others = dict.fromkeys(
+        file for _, folder, neighbour in around if not neighbour for file in _spreadsheets(folder) if file not in kept
     )
-    seen = f"; other sheets there: {', '.join(others[:5])}" if others else ""
-    return f"sheet: none in {root} or beside it is named like a published one: {versions}{seen}"
+    seen = f"; other sheets there: {', '.join(map(str, list(others)[:5]))}" if others else ""
+    if kept:
+        seen += f"; with another copy of the database: {', '.join(map(str, sorted(kept)))}"
+    return (
+        f"sheet: none in {root} or near it is named like a published one{published}{seen}. Rename it, or name it: "
+        f"--sheet {database.name}=FILE reads a sheet by its columns, whatever it is called"
+    )

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import codecs
-import csv
 import io
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from preprocess.base.errors import DataError
 from preprocess.datasets._spec import Record, Sheet, Workbook
+from preprocess.datasets._text_sheets import read_text
 
-ENDINGS = (".xlsx", ".xls", ".xlsm", ".csv")
+TEXT_ENDINGS = (".csv", ".tsv", ".txt")
+ENDINGS = (".xlsx", ".xls", ".xlsm", ".csv", ".tsv")
 # Headings as the databases write them, compared without case, spaces and punctuation.
 HEADINGS: dict[str, tuple[str, ...]] = {
     "subject": ("subject", "sub", "sub id", "subject id", "subject number", "participant"),
@@ -31,7 +32,9 @@ HEADINGS: dict[str, tuple[str, ...]] = {
 HEADING_ROWS = 60
 
 
-def read_records(path: Path, sheet: Sheet) -> list[Record]:
+def read_records(
+    path: Path, sheet: Sheet, columns: Mapping[str, str] = MappingProxyType({}), adapter: str = ""
+) -> list[Record]:
     """Return the rows of a sheet as records.
 
     Rows without a clip, such as blank lines and text below the table, are no records.
@@ -40,6 +43,9 @@ def read_records(path: Path, sheet: Sheet) -> list[Record]:
     ----------
     path : the file.
     sheet : declares the fields.
+    columns : field -> the heading of its column in this file, where it has none of the usual ones. For a sheet with a
+        reader of its own: heading that this expects -> heading there.
+    adapter : of the database, for messages.
 
     Returns
     -------
@@ -51,12 +57,17 @@ def read_records(path: Path, sheet: Sheet) -> list[Record]:
     DataError : the file cannot be read, or none of its tabs has the columns; the message says which are missing.
     """
     workbook = read_workbook(path)
-    if sheet.tab:
-        chosen = {name: rows for name, rows in workbook.items() if re.fullmatch(sheet.tab, name.strip(), re.IGNORECASE)}
+    if sheet.tab and path.suffix.lower() not in TEXT_ENDINGS:
+        chosen = {name: rows for name, rows in workbook.items() if name.strip().lower() == sheet.tab.lower()}
         if not chosen:
-            raise DataError(f"{path} has no tab like {sheet.tab!r}; it has {_names(workbook)}.")
+            raise DataError(
+                f"{path} has no tab like {sheet.tab!r}; it has {_names(workbook)}. Rename the one that is meant."
+            )
         workbook = chosen
-    records = _custom(path, sheet.rows, workbook) if sheet.rows else _table(path, sheet, workbook)
+    if sheet.rows:
+        records = _custom(path, sheet.rows, _with_headings(workbook, columns))
+    else:
+        records = _table(path, sheet, workbook, columns, adapter)
     for number, record in enumerate(records):
         record.setdefault("row", str(number))
         origin = record.get("origin") or f"record {number + 1}"
@@ -84,13 +95,18 @@ def read_workbook(path: Path) -> Workbook:
     if not content.strip():
         raise DataError(f"Sheet {path} is empty. Restore it from the original copy.")
     try:
+        if b"mimetypeapplication/vnd.oasis.opendocument" in content[:200]:
+            raise DataError(f"Sheet {path} is an OpenDocument file. Save it as .xlsx or as .csv.")
         if content.startswith(b"PK"):
             return _xlsx(content)
         if content.startswith(b"\xd0\xcf\x11\xe0"):
             return _xls(content)
-        if path.suffix.lower() != ".csv":
-            raise DataError(f"Sheet {path} is no {path.suffix[1:]} file: its content is of another kind. Restore it.")
-        return {path.stem: _csv(content)}
+        if path.suffix.lower() not in TEXT_ENDINGS:
+            raise DataError(
+                f"Sheet {path} is no {path.suffix[1:] or 'spreadsheet'} file: its content is of another kind. "
+                "Restore it, or rename it to .csv where it is text."
+            )
+        return {path.stem: read_text(content)}
     except DataError:
         raise
     except Exception as error:
@@ -126,20 +142,6 @@ def _xls(content: bytes) -> Workbook:
     }
 
 
-def _csv(content: bytes) -> list[list[str]]:
-    try:
-        # Excel's "Unicode text" begins with this mark.
-        utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        text = content.decode("utf-16" if utf16 else "utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("gb18030", errors="replace")
-    # Excel may name the separator in a line above the table; the line stays, empty, so that rows are counted as there.
-    told = re.match(r"sep=(.)\r?\n", text)
-    delimiter = told[1] if told else max(",;\t", key=text.split("\n", 1)[0].count)
-    lines = io.StringIO(re.sub(r"^sep=.", "", text), newline=None)
-    return [[_text(cell) for cell in row] for row in csv.reader(lines, delimiter=delimiter)]
-
-
 def _text(value: Any) -> str:
     if value is None:
         return ""
@@ -159,9 +161,19 @@ def _custom(path: Path, rows: Callable[[Workbook], list[Record]], workbook: Work
         ) from error
 
 
-def _table(path: Path, sheet: Sheet, workbook: Workbook) -> list[Record]:
+def _with_headings(workbook: Workbook, columns: Mapping[str, str]) -> Workbook:
+    """Return a workbook in which cells of the first rows that hold a person's headings hold the expected ones."""
+    expected = {_plain(there): name for name, there in columns.items()}
+    return {
+        tab: [[expected.get(_plain(cell), cell) for cell in row] for row in rows[:HEADING_ROWS]] + rows[HEADING_ROWS:]
+        for tab, rows in workbook.items()
+    }
+
+
+def _table(path: Path, sheet: Sheet, workbook: Workbook, columns: Mapping[str, str], adapter: str) -> list[Record]:
     """Return the records of the first tab that has all columns."""
     wanted = {name: _headings(name, sheet.headings) for name in (*sheet.columns, *sheet.optional)}
+    wanted |= {name: (_plain(columns[name]),) for name in wanted if name in columns}
     best: tuple[int, str, int, dict[str, int]] = (0, "", 0, {})
     for tab, rows in workbook.items():
         for number, row in enumerate(rows[:HEADING_ROWS]):
@@ -171,7 +183,7 @@ def _table(path: Path, sheet: Sheet, workbook: Workbook) -> list[Record]:
                 return _records(path, tab, rows, number, places)
             if needed > best[0]:
                 best = (needed, tab, number, places)
-    raise DataError(_missing_columns(path, sheet, workbook, wanted, best))
+    raise DataError(_missing_columns(path, sheet, workbook, wanted, best, adapter))
 
 
 def _records(path: Path, tab: str, rows: list[list[str]], heading: int, places: Mapping[str, int]) -> list[Record]:
@@ -212,18 +224,22 @@ def _missing_columns(
     workbook: Workbook,
     wanted: Mapping[str, tuple[str, ...]],
     best: tuple[int, str, int, dict[str, int]],
+    adapter: str,
 ) -> str:
     needed, tab, number, places = best
     if needed < 2:
         return (
             f"{path} has no row of headings: none of its first {HEADING_ROWS} rows names two of the columns "
-            f"{', '.join(sheet.columns)} (tabs: {_names(workbook)}). Is it the sheet of another database?"
+            f"{', '.join(sheet.columns)} (tabs: {_names(workbook)}). Is it the sheet of another database? "
+            "If not, write headings above its columns."
         )
-    lacking = [f"{name} ({' or '.join(wanted[name][:3])})" for name in sheet.columns if name not in places]
+    lacking = [name for name in sheet.columns if name not in places]
+    told = [f"{name} ({' or '.join(wanted[name][:3])})" for name in lacking]
     there = ", ".join(cell for cell in workbook[tab][number] if cell)
+    example = f"--columns {adapter}.{lacking[0]}=HEADING" if adapter else "columns"
     return (
-        f"{path}, tab {tab}, row {number + 1}: missing column {', '.join(lacking)}; the headings there are: {there}. "
-        "Restore the published sheet, or rename the column."
+        f"{path}, tab {tab}, row {number + 1}: missing column {', '.join(told)}; the headings there are: {there}. "
+        f"Rename the column, or say how it is called: {example}."
     )
 
 

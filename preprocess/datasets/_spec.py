@@ -6,6 +6,7 @@ joining, repairing, counting) is done from the declaration.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,11 +62,12 @@ class Sheet:
     columns : fields that must be there, under any of their usual headings.
     optional : fields that are read where they are there.
     headings : field -> more headings of it, in this sheet; a field of any other name may be read too, for ``edit``.
-    tab : regular expression for the tab to read; "" for the first one that has the columns.
+    tab : name of the tab to read, in any case of letters; "" for the first one that has the columns.
     part : sheets of different parts ("train", "test") are read together, the newest of each; the part is the split.
     edit : returns what a record stands for: itself, changed; None to leave it out; several where a row holds several
         expressions.
     rows : reads a workbook that is no plain table, instead of ``columns``; returns the records.
+    name : how the published file is called, for people; "" where ``files`` says it already.
     """
 
     version: str
@@ -77,6 +79,12 @@ class Sheet:
     part: str = ""
     edit: Callable[[Record], Record | list[Record] | None] | None = None
     rows: Callable[[Workbook], list[Record]] | None = None
+    name: str = ""
+
+    @property
+    def called(self) -> str:
+        """How the published file is called; "" where that is not known: a pattern is nothing for people."""
+        return self.name or (f"{self.files}.xlsx" if re.fullmatch(r"[\w -]+", self.files) else "")
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ register(
                 r"casme|casme[-_ ](coding|micro|raw|label).*",
                 ("subject", "clip", "onset", "apex", "offset", "action_units", "emotion"),
                 headings={"apex": ("ApexF1",)},
+                name="casme.xlsx",
             ),
         ),
         registered=("cropped",),

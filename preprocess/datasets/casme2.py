@@ -12,6 +12,12 @@ COLUMNS = ("subject", "clip", "onset", "apex", "offset", "action_units", "emotio
 OF_2014 = ("2014", "label_Ver_2", "undated")
 PUBLISHED = "http://fu.psych.ac.cn/CASME/casme2-en.php"
 
+
+def sheet(version: str, files: str, name: str) -> Sheet:
+    """Return the declaration of a version of the sheet; some hold objective classes, too."""
+    return Sheet(version, files, COLUMNS, ("objective_class",), name=name)
+
+
 register(
     Database(
         name="casme2",
@@ -23,14 +29,19 @@ register(
             Tree("cropped", FOLDERS, r"reg_img(?P<n>\d+)\.(?:jpg|jpeg|png|bmp)", root=UNCROPPED),
         ),
         sheets=(
-            Sheet("2019", r"casme(2|ii)[-_ ]coding[-_ ]?2019.*", COLUMNS, ("objective_class",)),
-            Sheet("2014", r"casme(2|ii)[-_ ]coding[-_ ]?2014.*", COLUMNS, ("objective_class",)),
-            Sheet("label_Ver_2", r"casme2[-_ ]label[-_ ]ver[-_ ]?2.*", COLUMNS, ("objective_class",)),
-            Sheet("updated", r"casme2[-_ ]coding[-_ ]updated.*", COLUMNS, ("objective_class",)),
-            Sheet("undated", r"casme(2|ii)[-_ ]?coding.*", COLUMNS, ("objective_class",)),
+            sheet("2019", r"casme(2|ii)[-_ ]coding[-_ ]?2019.*", "CASME2-coding-20190701.xlsx"),
+            sheet("2014", r"casme(2|ii)[-_ ]coding[-_ ]?2014.*", "CASME2-coding-20140508.xlsx"),
+            sheet("label_Ver_2", r"casme2[-_ ]label[-_ ]ver[-_ ]?2.*", "CASME2_label_Ver_2.xls"),
+            sheet("updated", r"casme2[-_ ]coding[-_ ]updated.*", "CASME2-coding-updated.xlsx"),
+            sheet("undated", r"casme(2|ii)[-_ ]?coding.*", ""),
         ),
         joined=(
-            Sheet("objective", r"casme(2|ii)[-_ ]?objective[-_ ]?class.*", ("subject", "clip", "objective_class")),
+            Sheet(
+                "objective",
+                r"casme(2|ii)[-_ ]?objective[-_ ]?class.*",
+                ("subject", "clip", "objective_class"),
+                name="CASME2-ObjectiveClasses.xlsx",
+            ),
         ),
         registered=("cropped",),
         subject="sub{subject:0>2}",

@@ -35,17 +35,26 @@ register(
             Tree("raw", (r"sp_?NO\.?(?P<subject>\d+)", r"(?P<clip>[a-mA-M])", r"color"), r"(?P<n>\d+)\.(?:jpg|png)"),
         ),
         sheets=(
-            Sheet("v2", r"cas\(me\)\^?3_part_a_me_label_jpgindex_v2", COLUMNS, ("objective_class",)),
-            Sheet("v1", r"cas\(me\)\^?3_part_a_me_label_jpgindex_v1", COLUMNS, ("objective_class",)),
+            *(
+                Sheet(
+                    version,
+                    rf"cas\(me\)\^?3_part_a_me_label_jpgindex_{version}",
+                    COLUMNS,
+                    ("objective_class",),
+                    name=f"cas(me)3_part_A_ME_label_JpgIndex_{version}.xlsx",
+                )
+                for version in ("v2", "v1")
+            ),
             Sheet(
                 "macro_v2",
                 r"cas\(me\)\^?3_part_a_v2",
                 ("subject", "clip", "onset", "apex", "offset", "action_units", "type"),
                 ("objective_class", "emotion"),
                 {"type": ("expression type",)},
-                tab=r"au\+emotion",
+                tab="AU+Emotion",
                 part="macro",
                 edit=macro,
+                name="CAS(ME)3_part_A_v2.xls",
             ),
         ),
         subject="spNO.{subject}",

@@ -28,6 +28,7 @@ register(
                 ("subject", "clip", "onset", "offset", "action_units", "emotion"),
                 headings={"clip": ("count",)},
                 edit=numbered,
+                name="CAS(ME)3_part_C_ME.xlsx",
             ),
         ),
         subject="{subject:0>2}",

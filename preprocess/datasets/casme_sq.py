@@ -49,8 +49,13 @@ register(
             Tree("cropped", (r"s?(?P<subject>\d+)", r"[a-z]+\d*_\d+"), FRAMES, root="cropped"),
         ),
         sheets=(
-            Sheet("updated", r"(cas\(me\)\^?2)?code_?final ?\(updated\)", rows=rows),
-            Sheet("final", r"(cas\(me\)\^?2)?code_?final", rows=rows),
+            Sheet(
+                "updated",
+                r"(cas\(me\)\^?2)?code_?final ?\(updated\)",
+                rows=rows,
+                name="CAS(ME)^2code_final(Updated).xlsx",
+            ),
+            Sheet("final", r"(cas\(me\)\^?2)?code_?final", rows=rows, name="CAS(ME)^2code_final.xlsx"),
         ),
         registered=("cropped",),
         subject="s{subject:0>2}",

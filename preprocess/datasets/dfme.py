@@ -37,9 +37,26 @@ register(
             tree("cropped", "DFME_train_crop(?:ped)?"),
         ),
         sheets=(
-            Sheet("train", r"train(ing)?_full(_with_au)?", (*COLUMNS, "emotion"), MORE, part="train"),
-            Sheet("testA", r"testa_full(_with_au)?", COLUMNS, MORE, part="test A", edit=test_set),
-            Sheet("testB", r"testb_full(_with_au)?", COLUMNS, MORE, part="test B", edit=test_set),
+            Sheet(
+                "train",
+                r"train(ing)?_full(_with_au)?",
+                (*COLUMNS, "emotion"),
+                MORE,
+                part="train",
+                name="training_full_with_AU.xlsx",
+            ),
+            *(
+                Sheet(
+                    f"test{letter}",
+                    rf"test{letter}_full(_with_au)?",
+                    COLUMNS,
+                    MORE,
+                    part=f"test {letter}",
+                    edit=test_set,
+                    name=f"test{letter}_full_with_AU.xlsx",
+                )
+                for letter in "AB"
+            ),
         ),
         subject="sub{subject:0>4}",
         counts=(

@@ -53,7 +53,9 @@ register(
             for variant, root in (("raw", "gray_micro"), ("cropped", "gray_micro_.*"))
             for folders in ((r"(?P<subject>S\d+)", r".+"), (r"(?P<clip>(?P<subject>S\d+)_.+)",))
         ),
-        sheets=(Sheet("v1", r"4dme[-_ ]labelling[-_ ]micro.*", rows=rows),),
+        sheets=(
+            Sheet("v1", r"4dme[-_ ]labelling[-_ ]micro.*", rows=rows, name="4DME_Labelling_Micro_release v1.xlsx"),
+        ),
         subject="S{subject:0>2}",
         counts=(Count(CLIPS, None, "Li et al. 2022 and its sheet release v1"),),
         annotations={"4dme": Annotation(tuple(name.lower() for name in EMOTIONS), ("emotion5_4dme",))},

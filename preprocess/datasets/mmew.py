@@ -20,6 +20,7 @@ register(
                 "Micro_Exp",
                 r"mmew[-_ ]micro[-_ ]?exp.*",
                 ("subject", "clip", "onset", "apex", "offset", "action_units", "emotion"),
+                name="MMEW_Micro_Exp.xlsx",
             ),
         ),
         subject="S{subject:0>2}",

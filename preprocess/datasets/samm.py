@@ -9,6 +9,7 @@ from preprocess.labels.emotions import Annotation
 FOLDERS = (r"(?P<subject>\d{3})", r"\d{3}_\d+_\d+")
 FRAMES = r"(?:\d{3}_)(?:[\d_]*_)?(?P<n>\d+)\.(?:jpg|jpeg|png|bmp)"
 COLUMNS = ("subject", "clip", "onset", "apex", "offset", "action_units", "emotion", "objective_class")
+OLDER = COLUMNS[:-1], ("objective_class",)
 PUBLIC_CODE = "public code of Varanka et al., Data Leakage and Evaluation Issues in Micro-Expression Analysis, 2023"
 
 register(
@@ -18,9 +19,9 @@ register(
         layout="SAMM/006/006_1_2/006_05562.jpg, SAMM_Micro_FACS_Codes_v2.xlsx in it or beside it",
         trees=(Tree("raw", FOLDERS, FRAMES, root=UNCROPPED), Tree("cropped", FOLDERS, FRAMES, root=CROPPED)),
         sheets=(
-            Sheet("v2", r"samm.*facs[-_ ]codes[-_ ]v2.*", COLUMNS),
-            Sheet("v1", r"samm.*facs[-_ ]codes(?![-_ ]v2).*", COLUMNS[:-1], ("objective_class",)),
-            Sheet("samm_data", r"samm[-_ ]data", COLUMNS[:-1], ("objective_class",)),
+            Sheet("v2", r"samm.*facs[-_ ]codes[-_ ]v2.*", COLUMNS, name="SAMM_Micro_FACS_Codes_v2.xlsx"),
+            Sheet("v1", r"samm.*facs[-_ ]codes(?![-_ ]v2).*", *OLDER, name="SAMM_Micro_FACS_Codes.xlsx"),
+            Sheet("samm_data", r"samm[-_ ]data", *OLDER, name="samm_data.csv"),
         ),
         subject="{subject:0>3}",
         fps=200.0,

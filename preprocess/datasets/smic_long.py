@@ -32,7 +32,15 @@ for name, camera, fps in (("smic_long", "HS", 100.0), ("smic_vis_long", "VIS", 2
                 Tree("raw", (*above, SUBJECT, CLIP), FRAMES, root=f"SMIC[-_ ]{camera}[-_ ]E")
                 for above in ((camera,), ())
             ),
-            sheets=(Sheet("E", rf"smic[-_ ]{camera}[-_ ]e[-_ ]annotation.*", COLUMNS, MORE, HEADINGS, edit=edit),),
+            sheets=(
+                Sheet(
+                    "E",
+                    rf"smic[-_ ]{camera}[-_ ]e[-_ ]annotation.*",
+                    *(COLUMNS, MORE, HEADINGS),
+                    edit=edit,
+                    name=f"SMIC-{camera}-E_annotation.xlsx",
+                ),
+            ),
             subject="s{subject:0>2}",
             clip="s{subject:0>2}_{kind}_{take:0>2}",
             fps=fps,

@@ -1,0 +1,136 @@
+"""The rows of a database's sheets: of every part, from the files given or the nearest ones; other sheets joined."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from preprocess.base.errors import DataError
+from preprocess.datasets._adapter import Found
+from preprocess.datasets._counts import as_table, classed
+from preprocess.datasets._find import located, nearest, parts_of, sheet_of
+from preprocess.datasets._notes import Notes
+from preprocess.datasets._records import clip_key, subject_id
+from preprocess.datasets._sheets import read_records
+from preprocess.datasets._spec import Database, Record, Sheet
+from preprocess.labels.tasks import TASKS
+
+# What every record has, whatever its sheet says.
+_OWN = ("subject", "clip", "row", "origin", "folder")
+
+
+class Annotation:
+    """The annotation of a database that was found.
+
+    Parameters
+    ----------
+    database : its declaration.
+    found : where it was found, and with which sheet.
+    notes : takes what a person should know.
+
+    Attributes
+    ----------
+    records : the rows of all parts.
+    files : the files that were read.
+
+    Raises
+    ------
+    DataError : a sheet cannot be read, or one that was asked for by name is not there.
+    """
+
+    def __init__(self, database: Database, found: Found, notes: Notes) -> None:
+        self._database, self._found, self._notes = database, found, notes
+        self.files: list[Path] = []
+        self.records: list[Record] = []
+        for part in parts_of(database):
+            sheets = [sheet for sheet in database.sheets if sheet.part == part]
+            there = self._file_of(sheets)
+            if there is None:
+                notes.add("{n} parts of the database have no sheet and are left out", part or sheets[0].version)
+                continue
+            split = {"split": part} if part else {}
+            self.records += [{**split, **record} for record in self._read(sheets, *there)]
+        for sheet in database.joined:
+            self._join(sheet)
+
+    def key(self, record: Record) -> tuple[str, str]:
+        """Return what a record has in common with other rows of its clip."""
+        return subject_id(self._database.subject, record["subject"]), clip_key(record["clip"])
+
+    def _file_of(self, sheets: Sequence[Sheet]) -> tuple[str, Path] | None:
+        """Return (version, file) to read of the sheets of one part: the one given, else the chosen or nearest one."""
+        given, found = self._found.given.sheets, self._found
+        for sheet in sheets:
+            if sheet.version in given:
+                return sheet.version, given[sheet.version]
+            if sheet.version == found.version and found.sheet is not None:
+                return found.version, found.sheet
+        return next(iter(nearest(located(self._database, found.root, sheets)).items()), None)
+
+    def _read(self, sheets: Sequence[Sheet], version: str, path: Path) -> list[Record]:
+        self.files.append(path)
+        columns = self._found.given.columns if path in self._found.given.sheets.values() else {}
+        return read_records(path, sheet_of(sheets, version), columns, self._database.name)
+
+    def _join(self, sheet: Sheet) -> None:
+        """Add the fields of another sheet, where it lies there.
+
+        Where both sheets have a field, one of them is taken for all clips: the joined one where a person named it.
+        """
+        named = sheet.version in self._found.words or sheet.version in self._found.given.sheets
+        there = self._file_of([sheet])
+        if there is None:
+            if named:
+                raise DataError(
+                    f"{self._database.name}:{sheet.version} was asked for, and no sheet like {sheet.called} lies in or "
+                    f"near {self._found.root}. Copy it there, or give it: --sheet {self._database.name}:"
+                    f"{sheet.version}=FILE."
+                )
+            return
+        before = list(self.files)
+        joined = {self.key(record): record for record in self._read([sheet], *there)}
+        for name in [name for name in (*sheet.columns, *sheet.optional) if name not in _OWN]:
+            own = [record.get(name, "") for record in self.records]
+            other = [joined.get(self.key(record), {}).get(name, "") for record in self.records]
+            if any(own):
+                self._tell_both(name, (own, other), (before, self.files[-1:]), sheet, named)
+            if named or not any(own):
+                for record, value in zip(self.records, other, strict=True):
+                    record[name] = value
+
+    def _tell_both(
+        self,
+        name: str,
+        cells: tuple[Sequence[str], Sequence[str]],
+        files: tuple[Sequence[Path], Sequence[Path]],
+        joined: Sheet,
+        named: bool,
+    ) -> None:
+        """Note that two sheets have a field: which of them is taken and why, and how many clips each gives a class."""
+        source = f"{self._database.name}:{joined.version}"
+        titles = [
+            ", ".join(path.name for path in of) + self._classes(name, own) for of, own in zip(files, cells, strict=True)
+        ]
+        differ = sum(one != two for one, two in zip(*cells, strict=True))
+        taken, left = titles[::-1] if named else titles
+        why = f"{source} was asked for" if named else "it is the sheet whose rows are read"
+        other = f"leave out {joined.version}" if named else f"--data {source}=PATH"
+        self._notes.say(
+            f"{name.replace('_', ' ')}: that of {taken} is taken, for {why}; {left} differs for {differ} of "
+            f"{len(cells[0])} clips (to take that: {other})"
+        )
+
+    def _classes(self, name: str, cells: Sequence[str]) -> str:
+        """Return how many clips have a class in the tasks of a field, and whose published number that is."""
+        rows = [
+            {"sample_id": "", "dataset": record.get("dataset", self._database.name), name: value or None}
+            for record, value in zip(self.records, cells, strict=True)
+        ]
+        told = []
+        for task in [task for _, task in TASKS.items() if task.column == name and task.mapping(self._database.name)]:
+            number = int(classed(task.name, as_table(rows)).sum())
+            whose = [
+                count.reference for count in self._database.counts if (count.task, count.samples) == (task.name, number)
+            ]
+            told.append(f"{task.name}: {number} clips" + (f" as in {whose[0]}" if whose else ""))
+        return f" ({'; '.join(told)})" if told else ""
