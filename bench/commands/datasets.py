@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Look at databases before a run: what is recognised, and what is in it.", no_args_is_help=True)
 
+WORST = 10
+"""How many clips of bad quality a report names."""
+
 Adapter = Annotated[str | None, typer.Option(help="Look for this database only (`merbench list datasets`).")]
 
 
@@ -57,7 +60,7 @@ def detect(
 
 
 @app.command()
-@takes("data")
+@takes("data", "results")
 def report(
     config: RunConfig,
     source: Annotated[
@@ -68,13 +71,27 @@ def report(
         bool, typer.Option("--decode", help="Decode every frame too, and tell which are damaged; takes minutes.")
     ] = False,
 ) -> None:
-    """Print what databases hold: subjects, classes of every task, missing frames, repaired cells, notes."""
+    """Print what databases hold: subjects, classes of every task, missing frames, repaired cells, notes.
+
+    Where features were prepared, the clips of the worst quality come last.
+    """
+    from bench.config import results_root
+    from bench.study.sources import shards_folder
+    from preprocess.samples.quality import told_worst
+    from preprocess.shards.stored import stored_quality
     from preprocess.views.dataset_report import decoded_frames
     from preprocess.views.dataset_report import report as lines_of
 
     for dataset in _read(source, config.data):
         for line in lines_of(dataset.samples, dataset.features, dataset.clips, dataset.notes, dataset.macro):
             typer.echo(line)
+        if dataset.clips:
+            home = shards_folder(results_root(config.results)) / dataset.name
+            measured, ways = stored_quality(home)
+            known = {name: quality for name, quality in measured.items() if name in dataset.clips}
+            unknown = [f"quality: not measured yet; `merbench prepare` measures it on its way (into {home})"]
+            for line in told_worst(known, ways, WORST) or unknown:
+                typer.echo(f"  {line}")
         if decode and dataset.clips:
             for line in decoded_frames(dataset.clips):
                 typer.echo(line)

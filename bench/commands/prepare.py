@@ -70,7 +70,7 @@ def contact_sheet(raw: RawDataset, prepared: PreparedDataset, shards: Path) -> P
         return None
     path = shards / raw.name / "contact_sheet.png"
     if prepared.made or prepared.repaired or not path.exists():
-        write_contact_sheet(path, raw.name, raw.samples, raw.clips, face_finder())
+        write_contact_sheet(path, raw.name, raw.samples, raw.clips, face_finder(), prepared.quality)
     return path
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from bench.console.progress import duration
+from preprocess.samples.quality import told_worst
 from preprocess.shards.prepared import Outstanding, PreparedDataset
 
 EXAMPLES = 3
@@ -26,10 +27,12 @@ def describe(dataset: PreparedDataset) -> list[str]:
             f"  {dataset.clips_made} clips made, {kept} kept; {dataset.seconds:.0f} s of computing, "
             f"{pace:.1f} clips/s a process"
         )
-    faces = Counter(way for way in _merged(info.remarks.faces for info in dataset.features.values()).values())
+    ways = _merged(info.remarks.faces for info in dataset.features.values())
+    faces = Counter(ways.values())
     if faces:
         lines.append(f"  faces found by: {', '.join(f'{way} {count}' for way, count in faces.most_common())}")
-    return lines + _left_out(dataset) + _notes(dataset)
+    worst = [f"  {line}" for line in told_worst(dataset.quality, ways, EXAMPLES)]
+    return lines + _left_out(dataset) + _notes(dataset) + worst
 
 
 def describe_outstanding(dataset: PreparedDataset) -> list[str]:

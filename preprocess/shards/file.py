@@ -27,11 +27,13 @@ class Remarks:
     skipped : why the clip has no row.
     notes : what the steps noted.
     faces : how the face was found.
+    quality : what steps measured of the clip (``preprocess/samples/quality.py``).
     """
 
     skipped: dict[str, str] = field(default_factory=dict)
     notes: dict[str, list[str]] = field(default_factory=dict)
     faces: dict[str, str] = field(default_factory=dict)
+    quality: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -140,6 +140,7 @@ class FeatureFolder:
             result.skipped.update(entry.remarks.skipped)
             result.notes.update(entry.remarks.notes)
             result.faces.update(entry.remarks.faces)
+            result.quality.update(entry.remarks.quality)
         return result
 
     def _judge(self, subject: str, entry: Entry | None, recipe_hash: str | None) -> _Verdict:

@@ -191,6 +191,9 @@ class _ShardMaker:
             self._remarks.notes[name] = notes
         if work.face is not None:
             self._remarks.faces[name] = work.face.way
+        if work.quality:
+            # Rounded: it is looked at, and the last bits may differ from machine to machine.
+            self._remarks.quality[name] = {key: round(value, 4) for key, value in work.quality.items()}
 
     def shard(self) -> MadeShard:
         import numpy as np

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from preprocess.base.errors import DataError
 from preprocess.samples.layout import Layout
+from preprocess.samples.quality import merged
 from preprocess.shards.file import Remarks, Shard, decode
 from preprocess.shards.pace import Pace
 
@@ -102,6 +103,11 @@ class PreparedDataset:
     def skipped(self) -> dict[str, dict[str, str]]:
         """Feature -> sample id -> why that clip cannot be used. The feature's shards have no row for it."""
         return {name: info.remarks.skipped for name, info in self.features.items()}
+
+    @property
+    def quality(self) -> dict[str, dict[str, float]]:
+        """Sample id -> what was measured of how far the clip can be trusted, the worst of its features."""
+        return merged(info.remarks.quality for info in self.features.values())
 
     def usable(self, features: Sequence[str]) -> np.ndarray:
         """Return (n,) bool: which samples have all of these features."""

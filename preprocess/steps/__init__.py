@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from preprocess.base.errors import UsageError, did_you_mean
@@ -45,6 +45,7 @@ class Work:
     flow : (L, P, H, W, 2) float32, u (to the right) and v (down) in pixels, for P pairs of frames.
     strain : (L, P, H, W) float32, the magnitude of the optical strain.
     tensor : the result; the last step must set it.
+    quality : what steps measured of how far the clip can be trusted (``preprocess/samples/quality.py``).
     notes : what a person should know of this clip ("onset 101 is missing: 103 taken").
     """
 
@@ -61,6 +62,7 @@ class Work:
     flow: np.ndarray | None = None
     strain: np.ndarray | None = None
     tensor: np.ndarray | None = None
+    quality: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 

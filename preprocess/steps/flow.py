@@ -40,6 +40,7 @@ def flow(work: Work, *, method: str = "tvl1", pairs: str = "onset_apex", head_mo
     -------
     The work with these fields set:
     flow : (L, P, H, W, 2) float32.
+    quality : the largest motion.
     """
     one_of("flow", "method", method, METHODS)
     one_of("flow", "pairs", pairs, PAIRS)
@@ -52,7 +53,15 @@ def flow(work: Work, *, method: str = "tvl1", pairs: str = "onset_apex", head_mo
     result = np.stack([[measured(level[start], level[end]) for start, end in chosen] for level in grey])
     if head_motion == "remove":
         result = result - nose_motion(result, nose_box(work))[:, :, None, None, :]
-    return replace(work, flow=cleared(result.astype(np.float32), work.valid, axis=-3))
+    result = cleared(result.astype(np.float32), work.valid, axis=-3)
+    return replace(work, flow=result, quality={**work.quality, "motion": _largest(result, work.valid)})
+
+
+def _largest(flows: np.ndarray, valid: np.ndarray | None) -> float:
+    """Return the largest motion of the unmagnified face in any pair, in sides of the picture, but for a hundredth."""
+    lengths = np.hypot(flows[0, ..., 0], flows[0, ..., 1])
+    inside = lengths.reshape(len(lengths), -1) if valid is None or not valid.any() else lengths[:, valid]
+    return float(np.percentile(inside, 99, axis=1).max()) / min(flows.shape[2:4])
 
 
 def _inside(measure: FlowMethod, valid: np.ndarray | None) -> FlowMethod:

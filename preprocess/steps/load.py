@@ -7,13 +7,12 @@ from dataclasses import replace
 import numpy as np
 
 from preprocess.faces.alignment import pixels_inside, warp
+from preprocess.motion.valid import box_of
 from preprocess.samples.clip import ClipError
 from preprocess.samples.frames import COLORS, FrameReader
+from preprocess.samples.quality import MEASURES, blur_of
 from preprocess.steps import Work, as_before, register_step
 from preprocess.steps._options import one_of, refuse_merged
-
-# A clip of which more than this share of the face's square lies outside of the picture is noted.
-NOTED_OUTSIDE = 0.05
 
 
 @register_step("load", version=2, pictures=as_before)
@@ -33,6 +32,7 @@ def load(work: Work, *, color: str = "grey") -> Work:
     frames : (1, T, H, W, C) uint8.
     numbers : of the frames that were taken.
     valid : which pixels lie inside the recording.
+    quality : share outside, and blur.
 
     Raises
     ------
@@ -61,9 +61,24 @@ def load(work: Work, *, color: str = "grey") -> Work:
     frames = stack[None, ..., None] if stack.ndim == 3 else stack[None]
     numbers = tuple(taken[number] for number in work.numbers)
     valid = _valid(work, shape)
-    if valid is not None and (outside := 1 - float(valid.mean())) > NOTED_OUTSIDE:
-        notes.append(f"{outside:.0%} of the face's square lies outside of the picture: no data there")
-    return replace(work, frames=frames, numbers=numbers, valid=valid, notes=(*work.notes, *notes))
+    quality = _quality(stack[0], valid)
+    if quality["outside"] > MEASURES["outside"].usual:
+        notes.append(f"{quality['outside']:.0%} of the face's square lies outside of the picture: no data there")
+    return replace(
+        work,
+        frames=frames,
+        numbers=numbers,
+        valid=valid,
+        quality={**work.quality, **quality},
+        notes=(*work.notes, *notes),
+    )
+
+
+def _quality(picture: np.ndarray, valid: np.ndarray | None) -> dict[str, float]:
+    """Return what the first picture tells of the clip's quality."""
+    box = box_of(valid, picture.shape[:2])
+    grey = picture[box] if picture.ndim == 2 else picture[box].mean(axis=2).astype(np.uint8)
+    return {"outside": 0.0 if valid is None else 1 - float(valid.mean()), "blur": blur_of(grey)}
 
 
 def _valid(work: Work, shape: tuple[int, ...] | None) -> np.ndarray | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from preprocess.motion.valid import cleared
 from preprocess.samples.clip import Clip, ClipError
+from preprocess.samples.quality import Quality
 from preprocess.steps import STEPS, Work
 
 if TYPE_CHECKING:
@@ -30,10 +32,11 @@ class ClipView:
     onset, apex : (H, W, 3) uint8, two frames of the recording.
     numbers : the frame numbers of onset and apex.
     face : the face in the recording.
-    crop : (S, S, 3) uint8, the aligned face of the onset.
+    crop : (S, S, 3) uint8, the aligned face of the onset; black outside of the recording.
     landmarks : (68, 2) float32, in ``crop``.
     flow : (S, S, 2) float32, the motion from onset to apex in pixels, without that of the head.
     strain : (S, S) float32, the strain of ``flow``.
+    quality : what the steps measured of how far the clip can be trusted.
     notes : what the steps noted.
     error : why the clip cannot be used; "" where it can.
     """
@@ -48,6 +51,7 @@ class ClipView:
     landmarks: np.ndarray | None = None
     flow: np.ndarray | None = None
     strain: np.ndarray | None = None
+    quality: Quality = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -90,10 +94,11 @@ def view_clip(clip: Clip, finder: FaceFinder, size: int = SIZE) -> ClipView:
         apex=apex,
         numbers=work.numbers,
         face=work.face,
-        crop=work.frames[0, 0],
+        crop=cleared(work.frames[0, 0], work.valid, axis=-3),
         landmarks=work.landmarks[0],
         flow=work.flow[0, 0],
         strain=work.strain[0, 0],
+        quality=work.quality,
         notes=work.notes,
     )
 
@@ -107,7 +112,7 @@ def strip(clip: Clip, finder: FaceFinder, count: int = STRIP) -> tuple[list[int]
         ("load", {"color": "rgb"}),
     )
     assert work.frames is not None
-    return list(work.numbers), list(work.frames[0])
+    return list(work.numbers), list(cleared(work.frames[0], work.valid, axis=-3))
 
 
 def spotting_curve(clip: Clip, finder: FaceFinder) -> tuple[str, list[int], np.ndarray]:

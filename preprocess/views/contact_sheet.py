@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import itertools
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from preprocess.base.files import write_atomic
 from preprocess.samples.clip import Clip, ClipError
+from preprocess.samples.quality import Quality, badness, told, worst_first
 from preprocess.shards.folder import storing
 from preprocess.views.clip_view import ClipView, flow_colours, spotting_curve, strip, view_clip
 
@@ -27,8 +28,30 @@ LARGE = 256
 COLUMNS = ("onset", "apex", "aligned, landmarks", "flow less head motion", "strain")
 
 
-def choose_rows(samples: pd.DataFrame, count: int = ROWS) -> list[str]:
-    """Return up to ``count`` sample ids, spread over emotions and people. Equal samples give equal ids."""
+def choose_rows(samples: pd.DataFrame, count: int = ROWS, quality: Mapping[str, Quality] | None = None) -> list[str]:
+    """Return up to ``count`` sample ids. Equal samples give equal ids.
+
+    Parameters
+    ----------
+    samples : the samples table.
+    count : how many at most.
+    quality : sample id -> what was measured of it. Up to half of the rows are the clips that are beyond the usual, the
+        worst first.
+
+    Returns
+    -------
+    The worst clips, then others, spread over emotions and people.
+    """
+    measured = quality or {}
+    beyond = [sample_id for sample_id in worst_first(measured) if badness(measured[sample_id]) > 1]
+    worst = [sample_id for sample_id in beyond if (samples["sample_id"] == sample_id).any()][: count // 2]
+    return [*worst, *_spread_out(samples[~samples["sample_id"].isin(worst)], count - len(worst))]
+
+
+def _spread_out(samples: pd.DataFrame, count: int) -> list[str]:
+    """Return up to ``count`` sample ids, spread over emotions and people."""
+    if samples.empty:
+        return []
     order = samples.sort_values(["subject", "sample_id"])
     groups: dict[str, list[str]] = {}
     for emotion, sample_id in zip(order["emotion"].fillna("?"), order["sample_id"], strict=True):
@@ -41,7 +64,12 @@ def choose_rows(samples: pd.DataFrame, count: int = ROWS) -> list[str]:
 
 
 def write_contact_sheet(
-    path: Path, title: str, samples: pd.DataFrame, clips: dict[str, Clip], finder: FaceFinder
+    path: Path,
+    title: str,
+    samples: pd.DataFrame,
+    clips: dict[str, Clip],
+    finder: FaceFinder,
+    quality: Mapping[str, Quality] | None = None,
 ) -> None:
     """Draw some clips of a dataset, a row each, as a PNG file.
 
@@ -52,19 +80,21 @@ def write_contact_sheet(
     samples : the samples table.
     clips : sample id -> clip.
     finder : finds the faces.
+    quality : sample id -> what was measured of it; bad clips come first.
 
     Raises
     ------
     StoreError : ``path`` cannot be written.
     """
     emotions = dict(zip(samples["sample_id"], samples["emotion"].fillna("?"), strict=True))
-    chosen = choose_rows(samples)
+    chosen = choose_rows(samples, quality=quality)
+    beyond = sum(badness(one) > 1 for one in (quality or {}).values())
     views = [view_clip(clips[sample_id], finder) for sample_id in chosen]
     height = 1.62 * len(views) + 0.75
     figure = _figure(11.5, height)
     grid = figure.add_gridspec(len(views), 6, width_ratios=[1.15, 1.33, 1.33, 1, 1, 1], wspace=0.04, hspace=0.05)
     figure.subplots_adjust(left=0.01, right=0.995, top=1 - 0.65 / height, bottom=0.1 / height)
-    figure.suptitle(f"{title}: {len(views)} of {len(samples)} clips", y=1 - 0.12 / height, fontsize=12)
+    figure.suptitle(f"{title}: {len(views)} of {len(samples)} clips{_said(beyond)}", y=1 - 0.12 / height, fontsize=12)
     for row, view in enumerate(views):
         axes = [figure.add_subplot(grid[row, column]) for column in range(6)]
         _label(axes[0], view, emotions[view.clip.sample_id])
@@ -78,6 +108,10 @@ def write_contact_sheet(
                 axis.set_title(name, fontsize=9)
     _wheel(figure, height)
     _save(figure, path)
+
+
+def _said(beyond: int) -> str:
+    return f"; {beyond} of worse quality than usual, the worst first" if beyond else ""
 
 
 def write_clip(path: Path, clip: Clip, emotion: str, finder: FaceFinder) -> ClipView:
@@ -136,6 +170,7 @@ def _draw_row(axes: Sequence[Any], view: ClipView) -> None:
         _corner(axis, str(number))
     axes[0].plot([left, right, right, left, left], [top, top, bottom, bottom, top], color="#39ff14", linewidth=1)
     _show(axes[2], view.crop)
+    axes[2].set_autoscale_on(False)
     axes[2].scatter(view.landmarks[:, 0], view.landmarks[:, 1], s=3, color="#39ff14", linewidths=0)
     _show(axes[3], flow_colours(view.flow))
     _corner(axes[3], f"full colour {_largest(view.flow):.1f} px")
@@ -150,6 +185,7 @@ def _label(axis: Any, view: ClipView, emotion: str) -> None:
     lines = [f"{dataset}/{person}", *textwrap.wrap(name, 24), f"label: {emotion}"]
     if view.face is not None:
         lines.append(f"face: {view.face.way}, frame {view.face.frame}")
+    lines += textwrap.wrap(told(view.quality), 30)
     lines += textwrap.wrap("; ".join(view.notes), 30)
     lines += textwrap.wrap(f"NOT USED: {view.error}", 34)[:9] if view.error else []
     axis.text(0.0, 0.97, "\n".join(lines), fontsize=8, va="top", color="#b00020" if view.error else "black")
@@ -163,6 +199,7 @@ def _title(view: ClipView, emotion: str) -> str:
         facts.append(f"{clip.fps:g} fps")
     if view.face is not None:
         facts.append(f"face by {view.face.way} in frame {view.face.frame}")
+    facts.append(told(view.quality))
     return "\n".join([f"{clip.sample_id}: {', '.join(facts)}", *textwrap.wrap("; ".join(view.notes), 150)])
 
 

@@ -55,6 +55,8 @@ def clips(database: Path) -> list[dict[str, Any]]:
 
 
 def test_shards_are_made_once_and_a_contact_sheet_is_drawn(merbench: LocalRuns, database: Path) -> None:
+    unknown = merbench("datasets", "report", "casme2", "--results", "runs")
+    assert "quality: not measured yet; `merbench prepare` measures it" in unknown.out
     first = merbench("prepare", "--data", "casme2", "--features", "flow_uvs_28")
     count = len(clips(database))
     assert first.status == 0
@@ -68,6 +70,10 @@ def test_shards_are_made_once_and_a_contact_sheet_is_drawn(merbench: LocalRuns, 
     second = merbench("prepare", "--data", "casme2", "--features", "flow_uvs_28")
     assert "(0 shards made, 2 kept, 0 repaired)" in second.out
     assert {path: path.stat().st_mtime_ns for path in Path("runs").rglob("*")} == before
+    known = merbench("datasets", "report", "casme2", "--results", "runs")
+    for said in (first.out, known.out):
+        assert f"quality: 0 of {count} clips are beyond the usual" in said
+        assert ": face by hog, outside 0%, motion " in said
 
 
 def test_a_clip_that_cannot_be_used_is_told_by_prepare_and_left_out_of_the_run(

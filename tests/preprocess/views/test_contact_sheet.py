@@ -58,6 +58,19 @@ def test_rows_are_spread_over_emotions_and_people() -> None:
     ]
 
 
+def test_clips_of_bad_quality_come_first_and_take_half_of_the_rows_at_most() -> None:
+    table = samples(people=20, clips=8)
+    bad = {f"d/p{person:02d}/c1": {"outside": 0.1 * person} for person in range(1, 9)}
+    good = {"d/p10/c1": {"outside": 0.01}, "d/gone/c1": {"outside": 0.9}}
+    chosen = choose_rows(table, quality=bad | good)  # type: ignore[arg-type]
+    assert chosen[: ROWS // 2] == [f"d/p{person:02d}/c1" for person in range(8, 2, -1)]
+    assert len(chosen) == len(set(chosen)) == ROWS
+    assert sorted(choose_rows(samples(people=1, clips=2), quality={"d/p00/c0": {"blur": 0.9}})) == [  # type: ignore[arg-type]
+        "d/p00/c0",
+        "d/p00/c1",
+    ]
+
+
 def test_hue_is_the_direction_and_strength_the_length() -> None:
     flow = np.zeros((1, 5, 2), np.float32)
     flow[0, 1:, :] = [[2, 0], [0, 2], [-2, 0], [1, 0]]
