@@ -77,13 +77,17 @@ def report(
     """
     from bench.config import results_root
     from bench.study.sources import shards_folder
+    from preprocess.datasets import copies_in
     from preprocess.samples.quality import told_worst
     from preprocess.shards.stored import stored_quality
     from preprocess.views.dataset_report import decoded_frames
     from preprocess.views.dataset_report import report as lines_of
 
-    for dataset in _read(source, config.data):
-        for line in lines_of(dataset.samples, dataset.features, dataset.clips, dataset.notes, dataset.macro):
+    datasets = _read(source, config.data)
+    copies = copies_in(datasets)
+    for dataset in datasets:
+        facts = (dataset.samples, dataset.features, dataset.clips, dataset.notes, dataset.macro)
+        for line in lines_of(*facts, copies[dataset.name]):
             typer.echo(line)
         if dataset.clips:
             home = shards_folder(results_root(config.results)) / dataset.name

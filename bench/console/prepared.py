@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from bench.console.progress import duration
+from preprocess.samples.copies import told
 from preprocess.samples.quality import told_worst
 from preprocess.shards.prepared import Outstanding, PreparedDataset
 
@@ -32,13 +33,13 @@ def describe(dataset: PreparedDataset) -> list[str]:
     if faces:
         lines.append(f"  faces found by: {', '.join(f'{way} {count}' for way, count in faces.most_common())}")
     worst = [f"  {line}" for line in told_worst(dataset.quality, ways, EXAMPLES)]
-    return lines + _left_out(dataset) + _notes(dataset) + worst
+    return lines + told(dataset.copies) + _equal(dataset) + _left_out(dataset) + _notes(dataset) + worst
 
 
 def describe_outstanding(dataset: PreparedDataset) -> list[str]:
     """Return what is still to be made of a dataset, and about how long that takes, one line a feature."""
     total, subjects = len(dataset.samples), dataset.samples["subject"].nunique()
-    lines = [f"{dataset.name}: {total} samples, {subjects} subjects"]
+    lines = [f"{dataset.name}: {total} samples, {subjects} subjects", *told(dataset.copies)]
     outstanding = {one.feature: one for one in dataset.outstanding}
     for name in dataset.features:
         one = outstanding.get(name)
@@ -60,6 +61,22 @@ def _how_long(one: Outstanding) -> str:
         f"about {duration(one.clips * pace.per_clip)} of one process ({pace.per_clip:.2g} s a clip, measured when "
         f"{pace.clips} clips of {pace.dataset} were made)"
     )
+
+
+def _equal(dataset: PreparedDataset) -> list[str]:
+    """Return a line for each feature that is equal of several samples, without those known to hold the same picture."""
+    known = {copies.sample_ids for copies in dataset.copies}
+    lines = []
+    for name, info in dataset.features.items():
+        alike: dict[str, list[str]] = {}
+        for sample_id, tensor in sorted(info.tensors.items()):
+            alike.setdefault(tensor, []).append(sample_id)
+        groups = [ids for ids in alike.values() if len(ids) > 1 and tuple(ids) not in known]
+        if groups:
+            shown = "; ".join(" = ".join(ids[:EXAMPLES]) for ids in groups[:EXAMPLES])
+            more = ", ..." if len(groups) > EXAMPLES or any(len(ids) > EXAMPLES for ids in groups[:EXAMPLES]) else ""
+            lines.append(f"  {name} is equal in {len(groups)} groups of samples: {shown}{more}")
+    return lines
 
 
 def _left_out(dataset: PreparedDataset) -> list[str]:

@@ -85,10 +85,10 @@ def train_pack(
 
     Raises
     ------
-    HonestyError : somebody is both trained and tested on in one of the folds. Nothing is trained then.
+    HonestyError : somebody, or a picture, is both trained and tested on in one of the folds. Nothing is trained then.
     """
     for job in jobs:
-        job.fold.check(data.subjects)
+        job.fold.check(data.subjects, data.copies)
     run = _fit_network if info.kind == "network" else _fit_estimator
     for job in jobs:
         with _deterministic(threads):

@@ -270,7 +270,7 @@ class _Builder:
         shared = (data_key, protocol.name) if not validate else (data_key, protocol.name, model, seed)
         if shared not in self._folds:
             for fold in folds:
-                fold.check(data.subjects)
+                fold.check(data.subjects, data.copies)
             notes = lacking_classes(protocol.name, folds, data)
             self._folds[shared] = [ids_digest(fold, data) for fold in folds], notes
         ids, notes = self._folds[shared]

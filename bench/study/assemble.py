@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.study.data import StudyData
+from bench.study.data import Copy, StudyData
 from preprocess.base.errors import DataError, Unfit
 from preprocess.labels.action_units import SHARED_UNITS, multi_hot
 from preprocess.labels.tasks import Task
@@ -88,6 +88,7 @@ def assemble(
         classes=tuple(task.classes),
         action_units=np.concatenate(units)[order] if action_units else None,
         macro=frozenset(dataset.name for dataset in prepared if dataset.macro),
+        copies=_copies(prepared, features, sorted_ids),
     )
 
 
@@ -109,6 +110,31 @@ def _check_layouts(prepared: Sequence[PreparedDataset], features: Sequence[str])
                     f"{other.features[name].layout.axes} in {other.name}, or its values show something else there. "
                     "Make it by one recipe everywhere, or use --protocols loso."
                 )
+
+
+def _copies(prepared: Sequence[PreparedDataset], features: Sequence[str], sample_ids: np.ndarray) -> tuple[Copy, ...]:
+    """Return the rows whose files hold the same picture, and those that are equal in all features.
+
+    A feature that is constant tells nothing: many still clips share it, and are no copies of each other.
+    """
+    row_of = {sample_id: row for row, sample_id in enumerate(sample_ids.tolist())}
+    groups: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for one in (one for dataset in prepared for one in dataset.copies):
+        groups[one.sample_ids] = tuple(map(str, one.files))
+    alike: dict[tuple[str | None, ...], list[str]] = {}
+    for dataset in prepared:
+        hashes = [dataset.features[name].tensors for name in features]
+        for sample_id in dataset.samples["sample_id"]:
+            if sample_id in row_of and any(sample_id in known for known in hashes):
+                alike.setdefault(tuple(known.get(sample_id) for known in hashes), []).append(sample_id)
+    for same in alike.values():
+        groups.setdefault(tuple(sorted(same)), (f"all of {', '.join(features)} is equal",) * len(same))
+    copies = []
+    for names, what in groups.items():
+        there = [(row_of[name], f"{name} ({text})") for name, text in zip(names, what, strict=True) if name in row_of]
+        if len(there) > 1:
+            copies.append(Copy(tuple(row for row, _ in there), tuple(text for _, text in there)))
+    return tuple(copies)
 
 
 def _joined(parts: Sequence[np.ndarray], order: np.ndarray) -> np.ndarray:

@@ -10,6 +10,20 @@ from preprocess.samples.layout import Layout
 
 
 @dataclass(frozen=True)
+class Copy:
+    """Rows of a study that hold the same picture.
+
+    Attributes
+    ----------
+    rows : two row numbers or more.
+    names : of each, the sample and where its picture lies, or what of it is equal.
+    """
+
+    rows: tuple[int, ...]
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class StudyData:
     """Labelled samples of one dataset, or of several merged ones, in the order of their sample ids.
 
@@ -26,6 +40,7 @@ class StudyData:
     action_units : (n, 12) int8, 1 where a sample shows each of ``SHARED_UNITS``, 0 where not; a row of -1 where nobody
         annotated it. None where no model of the study asks for them.
     macro : names of the datasets that hold macro-expressions; the others hold micro-expressions.
+    copies : rows that hold the same picture; no fold may train on one of them and test on another.
     """
 
     sample_ids: np.ndarray
@@ -38,6 +53,7 @@ class StudyData:
     classes: tuple[str, ...]
     action_units: np.ndarray | None = None
     macro: frozenset[str] = frozenset()
+    copies: tuple[Copy, ...] = ()
 
     def __len__(self) -> int:
         return len(self.sample_ids)

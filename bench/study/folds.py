@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bench.study.data import Copy
 from preprocess.base.errors import DataError, HonestyError
 from preprocess.base.hashing import digest
 
@@ -36,16 +37,18 @@ class Fold:
     test: np.ndarray
     seed: int
 
-    def check(self, subjects: np.ndarray) -> None:
-        """Assert that nobody is in two of train, validation and test.
+    def check(self, subjects: np.ndarray, copies: Sequence[Copy] = ()) -> None:
+        """Assert that nobody, and no picture, is in two of train, validation and test.
 
         Parameters
         ----------
         subjects : (n_samples,) the subject of each row of the study.
+        copies : rows of the study that hold the same picture.
 
         Raises
         ------
-        HonestyError : somebody is, and is named; or nothing is trained or tested on.
+        HonestyError : somebody is, and is named; a picture is, and both samples are; or nothing is trained or tested
+            on.
         """
         roles = {"train": self.train, "validation": self.validation, "test": self.test}
         people = {role: set(subjects[rows].tolist()) for role, rows in roles.items()}
@@ -59,6 +62,22 @@ class Fold:
                 )
         if not len(self.train) or not len(self.test):
             raise HonestyError(f"Fold {self.name!r} has {len(self.train)} training and {len(self.test)} test samples.")
+        for copy in copies:
+            self._check_copy(copy)
+
+    def _check_copy(self, copy: Copy) -> None:
+        roles = {"trained on": self.train, "validated on": self.validation, "tested on": self.test}
+        found = []
+        for role, rows in roles.items():
+            held = np.flatnonzero(np.isin(copy.rows, rows))
+            found += [(role, copy.names[held[0]])] if len(held) else []
+        if len(found) > 1:
+            (first, one), (second, other) = found[0], found[-1]
+            raise HonestyError(
+                f"Fold {self.name!r}: the same picture is {first} and {second}: {one} and {other}. The score would "
+                "tell what the model knows by heart. Find out whose picture it is, and remove the other sample from "
+                "the data, or leave a dataset out with --datasets. Where both are one person, give them one subject."
+            )
 
 
 def fold_seed(seed: int, model: str, test_ids: Sequence[str]) -> int:

@@ -1,6 +1,6 @@
 """Datasets: what an adapter is, and which adapter reads a given folder. An adapter is one file of this package."""
 
-from preprocess.datasets._adapter import DATASETS, Adapter, Found, RawDataset, RawFeature, describe
+from preprocess.datasets._adapter import DATASETS, Adapter, Found, RawDataset, RawFeature, copies_in, describe
 from preprocess.datasets._build import register
 from preprocess.datasets._detect import detect, read_source
 from preprocess.datasets._spec import Count, Database, Record, Repair, Sheet, Tree, Workbook
@@ -20,6 +20,7 @@ __all__ = [
     "Sheet",
     "Tree",
     "Workbook",
+    "copies_in",
     "describe",
     "detect",
     "read_source",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from preprocess.base.registry import Registry
 from preprocess.datasets._given import NOTHING, Given
+from preprocess.samples.copies import Copies, find_copies, key_files
 from preprocess.samples.layout import Content, Layout, check_axes
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ class RawDataset:
         reason.
     macro : whether its clips are macro-expressions; otherwise they are micro-expressions.
     sheets : the files that its annotation was read from.
+    pictures : sample id -> the files that the features of a database without recordings are made from, so that a
+        picture that lies there twice is found.
     """
 
     name: str
@@ -78,10 +81,25 @@ class RawDataset:
     notes: tuple[str, ...] = ()
     macro: bool = False
     sheets: tuple[Path, ...] = ()
+    pictures: dict[str, tuple[Path, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, feature in self.features.items():
             check_axes(feature.axes, feature.shape, f"Dataset {self.name}, feature {name}")
+
+
+def copies_in(datasets: Iterable[RawDataset]) -> dict[str, list[Copies]]:
+    """Return dataset -> the pictures that lie under several samples, of which it has one at least."""
+    datasets = list(datasets)
+    pictures: dict[str, Sequence[Path]] = {}
+    for dataset in datasets:
+        pictures |= dataset.pictures
+        pictures |= {sample_id: key_files(clip) for sample_id, clip in dataset.clips.items()}
+    copies = find_copies(pictures)
+    return {
+        dataset.name: [one for one in copies if any(name.startswith(f"{dataset.name}/") for name in one.sample_ids)]
+        for dataset in datasets
+    }
 
 
 @dataclass(frozen=True)

@@ -134,7 +134,8 @@ def _dataset(name: str, clips: Sequence[Clip], notes: Sequence[str]) -> RawDatas
         ]
     )
     features = {KINDS[number].feature: _feature(number, clips) for number in clips[0].files}
-    return RawDataset(name=name, samples=samples, synthetic=False, features=features, notes=tuple(notes))
+    pictures = {clip.sample_id: tuple(clip.files.values()) for clip in clips}
+    return RawDataset(name, samples, synthetic=False, features=features, notes=tuple(notes), pictures=pictures)
 
 
 def _feature(number: int, clips: Sequence[Clip]) -> RawFeature:

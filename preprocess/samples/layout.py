@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from preprocess.base.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 AXES = {
     "l": "magnification levels",
@@ -74,6 +78,16 @@ class Layout:
     def time_axis(self) -> int | None:
         """The axis of (n, ...) tensors along which time goes; None where there is no time."""
         return self.axes.index("t") + 1 if "t" in self.axes else None
+
+    def constant(self, tensor: np.ndarray) -> bool:
+        """Say whether each picture of a tensor (its axes h and w) holds one value; without pictures, whether all does.
+
+        Such a tensor tells nothing of its clip.
+        """
+        rows_and_columns = tuple(self.axes.index(letter) for letter in "hw" if letter in self.axes)
+        pixels = math.prod(tensor.shape[axis] for axis in rows_and_columns)
+        within = rows_and_columns if pixels > 1 else tuple(range(tensor.ndim))
+        return tensor.size > 1 and bool((tensor.max(axis=within) == tensor.min(axis=within)).all())
 
     def as_json(self) -> dict[str, Any]:
         """Return all that decides how the feature is scaled and augmented, as JSON values, for hashing."""

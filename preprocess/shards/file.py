@@ -63,14 +63,22 @@ def content_hash(sample_ids: Sequence[str], tensors: np.ndarray) -> str:
 
     It is equal on every platform and for any order of the samples.
     """
+    return content_of(tensor_hashes(sample_ids, tensors))
+
+
+def content_of(hashes: Mapping[str, str]) -> str:
+    """Return the ``content_hash`` of tensors from the hash of each."""
+    return digest(sorted([sample_id, tensor] for sample_id, tensor in hashes.items()))
+
+
+def tensor_hashes(sample_ids: Sequence[str], tensors: np.ndarray) -> dict[str, str]:
+    """Return sample id -> a sha256 of its tensor, equal on every platform."""
     portable = tensors.dtype.newbyteorder("<")
     kind = canonical_json([tensors.dtype.name, list(tensors.shape[1:])]).encode()
-    return digest(
-        sorted(
-            [sample_id, digest_bytes(kind, tensor.astype(portable, copy=False).tobytes())]
-            for sample_id, tensor in zip(sample_ids, tensors, strict=True)
-        )
-    )
+    return {
+        sample_id: digest_bytes(kind, tensor.astype(portable, copy=False).tobytes())
+        for sample_id, tensor in zip(sample_ids, tensors, strict=True)
+    }
 
 
 def encode(shard: Shard, recipe: Mapping[str, Any]) -> bytes:

@@ -16,7 +16,7 @@ from preprocess.base.errors import DataError, StoreError
 from preprocess.base.files import write_atomic
 from preprocess.base.hashing import digest
 from preprocess.shards.features import Feature
-from preprocess.shards.file import Remarks, content_hash, decode
+from preprocess.shards.file import Remarks, content_of, decode, tensor_hashes
 from preprocess.shards.making import Entry, MadeShard, entry_of
 from preprocess.shards.pace import write_pace
 
@@ -143,6 +143,10 @@ class FeatureFolder:
             result.quality.update(entry.remarks.quality)
         return result
 
+    def tensors(self) -> dict[str, str]:
+        """Return sample id -> hash of its tensor, of all shards; constant tensors are not among them."""
+        return {name: tensor for entry in self.entries.values() for name, tensor in (entry.tensors or {}).items()}
+
     def _judge(self, subject: str, entry: Entry | None, recipe_hash: str | None) -> _Verdict:
         path = self.shard_path(subject)
         change = self._change(subject, entry, recipe_hash) if entry else None
@@ -153,8 +157,10 @@ class FeatureFolder:
         except OSError as error:
             return _Verdict(damage=f"cannot be read ({error.strerror})")
         if entry and not change:
-            whole = hashlib.sha256(content).hexdigest() == entry.sha256
-            return _Verdict(keep=entry) if whole else _Verdict(damage="its bytes do not match the manifest's checksum")
+            if hashlib.sha256(content).hexdigest() != entry.sha256:
+                return _Verdict(damage="its bytes do not match the manifest's checksum")
+            if entry.tensors is not None:
+                return _Verdict(keep=entry)
         return self._adopt(subject, content, change)
 
     def _change(self, subject: str, entry: Entry, recipe_hash: str | None) -> str | None:
@@ -173,9 +179,10 @@ class FeatureFolder:
             return _Verdict(damage="is not a readable shard")
         if (shard.recipe_hash, shard.made_from) != (self._recipe_hash, self.made_from[subject]):
             return _Verdict(change=change)
-        if content_hash(shard.sample_ids, shard.tensors) != shard.content:
+        hashes = tensor_hashes(shard.sample_ids, shard.tensors)
+        if content_of(hashes) != shard.content:
             return _Verdict(damage="its tensors do not match the hash in the file")
-        return _Verdict(keep=entry_of(shard, content))
+        return _Verdict(keep=entry_of(shard, content, hashes, self.feature.layout))
 
     def _remove_stale(self) -> None:
         expected = {self.shard_path(subject).parent.name for subject in self.made_from}

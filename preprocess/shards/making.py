@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from preprocess.base.errors import DataError, MerError
 from preprocess.samples.clip import Clip, ClipError
+from preprocess.samples.layout import Layout
 from preprocess.shards.features import Feature
-from preprocess.shards.file import Remarks, Shard, content_hash, encode
+from preprocess.shards.file import Remarks, Shard, content_of, encode, tensor_hashes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,15 +24,30 @@ if TYPE_CHECKING:
     from preprocess.steps import Work
 
 
+# So many hex digits of a tensor's hash are written down: no two of a database's tensors share them by chance.
+HASH = 32
+
+
 @dataclass(frozen=True)
 class Entry:
-    """One shard in the manifest: its file's sha256, its tensors' content hash, its source's fingerprint, its rows."""
+    """One shard in the manifest.
+
+    Attributes
+    ----------
+    sha256 : of its file.
+    content : the content hash of its tensors.
+    made_from : fingerprint of what they were made from.
+    rows : how many there are.
+    remarks : what to know about the clips.
+    tensors : sample id -> hash of its tensor, of those that are not constant; None where nobody wrote it down.
+    """
 
     sha256: str
     content: str
     made_from: str
     rows: int
     remarks: Remarks = field(default_factory=Remarks)
+    tensors: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -185,7 +200,7 @@ class _ShardMaker:
             self.broken.append(Broken(place, text, traceback.format_exc()))
             return
         notes = list(work.notes)
-        if _constant(self._tensors[name], self._feature.layout.axes):
+        if self._feature.layout.constant(self._tensors[name]):
             notes.append(f"{self._feature.name} is constant, so it tells nothing of this clip")
         if notes:
             self._remarks.notes[name] = notes
@@ -201,10 +216,11 @@ class _ShardMaker:
         sample_ids = tuple(self._tensors)
         empty = np.empty((0, *self._feature.shape), self._feature.dtype)
         tensors = np.stack(list(self._tensors.values())) if sample_ids else empty
-        content = content_hash(sample_ids, tensors)
-        shard = Shard(sample_ids, tensors, self._feature.recipe_hash, self._source, content, self._remarks)
+        hashes = tensor_hashes(sample_ids, tensors)
+        shard = Shard(sample_ids, tensors, self._feature.recipe_hash, self._source, content_of(hashes), self._remarks)
         encoded = encode(shard, self._feature.recipe)
-        return MadeShard(self._feature.name, encoded, entry_of(shard, encoded), self._seconds)
+        entry = entry_of(shard, encoded, hashes, self._feature.layout)
+        return MadeShard(self._feature.name, encoded, entry, self._seconds)
 
     def _checked(self, name: str, tensor: Any) -> np.ndarray:
         import numpy as np
@@ -224,18 +240,23 @@ class _ShardMaker:
         return tensor
 
 
-def _constant(tensor: np.ndarray, axes: str) -> bool:
-    """Say whether each picture of a tensor (its axes h and w) holds one value; without pictures, whether all does."""
-    rows_and_columns = tuple(axes.index(letter) for letter in "hw" if letter in axes)
-    pixels = math.prod(tensor.shape[axis] for axis in rows_and_columns)
-    within = rows_and_columns if pixels > 1 else tuple(range(tensor.ndim))
-    return tensor.size > 1 and bool((tensor.max(axis=within) == tensor.min(axis=within)).all())
+def entry_of(shard: Shard, content: bytes, hashes: Mapping[str, str], layout: Layout) -> Entry:
+    """Return the manifest's entry of a shard.
 
-
-def entry_of(shard: Shard, content: bytes) -> Entry:
-    """Return the manifest's entry of a shard and its file's bytes."""
+    Parameters
+    ----------
+    shard : the shard.
+    content : the bytes of its file.
+    hashes : sample id -> hash of its tensor.
+    layout : of the feature.
+    """
     sha256 = hashlib.sha256(content).hexdigest()
-    return Entry(sha256, shard.content, shard.made_from, len(shard.sample_ids), shard.remarks)
+    telling = {
+        sample_id: hashes[sample_id][:HASH]
+        for sample_id, tensor in zip(shard.sample_ids, shard.tensors, strict=True)
+        if not layout.constant(tensor)
+    }
+    return Entry(sha256, shard.content, shard.made_from, len(shard.sample_ids), shard.remarks, telling)
 
 
 @contextmanager

@@ -7,12 +7,13 @@ holds one subject's tensors; ``<root>/<dataset>/<feature>/manifest.json``, writt
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from preprocess.base.errors import DataError
 from preprocess.base.files import write_atomic
 from preprocess.base.hashing import digest
-from preprocess.datasets import RawDataset
+from preprocess.datasets import RawDataset, copies_in
 from preprocess.samples.clip import Clip
 from preprocess.samples.table import COLUMNS, plain_rows, samples_fingerprint
 from preprocess.shards.features import clips_of, feature_of
@@ -87,7 +88,7 @@ def prepare_all(
                 progress(done, total)
     if broken:
         raise DataError(_broken_text(broken))
-    return [book.finish() for book in books]
+    return _with_copies([book.finish() for book in books], datasets)
 
 
 def survey_all(
@@ -109,7 +110,13 @@ def survey_all(
     books = [_Book(raw, Path(root) / raw.name, features[raw.name]) for raw in datasets]
     for book in books:
         book.judge(overwrite=False)
-    return [book.result() for book in books]
+    return _with_copies([book.result() for book in books], datasets)
+
+
+def _with_copies(prepared: Sequence[PreparedDataset], datasets: Sequence[RawDataset]) -> list[PreparedDataset]:
+    """Return the datasets, each with the pictures that it has twice, or that it shares with another one."""
+    found = copies_in(datasets)
+    return [replace(dataset, copies=tuple(found[dataset.name])) for dataset in prepared]
 
 
 class _Book:
@@ -206,6 +213,7 @@ def _info(folder: FeatureFolder) -> FeatureInfo:
         dtype=feature.dtype,
         layout=feature.layout,
         remarks=folder.remarks(),
+        tensors=folder.tensors(),
     )
 
 

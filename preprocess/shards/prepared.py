@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from preprocess.base.errors import DataError
+from preprocess.samples.copies import Copies
 from preprocess.samples.layout import Layout
 from preprocess.samples.quality import merged
 from preprocess.shards.file import Remarks, Shard, decode
@@ -30,6 +31,7 @@ class FeatureInfo:
     shape, dtype : of one sample's tensor.
     layout : what its axes and values mean.
     remarks : which clips were skipped and why, what the steps noted, how faces were found.
+    tensors : sample id -> hash of its tensor, of those that are made and not constant.
     """
 
     recipe: Mapping[str, Any]
@@ -39,6 +41,7 @@ class FeatureInfo:
     dtype: str
     layout: Layout
     remarks: Remarks = field(default_factory=Remarks, repr=False)
+    tensors: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ class PreparedDataset:
     contents : feature -> shard file -> hash of its tensors; ``load`` checks the files against it.
     macro : True for macro-expressions, False for micro-expressions.
     outstanding : what is still to be made; empty once the dataset is prepared.
+    copies : pictures that lie under several samples, of this dataset or of it and another one.
     """
 
     name: str
@@ -98,6 +102,7 @@ class PreparedDataset:
     seconds: float = 0.0
     macro: bool = False
     outstanding: tuple[Outstanding, ...] = ()
+    copies: tuple[Copies, ...] = ()
 
     @property
     def skipped(self) -> dict[str, dict[str, str]]:

@@ -9,6 +9,7 @@ from preprocess.base.errors import DataError
 from preprocess.labels.action_units import unreadable_cells
 from preprocess.labels.tasks import TASKS, Task, labels
 from preprocess.samples.clip import ClipError
+from preprocess.samples.copies import told
 from preprocess.samples.frames import count_frames
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from preprocess.samples.clip import Clip
+    from preprocess.samples.copies import Copies
 
 # So many clips that are missing or lack frames are named.
 SHOWN = 10
@@ -41,12 +43,13 @@ def report(
     clips: Mapping[str, Clip] | None = None,
     notes: Sequence[str] = (),
     macro: bool = False,
+    copies: Sequence[Copies] = (),
 ) -> list[str]:
     """Return the report of one dataset, a line for each fact.
 
     The lines tell the rows and subjects, the samples of each subject, the class counts of every task that fits the
     dataset, action units that cannot be read, missing frame numbers, micro-expressions that are long, missing files,
-    what was repaired, the type of each feature, and the notes.
+    pictures that lie there twice, what was repaired, the type of each feature, and the notes.
 
     Parameters
     ----------
@@ -55,6 +58,7 @@ def report(
     clips : where the frames lie, to find missing files.
     notes : what the adapter wants a person to know.
     macro : whether the clips are macro-expressions; of micro-expressions those that last too long are counted.
+    copies : pictures that lie under several samples.
     """
     sizes = samples.groupby("subject").size()
     lines = [
@@ -67,6 +71,7 @@ def report(
     lines += [] if macro else _long_clips(samples)
     if clips:
         lines.append(f"  files: {_missing_files(clips)}")
+    lines += told(copies)
     lines += _repairs(samples)
     lines += [f"  note: {note}" for note in notes]
     for name, feature in sorted(features.items()):

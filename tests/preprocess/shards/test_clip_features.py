@@ -181,6 +181,15 @@ def test_a_constant_tensor_is_noted_with_its_clip(
     assert any("1 x drawn is constant" in line for line in describe(prepared)) == constant
 
 
+def test_a_frame_under_two_samples_is_told(notes: Path, films: Path, root: Path) -> None:
+    shutil.copy(frame_file(films, "s1", "a2", 2), frame_file(films, "s3", "c1", 2))
+    prepared = prepare(read_recordings(films), root, ["mean"])
+    (one,) = prepared.copies
+    assert one.sample_ids == ("films/s1/a2", "films/s3/c1")
+    assert one.files == (frame_file(films, "s1", "a2", 2), frame_file(films, "s3", "c1", 2))
+    assert f"    {one}" in describe(prepared)
+
+
 def test_a_second_run_looks_at_no_frame_and_writes_nothing(notes: Path, films: Path, root: Path) -> None:
     first = prepare(read_recordings(films), root, ["mean"])
     before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
