@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Sized
 from dataclasses import dataclass
@@ -97,7 +98,8 @@ def run(config: RunConfig, console: Console) -> int:
             return exit_status()
     board = build_leaderboard(store, plan.cards, rng=np.random.default_rng(0))
     console.print()
-    console.print(render(board, "table", console.width), highlight=False, markup=False, soft_wrap=True, end="")
+    table = render(board, "table", console.width)
+    console.print(table, highlight=False, markup=False, emoji=False, soft_wrap=True, end="")
     writer.finish(plan.cards)
     _where_next(config, root, writer, console)
     if ended is not None:
@@ -240,7 +242,8 @@ def _status(plan: Plan, store: OutcomeStore, seconds: float, console: Console) -
         failed += len(failures)
         missing += len(card.folds) - len(store.state(card).done)
         for error in list(dict.fromkeys(failure.error for failure in failures))[:3]:
-            say(console, f"FAILED {card.title}: {error} (merbench report {card.key[:12]})")
+            more = f"merbench report --results {shlex.quote(store.root)} {card.key[:12]}"
+            say(console, f"FAILED {card.title}: {error} ({more})")
     if missing > failed:
         raise HonestyError(
             f"{missing - failed} folds were reported done, but their outcomes are not at {store.root}. Workers on "
@@ -252,13 +255,13 @@ def _status(plan: Plan, store: OutcomeStore, seconds: float, console: Console) -
 
 def _where_next(config: RunConfig, root: str, writer: TrackingWriter, console: Console) -> None:
     say(console, f"Results: {root}")
-    say(console, f"  merbench leaderboard --results {root} --format md    this table as Markdown, CSV, JSON or LaTeX")
+    at = shlex.quote(root)
+    say(console, f"  merbench leaderboard --results {at} --format md    this table as Markdown, CSV, JSON or LaTeX")
     say(
-        console,
-        f"  merbench report --results {root} STUDY               per subject and per class (STUDY: ststnet loso)",
+        console, f"  merbench report --results {at} STUDY               per subject and per class (STUDY: ststnet loso)"
     )
     if writer.where:
-        say(console, f"  mlflow ui --backend-store-uri {writer.where}")
+        say(console, f"  mlflow ui --backend-store-uri {shlex.quote(writer.where)}")
     if not config.data:
         say(console, "  merbench run --data PATH                             the same on your own database")
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from rich.console import Console
 
 from bench.console.progress import ClipProgress
+from bench.console.say import say
 from preprocess.synth.databases import Options, plan
 from preprocess.synth.trees import render
 
@@ -28,8 +30,8 @@ def synthesise(options: Options, out: Path, console: Console) -> int:
     told = "is rendered into" if rendered else "lies ready in"
     lines = [
         f"synth_{options.like}: {what}, {told} {out}",
-        f"  merbench run --data {out}        benchmark models on it, as on the real database",
+        f"  merbench run --data {shlex.quote(str(out))}        benchmark models on it, as on the real database",
     ]
     for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        say(console, line)
     return 0

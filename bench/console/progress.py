@@ -12,6 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
+from bench.console.say import say
+
 PLAIN_SECONDS = 10.0
 """Where there is no terminal, a line is printed at most this often."""
 
@@ -74,7 +76,7 @@ class ClipProgress:
             self._show_bar(done, total)
         elif time.monotonic() - self._last_line >= PLAIN_SECONDS:
             self._last_line = time.monotonic()
-            self._console.print(f"{self._what}: {self.line(done, total)}", highlight=False, soft_wrap=True)
+            say(self._console, f"{self._what}: {self.line(done, total)}")
 
     def line(self, done: int, total: int) -> str:
         """Return the progress in one line of plain text."""
@@ -131,7 +133,7 @@ class RunProgress:
         news = (done, failed) != self._last_counts
         if not self._console.is_terminal and news and (now - self._last_line >= PLAIN_SECONDS or finished):
             self._last_line, self._last_counts = now, (done, failed)
-            self._console.print(self.line(), highlight=False, markup=False, soft_wrap=True)
+            say(self._console, self.line())
 
     def best(self, text: str) -> None:
         """Note the best finished study so far."""

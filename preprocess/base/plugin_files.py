@@ -60,7 +60,7 @@ def find_plugin(given: str) -> PluginFiles:
     """
     path = _path(given)
     if path.is_dir():
-        entries = sorted(file for file in path.glob("*.py") if not file.name.startswith("_"))
+        entries = sorted(file for file in path.glob("*.py") if not file.name.startswith(("_", ".")))
         if (path / "__init__.py").is_file():
             entries.insert(0, path / "__init__.py")
         if not entries:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import glob
 import json
 import os
 import shutil
@@ -121,7 +122,7 @@ def _alone(out: Path) -> Iterator[None]:
     """Hold the lock of ``out``, which the system releases however this process ends; remove what others left."""
     with open(out.parent / f".{out.name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for left in out.parent.glob(f".{out.name}.*.tmp"):
+        for left in out.parent.glob(f".{glob.escape(out.name)}.*.tmp"):
             shutil.rmtree(left)
         yield
 

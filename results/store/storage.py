@@ -59,16 +59,32 @@ def open_storage(root: str | Path) -> Storage:
     ------
     StoreError : the address is not understood.
     """
+    folder = local_folder(root)
+    return ObjectStorage(str(root)) if folder is None else LocalStorage(folder)
+
+
+def local_folder(root: str | Path) -> Path | None:
+    """Return the absolute folder that a path or a ``file://`` address names; None for an address of another kind.
+
+    Raises
+    ------
+    StoreError : a ``file://`` address that names no folder of this machine.
+    """
     text = str(root)
     # Two letters at least before the colon: C:/runs is a path.
     if not re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", text):
-        return LocalStorage(Path(os.path.expanduser(text)))
+        return Path(os.path.expanduser(text)).absolute()
     address = urlsplit(text)
     if address.scheme != "file":
-        return ObjectStorage(text)
+        return None
     if address.netloc not in ("", "localhost"):
         raise StoreError(f"Cannot open {text!r}: a file:// address has three slashes, as in file:///home/me/runs.")
-    return LocalStorage(Path(unquote(address.path)))
+    if address.query or address.fragment:
+        raise StoreError(
+            f"Cannot open {text!r}: in a file:// address the path ends at ? and #. Write them %3F and %23, or give the "
+            "plain path."
+        )
+    return Path(unquote(address.path))
 
 
 class LocalStorage:

@@ -6,11 +6,11 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from preprocess.base.scoped import environment, muted
 
@@ -118,7 +118,7 @@ class Tracker:
             # Imported before anything is muted: the import sets the levels of MLflow's loggers.
             from mlflow import MlflowClient
 
-        with _asking():
+        with _asking(), _beside_the_file(tracking_uri):
             self._client = MlflowClient(tracking_uri=tracking_uri)
             if tracking_uri.startswith(SQLITE):
                 # The first question makes MLflow create the tables, or find that they are of another version.
@@ -187,9 +187,19 @@ class Tracker:
         # A server decides by itself where artifacts lie; for a database file they lie beside it.
         location = None
         if self.uri.startswith(SQLITE):
-            location = (Path(self.uri.removeprefix(SQLITE)).parent / ARTIFACT_FOLDER).as_uri()
+            location = (sqlite_file(self.uri).parent / ARTIFACT_FOLDER).as_uri()
         self._experiments[name] = self._client.create_experiment(name, artifact_location=location)
         return self._experiments[name]
+
+
+def sqlite_uri(file: Path) -> str:
+    """Return the address of a database file, in which ``%`` begins an escape and ``?`` the options."""
+    return SQLITE + str(file).replace("%", "%25").replace("?", "%3F")
+
+
+def sqlite_file(uri: str) -> Path:
+    """Return the file that an address ``sqlite:///...`` names."""
+    return Path(unquote(uri.removeprefix(SQLITE)))
 
 
 def shown_uri(uri: str) -> str:
@@ -197,6 +207,28 @@ def shown_uri(uri: str) -> str:
     parts = urlsplit(uri)
     _, found, host = parts.netloc.rpartition("@")
     return urlunsplit(parts._replace(netloc=host)) if found else uri
+
+
+@contextmanager
+def _beside_the_file(tracking_uri: str) -> Iterator[None]:
+    """Keep MLflow from making anything elsewhere than beside a database file.
+
+    It makes the file's folder by the address, escapes and all, instead of by the path: that folder is removed. And it
+    names a folder below the current one in the database, by a statement that a quote or colon in its name spoils.
+    """
+    if not tracking_uri.startswith(SQLITE):
+        yield
+        return
+    as_written = Path(tracking_uri.removeprefix(SQLITE)).parent
+    folder = sqlite_file(tracking_uri).parent
+    made = [] if as_written == folder else [one for one in (as_written, *as_written.parents) if not one.exists()]
+    try:
+        with environment({"_MLFLOW_SERVER_ARTIFACT_ROOT": (folder / ARTIFACT_FOLDER).as_uri()}):
+            yield
+    finally:
+        for one in made:
+            with suppress(OSError):
+                one.rmdir()
 
 
 def _probe(tracking_uri: str) -> None:

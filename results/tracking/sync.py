@@ -9,9 +9,8 @@ import shlex
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -21,9 +20,19 @@ from results.scores.leaderboard import build_leaderboard
 from results.store.outcome import Failure
 from results.store.outcome_file import result_digest
 from results.store.outcome_store import OutcomeStore
+from results.store.storage import local_folder
 from results.store.stored_study import StoredStudy, read_study
 from results.store.study_card import StudyCard
-from results.tracking.client import SQLITE, FoundRun, RunContent, Tracker, TrackingLost, shown_uri
+from results.tracking.client import (
+    SQLITE,
+    FoundRun,
+    RunContent,
+    Tracker,
+    TrackingLost,
+    shown_uri,
+    sqlite_file,
+    sqlite_uri,
+)
 from results.tracking.runs import experiment_name, failed_run, leaderboard_run, scored_run
 
 STUDY_TAG = "merbench.study"
@@ -75,8 +84,8 @@ def resolve_tracking_uri(uri: str | None, results_root: str) -> str | None:
     UsageError : an address that MLflow does not take here; the message names one that it takes.
     """
     if not uri:
-        folder = _local_folder(results_root)
-        return None if folder is None else f"{SQLITE}{folder / 'mlflow.db'}"
+        folder = local_folder(results_root)
+        return None if folder is None else sqlite_uri(folder / "mlflow.db")
     if uri.startswith("sqlite:"):
         return _sqlite_uri(uri)
     if uri.startswith(("http://", "https://")):
@@ -108,7 +117,7 @@ def open_tracking(uri: str | None, results_root: str) -> str | None:
     resolved = resolve_tracking_uri(uri, results_root)
     if resolved is None or not resolved.startswith(SQLITE):
         return resolved
-    path = Path(resolved.removeprefix(SQLITE))
+    path = sqlite_file(resolved)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         Tracker(resolved)
@@ -277,21 +286,16 @@ def _summary(report: SyncReport, store: OutcomeStore, tracking_uri: str) -> str:
     return f"MLflow at {shown}: {told}."
 
 
-def _local_folder(results_root: str) -> Path | None:
-    """Return the absolute folder of a local results root; None where it is an address."""
-    if results_root.startswith("file://"):
-        return Path(unquote(urlsplit(results_root).path))
-    # Two letters at least before the colon: C:/runs is a path.
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", results_root):
-        return None
-    return Path(results_root).expanduser().absolute()
-
-
 def _sqlite_uri(uri: str) -> str:
     name = uri.removeprefix(SQLITE)
-    if not uri.startswith(SQLITE) or not name or name.startswith(":memory:") or "?" in name:
+    if not uri.startswith(SQLITE) or not name or name.startswith(":memory:"):
         raise UsageError(f"--tracking-uri {uri!r} names no database file. {_EXPECTED}")
-    return f"{SQLITE}{Path(name).expanduser().absolute()}"
+    if "?" in name:
+        raise UsageError(
+            f"--tracking-uri {uri!r}: in an address ? begins options, and a database file takes none here. A ? in the "
+            f"file's own path is written %3F, and a % is written %25. {_EXPECTED}"
+        )
+    return sqlite_uri(sqlite_file(uri).expanduser().absolute())
 
 
 def _server_uri(uri: str) -> str:

@@ -1,0 +1,140 @@
+"""Folders of any name: data, results, tracking database, configuration, plug-ins and cache of a run lie in one."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from drawn_flow import write_drawn_tree
+from local_runs import LocalRuns
+from test_pages import example
+
+from preprocess.base.plugins import unload_plugins
+
+NAMES = [
+    "100% and %20, is it?x=1",
+    pytest.param("a#b:c;d&e 'f' \"g\"", marks=pytest.mark.slow),
+    pytest.param("Größe 表情 [x]*{y}$HOME :warning:", marks=pytest.mark.slow),
+]
+
+
+def lines_of(root: Path) -> list[str]:
+    return sorted(path.name for path in root.iterdir())
+
+
+def tracked_runs(database: Path) -> int:
+    """Return how many runs an MLflow database holds that are not deleted."""
+    connection = sqlite3.connect(database)
+    try:
+        return connection.execute("select count(*) from runs where lifecycle_stage = 'active'").fetchone()[0]
+    finally:
+        connection.close()
+
+
+def hints(out: str) -> list[list[str]]:
+    """Return the words of the commands that a run shows at its end, as a shell reads them."""
+    shown = [
+        line.strip().split("    ")[0] for line in out.splitlines() if line.startswith(("  merbench ", "  mlflow "))
+    ]
+    return [shlex.split(line) for line in shown]
+
+
+@pytest.fixture
+def plug_in(tmp_path: Path) -> Iterator[Path]:
+    """Return a file that registers a model."""
+    file = tmp_path / "my_model.py"
+    file.write_text(example("model"), encoding="utf-8")
+    yield file
+    unload_plugins()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_run_in_folders_of_any_name(
+    name: str, merbench: LocalRuns, tree: Path, plug_in: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / name
+    home.mkdir()
+    shutil.move(tree, home / name)
+    shutil.move(plug_in, home / "my_model.py")
+    # macOS leaves such a file beside each one on disks that are not its own.
+    (home / "._my_model.py").write_bytes(b"\x00\x05\x16\x07")
+    (home / "c.yaml").write_text(f"models: [tiny]\nepochs: 2\nprotocols: [loso]\nplugins: ['{quoted(str(home))}']\n")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+    results = home / "runs"
+    said = merbench("run", "--config", str(home / "c.yaml"), "--data", str(home / name), "--results", str(results))
+    assert said.status == 0, said.err
+    assert "MLflow at" in said.out
+    assert "not up to date" not in said.out
+    assert tracked_runs(results / "mlflow.db") == 4, "two studies and two leaderboards"
+    assert len(list((results / "mlartifacts").rglob("study.json"))) == 2
+    assert lines_of(tmp_path) == [name]
+    mine = {"._my_model.py", "c.yaml", "my_model.py", name, "runs"}
+    # The cache is written into by matplotlib, once a process.
+    assert mine <= set(lines_of(home)) <= mine | {"cache", "__pycache__"}
+
+    board, report, tracking = hints(said.out)
+    assert merbench(*board[1:]).status == 0
+    assert "tiny[epochs=2]" in merbench(*board[1:]).out
+    assert merbench(*report[1:-1], "tiny", "casme2").status == 0
+    assert tracking[:3] == ["mlflow", "ui", "--backend-store-uri"]
+    again = merbench("sync", "--results", str(results), "--tracking-uri", tracking[3])
+    assert again.status == 0, again.err
+    assert "4 unchanged" in again.out or "2 unchanged" in again.out
+    assert merbench("status", "--results", str(results)).status == 0
+    moved = home / "other" / "tracks.db"
+    assert merbench("sync", "--results", str(results), "--tracking-uri", address(moved)).status == 0
+    assert tracked_runs(moved) == 4
+
+
+def quoted(text: str) -> str:
+    """Return a text as YAML takes it between single quotes."""
+    return text.replace("'", "''")
+
+
+def address(file: Path) -> str:
+    """Return the address of a database file, as a person writes it who knows what an address is."""
+    return "sqlite:///" + str(file).replace("%", "%25").replace("?", "%3F")
+
+
+def test_a_question_mark_in_an_address_is_told_at_once(merbench: LocalRuns, tree: Path, tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path}/what?/m.db"
+    said = merbench("run", "--data", str(tree), "--results", str(tmp_path / "runs"), "--tracking-uri", uri)
+    assert said.status == 2
+    assert "A ? in the file's own path is written %3F, and a % is written %25" in said.err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_address_of_a_folder_that_a_question_mark_would_cut(merbench: LocalRuns, tmp_path: Path) -> None:
+    said = merbench("status", "--results", f"file://{tmp_path}/what?/runs")
+    assert said.status == 2
+    assert "in a file:// address the path ends at ? and #. Write them %3F and %23" in said.err
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_run_on_ray_in_a_folder_of_an_odd_name(tmp_path: Path) -> None:
+    home = tmp_path / "100%20 a?b#c:d&e'f\"g größe"
+    home.mkdir()
+    shutil.move(write_drawn_tree(tmp_path / "drawn"), home / "data")
+    (home / "my_model.py").write_text(example("model"), encoding="utf-8")
+    with tempfile.TemporaryDirectory(prefix="mb", dir="/tmp") as folder:
+        kept = {name: value for name, value in os.environ.items() if name not in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI")}
+        environment = {**kept, "RAY_TMPDIR": folder}
+        root = Path(__file__).resolve().parents[2]
+        command = [sys.executable, str(root / "bench" / "run_all.py"), "--data", str(home / "data"), "--epochs", "2"]
+        command += ["--models", "tiny", "--protocols", "loso", "--workers", "2", "--plugins", str(home / "my_model.py")]
+        command += ["--results", str(home / "runs")]
+        done = subprocess.run(command, env=environment, cwd=home, capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert "not up to date" not in done.stdout
+    assert tracked_runs(home / "runs" / "mlflow.db") > 0
+    assert set(lines_of(home)) - {"__pycache__"} == {"data", "my_model.py", "runs"}
+    assert lines_of(tmp_path) == ["drawn", home.name] or lines_of(tmp_path) == [home.name]
