@@ -10,8 +10,6 @@ from preprocess.datasets._flow_pictures import Picture, clip_name, database, nam
 from preprocess.datasets._folders import follow, is_folder, listing, scan
 
 LABELS = ("0", "1", "2")
-# So many files of a folder are looked at to recognise pictures.
-PROBED = 50
 
 
 def holds_subjects(root: Path) -> bool:
@@ -20,8 +18,19 @@ def holds_subjects(root: Path) -> bool:
 
 
 def holds_pictures(root: Path) -> bool:
-    """Say whether pictures that are named like clips lie in a folder, or in folders of subjects or labels in it."""
-    return any(named_picture(file) for folder, _, _ in _loose_folders(root) for file in _pngs(folder)[:PROBED])
+    """Say whether pictures that are named like clips lie in a folder, or in folders of subjects or labels in it.
+
+    Pictures of one person alone are no dataset, but a part of one.
+    """
+    people: set[tuple[str, str]] = set()
+    for folder, _, _ in _loose_folders(root):
+        for file in _pngs(folder):
+            picture = named_picture(file)
+            if picture is not None:
+                people.add((picture.dataset, picture.subject))
+            if len(people) > 1:
+                return True
+    return False
 
 
 def tree_pictures(root: Path) -> Iterator[Picture]:
