@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from bench.commands import datasets as cli_datasets
-from bench.config import RunConfig
+from bench.config import READING, RunConfig
 from bench.misuse import Misused, misuse
 from bench.options.values import words
 from bench.takes import ALL, takes
@@ -50,7 +50,7 @@ def plan(config: RunConfig) -> None:
 
 
 @app.command()
-@takes("data", "datasets", "recipes", "results", "address", "workers")
+@takes(*READING, "datasets", "recipes", "results", "address", "workers", file=True)
 def prepare(
     config: RunConfig,
     features: Annotated[
@@ -69,7 +69,7 @@ def prepare(
 
 
 @app.command()
-@takes("data")
+@takes(*READING, file=True)
 def inspect(
     config: RunConfig,
     sample_id: Annotated[str, typer.Argument(help="A clip, such as casme2/sub01/EP02_01f.")],
@@ -159,7 +159,7 @@ def report(config: RunConfig, study: Study) -> None:
 
 
 @app.command("test")
-@takes("data", "recipes", "results")
+@takes(*READING, "recipes", "results", file=True)
 def rescore(
     config: RunConfig,
     study: Annotated[
@@ -172,7 +172,7 @@ def rescore(
 
     for file in config.recipes:
         load_recipes(file)
-    raise typer.Exit(retest(config.data, " ".join(study or []), config.results, typer.echo))
+    raise typer.Exit(retest(config, " ".join(study or []), typer.echo))
 
 
 @app.command()

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 
 from bench.options.option import Option, flag
-from bench.options.values import Count, Names, Paths, Seeds, Settings, Switch, settings
+from bench.options.values import Count, Names, Pairs, Paths, Seeds, Settings, Switch, settings
 from preprocess.base.errors import UsageError, did_you_mean
 
 Preset = Literal["smoke", "quick", "full"]
@@ -27,6 +27,10 @@ DEFAULT_MODELS = ["majority", "flow_svm", "ststnet", "off_apexnet"]
 
 DEFAULT_FEATURES = ["flow_uvs_28"]
 """What ``DEFAULT_MODELS`` are trained on, told without importing them: that takes longer than looking at 500 clips."""
+
+
+READING = ("data", "sheet", "columns", "apex")
+"""The keys that say where databases lie, and what else is known of them."""
 
 
 class RunConfig(BaseModel):
@@ -47,6 +51,32 @@ class RunConfig(BaseModel):
             default="synthetic",
         ),
     ] = []
+    sheet: Annotated[
+        Pairs,
+        Option(
+            "A database's annotation sheet (xlsx, xls, csv), whatever it is called: it is read by its columns; repeat "
+            "for more. VERSION says which published sheet it is, where that is not clear.",
+            metavar="ADAPTER[:VERSION]=FILE",
+            default="the nearest of a published name",
+        ),
+    ] = {}
+    columns: Annotated[
+        Pairs,
+        Option(
+            "How a column of a sheet is called, e.g. `casme2.apex=Peak` (fields: `subject`, `clip`, `onset`, `apex`, "
+            "`offset`, `emotion`, `action_units`, `objective_class`, `fps`); repeat for more.",
+            metavar="ADAPTER.FIELD=HEADING",
+            default="the usual headings",
+        ),
+    ] = {}
+    apex: Annotated[
+        Pairs,
+        Option(
+            "A list of apexes by third parties (columns subject, clip, apex), for clips without one: SMIC has none of "
+            "its own. Marked in the samples table; repeat for more.",
+            metavar="ADAPTER=FILE",
+        ),
+    ] = {}
     recipes: Annotated[
         Paths, Option("A file of more features, of your own; repeat for more.", metavar="FILE.yaml")
     ] = []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.config import RunConfig
+from bench.config import READING, RunConfig
 from bench.console.waiting import telling
 from bench.takes import takes
 from preprocess.base.errors import DataError
@@ -24,7 +24,7 @@ Adapter = Annotated[str | None, typer.Option(help="Look for this database only (
 
 
 @app.command()
-@takes()
+@takes(*READING[1:])
 def detect(
     config: RunConfig,
     path: Annotated[Path, typer.Argument(help="A folder; databases are found at any depth down to six levels.")],
@@ -34,6 +34,7 @@ def detect(
 
     The exit status is 0 where all can be read, 1 where something is missing.
     """
+    from bench.study.given import given_of
     from preprocess.datasets import DATASETS, describe
     from preprocess.datasets import detect as find
     from preprocess.datasets._build import mark_of
@@ -44,7 +45,7 @@ def detect(
     if adapter is not None:
         DATASETS.get(adapter)
     with telling(f"looking through {path}"):
-        found = find(path, adapter)
+        found = find(path, adapter, given_of(config))
     if not found:
         raise DataError(f"No database was recognised under {path}. `merbench list datasets` tells what can be read.")
     headers: list[Header] = [(name, "left") for name in ("database", "folder", "sheet")]
@@ -56,11 +57,14 @@ def detect(
     for one in found:
         for what in one.missing:
             typer.echo(f"{describe(one)} in {one.root}: missing {what}")
+        if one.others:
+            others = ", ".join(str(other) for other in one.others)
+            typer.echo(f"{describe(one)} in {one.root}: not read, being farther or of the same kind: {others}")
     raise typer.Exit(1 if any(one.missing for one in found) else 0)
 
 
 @app.command()
-@takes("data", "results")
+@takes(*READING, "results", file=True)
 def report(
     config: RunConfig,
     source: Annotated[
@@ -83,12 +87,14 @@ def report(
     from preprocess.views.dataset_report import decoded_frames
     from preprocess.views.dataset_report import report as lines_of
 
-    datasets = _read(source, config.data)
+    datasets = _read(source, config)
     copies = copies_in(datasets)
     for dataset in datasets:
         facts = (dataset.samples, dataset.features, dataset.clips, dataset.notes, dataset.macro)
         for line in lines_of(*facts, copies[dataset.name]):
             typer.echo(line)
+        for file in dataset.sheets:
+            typer.echo(f"  annotation: {file}")
         if dataset.clips:
             home = shards_folder(results_root(config.results)) / dataset.name
             measured, ways = stored_quality(home)
@@ -101,13 +107,18 @@ def report(
                 typer.echo(line)
 
 
-def _read(source: str | None, data: list[str]) -> list[RawDataset]:
+def _read(source: str | None, config: RunConfig) -> list[RawDataset]:
+    from bench.study.given import check_used, given_of
     from bench.study.sources import read_data, read_datasets
 
-    if source is not None and not data:
-        return read_data(source)
-    config = RunConfig(data=data, datasets=[source or "*"])
-    if data:
+    if source is not None and not config.data:
+        given = given_of(config)
+        datasets = read_data(source, given)
+        check_used(given, datasets)
+        return datasets
+    if source is not None:
+        config = config.model_copy(update={"datasets": [source]})
+    if config.data:
         return read_datasets(config)
     with telling("rendering the embedded default"):
         return read_datasets(config)

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from bench.config import DEFAULT_FEATURES, RunConfig, results_root
 from bench.console.interrupts import exit_status, farewell
-from bench.console.prepared import describe
+from bench.console.prepared import describe, described_notes
 from bench.console.progress import ClipProgress
 from bench.console.say import say
 from bench.study.sources import read_datasets, shards_folder
@@ -51,6 +51,8 @@ def prepare(config: RunConfig, features: Sequence[str] | None, overwrite: bool, 
         with RaySession(config.address, config.workers, lambda text: say(console, text)) as session:
             with ClipProgress(console, "rendering").shown() as rendering:
                 raw = read_datasets(config, rendering)
+            for line in described_notes(raw):
+                say(console, line)
             chosen = choose(raw, features or DEFAULT_FEATURES)
             spread = here_or_on_ray(session, config.workers)
             with ClipProgress(console).shown() as progress:

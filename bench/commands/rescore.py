@@ -24,14 +24,13 @@ from results.store.study_card import StudyCard
 from results.views.study_report import find_study
 
 
-def retest(sources: list[str], study: str, results: str, say: Callable[[str], None]) -> int:
+def retest(config: RunConfig, study: str, say: Callable[[str], None]) -> int:
     """Score studies again from their stored weights, and compare with the stored predictions.
 
     Parameters
     ----------
-    sources : the ``--data`` that the studies were trained on; empty for the synthetic default.
+    config : where the store lies, and the data that the studies were trained on; none is the synthetic default.
     study : the start of a study's key, or words of its title; "" for all studies with weights.
-    results : folder or URI of the store.
     say : prints a line.
 
     Returns
@@ -44,7 +43,7 @@ def retest(sources: list[str], study: str, results: str, say: Callable[[str], No
     StoreError : there are no weights.
     UsageError : the study was trained on a GPU, and there is none here.
     """
-    store = OutcomeStore(results_root(results))
+    store = OutcomeStore(results_root(config.results))
     cards = [find_study(store.cards(), study)] if study else store.cards()
     cards = [card for card in cards if store.state(card).weights]
     if not cards:
@@ -55,7 +54,7 @@ def retest(sources: list[str], study: str, results: str, say: Callable[[str], No
     cards = [card for card in cards if not _changed_code(card)]
     if not cards:
         raise StoreError("Other code than this trained these weights. Use that version of merbench, or train again.")
-    raw = {dataset.name: dataset for dataset in read_datasets(RunConfig(data=sources))}
+    raw = {dataset.name: dataset for dataset in read_datasets(config)}
     different = 0
     for card in cards:
         data = _data_of(card, raw, store)

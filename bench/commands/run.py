@@ -13,7 +13,7 @@ from rich.console import Console
 
 from bench.config import RunConfig, results_root
 from bench.console.interrupts import exit_status, farewell, terminable
-from bench.console.prepared import describe, describe_outstanding
+from bench.console.prepared import describe, describe_outstanding, described_notes
 from bench.console.progress import ClipProgress, RunProgress
 from bench.console.say import say
 from bench.console.waiting import telling
@@ -136,7 +136,10 @@ def _read(config: RunConfig, console: Console) -> list[RawDataset]:
             "Its scores say that the software works, nothing about real faces.",
         )
     with ClipProgress(console, "rendering").shown() as rendering:
-        return read_datasets(config, rendering)
+        raw = read_datasets(config, rendering)
+    for line in described_notes(raw):
+        say(console, line)
+    return raw
 
 
 def _prepare(

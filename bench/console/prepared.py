@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from bench.console.progress import duration
+from preprocess.datasets import RawDataset
 from preprocess.samples.copies import told
 from preprocess.samples.quality import told_worst
 from preprocess.shards.prepared import Outstanding, PreparedDataset
 
 EXAMPLES = 3
 """How many sample ids a line names as examples."""
+
+
+def described_notes(raw: Sequence[RawDataset]) -> list[str]:
+    """Return what the adapters noted: what was left out, counts that are not the published ones, which sheet was read.
+
+    Several datasets of one adapter have notes in common, which come once.
+    """
+    return list(dict.fromkeys(f"note: {note}" for dataset in raw for note in dataset.notes))
 
 
 def describe(dataset: PreparedDataset) -> list[str]:

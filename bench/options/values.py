@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -79,6 +80,34 @@ def settings(value: Any) -> Any:
     return found
 
 
+def pairs(value: Any) -> Any:
+    """Return texts ``name=value`` as a mapping; a mapping may be nested: ``{casme2: {apex: Peak}}`` is ``casme2.apex``.
+
+    Raises
+    ------
+    ValueError : a text of another form.
+    """
+    if isinstance(value, dict):
+        return dict(_flat(value))
+    if not isinstance(items(value), list):
+        return value
+    found: dict[str, Any] = {}
+    for item in items(value):
+        name, equals, text = str(item).partition("=")
+        if not equals or not name.strip() or not text.strip():
+            raise ValueError(f"given {item!r}, expected NAME=VALUE, for example casme2=my_sheet.csv")
+        found[name.strip()] = text.strip()
+    return found
+
+
+def _flat(value: dict[Any, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for name, below in value.items():
+        if isinstance(below, dict):
+            yield from _flat(below, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", below
+
+
 def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
@@ -112,4 +141,5 @@ Paths = Annotated[list[str], BeforeValidator(items)]
 Seeds = Annotated[list[int], BeforeValidator(numbers), AfterValidator(_some_seeds)]
 Count = Annotated[int, Field(ge=1), BeforeValidator(number)]
 Switch = Annotated[bool, BeforeValidator(switch)]
+Pairs = Annotated[dict[str, str], BeforeValidator(pairs)]
 Settings = Annotated[dict[str, Any], BeforeValidator(settings)]

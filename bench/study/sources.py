@@ -9,10 +9,12 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bench.config import RunConfig, results_root
+from bench.config import READING, RunConfig, results_root
 from bench.console.waiting import telling
+from bench.options.option import flag
+from bench.study.given import check_used, given_of
 from preprocess.base.errors import DataError, UsageError, did_you_mean
-from preprocess.datasets import RawDataset, read_source
+from preprocess.datasets import Given, RawDataset, read_source
 from preprocess.shards.features import feature_of
 from preprocess.shards.making import Execute, in_this_process
 from preprocess.shards.prepare import Progress, prepare_all, survey_all
@@ -38,8 +40,12 @@ def read_datasets(config: RunConfig, rendering: Progress | None = None) -> list[
     UsageError : ``--datasets`` names one that is not there.
     """
     if config.data:
-        found = [dataset for source in config.data for dataset in read_data(source)]
+        given = given_of(config)
+        found = [dataset for source in config.data for dataset in read_data(source, given)]
+        check_used(given, found)
     else:
+        if vain := [flag(key) for key in READING[1:] if getattr(config, key)]:
+            raise UsageError(f"{' and '.join(vain)}: no data was given that this could be about. Give --data PATH.")
         from preprocess.synth.default import make_default
 
         found = read_source(make_default(_shared_folder(config), rendering))
@@ -113,11 +119,11 @@ def _shared_folder(config: RunConfig) -> Path | None:
     return None if cluster == "local" or "://" in root else Path(root)
 
 
-def read_data(source: str) -> list[RawDataset]:
-    """Read every dataset of one ``--data`` source, ``[ADAPTER[:VARIANT]=]PATH``."""
+def read_data(source: str, given: Mapping[str, Given]) -> list[RawDataset]:
+    """Read every dataset of one ``--data`` source, ``[ADAPTER[:VARIANT]=]PATH``, with what was given besides."""
     path, adapter, variant = parse_source(source)
     with telling(f"reading {path}"):
-        return read_source(path, adapter, variant)
+        return read_source(path, adapter, variant, given)
 
 
 def parse_source(source: str) -> tuple[Path, str | None, str | None]:

@@ -3,6 +3,7 @@
 from preprocess.datasets._adapter import DATASETS, Adapter, Found, RawDataset, RawFeature, copies_in, describe
 from preprocess.datasets._build import register
 from preprocess.datasets._detect import detect, read_source
+from preprocess.datasets._given import Given
 from preprocess.datasets._spec import Count, Database, Record, Repair, Sheet, Tree, Workbook
 from preprocess.labels.emotions import Annotation
 
@@ -13,6 +14,7 @@ __all__ = [
     "Count",
     "Database",
     "Found",
+    "Given",
     "RawDataset",
     "RawFeature",
     "Record",

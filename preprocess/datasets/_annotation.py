@@ -13,6 +13,7 @@ from preprocess.datasets._notes import Notes
 from preprocess.datasets._records import clip_key, subject_id
 from preprocess.datasets._sheets import read_records
 from preprocess.datasets._spec import Database, Record, Sheet
+from preprocess.datasets._versions import read_given
 from preprocess.labels.tasks import TASKS
 
 # What every record has, whatever its sheet says.
@@ -49,7 +50,9 @@ class Annotation:
                 notes.add("{n} parts of the database have no sheet and are left out", part or sheets[0].version)
                 continue
             split = {"split": part} if part else {}
-            self.records += [{**split, **record} for record in self._read(sheets, *there)]
+            version, path = there
+            self.records += [{**split, **record} for record in self._read(path, sheet_of(sheets, version))]
+            self.files.append(path)
         for sheet in database.joined:
             self._join(sheet)
 
@@ -67,10 +70,16 @@ class Annotation:
                 return found.version, found.sheet
         return next(iter(nearest(located(self._database, found.root, sheets)).items()), None)
 
-    def _read(self, sheets: Sequence[Sheet], version: str, path: Path) -> list[Record]:
-        self.files.append(path)
-        columns = self._found.given.columns if path in self._found.given.sheets.values() else {}
-        return read_records(path, sheet_of(sheets, version), columns, self._database.name)
+    def _read(self, path: Path, sheet: Sheet) -> list[Record]:
+        given, adapter = self._found.given, self._database.name
+        if path not in given.sheets.values():
+            return read_records(path, sheet, given.columns, adapter)
+        records, lacking = read_given(path, sheet, given.columns, adapter)
+        if lacking:
+            fields = ", ".join(name.replace("_", " ") for name in lacking)
+            hint = f"--columns {adapter}.{lacking[0]}=HEADING where it is called otherwise"
+            self._notes.say(f"{path} has no column of {fields}: unknown for its clips ({hint})")
+        return records
 
     def _join(self, sheet: Sheet) -> None:
         """Add the fields of another sheet, where it lies there.
@@ -87,8 +96,9 @@ class Annotation:
                     f"{sheet.version}=FILE."
                 )
             return
-        before = list(self.files)
-        joined = {self.key(record): record for record in self._read([sheet], *there)}
+        before, path = list(self.files), there[1]
+        joined = {self.key(record): record for record in read_records(path, self._found.given.also(sheet))}
+        self.files.append(path)
         for name in [name for name in (*sheet.columns, *sheet.optional) if name not in _OWN]:
             own = [record.get(name, "") for record in self.records]
             other = [joined.get(self.key(record), {}).get(name, "") for record in self.records]
@@ -128,7 +138,8 @@ class Annotation:
         ]
         told = []
         for task in [task for _, task in TASKS.items() if task.column == name and task.mapping(self._database.name)]:
-            number = int(classed(task.name, as_table(rows)).sum())
+            shown = classed(task.name, as_table(rows))
+            number = 0 if shown is None else int(shown.sum())
             whose = [
                 count.reference for count in self._database.counts if (count.task, count.samples) == (task.name, number)
             ]

@@ -65,7 +65,7 @@ def with_apexes(datasets: Sequence[RawDataset], database: Database, given: Given
     """
     if given.apexes is None:
         return list(datasets)
-    lines = _lines(given.apexes, database, given.columns)
+    lines = _lines(given.apexes, database, given)
     joined = [_join(dataset, database, lines) for dataset in datasets]
     if not any(one.taken or one.own or one.outside for one in joined):
         there = ", ".join("/".join(key) for key in list(lines)[:3])
@@ -77,10 +77,10 @@ def with_apexes(datasets: Sequence[RawDataset], database: Database, given: Given
     return [_written(dataset, one, given.apexes) for dataset, one in zip(datasets, joined, strict=True)]
 
 
-def _lines(path: Path, database: Database, columns: Mapping[str, str]) -> dict[Key, list[Listed]]:
+def _lines(path: Path, database: Database, given: Given) -> dict[Key, list[Listed]]:
     """Return (subject, clip) -> the lines of a list about it, without those of other databases."""
     lines: dict[Key, list[Listed]] = defaultdict(list)
-    for record in _records(path, database.name, columns):
+    for record in _records(path, database, given):
         if record.get("dataset", "").strip().lower() not in ("", database.name):
             continue
         try:
@@ -92,9 +92,11 @@ def _lines(path: Path, database: Database, columns: Mapping[str, str]) -> dict[K
     return lines
 
 
-def _records(path: Path, adapter: str, columns: Mapping[str, str]) -> list[Record]:
+def _records(path: Path, database: Database, given: Given) -> list[Record]:
     try:
-        return read_records(path, LIST, columns, adapter)
+        if database.sheets:
+            return read_records(path, given.also(LIST), adapter=database.name)
+        return read_records(path, LIST, given.columns, database.name)
     except DataError:
         bare = _without_headings(path)
         if not bare:

@@ -60,8 +60,8 @@ def count_notes(name: str, samples: pd.DataFrame, annotated: Annotated, counts: 
     return notes
 
 
-def classed(task: str, rows: pd.DataFrame) -> np.ndarray:
-    """Return which rows have a class in a task, (n,) bool; none where the task does not know their words."""
+def classed(task: str, rows: pd.DataFrame) -> np.ndarray | None:
+    """Return which rows have a class in a task, (n,) bool; None where the task does not know their words."""
     import numpy as np
 
     if rows.empty:
@@ -69,8 +69,7 @@ def classed(task: str, rows: pd.DataFrame) -> np.ndarray:
     try:
         found = labels(TASKS.get(task), rows)
     except DataError:
-        # The dataset report says what the task stumbles over.
-        return np.zeros(len(rows), dtype=bool)
+        return None
     return np.asarray((found >= 0).reshape(len(rows), -1).any(axis=1))
 
 
@@ -97,14 +96,17 @@ def _task_note(task: str, samples: pd.DataFrame, lost: pd.DataFrame, known: Sequ
     column = TASKS.get(task).column
     if not samples[column].notna().any() and not lost[column].notna().any():
         return ""  # The dataset report says that there are no labels for it.
-    ours = samples[classed(task, samples)]
+    shown, gone = classed(task, samples), classed(task, lost)
+    if shown is None:
+        return ""  # The dataset report says what the task stumbles over.
+    ours = samples[shown]
     here = len(ours), ours["subject"].nunique()
     if any(_fits(count, here) for count in known):
         return ""
     published = ", or ".join(f"{count.reference} has {_numbers(count)}" for count in known)
-    gone = lost["sample_id"][classed(task, lost)].tolist()
-    missing = [_short(gone)] if gone else []
-    unnamed = min(count.samples for count in known) - here[0] - len(gone)
+    names = [] if gone is None else lost["sample_id"][gone].tolist()
+    missing = [_short(names)] if names else []
+    unnamed = min(count.samples for count in known) - here[0] - len(names)
     if unnamed > 0:
         missing.append(f"{unnamed} that no row of the annotation names")
     told = f"; missing {' and '.join(missing)}" if missing else ""

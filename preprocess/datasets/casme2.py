@@ -62,8 +62,9 @@ register(
             Count(145, 24, "MEGC2019", task="megc3"),
             *(Count(246, 26, "Yan et al. 2014", version, task="emotion5") for version in OF_2014),
             *(Count(248, 26, "the sheet of 2019", version, task="emotion5") for version in ("2019", "undated")),
+            *(Count(249, 26, "its copy of 255 rows", version, task="emotion5") for version in ("2019", "undated")),
             Count(185, 26, "MEGC2018", task="objective5"),
-            Count(174, None, "the sheet of 2019, in a column of its own,", "2019", task="objective5"),
+            Count(174, None, "the sheet of 2019 in its own column", "2019", task="objective5"),
         ),
         annotations={
             "casme2": Annotation(
