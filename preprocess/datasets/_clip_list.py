@@ -18,7 +18,7 @@ from preprocess.datasets._records import frame_order, to_frame, to_rate
 from preprocess.datasets._sheets import HEADINGS, read_workbook
 from preprocess.datasets._spec import Tree
 from preprocess.datasets._trees import ClipPlace, Frames, number_frames
-from preprocess.samples.frames import IMAGE_ENDINGS, VIDEO_ENDINGS
+from preprocess.samples.frames import IMAGE_ENDINGS, VIDEO_ENDINGS, video_rate
 
 FILE = "clips.csv"
 PLACES = ("path", "frames", "video")
@@ -41,7 +41,7 @@ class ListedClip:
     place : the video, or the folder of frames.
     cells : column -> text, of the columns that say anything.
     onset, apex, offset : frame numbers; of a video counted from 0. None where the row has none.
-    fps : frames per second; None where the row has none.
+    fps : frames per second; where the row has none, those that the video says, None of a folder of frames.
     frames : of a folder of frames; None for a video.
     """
 
@@ -203,7 +203,7 @@ def _clip(root: Path, number: int, cells: dict[str, str]) -> ListedClip | Path:
         raise _Fault(column, f"{place.name} is a single picture. Give its folder, or a video.")
     if ending not in VIDEO_ENDINGS:
         return place
-    return ListedClip(number, name, place, cells, onset, apex, offset, fps, None)
+    return ListedClip(number, name, place, cells, onset, apex, offset, fps or video_rate(place), None)
 
 
 def _numbers(cells: dict[str, str]) -> tuple[int | None, int | None, int | None, float | None]:

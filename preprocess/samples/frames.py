@@ -170,6 +170,18 @@ class FrameReader:
         return cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY if self.color == "grey" else cv2.COLOR_BGR2RGB)
 
 
+def video_rate(path: Path) -> float | None:
+    """Return the frames per second that a video file says it has; None where it says nothing of use."""
+    import cv2
+
+    capture = cv2.VideoCapture(str(path.absolute()))
+    try:
+        rate = float(capture.get(cv2.CAP_PROP_FPS)) if capture.isOpened() else 0.0
+    finally:
+        capture.release()
+    return rate if 0 < rate < 1e6 else None
+
+
 def count_frames(clip: Clip) -> FrameCount:
     """Decode every frame of a clip, one after the other, to find those that are missing or damaged.
 

@@ -47,7 +47,7 @@ def test_a_list_makes_a_dataset(root: Path) -> None:
     assert (dataset.name, dataset.synthetic, dataset.notes) == ("mine", False, ())
     columns = ["sample_id", "subject", "onset", "apex", "offset", "fps", "emotion", "action_units", "split"]
     assert dataset.samples[columns].astype(object).where(dataset.samples[columns].notna(), None).values.tolist() == [
-        ["mine/anna/frown", "mine/anna", None, None, None, None, "anger", "4", "train"],
+        ["mine/anna/frown", "mine/anna", None, None, None, 25.0, "anger", "4", "train"],
         ["mine/anna/smile", "mine/anna", 1, 3, 4, 25.0, "happiness", "6+12", "train"],
         ["mine/ben/frames one", "mine/ben", 2, 3, 5, 100.0, "surprise", None, "test"],
     ]
