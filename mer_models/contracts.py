@@ -197,6 +197,30 @@ class PublishedScore:
 
 
 @dataclass(frozen=True)
+class Checked:
+    """How a form of a network was held against its authors' class: same weights, same input, outputs compared.
+
+    Weights and input follow a rule (``bench/checks/published_numbers.py``); a test pins the outputs.
+
+    Attributes
+    ----------
+    against : the class: ``owner/repository@commit, path: class``.
+    form : the options of ours that were compared, where they are not the defaults.
+    inputs : shape of each input, samples first.
+    outputs : what the authors' class gave: the first numbers of its output, flattened, with six digits.
+    difference : the largest one between all of its outputs and ours.
+    n_classes : of the compared form.
+    """
+
+    against: str
+    form: Mapping[str, Any]
+    inputs: tuple[tuple[int, ...], ...]
+    outputs: tuple[float, ...]
+    difference: float
+    n_classes: int = 3
+
+
+@dataclass(frozen=True)
 class Refused:
     """A value of an option that a model refuses; a test tries it, and a reader sees what the option takes.
 

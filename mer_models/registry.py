@@ -10,7 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Required, TypedDict, Unpack
 
-from mer_models.contracts import ESTIMATOR_METHODS, RECIPE_FIELDS, PublishedScore, Refused, Resources, TrainingRecipe
+from mer_models.contracts import (
+    ESTIMATOR_METHODS,
+    RECIPE_FIELDS,
+    Checked,
+    PublishedScore,
+    Refused,
+    Resources,
+    TrainingRecipe,
+)
 from preprocess.base.errors import UsageError, did_you_mean
 from preprocess.base.registry import Registry, note
 
@@ -42,6 +50,7 @@ class ModelInfo:
     resources: Resources
     recipe: TrainingRecipe | None = None
     published: tuple[PublishedScore, ...] = ()
+    checked: tuple[Checked, ...] = ()
     multilabel: bool = True
     one_class_where: tuple[str, ...] = ()
     published_input: bool = False
@@ -142,6 +151,7 @@ class ModelFacts(TypedDict, total=False):
     recipe : how a network is trained; an estimator has none.
     resources : what a pack of folds asks of the cluster; an estimator asks for no GPU.
     published : scores printed elsewhere.
+    checked : comparisons of its forms with the authors' own classes, which a test repeats.
     multilabel : whether it serves multi-label tasks as well, as any network does whose logits may answer yes-or-no
         questions (default: True).
     one_class_where : settings, such as ``as_published``, with which it serves tasks of one class a sample only.
@@ -158,6 +168,7 @@ class ModelFacts(TypedDict, total=False):
     recipe: TrainingRecipe
     resources: Resources
     published: tuple[PublishedScore, ...]
+    checked: tuple[Checked, ...]
     multilabel: bool
     one_class_where: tuple[str, ...]
     published_input: bool

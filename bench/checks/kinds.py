@@ -49,10 +49,12 @@ def checks_for(kind: str, name: str, data: Sequence[str] = ()) -> list[Check]:
 
 
 def _model(name: str, info: Any) -> list[Check]:
-    from bench.checks import estimators, models, networks
+    from bench.checks import estimators, models, networks, published_numbers
 
-    own = (networks, networks.NetworkCase) if info.kind == "network" else (estimators, estimators.EstimatorCase)
-    return checks_of(models, info) + checks_of(own[0], own[1](info))
+    if info.kind == "estimator":
+        return checks_of(models, info) + checks_of(estimators, estimators.EstimatorCase(info))
+    own = checks_of(networks, networks.NetworkCase(info))
+    return checks_of(models, info) + own + checks_of(published_numbers, info)
 
 
 def _annotation(name: str, annotation: Any) -> list[Check]:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from mer_models.contracts import PublishedScore, TrainingRecipe
+from mer_models.contracts import Checked, PublishedScore, TrainingRecipe
 from mer_models.registry import MODELS, ModelInfo
 from preprocess.recipes import FEATURES
 from results.views.text import paragraph, terminal_width
@@ -59,6 +59,7 @@ def _described(info: ModelInfo, width: int | None) -> list[str]:
     classes = "one class a sample" + (f", or several{one_class}" if info.multilabel else " only")
     facts += [("tasks", classes), ("paper", info.paper)]
     facts += [("published", _score(score)) for score in info.published]
+    facts += [("checked", _checked(checked)) for checked in info.checked]
     lines = [info.name]
     for label, text in facts:
         first, *more = paragraph(text, terminal_width(width) - LABEL - 2)
@@ -87,3 +88,8 @@ def _score(score: PublishedScore) -> str:
         if value is not None
     )
     return f"{score.benchmark}: {numbers}; selection {score.selection}; {score.reference}"
+
+
+def _checked(checked: Checked) -> str:
+    form = ", ".join(f"{name}={value}" for name, value in checked.form.items()) or "the default"
+    return f"{form} against {checked.against}: largest difference {checked.difference:.0e}"
