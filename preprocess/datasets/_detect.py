@@ -120,7 +120,8 @@ def read_source(
     for one in _of_variant(found, [word for word in words if word != ALIGN], path):
         databases[one.adapter, one.root if DATASETS.get(one.adapter).apart else None].append(one)
     datasets: dict[str, tuple[RawDataset, Found]] = {}
-    for several in databases.values():
+    groups, unread = _with_clips(list(databases.values()), adapter)
+    for several in groups:
         chosen, notes = _preferred(several)
         notes += links_on(path, chosen.root)
         for dataset in _read(chosen):
@@ -130,9 +131,21 @@ def read_source(
                     f"Dataset {dataset.name} lies in {path} twice: {other.root} ({other.adapter}) and {chosen.root} "
                     f"({chosen.adapter}). Say which one is meant: {_source(other)} or {_source(chosen)}."
                 )
-            noted = _crops(replace(dataset, notes=(*notes, *dataset.notes)), chosen, align=ALIGN in words)
+            noted = _crops(replace(dataset, notes=(*notes, *unread, *dataset.notes)), chosen, align=ALIGN in words)
             datasets[dataset.name] = (noted, chosen)
     return [dataset for dataset, _ in datasets.values()]
+
+
+def _with_clips(groups: Sequence[list[Found]], adapter: str | None) -> tuple[list[list[Found]], list[str]]:
+    """Return the databases to read, and notes on those of which only a sheet lies there, beside the clips of others.
+
+    Where one of these was asked for, or nothing else is there, it stays, so that it is told what is missing.
+    """
+    whole = [several for several in groups if any(one.variant or not one.missing for one in several)]
+    if adapter is not None or not whole:
+        return list(groups), []
+    sheets = [one for several in groups if several not in whole for one in several]
+    return whole, [f"{one.adapter} in {one.root} is not read: missing {what}" for one in sheets for what in one.missing]
 
 
 def _read(found: Found) -> list[RawDataset]:

@@ -227,19 +227,19 @@ def _missing_columns(
     adapter: str,
 ) -> str:
     needed, tab, number, places = best
+    how = f"--columns {adapter or 'ADAPTER'}"
     if needed < 2:
         return (
             f"{path} has no row of headings: none of its first {HEADING_ROWS} rows names two of the columns "
-            f"{', '.join(sheet.columns)} (tabs: {_names(workbook)}). Is it the sheet of another database? "
-            "If not, write headings above its columns."
+            f"{', '.join(sheet.columns)} (tabs: {_names(workbook)}). Is it the sheet of another database? If not, write "
+            f"headings above its columns, or say how they are called: {how}.{sheet.columns[0]}=HEADING."
         )
     lacking = [name for name in sheet.columns if name not in places]
     told = [f"{name} ({' or '.join(wanted[name][:3])})" for name in lacking]
     there = ", ".join(cell for cell in workbook[tab][number] if cell)
-    example = f"--columns {adapter}.{lacking[0]}=HEADING" if adapter else "columns"
     return (
         f"{path}, tab {tab}, row {number + 1}: missing column {', '.join(told)}; the headings there are: {there}. "
-        f"Rename the column, or say how it is called: {example}."
+        f"Rename the column, or say how it is called: {how}.{lacking[0]}=HEADING."
     )
 
 

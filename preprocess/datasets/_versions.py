@@ -56,7 +56,7 @@ def read_given(path: Path, sheet: Sheet, columns: Mapping[str, str], adapter: st
     try:
         return read_records(path, sheet, columns, adapter), []
     except DataError:
-        spared = [name for name in sheet.columns if name in SPARED]
+        spared = [name for name in sheet.columns if name in SPARED and name not in columns]
         if sheet.rows or not spared:
             raise
         core = tuple(name for name in sheet.columns if name not in spared)
