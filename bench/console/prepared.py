@@ -41,8 +41,8 @@ def describe(dataset: PreparedDataset) -> list[str]:
     faces = Counter(ways.values())
     if faces:
         lines.append(f"  faces found by: {', '.join(f'{way} {count}' for way, count in faces.most_common())}")
-    worst = [f"  {line}" for line in told_worst(dataset.quality, ways, EXAMPLES)]
-    return lines + told(dataset.copies) + _equal(dataset) + _left_out(dataset) + _notes(dataset) + worst
+    lines += told(dataset.copies) + _equal(dataset) + _left_out(dataset) + _notes(dataset)
+    return lines + [f"  {line}" for line in told_worst(dataset.quality, ways, EXAMPLES)]
 
 
 def describe_outstanding(dataset: PreparedDataset) -> list[str]:

@@ -89,7 +89,7 @@ def told(copies: Sequence[Copies]) -> list[str]:
 
 
 def _alike(files: Iterable[Path], tell: Callable[[Path], Hashable]) -> list[list[Path]]:
-    """Return the files that are told to be alike, in groups of two or more."""
+    """Return the files that are told to be alike, in groups of two or more; those of which nothing is told in none."""
     groups: dict[Hashable, list[Path]] = defaultdict(list)
     for file in files:
         try:
@@ -97,10 +97,11 @@ def _alike(files: Iterable[Path], tell: Callable[[Path], Hashable]) -> list[list
         except OSError:
             # Whoever reads the frame tells that it has gone, or may not be read.
             continue
-    return [group for group in groups.values() if len(group) > 1]
+    return [group for fact, group in groups.items() if fact and len(group) > 1]
 
 
 def _size(file: Path) -> int:
+    # Nothing is told of an empty file: it holds no picture.
     return os.stat(file).st_size
 
 

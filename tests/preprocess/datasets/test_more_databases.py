@@ -195,6 +195,28 @@ def test_casme3_mends_the_known_mistakes_and_says_so(tmp_path: Path) -> None:
     assert "spNO.216/f" in note(dataset, "numbers that cannot be"), "an unknown mistake is no sample"
 
 
+def test_dfme_with_codes_of_the_head_and_a_cell_that_cannot_be_read(tmp_path: Path) -> None:
+    """One such cell made action units impossible for the whole database."""
+    table = [list(row) for row in more_trees.DFME_TRAIN]
+    for row, cell in zip(table, ["1+2+5+M58", "4+AD38", "6+smile"], strict=True):
+        row[-1] = cell
+    samples = read(more_trees.dfme(tmp_path, table, None))["dfme"].samples
+    assert samples["action_units"].tolist() == ["1+2+5+M58", "4+AD38", "6+smile"], "as the coders wrote it"
+    au12 = TASKS.get("au12")
+    index = labels(au12, samples)
+    assert [[au12.classes[place] for place in np.flatnonzero(row > 0)] for row in index] == [
+        ["AU1", "AU2", "AU5"],
+        ["AU4"],
+        [],
+    ]
+    assert index.min(axis=1).tolist() == [0, 0, -1]
+    lines = report(samples, {})
+    assert any(line.startswith("  task au12: AU1 1, AU2 1, AU4 1") for line in lines)
+    assert any(
+        "dfme/sub0010/sub0010_01: the action units '6+smile' cannot be read at 'smile'" in line for line in lines
+    )
+
+
 def test_an_apex_that_is_the_onset_was_not_annotated(tmp_path: Path) -> None:
     table = [
         ["spNO.1", "a", 20, 20, 36, "R12", "I", "happy"],
