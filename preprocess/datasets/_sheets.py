@@ -231,8 +231,8 @@ def _missing_columns(
     if needed < 2:
         return (
             f"{path} has no row of headings: none of its first {HEADING_ROWS} rows names two of the columns "
-            f"{', '.join(sheet.columns)} (tabs: {_names(workbook)}). Is it the sheet of another database? If not, write "
-            f"headings above its columns, or say how they are called: {how}.{sheet.columns[0]}=HEADING."
+            f"{', '.join(sheet.columns)} (tabs: {_names(workbook)}). Is it the sheet of another database? "
+            f"If not, write headings above its columns, or say how they are called: {how}.{sheet.columns[0]}=HEADING."
         )
     lacking = [name for name in sheet.columns if name not in places]
     told = [f"{name} ({' or '.join(wanted[name][:3])})" for name in lacking]
