@@ -22,10 +22,11 @@ TOLERANCE = 2e-5
 def with_fixed_weights(network: nn.Module) -> nn.Module:
     """Fill all weights and statistics of a network by a rule, and switch it to evaluation.
 
-    The i-th floating-point tensor of ``state_dict()``, i counted from 1, becomes a sine: sin(i + k) at its k-th number,
-    k counted from 0. Of variances 1 + half of it; of one-dimensional tensors called "weight" 1 + a tenth of it; of
-    other tensors of one dimension or none a tenth; of all others the sine divided by the square root of the numbers
-    that lead to one output (the size divided by the first length).
+    The i-th floating-point tensor of ``state_dict()``, i counted from 1, becomes a sine: sin(i + k k mod 1,000,003) at
+    its k-th number, k counted from 0. Of variances 1 + half of it; of one-dimensional tensors called "weight" 1 + a
+    tenth of it; of other tensors of one dimension or none a tenth; of all others the sine divided by the square root of
+    the numbers that lead to one output (the size divided by the first length). The square keeps the sums of a wide
+    layer from cancelling out, as those of an even sine do: the outputs would hang on the last layer's bias alone.
 
     Returns
     -------
@@ -44,11 +45,19 @@ def fixed_input(shape: tuple[int, ...], place: int = 0) -> Tensor:
     return torch.sin(0.7 * torch.arange(count, dtype=torch.float64) + place).to(torch.float32).reshape(shape)
 
 
-def outputs_of(info: ModelInfo, checked: Checked) -> Tensor:
-    """Return what our form gives for the fixed input, flattened, float64."""
+def outputs_of(info: ModelInfo, checked: Checked, backwards: bool = False) -> Tensor:
+    """Return what our form gives for the fixed input, flattened, float64.
+
+    Parameters
+    ----------
+    info, checked : the model and its compared form.
+    backwards : give it each sample's values in reverse order, to see what the outputs owe to the input.
+    """
     network: Any = info.build(n_classes=checked.n_classes, **{**info.params, **checked.form})
     with_fixed_weights(network)
     inputs = [fixed_input(shape, place) for place, shape in enumerate(checked.inputs)]
+    if backwards:
+        inputs = [values.flip(tuple(range(1, values.dim()))) for values in inputs]
     with torch.no_grad():
         return network(*inputs).flatten().to(torch.float64)
 
@@ -69,7 +78,8 @@ def check_authors_numbers(info: ModelInfo) -> None:
 
 
 def _filled(name: str, value: Tensor, place: int) -> Tensor:
-    wave = torch.sin(place + torch.arange(value.numel(), dtype=torch.float64)).reshape(value.shape)
+    index = torch.arange(value.numel())
+    wave = torch.sin(place + (index * index % 1_000_003).to(torch.float64)).reshape(value.shape)
     if name.endswith("running_var"):
         return 1 + wave / 2
     if value.dim() > 1:

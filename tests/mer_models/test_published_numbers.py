@@ -12,7 +12,7 @@ from torch import nn
 
 import mer_models
 from bench.checks.check import Check
-from bench.checks.published_numbers import fixed_input, with_fixed_weights
+from bench.checks.published_numbers import TOLERANCE, fixed_input, outputs_of, with_fixed_weights
 from mer_models.registry import MODELS
 
 PAGE = (Path(mer_models.__path__[0]) / "README.md").read_text(encoding="utf-8")
@@ -39,13 +39,22 @@ def test_what_was_checked_says_where_the_class_stands_and_differs_little(name: s
         assert len(one.outputs) >= min(12, one.inputs[0][0] * one.n_classes)
 
 
+@pytest.mark.parametrize("name", CHECKED)
+def test_the_compared_outputs_hang_on_the_input(name: str) -> None:
+    """A mistake anywhere before the last layer would show: other input gives other numbers, far beyond the tolerance."""
+    for one in CHECKED[name]:
+        moved = outputs_of(MODELS.get(name), one, backwards=True) - outputs_of(MODELS.get(name), one)
+        assert moved.abs().max() > 50 * TOLERANCE
+
+
 def test_weights_and_input_follow_their_rule() -> None:
     network = with_fixed_weights(nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)))
     weights = network.state_dict()
-    wave = torch.sin(torch.arange(1, 7, dtype=torch.float64)) / 2**0.5
+    wave = torch.sin(1 + torch.tensor([0.0, 1, 4, 9, 16, 25], dtype=torch.float64)) / 2**0.5
+    squares = torch.tensor([0.0, 1, 4], dtype=torch.float64)
     assert torch.allclose(weights["0.weight"].double(), wave.reshape(3, 2))
-    assert torch.allclose(weights["0.bias"].double(), torch.sin(2 + torch.arange(3.0).double()) / 10)
-    assert torch.allclose(weights["1.weight"].double(), 1 + torch.sin(3 + torch.arange(3.0).double()) / 10)
-    assert torch.allclose(weights["1.running_var"].double(), 1 + torch.sin(6 + torch.arange(3.0).double()) / 2)
+    assert torch.allclose(weights["0.bias"].double(), torch.sin(2 + squares) / 10)
+    assert torch.allclose(weights["1.weight"].double(), 1 + torch.sin(3 + squares) / 10)
+    assert torch.allclose(weights["1.running_var"].double(), 1 + torch.sin(6 + squares) / 2)
     assert not network.training
     assert torch.allclose(fixed_input((2, 2), 1), torch.sin(torch.tensor([[1.0, 1.7], [2.4, 3.1]])))
