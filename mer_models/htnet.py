@@ -7,7 +7,7 @@ from torch import nn
 
 from mer_models._parts.checks import require
 from mer_models._parts.published import megc2019_cde
-from mer_models.contracts import Refused, Resources, TrainingRecipe
+from mer_models.contracts import Checked, Refused, Resources, TrainingRecipe
 from mer_models.registry import register_model
 
 # (x, y) of left eye, right eye, left and right lip corner on a 28x28 aligned face, clipped to 7..21 so that
@@ -36,6 +36,28 @@ HEADS = (3, 6, 12)
         reference=(
             "the HTNet paper's own table (wangzhifengharrison/HTNet, images/state_of_art.png); its code picks each "
             "subject's best epoch by accuracy on that subject. Independent re-run (issue 21 there): UF1 about .65"
+        ),
+    ),
+    checked=(
+        Checked(
+            against="wangzhifengharrison/HTNet@91cf4bda0a2d, Model.py: HTNet",
+            form={"as_published": True, "dim": 12},
+            inputs=((4, 3, 28, 28),),
+            outputs=(
+                1.092291,
+                1.135579,
+                1.025989,
+                0.962766,
+                1.106811,
+                1.196048,
+                0.898827,
+                1.091828,
+                1.177867,
+                0.909173,
+                1.021363,
+                0.991054,
+            ),
+            difference=1e-6,
         ),
     ),
     # Of pixels of 0..255, what the layers of the first level add is a hundredth: a few hundred steps do not mend that.

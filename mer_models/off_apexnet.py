@@ -7,7 +7,7 @@ from torch import nn
 
 from mer_models._parts.checks import refused_shares, require_share
 from mer_models._parts.published import megc2019_cde
-from mer_models.contracts import Resources, TrainingRecipe
+from mer_models.contracts import Checked, Resources, TrainingRecipe
 from mer_models.registry import register_model
 
 
@@ -27,6 +27,28 @@ from mer_models.registry import register_model
         smic=(0.6817, 0.6695),
         selection="unknown",
         reference="comparison table of the HTNet paper (wangzhifengharrison/HTNet, images/state_of_art.png)",
+    ),
+    checked=(
+        Checked(
+            against="ECNU-Cross-Innovation-Lab/PRICAI2021-Off-TANet@b6149babd1b1, models/off_apexnet.py: OffApexNet",
+            form={},
+            inputs=((4, 3, 28, 28),),
+            outputs=(
+                0.642073,
+                0.127105,
+                -0.047179,
+                0.637782,
+                0.123997,
+                -0.039042,
+                0.632993,
+                0.138655,
+                -0.041484,
+                0.635062,
+                0.144827,
+                -0.053560,
+            ),
+            difference=0.0,
+        ),
     ),
     quick={"epochs": 12, "batch_size": 32, "lr": 1e-3},
     refused=refused_shares(),

@@ -18,7 +18,7 @@ from mer_models._parts.rcn import (
     start_weights,
     stem,
 )
-from mer_models.contracts import Resources
+from mer_models.contracts import Checked, Resources
 from mer_models.registry import register_model
 
 POOLED_SIDE = 7
@@ -39,6 +39,28 @@ POOLED_SIDE = 7
         reference=(
             "comparison table of the HTNet paper (wangzhifengharrison/HTNet, images/state_of_art.png); the authors' "
             "code (xiazhaoqiang/ParameterFreeRCNs-MicroExpressionRec) scores the last epoch"
+        ),
+    ),
+    checked=(
+        Checked(
+            against="xiazhaoqiang/ParameterFreeRCNs-MicroExpressionRec@0c516cb67d39, MeNets.py: RCN_A",
+            form={"feature_maps": 16},
+            inputs=((4, 3, 28, 28),),
+            outputs=(
+                0.711694,
+                0.469754,
+                0.178968,
+                0.715985,
+                0.479233,
+                0.165187,
+                0.710454,
+                0.489563,
+                0.155153,
+                0.694218,
+                0.504872,
+                0.141824,
+            ),
+            difference=6e-8,
         ),
     ),
     quick=QUICK,

@@ -17,7 +17,7 @@ from mer_models._parts.rcn import (
     start_weights,
     stem,
 )
-from mer_models.contracts import Resources
+from mer_models.contracts import Checked, Resources
 from mer_models.registry import register_model
 
 POOLED_SIDE = 7
@@ -29,6 +29,28 @@ POOLED_SIDE = 7
     paper=PAPER,
     recipe=RECIPE,
     resources=Resources(cpus=1, gpu=0.25, pack=4),
+    checked=(
+        Checked(
+            against="xiazhaoqiang/ParameterFreeRCNs-MicroExpressionRec@0c516cb67d39, MeNets.py: RCN_S",
+            form={"feature_maps": 16},
+            inputs=((4, 3, 28, 28),),
+            outputs=(
+                0.711355,
+                0.742268,
+                -0.106958,
+                0.685951,
+                0.761594,
+                -0.125111,
+                0.657996,
+                0.756746,
+                -0.162045,
+                0.648439,
+                0.741672,
+                -0.160085,
+            ),
+            difference=0.0,
+        ),
+    ),
     quick=QUICK,
     refused=REFUSED,
 )

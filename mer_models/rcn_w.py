@@ -7,7 +7,7 @@ from torch import nn
 
 from mer_models._parts.checks import refused_shares, require, require_share
 from mer_models._parts.rcn import PAPER, QUICK, RECIPE, RecurrentBlock, average_down, enlarged, start_weights
-from mer_models.contracts import Refused, Resources
+from mer_models.contracts import Checked, Refused, Resources
 from mer_models.registry import register_model
 
 POOLED_SIDE = 5
@@ -21,6 +21,28 @@ DILATIONS = (1, 2, 3)
     paper=PAPER,
     recipe=RECIPE,
     resources=Resources(cpus=1, gpu=0.25, pack=4),
+    checked=(
+        Checked(
+            against="xiazhaoqiang/ParameterFreeRCNs-MicroExpressionRec@0c516cb67d39, MeNets.py: RCN_W",
+            form={"feature_maps": 16},
+            inputs=((4, 3, 28, 28),),
+            outputs=(
+                0.513552,
+                -0.736172,
+                -0.184969,
+                0.501968,
+                -0.732471,
+                -0.200466,
+                0.481173,
+                -0.732898,
+                -0.214333,
+                0.483046,
+                -0.741340,
+                -0.193965,
+            ),
+            difference=0.0,
+        ),
+    ),
     quick=QUICK,
     refused=(
         *(Refused("feature_maps", value, "a multiple of 4 of at least 4") for value in (0, 30)),

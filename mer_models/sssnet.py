@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from mer_models._parts.checks import refused_shares, require_share
-from mer_models.contracts import Resources, TrainingRecipe
+from mer_models.contracts import Checked, Resources, TrainingRecipe
 from mer_models.registry import register_model
 
 
@@ -19,6 +19,28 @@ from mer_models.registry import register_model
     ),
     recipe=TrainingRecipe(epochs=200, batch_size=32, lr=1e-4, optimizer="adam", input_range="unit"),
     resources=Resources(cpus=1, gpu=0.125, pack=8),
+    checked=(
+        Checked(
+            against="tvaranka/meb@f731b0a98168, meb/models/me_networks.py: SSSNet",
+            form={},
+            inputs=((4, 3, 64, 64),),
+            outputs=(
+                0.011765,
+                -0.563294,
+                0.037663,
+                0.014586,
+                -0.568076,
+                0.029970,
+                0.018084,
+                -0.562149,
+                0.040317,
+                0.015942,
+                -0.547428,
+                0.052418,
+            ),
+            difference=0.0,
+        ),
+    ),
     quick={"epochs": 6, "batch_size": 16, "lr": 2e-3},
     refused=refused_shares(),
 )

@@ -7,7 +7,7 @@ from torch import nn
 
 from mer_models._parts.checks import refused_shares, require_share
 from mer_models._parts.published import megc2019_cde
-from mer_models.contracts import PublishedScore, Resources, TrainingRecipe
+from mer_models.contracts import Checked, PublishedScore, Resources, TrainingRecipe
 from mer_models.registry import register_model
 
 STREAM_WIDTHS = (3, 5, 8)
@@ -41,6 +41,28 @@ STREAM_WIDTHS = (3, 5, 8)
             uar=0.725,
             selection="last",
             reference="PyTorch re-run over 800 epochs in christy1206/STSTNet (main.py and its log)",
+        ),
+    ),
+    checked=(
+        Checked(
+            against="christy1206/STSTNet@1afb56e670ee, main.py: STSTNet",
+            form={},
+            inputs=((4, 3, 28, 28),),
+            outputs=(
+                -0.047306,
+                0.719047,
+                0.664540,
+                -0.035476,
+                0.699553,
+                0.696798,
+                -0.007905,
+                0.636764,
+                0.711871,
+                -0.010493,
+                0.574986,
+                0.710690,
+            ),
+            difference=0.0,
         ),
     ),
     quick={"epochs": 40, "batch_size": 32, "lr": 1e-3},

@@ -41,7 +41,7 @@ def test_what_was_checked_says_where_the_class_stands_and_differs_little(name: s
 
 @pytest.mark.parametrize("name", CHECKED)
 def test_the_compared_outputs_hang_on_the_input(name: str) -> None:
-    """A mistake anywhere before the last layer would show: other input gives other numbers, far beyond the tolerance."""
+    """Else a mistake before the last layer would not show: other input gives numbers far beyond the tolerance."""
     for one in CHECKED[name]:
         moved = outputs_of(MODELS.get(name), one, backwards=True) - outputs_of(MODELS.get(name), one)
         assert moved.abs().max() > 50 * TOLERANCE
