@@ -27,7 +27,7 @@ from preprocess.datasets._flow_places import (
     tree_pictures,
 )
 from preprocess.datasets._folders import links_on
-from preprocess.samples.layout import Content
+from preprocess.samples.layout import NO_MIRROR_OF_DIRECTIONS, Content
 from preprocess.samples.table import samples_table
 
 if TYPE_CHECKING:
@@ -43,6 +43,9 @@ SIZE = 28
 TREE, FLAT = "flow", "flat"
 # So many clips are named in a note.
 NAMED = 20
+# What the pictures show; the recipes of the same names make the same of recordings.
+FLOW = Content(whole=True, u=0, u_range="sample")
+DIRECTIONS = Content(whole=True, no_mirror=NO_MIRROR_OF_DIRECTIONS)
 
 
 def find(path: Path) -> list[Found]:
@@ -147,7 +150,6 @@ def _feature(number: int, clips: Sequence[Clip]) -> RawFeature:
         content = _content(clip.files[number])
         fingerprints[clip.sample_id] = digest_bytes(content)
         tensors[clip.sample_id] = _tensor(content, clip.files[number])
-    no_mirror = "" if kind.flow else "what the values of its channels mean is not published"
     return RawFeature(
         recipe=_recipe(kind),
         shape=(3, SIZE, SIZE),
@@ -155,7 +157,7 @@ def _feature(number: int, clips: Sequence[Clip]) -> RawFeature:
         source_fingerprint=fingerprints.__getitem__,
         compute=tensors.__getitem__,
         axes="chw",
-        content=Content(whole=True, u=0, u_range="sample") if kind.flow else Content(whole=True, no_mirror=no_mirror),
+        content=FLOW if kind.flow else DIRECTIONS,
     )
 
 

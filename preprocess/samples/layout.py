@@ -54,6 +54,10 @@ class Content:
     unknown: str = ""
 
 
+NO_MIRROR_OF_DIRECTIONS = "its colours are directions of scaled flow"
+"""Why the mirror image of a map of directions cannot be worked out: its zero is not that of the flow."""
+
+
 @dataclass(frozen=True)
 class Layout:
     """How a feature's tensor is laid out.

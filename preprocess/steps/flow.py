@@ -16,7 +16,9 @@ from preprocess.motion.valid import box_of, cleared
 from preprocess.steps import Work, as_before, register_step
 from preprocess.steps._options import needed, one_of
 
-PAIRS = ("onset_apex", "first_to_each", "consecutive")
+PAIRS = ("onset_apex", "apex_offset", "first_to_each", "consecutive")
+# Pairs of key frames: name -> their roles.
+KEY_PAIRS = {"onset_apex": ("onset", "apex"), "apex_offset": ("apex", "offset")}
 HEAD_MOTION = ("keep", "remove")
 # Flow of two (H, W) uint8 pictures: (H, W, 2) float32, where the content of the first went, in pixels.
 FlowMethod = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -32,7 +34,7 @@ def flow(work: Work, *, method: str = "tvl1", pairs: str = "onset_apex", head_mo
     ----------
     method : "tvl1" (Zach, Pock and Bischof 2007, on 8-bit grey frames), "farneback" (2003) or "dis" (Kroeger et al.
         2016). The first and the last have OpenCV's default parameters.
-    pairs : "onset_apex", "first_to_each" (the first frame to every later one) or "consecutive".
+    pairs : "onset_apex", "apex_offset", "first_to_each" (the first frame to every later one) or "consecutive".
     head_motion : "keep", or "remove", which subtracts the median flow of the nose in each pair; expressions of brows
         and mouth hardly move the nose.
 
@@ -118,13 +120,12 @@ def nose_motion(flows: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
 def _pairs(work: Work, pairs: str) -> list[tuple[int, int]]:
     assert work.frames is not None
     count = work.frames.shape[1]
-    if pairs == "onset_apex":
+    if pairs in KEY_PAIRS:
+        start, end = KEY_PAIRS[pairs]
         roles = dict(work.key)
-        if "onset" not in roles or "apex" not in roles:
-            raise UsageError(
-                "Step flow: the pair onset_apex needs both frames: choose frames that hold them in select."
-            )
-        return [(roles["onset"], roles["apex"])]
+        if start not in roles or end not in roles:
+            raise UsageError(f"Step flow: the pair {pairs} needs both frames: choose frames that hold them in select.")
+        return [(roles[start], roles[end])]
     if count < 2:
         raise UsageError(f"Step flow: pairs {pairs} need two frames; {count} is loaded.")
     return [(0 if pairs == "first_to_each" else index - 1, index) for index in range(1, count)]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import works
 from flow_trees import CLIPS, FlowTree, write_png
 from renaming import rename_all
 
@@ -15,6 +16,7 @@ from bench.console.prepared import describe
 from preprocess.base.errors import DataError
 from preprocess.datasets import RawDataset, detect, read_source
 from preprocess.labels.tasks import TASKS, labels
+from preprocess.recipes import FEATURES as RECIPES
 from preprocess.shards.prepare import prepare
 
 FEATURES = ("flow_uvs_28", "flow_uvs_apex_offset_28", "direction_map_28", "direction_map_apex_offset_28")
@@ -106,10 +108,18 @@ def test_each_kind_of_picture_is_a_feature_of_its_own_recipe(tmp_path: Path) -> 
     assert flow == backwards
     assert (flow.u, flow.u_range, flow.no_mirror) == (0, "sample", "")
     assert first_map.u is None
-    assert first_map.no_mirror, "nobody published what mirroring does to it"
+    assert first_map.no_mirror, "its zero is not that of the flow"
     prepared = prepare(dataset, tmp_path / "shards", FEATURES)
     assert prepared.made == 4 * 4, "four features of four people"
     assert "left out" not in "\n".join(describe(prepared))
+
+
+def test_recordings_give_the_same_features_as_the_pictures(tmp_path: Path) -> None:
+    """A model that takes one takes the other: shape, type, axes, and what augmentation knows of them."""
+    (dataset, *_) = read_source(build(tmp_path, "flat"))
+    for name in FEATURES:
+        ready, made = dataset.features[name], RECIPES.get(name)
+        assert (ready.shape, ready.dtype, ready.layout) == (made.shape, made.dtype, made.layout)
 
 
 @pytest.mark.parametrize(
@@ -298,3 +308,16 @@ def test_real_pictures_of_the_composite(megc2019_causal: Path) -> None:
     assert np.asarray(counts).tolist() == [250, 109, 83]
     assert {tuple(data.features) for data in found.values()} == {FEATURES}
     assert "casme2/sub03/EP01_2" in found["casme2"].samples["sample_id"].tolist()
+
+
+def test_real_direction_maps_are_the_directions_of_the_real_flow(megc2019_causal: Path) -> None:
+    pairs = [(FEATURES[0], FEATURES[2]), (FEATURES[1], FEATURES[3])]
+    compared = 0
+    for dataset in read(megc2019_causal).values():
+        for sample_id in dataset.samples["sample_id"]:
+            for flow, directions in pairs:
+                work = works.work_of(tensor=dataset.features[flow].compute(sample_id))
+                found = works.tensor("direction_map", work)
+                np.testing.assert_array_equal(found, dataset.features[directions].compute(sample_id))
+                compared += 1
+    assert compared == 2 * 442

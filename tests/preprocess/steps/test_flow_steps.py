@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,44 @@ def test_pairs_are_the_frames_they_say(tmp_path: Path, finder: Any) -> None:
     up = -each[0, :, rows, columns, 1]
     assert np.all(np.diff(up) > 0.5)
     np.testing.assert_allclose(-steps[0, :, rows, columns, 1], up[0], atol=0.25)
+
+
+def test_from_the_apex_to_the_offset_is_back_again(tmp_path: Path, finder: Any) -> None:
+    smile = portraits.bump(portraits.MOUTH, 0.0, -3.0, reach=50.0)
+    frames = [portraits.frame(motion) for motion in (None, smile, None)]
+    clip = portraits.clip_of(portraits.write_frames(tmp_path, frames), apex=2)
+    work = Work(clip=clip, finder=finder)
+    for name, options in (("face", {"size": [SIZE, SIZE]}), ("select", {"frames": "onset_apex_offset"}), ("load", {})):
+        work = works.run(name, work, **options)
+    back = works.run("flow", work, pairs="apex_offset").flow
+    assert back is not None
+    rows, columns = (round(float(value)) for value in _mouth(work)[::-1])
+    assert back.shape == (1, 1, SIZE, SIZE, 2)
+    assert back[0, 0, rows, columns, 1] > 1.0, "the mouth goes down again"
+
+
+def test_a_pair_needs_both_of_its_frames(tmp_path: Path, finder: Any) -> None:
+    work = replace(filmed(tmp_path, finder, [None, None]), key=(("onset", 0), ("apex", 1)))
+    with pytest.raises(UsageError, match="the pair apex_offset needs both frames"):
+        works.run("flow", work, pairs="apex_offset")
+
+
+@pytest.mark.parametrize(
+    ("u", "v", "colour"),
+    [(200, 0, (255, 0, 0)), (90, 90, (255, 187, 0)), (255, 128, (255, 111, 0)), (0, 7, (127, 255, 0))],
+)
+def test_a_direction_map_shows_the_angle_of_the_codes_as_a_hue(u: int, v: int, colour: tuple[int, int, int]) -> None:
+    codes = np.zeros((3, 4, 5), np.uint8)
+    codes[0], codes[1], codes[2] = u, v, 77
+    found = works.tensor("direction_map", works.work_of(tensor=codes))
+    assert (found.dtype, found.shape) == (np.uint8, (3, 4, 5))
+    assert np.array_equal(found[:, 2, 3], colour)
+
+
+@pytest.mark.parametrize("tensor", [np.zeros((3, 4, 4), np.float32), np.zeros((2, 3, 4, 4), np.uint8)])
+def test_a_direction_map_is_of_one_flow_picture_in_eight_bits(tensor: np.ndarray) -> None:
+    with pytest.raises(UsageError, match=r"expected uint8 \(C, H, W\) of one pair with u and v first"):
+        works.run("direction_map", works.work_of(tensor=tensor))
 
 
 def _mouth(work: Work) -> np.ndarray:
