@@ -22,15 +22,15 @@ from mer_models.registry import register_model
             casme2=(0.7805, 0.8026),
             samm=(0.5211, 0.5139),
             smic=(0.5727, 0.5829),
-            selection="last",
+            selection="unknown",
             reference=(
-                "comparison table of the HTNet paper (wangzhifengharrison/HTNet, images/state_of_art.png); a support "
-                "vector machine has no epoch to choose"
+                "comparison table of the HTNet paper (wangzhifengharrison/HTNet, images/state_of_art.png); whether "
+                "settings were chosen on the test subjects is not said"
             ),
         ),
         *accuracy_and_f1(
             {"CASME II loso 5 classes": (0.5885, 0.6100), "SMIC loso 3 classes": (0.6220, 0.6200)},
-            selection="last",
+            selection="unknown",
             reference="comparison table of pakchoi-php/SRMCL (README)",
         ),
     ),

@@ -25,10 +25,11 @@ from mer_models.registry import register_model
         casme2=(0.8621, 0.8560),
         samm=(0.5868, 0.5663),
         smic=(0.6645, 0.6726),
-        selection="validation",
+        selection="unknown",
         reference=(
-            "comparison table of the HTNet paper (wangzhifengharrison/HTNet, images/state_of_art.png); "
-            "the authors' code (xly135846/MEGC2019) keeps the epoch with the lowest loss on validation subjects"
+            "comparison table of the HTNet paper (wangzhifengharrison/HTNet, images/state_of_art.png); the authors' "
+            "code (xly135846/MEGC2019) keeps the epoch with the lowest loss on validation subjects, repeats all folds "
+            "100 times and stores every score: which repeat was printed is not said"
         ),
     ),
     quick={"epochs": 5, "batch_size": 16, "lr": 1e-3, "input_range": "standard"},

@@ -18,8 +18,10 @@ from mer_models.registry import register_model
     resources=Resources(cpus=1, gpu=0.0, pack=64),
     published=accuracy_and_f1(
         {"SAMM loso objective classes": (0.4217, 0.33), "CASME II loso objective classes": (0.6964, 0.56)},
-        selection="last",
-        reference="quoted in the text of the ELBPTOP paper; a support vector machine has no epoch to choose",
+        selection="unknown",
+        reference=(
+            "quoted in the text of the ELBPTOP paper; whether settings were chosen on the test subjects is not said"
+        ),
     ),
     refused=REFUSED + REFUSED_SCALES,
 )

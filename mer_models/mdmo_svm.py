@@ -18,8 +18,11 @@ from mer_models.registry import register_model
     resources=Resources(cpus=1, gpu=0.0, pack=64),
     published=accuracy_and_f1(
         {"CASME II loso 5 classes": (0.5169, 0.4966), "SMIC loso 3 classes": (0.5897, 0.5845)},
-        selection="last",
-        reference=("comparison table of pakchoi-php/SRMCL (README); a support vector machine has no epoch to choose"),
+        selection="unknown",
+        reference=(
+            "comparison table of pakchoi-php/SRMCL (README); whether settings were chosen on the test subjects is "
+            "not said"
+        ),
     ),
     refused=REFUSED + REFUSED_SCALES,
 )

@@ -10,6 +10,12 @@ from mer_models._parts.published import megc2019_cde
 from mer_models.contracts import Checked, Resources, TrainingRecipe
 from mer_models.registry import register_model
 
+MEB_REFERENCE = (
+    "the pair of Varanka et al. (arXiv:2211.11425, table 3; a notebook in tvaranka/meb): the last of 3000 epochs, and"
+    " the best epoch on the test subject; their class of that name is another network, one stream of 3x3 convolutions"
+    " over u and v, on another flow algorithm"
+)
+
 
 @register_model(
     "off_apexnet",
@@ -20,13 +26,31 @@ from mer_models.registry import register_model
     ),
     recipe=TrainingRecipe(epochs=3000, batch_size=64, lr=1e-4, optimizer="adam", input_range="standard"),
     resources=Resources(cpus=1, gpu=0.125, pack=8),
-    published=megc2019_cde(
-        full=(0.7196, 0.7096),
-        casme2=(0.8764, 0.8681),
-        samm=(0.5409, 0.5392),
-        smic=(0.6817, 0.6695),
-        selection="unknown",
-        reference="comparison table of the HTNet paper (wangzhifengharrison/HTNet, images/state_of_art.png)",
+    published=(
+        *megc2019_cde(
+            full=(0.7196, 0.7096),
+            casme2=(0.8764, 0.8681),
+            samm=(0.5409, 0.5392),
+            smic=(0.6817, 0.6695),
+            selection="unknown",
+            reference="comparison table of the HTNet paper (wangzhifengharrison/HTNet, images/state_of_art.png)",
+        ),
+        *megc2019_cde(
+            full=(0.7032, None),
+            casme2=(0.7744, None),
+            samm=(0.6052, None),
+            smic=(0.6832, None),
+            selection="last",
+            reference=MEB_REFERENCE,
+        ),
+        *megc2019_cde(
+            full=(0.8390, None),
+            casme2=(0.9283, None),
+            samm=(0.7898, None),
+            smic=(0.7818, None),
+            selection="oracle",
+            reference=MEB_REFERENCE,
+        ),
     ),
     checked=(
         Checked(

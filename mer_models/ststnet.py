@@ -11,6 +11,10 @@ from mer_models.contracts import Checked, PublishedScore, Resources, TrainingRec
 from mer_models.registry import register_model
 
 STREAM_WIDTHS = (3, 5, 8)
+MEB_REFERENCE = (
+    "the pair of Varanka et al. (arXiv:2211.11425, table 3; a notebook in tvaranka/meb): the last of 500 epochs, and "
+    "the best epoch on the test subject; Adam 5e-5 with weight decay 0.001, another flow algorithm"
+)
 
 
 @register_model(
@@ -41,6 +45,22 @@ STREAM_WIDTHS = (3, 5, 8)
             uar=0.725,
             selection="last",
             reference="PyTorch re-run over 800 epochs in christy1206/STSTNet (main.py and its log)",
+        ),
+        *megc2019_cde(
+            full=(0.7127, None),
+            casme2=(0.7036, None),
+            samm=(0.6619, None),
+            smic=(0.7139, None),
+            selection="last",
+            reference=MEB_REFERENCE,
+        ),
+        *megc2019_cde(
+            full=(0.7740, None),
+            casme2=(0.8692, None),
+            samm=(0.7040, None),
+            smic=(0.7214, None),
+            selection="oracle",
+            reference=MEB_REFERENCE,
         ),
     ),
     checked=(

@@ -11,7 +11,7 @@ from torch import nn
 from mer_models._parts.checks import require
 from mer_models._parts.images import Resized
 from mer_models._parts.pretrained import DEFAULT, NONE, fetched_from_hub
-from mer_models.contracts import PublishedScore, Refused, Resources, TrainingRecipe
+from mer_models.contracts import Refused, Resources, TrainingRecipe
 from mer_models.registry import MODELS, ModelInfo, describe_model
 from preprocess.base.errors import UsageError, did_you_mean
 
@@ -25,20 +25,6 @@ CHANNELS = {
     r"onset_apex_rgb_\d+": 6,
 }
 LISTED = ("resnet18",)
-PUBLISHED = {
-    "resnet18": (
-        PublishedScore(
-            "MEGC2019 cde full",
-            uf1=0.8322,
-            uar=0.8264,
-            selection="unknown",
-            reference=(
-                "a third party's notes on the Ra-ICL paper (ablation M1, onset-apex input); the paper was not read, "
-                "and its input and recipe differ from the ones here"
-            ),
-        ),
-    ),
-}
 
 
 class TimmNetwork(nn.Module):
@@ -118,7 +104,6 @@ def describe(member: str) -> ModelInfo:
             epochs=50, batch_size=32, lr=1e-4, optimizer="adamw", weight_decay=0.05, input_range="standard"
         ),
         resources=Resources(cpus=1, gpu=0.5, pack=1),
-        published=PUBLISHED.get(member, ()),
         quick={"image_size": 32, "epochs": 4, "lr": 2e-3, "lr_schedule": "cosine", "balance": True},
         refused=(
             Refused("image_size", -1, "0, or a number of pixels"),

@@ -7,14 +7,15 @@ from typing import Literal
 from mer_models.contracts import PublishedScore
 
 Pair = tuple[float, float]
+UF1AndUAR = tuple[float, float | None]
 
 
 def megc2019_cde(
     *,
-    full: Pair,
-    casme2: Pair,
-    samm: Pair,
-    smic: Pair,
+    full: UF1AndUAR,
+    casme2: UF1AndUAR,
+    samm: UF1AndUAR,
+    smic: UF1AndUAR,
     selection: Literal["last", "validation", "oracle", "unknown"],
     reference: str,
 ) -> tuple[PublishedScore, ...]:
@@ -22,7 +23,7 @@ def megc2019_cde(
 
     Parameters
     ----------
-    full, casme2, samm, smic : (UF1, UAR), each in 0..1.
+    full, casme2, samm, smic : (UF1, UAR), each in 0..1; no UAR where the table prints none.
     selection, reference : as in ``PublishedScore``.
     """
     parts = {"full": full, "casme2": casme2, "samm": samm, "smic": smic}
