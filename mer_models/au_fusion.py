@@ -12,18 +12,20 @@ from mer_models._parts.action_units import UNKNOWN, au_loss, of_units
 from mer_models._parts.au_tokens import (
     BROW_LANDMARKS,
     BROW_UNITS,
+    EPSILON,
     LANDMARKS,
     PATCH_VALUES,
     REGION_VALUES,
     SLOPE,
     UNITS,
     TokenEncoder,
+    graph_weights,
     perceptron,
 )
 from mer_models._parts.checks import require
 from mer_models._parts.images import FewerSmallerFrames
 from mer_models._parts.p3d import P3D, P3D_BLOCKS
-from mer_models.contracts import Criterion, Refused, Resources, TrainingRecipe
+from mer_models.contracts import Checked, Criterion, Refused, Resources, TrainingRecipe
 from mer_models.registry import register_model
 
 STEPS, FRAMES = 9, 16
@@ -47,13 +49,28 @@ GRAPH_WIDTHS = (1, 40, 80, REGION_VALUES)
         batch_size=16,
         lr=1e-4,
         optimizer="adam",
-        lr_hold=40,
+        # The public code's 42nd epoch, counted from 1, is the last one at the whole rate.
+        lr_hold=41,
         lr_step=1,
         lr_gamma=0.987,
         augment="amplification",
         input_range="raw",
     ),
     resources=Resources(cpus=1, gpu=1.0, pack=1),
+    checked=(
+        Checked(
+            "ini17/Micro-expression-recognition-by-fusing-Action-Unit-detection-and-spatio-temporal-features@7dede55, "
+            "PythonCodes/models/FMER.py: FMER",
+            form={"as_published": True},
+            inputs=((3, 10, 9, 2, 30, 7, 7), (3, 3, 16, 144, 144)),
+            outputs=(
+                *(0.701877, -1.110707, 1.051196, -0.863510, 0.694027, -1.101186),
+                *(1.041696, -0.855720, 0.689768, -1.091538, 1.028375, -0.841093),
+            ),
+            difference=4.7e-6,
+            n_classes=4,
+        ),
+    ),
     quick={
         "au_depth": 17,
         "au_width": 4,
@@ -75,8 +92,8 @@ GRAPH_WIDTHS = (1, 40, 80, REGION_VALUES)
 class AUFusion(nn.Module):
     """Brows and mouth as 160 values each, multiplied with 160 values of each of nine action units.
 
-    It uses the magnification 2.0. In training, the recipe's augmentation ``amplification`` puts another level there,
-    drawn anew for each sample of a batch.
+    It uses the magnification 2.0. In training, the recipe's augmentation ``amplification`` puts other levels there,
+    drawn anew for each step of each sample of a batch.
 
     Flow : a convolution for each landmark over u and v, shared by the steps, and one over all steps (3x3 pixels,
     normalisation, ReLU), give 30 tokens of 49 values. Ten of the brows and twenty of the mouth pass six transformer
@@ -112,9 +129,10 @@ class AUFusion(nn.Module):
 
     Notes
     -----
-    Three things differ from the public code in both forms. It cuts patches with x and y exchanged; here the feature
-    cuts them in the right place. Statistics of the steps' convolution are those of all nine steps at once. And it keeps
-    the epoch of the best training accuracy, which is a matter of the selection here.
+    Weights are drawn, and variances bounded (by 1e-6), as in the public code. Three things differ from it in both
+    forms. It cuts patches with x and y exchanged; here the feature cuts them in the right place. Statistics of the
+    steps' convolution are those of all nine steps at once. And it keeps the epoch of the best training accuracy, which
+    is a matter of the selection here.
 
     With three classes it has 26,026,251 parameters.
     """
@@ -142,8 +160,8 @@ class AUFusion(nn.Module):
         self.brows, self.mouth = _region(BROW_LANDMARKS, depth), _region(LANDMARKS - BROW_LANDMARKS, depth)
         self.detect = P3D(len(UNITS), au_depth, au_width)
         self.links = TokenEncoder(len(UNITS), 40, depth)
-        self.graph = nn.ModuleList(nn.Linear(before, after, bias=False) for before, after in pairwise(GRAPH_WIDTHS))
-        self.classifier = nn.Sequential(nn.LayerNorm(len(UNITS)), nn.Linear(len(UNITS), n_classes))
+        self.graph = nn.ParameterList(graph_weights(before, after) for before, after in pairwise(GRAPH_WIDTHS))
+        self.classifier = nn.Sequential(nn.LayerNorm(len(UNITS), eps=EPSILON), nn.Linear(len(UNITS), n_classes))
 
     def forward(self, patches: Tensor, frames: Tensor) -> Tensor:
         """Return the logits (n, n_classes) of patches (n, 10, 9, 2, 30, 7, 7) and frames (n, 3, 16, h, w)."""
@@ -192,8 +210,8 @@ class AUFusion(nn.Module):
         """Return the units' values (n, 9, 160) from their logits (n, 9)."""
         links = self.links(torch.diag_embed(answers))
         nodes = answers[..., None]
-        for layer in self.graph:
-            nodes = functional.leaky_relu(links @ layer(nodes), SLOPE)
+        for weights in self.graph:
+            nodes = functional.leaky_relu(links @ (nodes @ weights), SLOPE)
         return nodes
 
 

@@ -9,12 +9,14 @@ from torch.nn import functional
 from mer_models._parts.action_units import co_occurrence
 from mer_models._parts.au_tokens import (
     BROW_LANDMARKS,
+    EPSILON,
     LANDMARKS,
     PATCH_VALUES,
     REGION_VALUES,
     SLOPE,
     UNITS,
     TokenEncoder,
+    graph_weights,
     perceptron,
 )
 from mer_models._parts.checks import require
@@ -130,7 +132,7 @@ class AULayered(nn.Module):
         parts = [self.brows(tokens[:, :BROW_LANDMARKS]), self.mouth(tokens[:, BROW_LANDMARKS:])]
         frames = self.face(torch.cat(parts, dim=1)).unflatten(0, patches.shape[:2])
         met = (self._units() @ frames[..., None])[..., 0]
-        scaled = functional.layer_norm(met, (len(UNITS),)) * self.scale + self.shift
+        scaled = functional.layer_norm(met, (len(UNITS),), eps=EPSILON) * self.scale + self.shift
         return self.classifier(scaled.flatten(1))
 
     def _units(self) -> Tensor:
@@ -143,6 +145,5 @@ class AULayered(nn.Module):
 
 
 def _weights(frames: int, width: int, width_out: int) -> nn.Parameter:
-    """Return a matrix (width, width_out) of each frame, drawn as the public code draws it."""
-    reach = width_out**-0.5
-    return nn.Parameter(torch.empty(frames, width, width_out).uniform_(-reach, reach))
+    """Return a matrix (width, width_out) of each frame."""
+    return nn.Parameter(torch.stack([graph_weights(width, width_out) for _ in range(frames)]))

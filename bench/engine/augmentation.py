@@ -272,9 +272,13 @@ def _too_few_times(layout: Layout, amount: float) -> str:
     return f"its {times} times are too few to be moved by {amount:g} of the clip"
 
 
-def _amplify(values: Tensor, layout: Layout, drawn: np.ndarray) -> Tensor:
-    """Return each sample at one drawn level, which stands in the place of all its levels. drawn : (n,) in 0..1."""
-    return _drawn_one(values, layout, "l", drawn.reshape(len(drawn), *[1] * len(layout.axes))).expand(values.shape)
+def _amplify(values: Tensor, layout: Layout, rng: np.random.Generator) -> Tensor:
+    """Return each step of a sample at one drawn level, which stands in the place of all its levels.
+
+    Without an axis of times a sample is one step.
+    """
+    sizes = [size if letter == "t" else 1 for letter, size in zip(layout.axes, values.shape[1:], strict=True)]
+    return _drawn_one(values, layout, "l", rng.random((len(values), *sizes))).expand(values.shape)
 
 
 def _near_key_frames(values: Tensor, layout: Layout, drawn: np.ndarray) -> Tensor:
@@ -365,8 +369,9 @@ _add(
 )
 _add(
     "amplification",
-    "shows a sample at one of its magnification levels, drawn anew each time, wherever the network looks for a level",
-    lambda rng, n, amount: rng.random(n),
+    "shows each step of a sample at one of its magnification levels, drawn anew each time, wherever the network looks "
+    "for a level",
+    lambda rng, n, amount: rng,
     _amplify,
     axis="l",
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 from preprocess.faces.landmark_sets import BROWS_MOUTH_30
@@ -18,6 +19,8 @@ PATCH_VALUES = 49
 REGION_VALUES = 160
 HEADS, HEAD_VALUES = 8, 16
 SLOPE = 0.2
+EPSILON = 1e-6
+"""Added to variances by the public codes' layer normalisation; a number without a deviation of its own shows it."""
 DROPOUT = 0.1
 
 
@@ -36,11 +39,9 @@ class _Layer(nn.Module):
         inner = HEADS * HEAD_VALUES
         self.project = nn.Linear(width, 3 * inner, bias=False)
         self.merge = nn.Sequential(nn.Linear(inner, width), nn.Dropout(DROPOUT))
-        self.norm = nn.LayerNorm(width)
-        self.dense = nn.Sequential(
-            nn.Linear(width, dense), nn.ReLU(), nn.Dropout(DROPOUT), nn.Linear(dense, width), nn.Dropout(DROPOUT)
-        )
-        self.dense_norm = nn.LayerNorm(width)
+        self.norm = nn.LayerNorm(width, eps=EPSILON)
+        self.dense = nn.Sequential(nn.Linear(width, dense), nn.ReLU(), nn.Linear(dense, width), nn.Dropout(DROPOUT))
+        self.dense_norm = nn.LayerNorm(width, eps=EPSILON)
 
     def forward(self, tokens: Tensor) -> Tensor:
         split = self.project(tokens).unflatten(-1, (3, HEADS, HEAD_VALUES)).unbind(-3)
@@ -48,6 +49,12 @@ class _Layer(nn.Module):
         weights = (query @ key.transpose(-1, -2) * HEAD_VALUES**-0.5).softmax(dim=-1)
         tokens = self.norm(tokens + self.merge((weights @ value).transpose(-2, -3).flatten(-2)))
         return self.dense_norm(tokens + self.dense(tokens))
+
+
+def graph_weights(width: int, width_out: int) -> Tensor:
+    """Return a matrix (width, width_out) of a graph layer, drawn as the public codes draw it: by what it gives."""
+    reach = width_out**-0.5
+    return torch.empty(width, width_out).uniform_(-reach, reach)
 
 
 def perceptron(*widths: int) -> nn.Sequential:

@@ -35,6 +35,8 @@ class P3D(nn.Module):
             stages.append(nn.Sequential(*layers))
         self.stages = nn.ModuleList(stages)
         self.classifier = nn.Sequential(nn.Dropout(0.5), nn.Linear(channels, outputs))
+        for part in (self.enter, *stages[:-1]):
+            _draw(part)
 
     def forward(self, frames: Tensor) -> Tensor:
         """Return the outputs for a batch of clips, (n, outputs)."""
@@ -79,6 +81,14 @@ def _convolution(channels: int, width: int, size: tuple[int, int, int], stride: 
     return nn.Sequential(
         nn.Conv3d(channels, width, size, stride=steps, padding=padding, bias=False), nn.BatchNorm3d(width), nn.ReLU()
     )
+
+
+def _draw(part: nn.Module) -> None:
+    """Draw the weights of all convolutions as the public code does, all but those of the stage over space alone."""
+    for convolution in part.modules():
+        if isinstance(convolution, nn.Conv3d):
+            times, rows, _ = convolution.kernel_size
+            nn.init.normal_(convolution.weight, std=(2 / (times * rows * convolution.out_channels)) ** 0.5)
 
 
 def _halve_time(maps: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from bench.engine.batches import Schedule
 from mer_models._parts.action_units import au_loss, of_units
 from mer_models._parts.au_tokens import UNITS
 from mer_models._parts.p3d import P3D
@@ -274,3 +275,39 @@ def test_frames_of_the_video_network_are_resized_where_it_is_asked_for(image_siz
     with torch.no_grad():
         network(*batch(1))
     assert seen == [(1, 3, 16, side, side)]
+
+
+@pytest.mark.parametrize("network", [fusion(), layered()], ids=["au_fusion", "au_layered"])
+def test_values_are_dropped_where_the_public_code_drops_them(network: torch.nn.Module) -> None:
+    dense = [part.dense for part in network.modules() if hasattr(part, "dense_norm")]
+    assert dense
+    for layers in dense:
+        assert [type(layer).__name__ for layer in layers] == ["Linear", "ReLU", "Linear", "Dropout"]
+
+
+def test_graph_layers_are_drawn_by_what_they_give() -> None:
+    for weights, most in zip(fusion().graph, (40**-0.5, 80**-0.5, 160**-0.5), strict=True):
+        assert 0.9 * most < weights.abs().max() <= most
+
+
+def test_video_convolutions_are_drawn_by_their_maps_the_last_stage_as_pytorch_does() -> None:
+    network = P3D(9, 63, 16)
+    one = network.stages[2][1]
+    for part, values in ((one.narrow, 1), (one.space, 3), (one.time, 3), (one.widen, 1)):
+        std = (2 / (values * part[0].out_channels)) ** 0.5
+        assert part[0].weight.std().item() == pytest.approx(std, rel=0.05)
+    last = network.stages[3][1].narrow[0].weight
+    assert last.abs().max() <= last[0].numel() ** -0.5
+
+
+def test_the_rate_of_fusion_falls_first_in_the_public_codes_43rd_epoch() -> None:
+    recipe = MODELS.get("au_fusion").recipe
+    assert recipe
+    optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], lr=recipe.lr)
+    schedule, rates = Schedule(recipe, optimizer), []
+    for _ in range(44):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step(0.0)
+    assert rates[:42] == [1e-4] * 42
+    assert rates[42:] == pytest.approx([0.987e-4, 0.987**2 * 1e-4])

@@ -358,7 +358,7 @@ def test_features_of_a_sample_are_jittered_together() -> None:
     assert torch.corrcoef(ends)[0, 1] > 0.9
 
 
-def test_amplification_shows_one_drawn_level_in_the_place_of_all() -> None:
+def test_amplification_shows_one_drawn_level_of_each_step_in_the_place_of_all() -> None:
     augmenter = make_augmenter("amplification", layouts(["flow_patches_30", "frames_au_16"]))
     assert augmenter
     levels = torch.arange(10.0).view(1, 10, 1, 1, 1, 1, 1).expand(400, 10, 9, 2, 1, 1, 1)
@@ -367,9 +367,12 @@ def test_amplification_shows_one_drawn_level_in_the_place_of_all() -> None:
     assert same is frames
     assert found.shape == levels.shape
     assert torch.equal(found, found[:, :1].expand_as(found))
-    shown = found[:, 0, 0, 0, 0, 0, 0].int().bincount()
+    steps = found[:, 0, :, 0, 0, 0, 0]
+    shown = steps.flatten().int().bincount()
     assert len(shown) == 10
-    assert shown.min() > 20
+    assert shown.min() > 280
+    assert steps.std(dim=1).min() > 0.5, "the steps of a sample are drawn each for itself"
+    assert torch.corrcoef(steps.T).fill_diagonal_(0).abs().max() < 0.2
 
 
 class SeesUnits(TinyNet):
