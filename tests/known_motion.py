@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from preprocess.datasets import read_source
-from preprocess.faces.alignment import pixels_inside
+from preprocess.faces.alignment import inverse, pixels_inside
 from preprocess.faces.face import FaceFinder
 from preprocess.samples.clip import Clip
 from preprocess.steps import STEPS, Work
@@ -66,14 +66,33 @@ def true_flow_of(work: Work, film: Film, apex: int, cropped: bool = False) -> np
     apex : frame number.
     cropped : whether the clip's frames are those of the cropped variant.
     """
-    import cv2
-
-    assert work.transform is not None
     assert work.clip.onset is not None
     true = film.true_flow(apex - work.clip.onset)
-    true = true[crop_box(film)] if cropped else true
-    inside = cv2.warpAffine(true, work.transform, (128, 128), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return (inside @ work.transform[:, :2].T).astype(np.float32)
+    return flow_shown(work, true[crop_box(film)] if cropped else true)
+
+
+def flow_shown(work: Work, true: np.ndarray) -> np.ndarray:
+    """Return what flow of the recording, from the first to the last loaded frame, looks like in their aligned faces.
+
+    Parameters
+    ----------
+    work : its transforms, numbers and size count.
+    true : (height, width, 2), in pixels of the recording.
+
+    Returns
+    -------
+    (H, W, 2) float32, in pixels of the aligned faces.
+    """
+    import cv2
+
+    first, last = (work.transform_of(number) for number in (work.numbers[0], work.numbers[-1]))
+    assert first is not None
+    assert last is not None
+    assert work.size is not None
+    inside = cv2.warpAffine(true, first, work.size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    here = np.stack(np.meshgrid(*(np.arange(side, dtype=np.float64) for side in work.size)), axis=-1)
+    there = here @ inverse(first)[:, :2].T + inverse(first)[:, 2] + inside
+    return (there @ last[:, :2].T + last[:, 2] - here).astype(np.float32)
 
 
 def in_the_crop(work: Work, film: Film) -> np.ndarray:

@@ -59,19 +59,46 @@ def face_transform(
     unit = min(width, height) / (_SIDE * (1 + 2 * margin))
     middle = np.array([_LEFT + _SIDE / 2, _TOP + _SIDE / 2])
     target = (_ANCHORS - middle) * unit + np.array([width, height]) / 2 - 0.5
-    return _least_squares(anchor_points(landmarks), target, turn=align == "similarity")
+    return similarity(anchor_points(landmarks), target, turn=align == "similarity")
 
 
-def _least_squares(source: np.ndarray, target: np.ndarray, *, turn: bool) -> np.ndarray:
-    """Return the similarity (rotation only where ``turn``) that maps source points onto target points best."""
-    start, goal = source - source.mean(axis=0), target - target.mean(axis=0)
-    power = float((start**2).sum())
-    cosine = float((start * goal).sum()) / power
-    sine = float((start[:, 0] * goal[:, 1] - start[:, 1] * goal[:, 0]).sum()) / power
+def similarity(
+    source: np.ndarray, target: np.ndarray, weights: np.ndarray | None = None, *, turn: bool = True
+) -> np.ndarray:
+    """Return the similarity that maps points onto others best (least squares).
+
+    Parameters
+    ----------
+    source : (N, 2), the points.
+    target : (N, 2), where they should go.
+    weights : (N,), how much each counts; None for equal weights.
+    turn : False for one that shifts and scales only.
+
+    Returns
+    -------
+    (2, 3) float64.
+    """
+    middle, aim = (np.average(points, axis=0, weights=weights) for points in (source, target))
+    start, goal = source - middle, target - aim
+    counts = np.ones(len(source)) if weights is None else weights
+    power = float((counts[:, None] * start**2).sum())
+    cosine = float((counts[:, None] * start * goal).sum()) / power
+    sine = float((counts * (start[:, 0] * goal[:, 1] - start[:, 1] * goal[:, 0])).sum()) / power
     if not turn:
         cosine, sine = math.hypot(cosine, sine), 0.0
     matrix = np.array([[cosine, -sine], [sine, cosine]])
-    return np.column_stack([matrix, target.mean(axis=0) - matrix @ source.mean(axis=0)])
+    return np.column_stack([matrix, aim - matrix @ middle])
+
+
+def compose(after: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """Return the (2, 3) transform that is ``before`` and then ``after``."""
+    return np.column_stack([after[:, :2] @ before[:, :2], after[:, :2] @ before[:, 2] + after[:, 2]])
+
+
+def inverse(transform: np.ndarray) -> np.ndarray:
+    """Return the (2, 3) transform that goes back."""
+    back = np.linalg.inv(transform[:, :2])
+    return np.column_stack([back, -back @ transform[:, 2]])
 
 
 def picture_transform(picture: tuple[int, int], size: tuple[int, int]) -> np.ndarray:

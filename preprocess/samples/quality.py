@@ -35,6 +35,8 @@ class Measure:
 
 MEASURES: dict[str, Measure] = {
     "outside": Measure("share of the face's square that lies outside of the picture", 0.05),
+    "head": Measure("how far a followed head goes, in sides of the face's square", 0.2),
+    "lost": Measure("share of the frames in which a followed face is not seen", 0.05),
     "motion": Measure("largest motion between two frames, in sides of the square (99th percentile)", 0.05),
     "blur": Measure("how blurred the face is, 0 to 1 (Crete et al. 2007)", 0.5),
 }
@@ -120,4 +122,6 @@ def _told(name: str, value: float) -> str:
 
 
 def _number(name: str, value: float) -> str:
-    return f"{value:.2f}" if name == "blur" else f"{value:.0%}" if name == "outside" else f"{value:.1%}"
+    return (
+        f"{value:.2f}" if name == "blur" else f"{value:.0%}" if name in ("outside", "head", "lost") else f"{value:.1%}"
+    )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from preprocess.faces.face import Face, FaceFinder
+    from preprocess.faces.head_way import HeadPath
     from preprocess.samples.clip import Clip
 
 
@@ -33,7 +34,9 @@ class Work:
     finder : finds the clip's face, and remembers it for the clip's other features.
     face : the clip's face in the coordinates of the recording.
     transform : (2, 3) float64, from the recording to the aligned face; one for the whole clip, so that alignment adds
-        no motion.
+        no motion, unless the head goes too far.
+    path : the way of a head that goes too far for one transform; ``transform`` is that of the frame in which the face
+        was found. None for a head that holds still.
     size : (width, height) of the aligned face in pixels.
     numbers : the T chosen frame numbers, in order; after interpolation the nearest ones.
     key : (role, index into ``numbers``) of the chosen key frames; roles are "onset", "apex" and "offset".
@@ -53,6 +56,7 @@ class Work:
     finder: FaceFinder
     face: Face | None = None
     transform: np.ndarray | None = None
+    path: HeadPath | None = None
     size: tuple[int, int] | None = None
     numbers: tuple[int, ...] = ()
     key: tuple[tuple[str, int], ...] = ()
@@ -64,6 +68,12 @@ class Work:
     tensor: np.ndarray | None = None
     quality: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    def transform_of(self, number: int) -> np.ndarray | None:
+        """Return the (2, 3) transform from one frame of the recording to the aligned face; None before step face."""
+        if self.transform is None or self.path is None:
+            return self.transform
+        return self.path.transform(self.transform, number)
 
 
 Shows = Callable[[Content, Mapping[str, Any]], Content]

@@ -9,6 +9,7 @@ import numpy as np
 
 from preprocess.faces.alignment import face_transform, transform_points, warp
 from preprocess.samples.frames import FrameReader
+from preprocess.steps._heads import face_and_path
 
 if TYPE_CHECKING:
     from preprocess.steps import Work
@@ -135,10 +136,10 @@ def _changes(work: Work, present: list[int], regions: Callable[[np.ndarray], np.
     Freed of head motion and light: shift, turn, scale, gain and offset of each frame are fitted, to first order, on the
     back of the nose and the cheeks beside it, and taken from the whole face.
     """
-    face = work.face or work.finder.find(work.clip)
+    face, path = face_and_path(work)
     transform = face_transform(face.landmarks, (SIZE, SIZE))
     points = transform_points(face.landmarks, transform)
-    faces = _faces(work, present, transform)
+    faces = _faces(work, present, lambda number: transform if path is None else path.transform(transform, number))
     mean = faces.mean(axis=0)
     down, right = np.gradient(mean)
     y, x = np.mgrid[-1 : 1 : SIZE * 1j, -1 : 1 : SIZE * 1j]
@@ -153,15 +154,15 @@ def _changes(work: Work, present: list[int], regions: Callable[[np.ndarray], np.
     return faces[:, moving] - mean[moving] - np.einsum("pa,at->tp", causes[moving], amounts)
 
 
-def _faces(work: Work, present: list[int], transform: np.ndarray) -> np.ndarray:
+def _faces(work: Work, present: list[int], transform_of: Callable[[int], np.ndarray]) -> np.ndarray:
     """Return every frame as an aligned, smoothed grey face, (T, SIZE, SIZE) float64; unreadable ones by a neighbour."""
     import cv2
 
     result = np.empty((len(present), SIZE, SIZE))
     with FrameReader(work.clip) as reader:
         for index, number in enumerate(present):
-            _, picture = reader.read_nearest(number)
-            aligned = warp(picture, transform, (SIZE, SIZE))
+            read, picture = reader.read_nearest(number)
+            aligned = warp(picture, transform_of(read), (SIZE, SIZE))
             result[index] = cv2.GaussianBlur(aligned.astype(np.float64), (0, 0), BLUR)
     return result
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from preprocess.faces.alignment import face_transform, landmark_box, transform_points, warp
 from preprocess.samples.frames import FrameReader
+from preprocess.steps._heads import face_and_path
 
 if TYPE_CHECKING:
     from preprocess.steps import Work
@@ -58,13 +59,14 @@ def aligned_landmarks(work: Work, present: list[int]) -> np.ndarray:
     -------
     (T, 51, 2) float64, the points without the jaw, in pixels of a picture of SIZE x SIZE.
     """
-    face = work.face or work.finder.find(work.clip)
+    face, path = face_and_path(work)
     transform = face_transform(face.landmarks, (SIZE, SIZE))
     box = landmark_box(transform_points(face.landmarks, transform))
     result = []
     with FrameReader(work.clip) as reader:
         for number in present:
-            _, picture = reader.read_nearest(number)
-            points = work.finder.landmarks(warp(picture, transform, (SIZE, SIZE)), box)
+            read, picture = reader.read_nearest(number)
+            here = transform if path is None else path.transform(transform, read)
+            points = work.finder.landmarks(warp(picture, here, (SIZE, SIZE)), box)
             result.append(transform_points(points, face_transform(points, (SIZE, SIZE)))[17:])
     return np.asarray(result, dtype=np.float64)

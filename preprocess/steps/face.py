@@ -1,4 +1,4 @@
-"""The step ``face``: find the clip's face and fix the one transform that aligns all of its frames."""
+"""The step ``face``: find the clip's face and the transform that aligns its frames."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from preprocess.faces.alignment import ALIGNMENTS, face_transform, picture_transform
+from preprocess.faces.following import head_path
 from preprocess.samples.frames import FrameReader
 from preprocess.samples.layout import Content
 from preprocess.steps import Work, register_step
@@ -20,7 +21,7 @@ def _pictures(before: Content, options: Mapping[str, Any]) -> Content:
 CROPS = ("as_face", "align")
 
 
-@register_step("face", version=2, pictures=_pictures)
+@register_step("face", version=3, pictures=_pictures)
 def face(
     work: Work,
     *,
@@ -29,8 +30,9 @@ def face(
     margin: float = 0.1,
     align: str = "similarity",
     crops: str = "as_face",
+    follow: bool = True,
 ) -> Work:
-    """Find the face and fix one transform for the clip, so that alignment adds no motion.
+    """Find the face and fix one transform for the clip, so that alignment adds no motion; follow a head that goes far.
 
     Parameters
     ----------
@@ -41,13 +43,16 @@ def face(
     crops : what is done with pictures that the database's authors cut out and registered. "as_face" takes the whole
         picture as the face, stretched to ``size``, as published flow features do; no face is looked for. "align" treats
         them like recordings.
+    follow : whether a head that goes too far for one transform gets one for each frame.
 
     Returns
     -------
     The work with these fields set:
     face : the face in the coordinates of the recording; None where the picture is taken as the face.
     transform : (2, 3) float64, from the recording to the aligned face.
+    path : how the transform moves with a head that goes far.
     size : (width, height) of the aligned face.
+    quality : of a followed head, how far it goes and how much of it is not seen.
 
     Raises
     ------
@@ -64,11 +69,16 @@ def face(
         notes.append(f"{found.faces} faces in frame {found.frame}: the largest taken")
     if found.way != detector:
         notes.append(f"face found by {found.way} in frame {found.frame}")
+    path = head_path(work.clip, found, work.finder) if follow else None
+    if path is not None:
+        notes.append(path.note)
     return replace(
         work,
         face=found,
         transform=face_transform(found.landmarks, (width, height), margin, align),
+        path=path,
         size=(width, height),
+        quality={**work.quality, **({} if path is None else path.quality)},
         notes=(*work.notes, *notes),
     )
 

@@ -1,4 +1,4 @@
-"""The step ``load``: read the chosen frames, drawn through the clip's transform."""
+"""The step ``load``: read the chosen frames, drawn through the transform that aligns the face."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from preprocess.steps import Work, as_before, register_step
 from preprocess.steps._options import one_of, refuse_merged
 
 
-@register_step("load", version=2, pictures=as_before)
+@register_step("load", version=3, pictures=as_before)
 def load(work: Work, *, color: str = "grey") -> Work:
-    """Read the chosen frames through the clip's transform, one at a time.
+    """Read the chosen frames through the transform that aligns the face, one at a time.
 
     Without a step ``face`` before it the frames keep their size. A frame that cannot be read is replaced by the nearest
     readable one of the expression, which is noted.
@@ -52,15 +52,16 @@ def load(work: Work, *, color: str = "grey") -> Work:
                     f"the ones before it {shape[1]}x{shape[0]}. A clip's frames must have one size."
                 )
             shape = picture.shape
-            if work.transform is not None and work.size is not None:
-                picture = warp(picture, work.transform, work.size)
+            transform = work.transform_of(taken[number])
+            if transform is not None and work.size is not None:
+                picture = warp(picture, transform, work.size)
             pictures[number] = picture
     wanted = {role: work.numbers[index] for role, index in work.key}
     refuse_merged(work, wanted, {role: taken[number] for role, number in wanted.items()})
     stack = np.stack([pictures[number] for number in work.numbers])
     frames = stack[None, ..., None] if stack.ndim == 3 else stack[None]
     numbers = tuple(taken[number] for number in work.numbers)
-    valid = _valid(work, shape)
+    valid = _valid(work, numbers, shape)
     quality = _quality(stack[0], valid)
     if quality["outside"] > MEASURES["outside"].usual:
         notes.append(f"{quality['outside']:.0%} of the face's square lies outside of the picture: no data there")
@@ -81,11 +82,15 @@ def _quality(picture: np.ndarray, valid: np.ndarray | None) -> dict[str, float]:
     return {"outside": 0.0 if valid is None else 1 - float(valid.mean()), "blur": blur_of(grey)}
 
 
-def _valid(work: Work, shape: tuple[int, ...] | None) -> np.ndarray | None:
-    """Return which pixels of the aligned picture the recording has; None where it has all of them."""
+def _valid(work: Work, numbers: tuple[int, ...], shape: tuple[int, ...] | None) -> np.ndarray | None:
+    """Return which pixels of the aligned picture the recording has in every frame; None where it has all of them."""
     if work.transform is None or work.size is None or shape is None:
         return None
-    valid = pixels_inside(work.transform, (shape[1], shape[0]), work.size)
+    transforms = (
+        [work.transform] if work.path is None else [work.transform_of(number) for number in sorted(set(numbers))]
+    )
+    picture = shape[1], shape[0]
+    valid = np.logical_and.reduce([pixels_inside(one, picture, work.size) for one in transforms if one is not None])
     return None if valid.all() else valid
 
 

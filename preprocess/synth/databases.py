@@ -12,7 +12,7 @@ from preprocess.base.hashing import digest
 from preprocess.synth.action_units import AUS
 from preprocess.synth.draws import VERSION, generator
 from preprocess.synth.expressions import STRENGTHS, Expression, draw_expression, draw_habits
-from preprocess.synth.film import Camera, Film
+from preprocess.synth.film import Camera, Film, Head
 from preprocess.synth.people import make_person
 
 if TYPE_CHECKING:
@@ -183,12 +183,12 @@ def plan(options: Options) -> list[ClipPlan]:
     return clips
 
 
-def film(options: Options, clip: ClipPlan) -> Film:
-    """Return the film of a clip. Its times are frame numbers minus ``clip.onset``."""
+def film(options: Options, clip: ClipPlan, head: Head | None = None) -> Film:
+    """Return the film of a clip, whose head may move. Its times are frame numbers minus ``clip.onset``."""
     like = LIKE[options.like]
     camera = like.full_camera if options.full_size else like.camera
     person = make_person(options.seed, f"{options.like}/{clip.subject}")
-    return Film(person, clip.expression, camera, options.seed, f"{options.like}/{clip.name}")
+    return Film(person, clip.expression, camera, options.seed, f"{options.like}/{clip.name}", head)
 
 
 def crop_box(film: Film) -> tuple[slice, slice]:

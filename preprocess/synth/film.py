@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 COARSE = 4
 """Displacements are smooth: they are computed for every fourth pixel and interpolated between."""
+
+Head = Callable[[int], tuple[float, float, float, float]]
+"""How a head moves besides its sway: time -> x, y in widths of the face, angle (to the left shoulder of who looks at
+the picture is negative), logarithm of its growth; all 0 at time 0."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +53,23 @@ class Film:
 
     Times are numbers of frames after the onset, negative before it. The head and the light move slowly, and the eyes
     may blink. Equal arguments give equal frames, in whatever order the frames are asked for.
+
+    Parameters
+    ----------
+    person : who is seen.
+    expression : what the face does.
+    camera : how it is recorded.
+    seed : equal seeds give equal films.
+    name : of the clip; each has its own pose, sway, blink and noise.
+    head : how the head moves besides its sway; None where it does not.
     """
 
-    def __init__(self, person: Person, expression: Expression, camera: Camera, seed: int, name: str) -> None:
+    def __init__(
+        self, person: Person, expression: Expression, camera: Camera, seed: int, name: str, head: Head | None = None
+    ) -> None:
         import numpy as np
 
-        self._camera, self._expression = camera, expression
+        self._camera, self._expression, self._moves = camera, expression, head
         self._key = (seed, name)
         rng = generator(seed, name, "film")
         self._to_person = _pose(person, camera, rng)
@@ -119,7 +135,7 @@ class Film:
         origin, shift = self._shift(start), self._shift(time)
         flow = np.zeros_like(shift)
         # p + origin(p) and q + shift(q) are the same point of the face; q = p + flow is found by fixed-point steps.
-        for _ in range(8):
+        for _ in range(8 if self._moves is None else 40):
             there = cv2.remap(
                 shift, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
             )
@@ -171,22 +187,57 @@ class Film:
                 -0.5 * (self._blink_at / spread) ** 2
             )
             shift -= np.float32(self._open * self._blink_depth * shut) * self._blink
-        shift += self._head(time)
+        head = self._head(time)
+        if self._moves is not None:
+            # The face takes its expression along.
+            at_x, at_y = (
+                (head[..., axis] + self._coarse[axis] - (COARSE - 1) / 2).astype(np.float32) / COARSE for axis in (0, 1)
+            )
+            shift = cv2.remap(shift, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        shift += head
         return cv2.resize(shift, (self._camera.width, self._camera.height), interpolation=cv2.INTER_LINEAR)
 
-    def _head(self, time: int) -> np.ndarray:
-        """Return the shift of a slow similarity about the middle of the face; what is behind the head stays."""
+    def pose(self, time: int) -> np.ndarray:
+        """Return where the head's points of time 0 are, in pixels: a (2, 3) similarity."""
+        import numpy as np
+
+        x, y, angle, size = self._amounts(time)
+        centre = self.landmarks.mean(axis=0)
+        turn = np.exp(size) * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        return np.column_stack([turn, centre + turn @ (np.array([x, y]) * self.width - centre)])
+
+    def _amounts(self, time: int) -> np.ndarray:
+        """Return how far the head has gone: x, y in widths of the face, angle, logarithm of its growth."""
         import numpy as np
 
         waves = np.sin(self._phase + 2.0 * np.pi * time / self._period) - np.sin(self._phase)
-        x, y, angle, size = (self._sway * waves).sum(axis=0)
+        amounts: np.ndarray = (self._sway * waves).sum(axis=0)
+        return amounts if self._moves is None else amounts + self._moves(time)
+
+    def _head(self, time: int) -> np.ndarray:
+        """Return the shift of a similarity about the middle of the face; what is behind the head stays."""
+        import numpy as np
+
+        x, y, angle, size = self._amounts(time)
         centre = self.landmarks.mean(axis=0)
         along, across = self._coarse[0] - centre[0], self._coarse[1] - centre[1]
         cos, sin = np.exp(-size) * np.cos(angle), np.exp(-size) * np.sin(angle)
         shift = np.empty((*np.broadcast_shapes(along.shape, across.shape), 2), dtype=np.float32)
         shift[..., 0] = (cos - 1.0) * along + sin * across - x * self.width
         shift[..., 1] = -sin * along + (cos - 1.0) * across - y * self.width
-        return shift * self._head_weight
+        return shift * self._weight(time)
+
+    def _weight(self, time: int) -> np.ndarray:
+        """Return how far each coarse pixel belongs to the head, 0..1."""
+        import numpy as np
+
+        if self._moves is None:
+            return self._head_weight
+        centre = self.landmarks.mean(axis=0)
+        pose = self.pose(time)
+        middle, reach = pose[:, :2] @ centre + pose[:, 2], 1.5 * self.width * np.linalg.norm(pose[:, 0])
+        along, across = (grid - at for grid, at in zip(self._coarse, middle, strict=True))
+        return np.exp(-(((along**2 + across**2) / reach**2) ** 6))[..., None].astype(np.float32)
 
 
 def _pose(person: Person, camera: Camera, rng: np.random.Generator) -> np.ndarray:

@@ -169,11 +169,12 @@ def _write_clips(options: Options, clips: Sequence[ClipPlan], root: Path) -> int
         folder.mkdir(parents=True)
         for number in range(clip.first, clip.last + 1):
             path = folder / LIKE[options.like].file_name(clip, number, options.variant)
-            _write_image(path, made.frame(number - clip.onset)[box])
+            write_image(path, made.frame(number - clip.onset)[box])
     return len(clips)
 
 
-def _write_image(path: Path, image: np.ndarray) -> None:
+def write_image(path: Path, image: np.ndarray) -> None:
+    """Write a frame, RGB or grey, as the kind of file that its name tells."""
     import cv2
 
     picture = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)

@@ -32,6 +32,7 @@ class ClipView:
     onset, apex : (H, W, 3) uint8, two frames of the recording.
     numbers : the frame numbers of onset and apex.
     face : the face in the recording.
+    outlines : (2, 4, 2) float32, the corners of the aligned face in ``onset`` and ``apex``.
     crop : (S, S, 3) uint8, the aligned face of the onset; black outside of the recording.
     landmarks : (68, 2) float32, in ``crop``.
     flow : (S, S, 2) float32, the motion from onset to apex in pixels, without that of the head.
@@ -47,6 +48,7 @@ class ClipView:
     apex: np.ndarray | None = None
     numbers: tuple[int, ...] = ()
     face: Face | None = None
+    outlines: np.ndarray | None = None
     crop: np.ndarray | None = None
     landmarks: np.ndarray | None = None
     flow: np.ndarray | None = None
@@ -68,6 +70,8 @@ def view_clip(clip: Clip, finder: FaceFinder, size: int = SIZE) -> ClipView:
     -------
     The pictures; for a clip that cannot be used, the reason in ``error``.
     """
+    import numpy as np
+
     from preprocess.samples.frames import FrameReader
 
     try:
@@ -94,6 +98,7 @@ def view_clip(clip: Clip, finder: FaceFinder, size: int = SIZE) -> ClipView:
         apex=apex,
         numbers=work.numbers,
         face=work.face,
+        outlines=np.stack([_outline(work, number) for number in work.numbers]),
         crop=cleared(work.frames[0, 0], work.valid, axis=-3),
         landmarks=work.landmarks[0],
         flow=work.flow[0, 0],
@@ -101,6 +106,20 @@ def view_clip(clip: Clip, finder: FaceFinder, size: int = SIZE) -> ClipView:
         quality=work.quality,
         notes=work.notes,
     )
+
+
+def _outline(work: Work, number: int) -> np.ndarray:
+    """Return the corners (4, 2) of the aligned face in one frame of the recording."""
+    import numpy as np
+
+    from preprocess.faces.alignment import inverse, transform_points
+
+    transform = work.transform_of(number)
+    assert transform is not None
+    assert work.size is not None
+    right, bottom = (side - 0.5 for side in work.size)
+    corners = np.array([[-0.5, -0.5], [right, -0.5], [right, bottom], [-0.5, bottom]])
+    return transform_points(corners, inverse(transform))
 
 
 def strip(clip: Clip, finder: FaceFinder, count: int = STRIP) -> tuple[list[int], list[np.ndarray]]:

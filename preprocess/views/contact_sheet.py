@@ -163,12 +163,13 @@ def _draw_row(axes: Sequence[Any], view: ClipView) -> None:
     assert view.landmarks is not None
     assert view.flow is not None
     assert view.strain is not None
-    assert view.face is not None
-    left, top, right, bottom = view.face.box
-    for axis, picture, number in zip(axes, (view.onset, view.apex), view.numbers, strict=False):
+    assert view.outlines is not None
+    for axis, picture, number, corners in zip(axes, (view.onset, view.apex), view.numbers, view.outlines, strict=False):
         _show(axis, picture)
         _corner(axis, str(number))
-    axes[0].plot([left, right, right, left, left], [top, top, bottom, bottom, top], color="#39ff14", linewidth=1)
+        axis.plot(*corners[[0, 1, 2, 3, 0]].T, color="#39ff14", linewidth=1)
+        axis.set_xlim(-0.5, picture.shape[1] - 0.5)
+        axis.set_ylim(picture.shape[0] - 0.5, -0.5)
     _show(axes[2], view.crop)
     axes[2].set_autoscale_on(False)
     axes[2].scatter(view.landmarks[:, 0], view.landmarks[:, 1], s=3, color="#39ff14", linewidths=0)
