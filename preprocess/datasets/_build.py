@@ -18,9 +18,9 @@ from preprocess.datasets._match import Places
 from preprocess.datasets._notes import Notes
 from preprocess.datasets._records import clip_key, frame_order, mended, subject_id, to_frame, to_rate
 from preprocess.datasets._spec import Database, Record
-from preprocess.datasets._trees import ClipPlace, Frames, find_clips, number_frames
+from preprocess.datasets._trees import ClipPlace, find_clips, number_frames
 from preprocess.labels.emotions import ANNOTATIONS
-from preprocess.samples.clip import Clip
+from preprocess.samples.clip import Clip, Frames
 from preprocess.samples.frames import VIDEO_ENDINGS
 from preprocess.samples.table import samples_table
 

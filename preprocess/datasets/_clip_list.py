@@ -17,7 +17,8 @@ from preprocess.datasets._folders import below, listing
 from preprocess.datasets._records import frame_order, to_frame, to_rate
 from preprocess.datasets._sheets import HEADINGS, read_workbook
 from preprocess.datasets._spec import Tree
-from preprocess.datasets._trees import ClipPlace, Frames, number_frames
+from preprocess.datasets._trees import ClipPlace, number_frames
+from preprocess.samples.clip import Frames
 from preprocess.samples.frames import IMAGE_ENDINGS, VIDEO_ENDINGS, video_rate
 
 FILE = "clips.csv"

@@ -15,8 +15,9 @@ from preprocess.base.errors import DataError
 PROBED_ENTRIES = 20_000
 
 # Names, in lower case, that systems and programs leave in folders; besides, whatever begins with one of the marks.
-_JUNK_FILES = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"))
-_JUNK_FOLDERS = frozenset(("__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found"))
+_JUNK_FILES = ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r")
+_JUNK_FOLDERS = ("__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found")
+_JUNK = frozenset((*_JUNK_FILES, *_JUNK_FOLDERS))
 _JUNK_MARKS = (".", "~$")
 
 _remembered: dict[str, list[tuple[str, bool]]] | None = None
@@ -24,7 +25,7 @@ _remembered: dict[str, list[tuple[str, bool]]] | None = None
 
 def is_junk(name: str) -> bool:
     """Say whether a name is that of something nobody put there: ``.DS_Store``, ``._x.png``, ``~$x.xlsx``."""
-    return name.startswith(_JUNK_MARKS) or name.lower() in _JUNK_FILES | _JUNK_FOLDERS
+    return name.startswith(_JUNK_MARKS) or name.lower() in _JUNK
 
 
 @contextmanager
@@ -67,6 +68,19 @@ def listing(folder: Path | str) -> list[tuple[str, bool]]:
     if _remembered is not None:
         _remembered[key] = entries
     return entries
+
+
+def names_in(folder: Path) -> list[str]:
+    """Return the names in a folder, in any order, without those that begin like junk.
+
+    Raises
+    ------
+    DataError : the folder cannot be read.
+    """
+    try:
+        return [name for name in os.listdir(folder) if not name.startswith(_JUNK_MARKS)]
+    except OSError as error:
+        raise DataError(f"Folder {folder} cannot be read: {error.strerror}. Check its permissions.") from error
 
 
 def scan(folder: Path) -> list[os.DirEntry[str]]:

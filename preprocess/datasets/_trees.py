@@ -4,38 +4,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from preprocess.datasets._folders import follow, is_folder, listing, real, scan
+from preprocess.datasets._folders import follow, is_folder, listing, names_in, real, scan
 from preprocess.datasets._spec import Tree
+from preprocess.samples.clip import Frames
 from preprocess.samples.frames import IMAGE_ENDINGS, VIDEO_ENDINGS
 
 # Recognising a tree looks into this many folders of each level.
 PROBES = 6
 # ``(?P<name>one|other)`` in a pattern: the group's words, which come out as they stand there.
 _CHOICE = re.compile(r"\(\?P<(\w+)>([\w|]+)\)")
-
-
-class Frames(Mapping[int, Path]):
-    """The frames of a folder: number -> file. Holds names, not paths: a long recording has thousands."""
-
-    def __init__(self, folder: Path, names: Mapping[int, str]) -> None:
-        self._folder = folder
-        self._names = names
-
-    def __getitem__(self, number: int) -> Path:
-        return self._folder / self._names[number]
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def __contains__(self, number: object) -> bool:
-        return number in self._names
 
 
 @dataclass(frozen=True)
@@ -141,23 +122,23 @@ def number_frames(place: ClipPlace) -> Numbered:
     DataError : the folder cannot be read.
     """
     pattern = names_like(place.tree.frames)
+    match, group = pattern.fullmatch, pattern.groupindex["n"]
     names: dict[int, str] = {}
     doubles: list[str] = []
     skipped: Counter[str] = Counter()
-    for entry in scan(place.path):
-        match = pattern.fullmatch(entry.name)
-        if match is None:
-            if _but_for_its_ending(pattern, entry.name, IMAGE_ENDINGS):
-                skipped[_ending(entry.name)] += 1
+    # A long recording has thousands of frames: nothing is asked of a file but its name.
+    for name in names_in(place.path):
+        found = match(name)
+        if found is None:
+            if _but_for_its_ending(pattern, name, IMAGE_ENDINGS):
+                skipped[_ending(name)] += 1
             continue
-        number = int(match["n"])
-        other = names.get(number)
-        if other is not None:
-            kept, left = sorted((other, entry.name), key=lambda name: (len(name), name))
+        number = int(found[group])
+        if number in names:
+            kept, left = sorted((names[number], name), key=lambda name: (len(name), name))
             doubles.append(f"{place.path}: {kept} and {left} are both frame {number}; {kept} was taken")
-            names[number] = kept
-        else:
-            names[number] = entry.name
+            name = kept
+        names[number] = name
     return Numbered(Frames(place.path, names), doubles, dict(sorted(skipped.items())))
 
 

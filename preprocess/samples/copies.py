@@ -73,7 +73,7 @@ def key_files(clip: Clip) -> tuple[Path, ...]:
         return (clip.video,)
     if not clip.files:
         return ()
-    first, last = min(clip.files), max(clip.files)
+    first, last = clip.ends
     onset = first if clip.onset is None else clip.onset
     offset = last if clip.offset is None else clip.offset
     wanted = dict.fromkeys((first, onset, clip.apex, (onset + offset) // 2, offset, last))

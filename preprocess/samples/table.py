@@ -108,6 +108,8 @@ def _checked_row(row: dict[str, Any], place: str) -> dict[str, Any]:
 
 
 def _value(value: Any, column: str, dtype: str, place: str) -> str | int | float | None:
+    if value is None or (type(value) is str and dtype == "string"):
+        return value
     import pandas as pd
 
     if pd.api.types.is_scalar(value) and pd.isna(value):

@@ -172,7 +172,7 @@ def _missing_files(clips: Mapping[str, Clip]) -> str:
     """Count the frames from onset to offset; name the clips that lack some."""
     videos = sum(clip.video is not None for clip in clips.values())
     frames = sum(len(clip.numbers) for clip in clips.values())
-    lacking = {name: len(clip.missing) for name, clip in sorted(clips.items()) if clip.missing}
+    lacking = {name: len(missing) for name, clip in sorted(clips.items()) if (missing := clip.missing)}
     there = [f"{videos} videos"] if videos else []
     there += [f"{frames} frames of {len(clips) - videos} clips from onset to offset"] if frames else []
     if not lacking:
