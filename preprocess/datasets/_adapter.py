@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from preprocess.base.registry import Registry
 from preprocess.datasets._given import NOTHING, Given
-from preprocess.samples.copies import Copies, find_copies, key_files
+from preprocess.samples.copies import Copies, compared, find_copies
 from preprocess.samples.layout import Content, Layout, check_axes
 
 if TYPE_CHECKING:
@@ -91,11 +91,9 @@ class RawDataset:
 def copies_in(datasets: Iterable[RawDataset]) -> dict[str, list[Copies]]:
     """Return dataset -> the pictures that lie under several samples, of which it has one at least."""
     datasets = list(datasets)
-    pictures: dict[str, Sequence[Path]] = {}
-    for dataset in datasets:
-        pictures |= dataset.pictures
-        pictures |= {sample_id: key_files(clip) for sample_id, clip in dataset.clips.items()}
-    copies = find_copies(pictures)
+    clips = {sample_id: clip for dataset in datasets for sample_id, clip in dataset.clips.items()}
+    pictures = {sample_id: files for dataset in datasets for sample_id, files in dataset.pictures.items()}
+    copies = find_copies({**pictures, **compared(clips)})
     return {
         dataset.name: [one for one in copies if any(name.startswith(f"{dataset.name}/") for name in one.sample_ids)]
         for dataset in datasets

@@ -14,6 +14,8 @@ from preprocess.samples.frames import VIDEO_ENDINGS
 
 # So many bytes from a file's middle tell pictures of one size apart, but for copies; raw formats have one size only.
 CORE = 4096
+# All frames are compared where there are no more than these; else key frames, so that no database takes minutes.
+EVERY = 5000
 # So many samples and groups are named.
 NAMED, SHOWN = 3, 10
 
@@ -46,7 +48,7 @@ def find_copies(pictures: Mapping[str, Sequence[Path]]) -> list[Copies]:
 
     Parameters
     ----------
-    pictures : sample id -> the files to compare: key frames (``key_files``), a video, or other pictures.
+    pictures : sample id -> the files to compare: those of clips (``compared``), or other pictures.
     """
     owners: dict[Path, set[str]] = defaultdict(set)
     for sample_id, files in pictures.items():
@@ -64,11 +66,24 @@ def find_copies(pictures: Mapping[str, Sequence[Path]]) -> list[Copies]:
     return [found[names] for names in sorted(found)]
 
 
-def key_files(clip: Clip) -> tuple[Path, ...]:
-    """Return the files of a clip that are compared: its key frames, its middle, and the first and last of its folder.
+def compared(clips: Mapping[str, Clip]) -> dict[str, tuple[Path, ...]]:
+    """Return sample id -> the files of a clip that are compared with those of others.
 
-    A clip that was copied under another name has these in common, whatever the sheet says of its onset.
+    Its key frames, its middle, and the first and last of its folder: a clip that was copied under another name has
+    these in common, whatever the sheet says of its onset. Where all clips together have few frames, all of them.
     """
+    lengths = (
+        len(clip.files) if clip.onset is None or clip.offset is None else clip.offset - clip.onset + 1
+        for clip in clips.values()
+    )
+    few = sum(lengths) <= EVERY
+    return {
+        sample_id: tuple(dict.fromkeys((*_key_files(clip), *(clip.files[number] for number in clip.numbers if few))))
+        for sample_id, clip in clips.items()
+    }
+
+
+def _key_files(clip: Clip) -> tuple[Path, ...]:
     if clip.video is not None:
         return (clip.video,)
     if not clip.files:

@@ -13,7 +13,7 @@ from more_trees import video
 
 from preprocess.samples import copies
 from preprocess.samples.clip import Clip
-from preprocess.samples.copies import find_copies, key_files, told
+from preprocess.samples.copies import compared, find_copies, told
 
 
 def noise(path: Path, seed: int) -> Path:
@@ -31,7 +31,7 @@ def clip(root: Path, name: str, seeds: range, ending: str = "png", first: int = 
 
 
 def found(*clips: Clip) -> list[tuple[str, ...]]:
-    return [one.sample_ids for one in find_copies({one.sample_id: key_files(one) for one in clips})]
+    return [one.sample_ids for one in find_copies(compared({one.sample_id: one for one in clips}))]
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg", "bmp"])
@@ -39,19 +39,35 @@ def test_a_clip_under_two_names_is_found_once(tmp_path: Path, ending: str) -> No
     first = clip(tmp_path, "casme2/sub01/a", range(5), ending)
     second = clip(tmp_path, "casme2/sub02/b", range(5), ending, first=40)
     third = clip(tmp_path, "casme2/sub03/c", range(100, 105), ending)
-    (one,) = find_copies({name.sample_id: key_files(name) for name in (third, second, first)})
+    (one,) = find_copies(compared({one.sample_id: one for one in (third, second, first)}))
     assert one.sample_ids == ("casme2/sub01/a", "casme2/sub02/b")
     assert one.files == (first.files[1], second.files[40])
     assert str(one) == f"casme2/sub01/a ({first.files[1]}) = casme2/sub02/b ({second.files[40]})"
 
 
+@pytest.fixture
+def many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every database be one of too many frames to compare them all."""
+    monkeypatch.setattr(copies, "EVERY", 0)
+
+
 @pytest.mark.parametrize("number", [1, 3, 5])
+@pytest.mark.usefixtures("many")
 def test_a_single_key_frame_is_enough(tmp_path: Path, number: int) -> None:
     first, second = (clip(tmp_path, name, seeds) for name, seeds in (("x/p/a", range(5)), ("x/q/b", range(10, 15))))
     shutil.copy(first.files[number], second.files[3])
     assert found(first, second) == [("x/p/a", "x/q/b")]
 
 
+def test_any_frame_is_compared_where_there_are_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = (clip(tmp_path, name, seeds) for name, seeds in (("x/p/a", range(8)), ("x/q/b", range(10, 18))))
+    shutil.copy(first.files[3], second.files[7])
+    assert found(first, second) == [("x/p/a", "x/q/b")]
+    monkeypatch.setattr(copies, "EVERY", 15)
+    assert found(first, second) == [], "they are 16"
+
+
+@pytest.mark.usefixtures("many")
 def test_a_clip_of_other_key_frames_shares_the_ends_of_its_folder(tmp_path: Path) -> None:
     first = clip(tmp_path, "x/p/a", range(20))
     copy = clip(tmp_path, "x/q/b", range(20))
@@ -61,7 +77,7 @@ def test_a_clip_of_other_key_frames_shares_the_ends_of_its_folder(tmp_path: Path
 
 def test_three_samples_are_one_group(tmp_path: Path) -> None:
     clips = [clip(tmp_path, f"x/{person}/a", range(3)) for person in "pqr"]
-    (one,) = find_copies({one.sample_id: key_files(one) for one in clips})
+    (one,) = find_copies(compared({one.sample_id: one for one in clips}))
     assert one.sample_ids == ("x/p/a", "x/q/a", "x/r/a")
 
 
@@ -106,7 +122,9 @@ def test_pictures_that_differ_in_a_corner_are_none(tmp_path: Path) -> None:
     assert found(*clips) == []
 
 
-def test_only_files_that_look_alike_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("every", [0, 5000])
+def test_only_files_that_look_alike_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: int) -> None:
+    monkeypatch.setattr(copies, "EVERY", every)
     clips = [clip(tmp_path, f"x/p{n}/a", range(100 * n, 100 * n + 20), "bmp") for n in range(6)]
     shutil.copy(clips[0].files[1], clips[5].files[1])
     read: list[Path] = []
