@@ -8,7 +8,7 @@ from pathlib import Path
 from preprocess.base.errors import DataError
 from preprocess.datasets._adapter import Found
 from preprocess.datasets._counts import as_table, classed
-from preprocess.datasets._find import located, nearest, parts_of, sheet_of
+from preprocess.datasets._find import located, nearest, not_read, parts_of, sheet_of
 from preprocess.datasets._notes import Notes
 from preprocess.datasets._records import clip_key, subject_id
 from preprocess.datasets._sheets import read_records
@@ -68,7 +68,12 @@ class Annotation:
                 return sheet.version, given[sheet.version]
             if sheet.version == found.version and found.sheet is not None:
                 return found.version, found.sheet
-        return next(iter(nearest(located(self._database, found.root, sheets)).items()), None)
+        lying = located(self._database, found.root, sheets)
+        chosen = next(iter(nearest(lying).items()), None)
+        others = [one.file for one in lying if chosen and one.file != chosen[1]]
+        if chosen and others:
+            self._notes.say(not_read(chosen[1], "the nearest", others))
+        return chosen
 
     def _read(self, path: Path, sheet: Sheet) -> list[Record]:
         given, adapter = self._found.given, self._database.name

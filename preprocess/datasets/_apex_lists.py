@@ -89,6 +89,11 @@ def _lines(path: Path, database: Database, given: Given) -> dict[Key, list[Liste
             raise DataError(f"{record['origin']}: {error}. Correct the line, or remove it.") from error
         if apex is not None:
             lines[subject_id(database.subject, record["subject"]), clip_key(record["clip"])].append(Listed(apex, onset))
+    for (subject, clip), listed in list(lines.items()):
+        # Some lists write the subject before the clip's own name: sub01_EP02_01f.
+        first, _, rest = clip.partition("_")
+        if rest and subject_id(database.subject, first) == subject:
+            lines.setdefault((subject, rest), listed)
     return lines
 
 

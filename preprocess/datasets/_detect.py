@@ -13,7 +13,7 @@ from preprocess.base.errors import DataError, UsageError
 from preprocess.datasets._adapter import DATASETS, Found, RawDataset, describe
 from preprocess.datasets._apex_lists import with_apexes
 from preprocess.datasets._apexes import without_idle_apexes
-from preprocess.datasets._find import find
+from preprocess.datasets._find import find, not_read
 from preprocess.datasets._folders import follow, links_on, listing, real, remembered_listings
 from preprocess.datasets._given import Given
 from preprocess.datasets._versions import with_versions
@@ -273,9 +273,9 @@ def _preferred(found: Sequence[Found]) -> tuple[Found, list[str]]:
         if one is not chosen:
             sheets = f" (sheet {chosen.sheet}, not {one.sheet})" if one.sheet != chosen.sheet else ""
             notes.append(f"{describe(chosen)} is read; {describe(one)} in {one.root} is not{sheets}")
-    if others := [file for file in chosen.others if file not in [one.sheet for one in whole]]:
+    if chosen.sheet and (others := [file for file in chosen.others if file not in [one.sheet for one in whole]]):
         why = "the one given" if chosen.sheet in chosen.given.sheets.values() else "the nearest"
-        notes.append(f"sheet {chosen.sheet} is read, {why}; not read: {', '.join(map(str, others))}")
+        notes.append(not_read(chosen.sheet, why, others))
     notes += [f"{one.root} is not read: missing {what}" for one in found for what in one.missing]
     return chosen, notes
 

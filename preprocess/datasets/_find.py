@@ -134,6 +134,11 @@ def nearest(lying: Sequence[Lying]) -> dict[str, Path]:
     return found
 
 
+def not_read(sheet: Path, why: str, others: Sequence[Path]) -> str:
+    """Return the note that one sheet is read, and that others which are named like it are not."""
+    return f"sheet {sheet} is read, {why}; not read: {', '.join(map(str, others))}"
+
+
 def sheet_of(sheets: Sequence[Sheet], version: str, part: str = "") -> Sheet:
     """Return the declaration of a sheet's version (and part, where a database has parts)."""
     return next(sheet for sheet in sheets if sheet.version == version and part in ("", sheet.part))

@@ -30,7 +30,10 @@ def coded(path: str, fields: Mapping[str, str]) -> Record | None:
     root = below(folder.parents[2], "Emotion")
     if root is None or not listing(root):
         missing = folder.parents[2] / "Emotion"
-        raise DataError(f"{missing} is not there: without it no sequence of CK+ has a label. Complete the copy.")
+        raise DataError(
+            f"{missing} is not there: without it no sequence of CK+ has a label. Copy it there, or rename the "
+            "folder of labels so."
+        )
     labels = below(root, folder.parent.name, folder.name)
     names = [name for name, _ in listing(labels)] if labels else []
     files = [labels / name for name in names if labels and name.lower().endswith("_emotion.txt")]

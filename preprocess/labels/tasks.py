@@ -103,8 +103,15 @@ def labels(task: Task, samples: pd.DataFrame) -> np.ndarray:
             result[row] = numbers[0]
     if unknown:
         raise DataError(_unknown_words(task, mappings, unknown))
-    result[samples["sample_id"].isin(task.left_out).to_numpy(dtype=bool)] = -1
+    if task.left_out:
+        left_out = set(map(_unpadded, task.left_out))
+        result[[_unpadded(sample_id) in left_out for sample_id in samples["sample_id"]]] = -1
     return result
+
+
+def _unpadded(sample_id: str) -> str:
+    """Return a sample id without the zeros before its numbers: copies of a database have EP09_05f or EP9_5f."""
+    return re.sub(r"[0-9]+", lambda match: str(int(match[0])), sample_id)
 
 
 def tasks_of(samples: pd.DataFrame) -> list[str]:

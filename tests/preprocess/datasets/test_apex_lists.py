@@ -79,6 +79,12 @@ def test_a_list_that_is_not_understood_is_refused(line: list[Any], root: Path, t
         read(root, text(tmp_path / "apexes.csv", [["s01", "s1_po_02", 101], line]))
 
 
+def test_clips_may_be_named_with_their_subject_before_them(root: Path, tmp_path: Path) -> None:
+    lines = [["s01", "s01_s1_ne_01", 2], ["s1", "s1_po_02", 102], ["s20", "s20_s20_ne_11", 17_000_002]]
+    (dataset,) = read(root, text(tmp_path / "apexes.csv", [["sub", "clip", "apex"], *lines]))
+    assert dataset.samples["apex"].dropna().tolist() == [2, 102, 17_000_002]
+
+
 def test_a_list_of_several_databases_gives_its_own_lines(root: Path, tmp_path: Path) -> None:
     lines = [["smic", *row] for row in rows(APEXES)] + [["casme2", 1, "s1_ne_01", 0, 0, 4, 5, "x"]]
     (dataset,) = read(root, workbook(tmp_path / "all.xlsx", {"Sheet1": [["data", *HEADING], *lines]}))

@@ -96,6 +96,13 @@ def test_rows_that_the_sheet_itself_lacks_are_counted(root: Path) -> None:
     assert emotion5.endswith("246 of 26 subjects; missing 11 that no row of the annotation names")
 
 
+def test_zeros_before_numbers_make_no_other_list_of_clips(root: Path) -> None:
+    raw = copy(root, published()) / "CASME2_RAW_selected"
+    (place,) = raw.glob("*/EP09_05f")
+    place.rename(place.with_name("EP9_5f"))
+    assert notes(root) == [], "it is the clip that MEGC 2019 left out"
+
+
 def test_where_copies_differ_both_numbers_are_known_and_told(root: Path) -> None:
     of_2019 = {**OF_2014, "surprise": 28, "sadness": 4}
     for emotions in (of_2019, {**of_2019, "fear": 1}):

@@ -96,6 +96,12 @@ def test_a_source_that_was_named_and_is_not_there_is_an_error(root: Path) -> Non
         read(root, "subjective")
 
 
+def test_two_files_of_the_other_source_are_both_told(root: Path) -> None:
+    objective(root / "CASME2-ObjectiveClasses (2).xlsx")
+    (told,) = [line for line in read(root).notes if "not read" in line]
+    assert told.startswith(f"sheet {root / 'CASME2-ObjectiveClasses.xlsx'} is read, the nearest; not read: ")
+
+
 def test_both_published_counts_are_known(root: Path) -> None:
     (count,) = [line for line in read(root).notes if line.startswith("objective5: ")]
     assert "MEGC2018 has 185 of 26 subjects, or the sheet of 2019 in its own column has 174" in count
