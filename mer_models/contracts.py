@@ -53,7 +53,9 @@ class TrainingRecipe:
     lr_step : epochs; what they do depends on ``lr_schedule``.
     lr_gamma : factor by which ``step`` and ``plateau`` multiply the learning rate.
     input_range : what is done to the values of the features. ``raw`` leaves 8-bit values at 0..255. ``unit`` divides
-        them by 255. ``standard`` subtracts the mean and divides by the standard deviation of each channel or component
+        them by 255. ``signed`` brings them to -1..1. ``imagenet`` divides them by 255, then subtracts ImageNet's mean
+        of red, green and blue and divides by its deviations, as networks trained there are fed; for features of three
+        channels. ``standard`` subtracts the mean and divides by the standard deviation of each channel or component
         (of each value along the first axis of a feature that has neither), both fitted on the fold's training samples.
         ``difference`` subtracts the first frame that the network looks at from all frames of a clip, so that what does
         not move is 0, and divides by the deviation, fitted in the same way; features without time are standardised,
@@ -90,7 +92,7 @@ class TrainingRecipe:
     weight_decay: Annotated[float, AT_LEAST_0] = 0.0
     lr_step: Annotated[int, AT_LEAST_0] = 0
     lr_gamma: Annotated[float, ABOVE_0] = 1.0
-    input_range: Literal["raw", "unit", "standard", "difference"] = "raw"
+    input_range: Literal["raw", "unit", "signed", "imagenet", "standard", "difference"] = "raw"
     shuffle: bool = True
     class_weights: bool = False
     lr_schedule: Literal["step", "cosine", "plateau"] = "step"

@@ -9,10 +9,11 @@ from torch.nn import functional
 from mer_models._parts.checks import refused_shares, require_share
 from mer_models._parts.inception import Inception
 from mer_models._parts.losses import focal_loss
-from mer_models.contracts import Criterion, Resources, TrainingRecipe
+from mer_models.contracts import Checked, Criterion, Resources, TrainingRecipe
 from mer_models.registry import register_model
 
 WIDTH = 48
+NARROW = 6
 REDUCTION = 16
 BRANCH_VALUES = WIDTH * 7 * 7
 LIKENESS_WEIGHT = 0.01
@@ -26,18 +27,41 @@ LIKENESS_WEIGHT = 0.01
         "Recognition, Entropy 25(3), 2023"
     ),
     recipe=TrainingRecipe(
-        epochs=60, batch_size=128, lr=1e-3, optimizer="adam", lr_step=10, lr_gamma=0.5, input_range="unit"
+        epochs=60, batch_size=128, lr=1e-3, optimizer="adam", lr_step=10, lr_gamma=0.5, input_range="signed"
     ),
     resources=Resources(cpus=1, gpu=0.25, pack=4),
+    checked=(
+        Checked(
+            against="HaoliangZhou/Dual-ATME@5f2480fbbc83, Me_Model_att.py: MEROIInception",
+            form={},
+            inputs=((4, 3, 28, 28), (4, 3, 28, 28)),
+            outputs=(
+                -0.173802,
+                0.084379,
+                -0.048129,
+                -0.174851,
+                0.082269,
+                -0.047006,
+                -0.175465,
+                0.077627,
+                -0.048168,
+                -0.174205,
+                0.072299,
+                -0.052816,
+            ),
+            difference=0.0,
+        ),
+    ),
     quick={"epochs": 4, "batch_size": 32},
     refused=refused_shares(),
 )
 class DualATME(nn.Module):
     """A branch for the whole face and one for its regions; 4704 values through a layer of 1024.
 
-    A branch is two inception blocks (24 maps of 14x14, 48 of 7x7) and convolutional block attention: weights for the
-    channels (mean and maximum through one bottleneck, a sixteenth wide), then for the positions (7x7 convolution). The
-    branches' 2 x 2352 values pass a layer of 1024 with batch normalisation, ReLU and dropout.
+    A branch is two inception blocks (24 maps of 14x14, 48 of 7x7), whose 1x1 convolutions before 3x3 and 5x5 have 6
+    filters and which normalise every convolution's batch. One convolutional block attention serves both branches: it
+    weighs the channels (mean and maximum through one bottleneck, a sixteenth wide), then the positions (3x3
+    convolution). The branches' 2 x 2352 values pass a layer of 1024 with batch normalisation, ReLU and dropout.
 
     Inputs
     ------
@@ -53,36 +77,53 @@ class DualATME(nn.Module):
     ``loss`` is the published one: focal loss (gamma 2) plus 0.01 (1 - cosine between the two branches' values). A
     training batch of a single sample is normalised with the running statistics, since it has no variance of its own.
 
-    With three classes it has 4,838,823 parameters.
+    With three classes it has 4,833,193 parameters, as the public code (HaoliangZhou/Dual-ATME, MEROIInception). What
+    differs from that code:
+
+    ================  =============================================  ===============================================
+    part              here                                           there
+    ================  =============================================  ===============================================
+    learning rate     halved every 10 epochs                         a schedule is made so, and never stepped: 0.001
+                                                                     throughout
+    mosaic            of the regions that ``roi_mosaic`` chooses     ready-made pictures; the code that cuts them
+                                                                     is not public
+    ================  =============================================  ===============================================
+
+    ``--set dual_atme.lr_step=0`` keeps the rate as it was there.
     """
 
     def __init__(self, n_classes: int, dropout: float = 0.5) -> None:
         super().__init__()
         require_share("dual_atme.dropout", dropout)
-        self.face = _branch()
-        self.regions = _branch()
+        self.face, self.regions = _branch(), _branch()
+        self.attend = nn.Sequential(_ChannelAttention(), _SpatialAttention(), nn.Flatten())
         self.fuse = nn.Linear(2 * BRANCH_VALUES, 1024)
         self.norm = _BatchNorm(1024)
         self.classifier = nn.Sequential(nn.ReLU(), nn.Dropout(dropout), nn.Linear(1024, n_classes))
 
     def forward(self, flow: torch.Tensor, mosaic: torch.Tensor) -> torch.Tensor:
         """Return the logits (n, n_classes) of flow images and mosaics, (n, 3, 28, 28) each."""
-        return self._classify(self.face(flow), self.regions(mosaic))
+        return self._classify(*self._values(flow, mosaic))
 
     def loss(self, *features: torch.Tensor, labels: torch.Tensor, criterion: Criterion) -> torch.Tensor:
         """Return the published loss of a batch. It replaces ``criterion``, so class weights do not count."""
-        flow, mosaic = features
-        face, regions = self.face(flow), self.regions(mosaic)
+        face, regions = self._values(*features)
         likeness = functional.cosine_similarity(face, regions, dim=1).mean()
         return focal_loss(self._classify(face, regions), labels) + LIKENESS_WEIGHT * (1 - likeness)
+
+    def _values(self, flow: torch.Tensor, mosaic: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the values (n, 2352) of the face and of its regions."""
+        return self.attend(self.face(flow)), self.attend(self.regions(mosaic))
 
     def _classify(self, face: torch.Tensor, regions: torch.Tensor) -> torch.Tensor:
         return self.classifier(self.norm(self.fuse(torch.cat([face, regions], dim=1))))
 
 
 def _branch() -> nn.Sequential:
-    """Return what turns (n, 3, 28, 28) into (n, 2352)."""
-    return nn.Sequential(Inception(3, 6), Inception(24, 12), _ChannelAttention(), _SpatialAttention(), nn.Flatten())
+    """Return what turns (n, 3, 28, 28) into (n, 48, 7, 7)."""
+    return nn.Sequential(
+        *(Inception(channels, width, NARROW, normalised=True) for channels, width in ((3, 6), (24, 12)))
+    )
 
 
 class _ChannelAttention(nn.Module):
@@ -103,7 +144,7 @@ class _SpatialAttention(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.weigh = nn.Conv2d(2, 1, kernel_size=7, padding=3)
+        self.weigh = nn.Conv2d(2, 1, kernel_size=3, padding=1)
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
         summary = torch.cat([maps.mean(dim=1, keepdim=True), maps.amax(dim=1, keepdim=True)], dim=1)

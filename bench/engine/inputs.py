@@ -62,6 +62,9 @@ def _unchanged(values: Tensor) -> Tensor:
 
 _LATEST = _LatestReduction()
 
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of red, green and blue in 0..1, as torchvision and timm print them."""
+
 LARGEST_EVALUATION = 512
 """Most samples in one forward pass of an evaluation."""
 EVALUATION_BYTES = 64 * 2**20
@@ -166,6 +169,10 @@ def laid_out(values: Tensor, device: str) -> Tensor:
 def _range(recipe: TrainingRecipe, layout: Layout, feature: DeviceFeature, train: Tensor) -> Change:
     if recipe.input_range == "unit":
         return lambda batch: batch / 255.0
+    if recipe.input_range == "signed":
+        return lambda batch: batch / 127.5 - 1.0
+    if recipe.input_range == "imagenet":
+        return _imagenet(layout.channel_axis, feature.values.device)
     if recipe.input_range == "raw":
         return _unchanged
     time = layout.time_axis if recipe.input_range == "difference" else None
@@ -178,6 +185,16 @@ def _range(recipe: TrainingRecipe, layout: Layout, feature: DeviceFeature, train
     if time is not None:
         return lambda batch: change(batch).div_(deviation)
     return lambda batch: (batch - mean).div_(deviation)
+
+
+def _imagenet(axis: int, device: torch.device) -> Change:
+    mean, deviation = (torch.tensor(three, device=device) for three in (IMAGENET_MEAN, IMAGENET_STD))
+
+    def change(batch: Tensor) -> Tensor:
+        shape = (3, *(1,) * (batch.dim() - 1 - axis))
+        return (batch / 255.0 - mean.reshape(shape)).div_(deviation.reshape(shape))
+
+    return change
 
 
 def _mean_and_deviation(feature: DeviceFeature, train: Tensor, change: Change, axis: int) -> tuple[Tensor, Tensor]:

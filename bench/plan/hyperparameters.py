@@ -126,6 +126,10 @@ def check_layouts(info: ModelInfo, values: dict[str, Any], layouts: Mapping[str,
         make_augmenter(values["augment"], own)
         if values["input_range"] == "difference" and all(layout.time_axis is None for layout in own.values()):
             raise UsageError(f"input_range difference finds no time in {', '.join(own)}.")
+        other = {name: layout.channels for name, layout in own.items() if layout.channels != 3}
+        if values["input_range"] == "imagenet" and other:
+            found = ", ".join(f"{name}: {channels}" for name, channels in other.items())
+            raise UsageError(f"input_range imagenet needs three channels, red, green and blue; {found}.")
     except UsageError as error:
         raise UsageError(f"Model {info.name}: {error}") from None
 

@@ -79,6 +79,11 @@ class Layout:
         return next((self.axes.index(letter) + 1 for letter in "cdx" if letter in self.axes), 1)
 
     @property
+    def channels(self) -> int:
+        """How many channels there are; 0 without an axis c."""
+        return self.shape[self.axes.index("c")] if "c" in self.axes else 0
+
+    @property
     def time_axis(self) -> int | None:
         """The axis of (n, ...) tensors along which time goes; None where there is no time."""
         return self.axes.index("t") + 1 if "t" in self.axes else None

@@ -185,17 +185,20 @@ def test_sssnet_size() -> None:
 
 def test_dual_atme_size() -> None:
     def inception(channels: int, width: int) -> int:
-        return 4 * convolution(channels, width, 1) + convolution(width, width, 3) + convolution(width, width, 5)
+        alone = 2 * (convolution(channels, width, 1) + 2 * width)
+        before = 2 * (convolution(channels, 6, 1) + 2 * 6)
+        return alone + before + convolution(6, width, 3) + convolution(6, width, 5) + 2 * (2 * width)
 
-    attention = linear(48, 3) + linear(3, 48) + convolution(2, 1, 7)
-    branch = inception(3, 6) + inception(24, 12) + attention
-    assert count(build("dual_atme")) == 2 * branch + linear(4704, 1024) + 2 * 1024 + linear(1024, 3)
+    attention = linear(48, 3) + linear(3, 48) + convolution(2, 1, 3)
+    branches = 2 * (inception(3, 6) + inception(24, 12)) + attention
+    assert count(build("dual_atme")) == branches + linear(4704, 1024) + 2 * 1024 + linear(1024, 3) == 4_833_193
 
 
 def test_dual_atme_draws_its_branches_together() -> None:
     network = build("dual_atme").eval()
     flow, mosaic, labels = torch.rand(4, 3, 28, 28), torch.rand(4, 3, 28, 28), torch.tensor([0, 1, 2, 0])
-    likeness = torch.cosine_similarity(network.face(flow), network.regions(mosaic), dim=1).mean()
+    values = network.attend(network.face(flow)), network.attend(network.regions(mosaic))
+    likeness = torch.cosine_similarity(*values, dim=1).mean()
     expected = focal_loss(network(flow, mosaic), labels) + 0.01 * (1 - likeness)
     torch.testing.assert_close(network.loss(flow, mosaic, labels=labels, criterion=None), expected)
 

@@ -19,7 +19,7 @@ from preprocess.recipes import FEATURES
 
 DATA = study_data(subjects=3)
 FOLD = folds_of(DATA)[1]
-RANGES = ("raw", "unit", "standard")
+RANGES = ("raw", "unit", "signed", "imagenet", "standard")
 
 
 def recipe(**changes: Any) -> TrainingRecipe:
@@ -31,6 +31,12 @@ def whole(values: np.ndarray, input_range: str, train: np.ndarray) -> torch.Tens
     tensor = torch.from_numpy(values.astype(np.float32))
     if input_range == "unit":
         tensor = tensor / 255.0
+    elif input_range == "signed":
+        tensor = 2 * tensor / 255.0 - 1.0
+    elif input_range == "imagenet":
+        shape = (1, 3, *(1,) * (tensor.dim() - 2))
+        red_green_blue = torch.tensor([0.485, 0.456, 0.406]).reshape(shape)
+        tensor = (tensor / 255.0 - red_green_blue) / torch.tensor([0.229, 0.224, 0.225]).reshape(shape)
     elif input_range == "standard":
         fitted = tensor[torch.from_numpy(train)]
         axes = [axis for axis in range(tensor.dim()) if axis != 1]
@@ -59,8 +65,9 @@ def test_a_batch_has_the_values_and_layout_of_the_whole_tensors_rows(input_range
     rows = torch.tensor([5, 0, 17, 2])
     (batch,) = made.batch(rows)
     expected = whole(data.features[FEATURE], input_range, FOLD.train)[rows]
-    # Means and deviations are summed in another order here, everything else has the same bits.
-    same = torch.allclose(batch, expected, atol=1e-5) if input_range == "standard" else torch.equal(batch, expected)
+    # Sums and products are taken in another order here, everything else has the same bits.
+    summed = input_range in ("standard", "signed")
+    same = torch.allclose(batch, expected, atol=1e-5) if summed else torch.equal(batch, expected)
     assert same
     assert batch.stride() == expected.stride(), "another layout may mean another kernel"
     assert made.features[0].values.dtype == torch.from_numpy(data.features[FEATURE]).dtype

@@ -121,6 +121,11 @@ def test_the_difference_from_the_first_frame_needs_a_time(bring: Bring, model: s
         planned(bring("lchw"), model, input_range="difference")
 
 
+def test_imagenets_mean_and_deviations_are_those_of_three_channels(bring: Bring, model: str) -> None:
+    with pytest.raises(UsageError, match=f"Model {model}: input_range imagenet needs three channels, .* {OWN}: 2"):
+        planned(bring("tchw"), model, input_range="imagenet")
+
+
 def test_datasets_that_lay_a_feature_out_differently_are_not_merged(bring: Bring, model: str) -> None:
     plan = plan_of([bring("tchw"), bring("cthw", number=1)], models=[model], protocols=["loso", "cde"])
     assert [card.protocol for card in plan.cards] == ["loso", "loso"]
