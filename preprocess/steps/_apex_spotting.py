@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from preprocess.faces.alignment import face_transform, transform_points, warp
+from preprocess.faces.alignment import face_transform, pixels_inside, transform_points, warp
+from preprocess.motion.valid import shrunk
 from preprocess.samples.frames import FrameReader
 from preprocess.steps._heads import face_and_path
 
@@ -134,18 +135,21 @@ def _changes(work: Work, present: list[int], regions: Callable[[np.ndarray], np.
     """Return the grey levels of a face's regions less their mean over time, (T, pixels) float64.
 
     Freed of head motion and light: shift, turn, scale, gain and offset of each frame are fitted, to first order, on the
-    back of the nose and the cheeks beside it, and taken from the whole face.
+    back of the nose and the cheeks beside it, and taken from the whole face. What is outside of the recording does not
+    count.
     """
     face, path = face_and_path(work)
     transform = face_transform(face.landmarks, (SIZE, SIZE))
     points = transform_points(face.landmarks, transform)
-    faces = _faces(work, present, lambda number: transform if path is None else path.transform(transform, number))
+    faces, valid = _faces(
+        work, present, lambda number: transform if path is None else path.transform(transform, number)
+    )
     mean = faces.mean(axis=0)
     down, right = np.gradient(mean)
     y, x = np.mgrid[-1 : 1 : SIZE * 1j, -1 : 1 : SIZE * 1j]
     causes = np.stack([right, down, right * x + down * y, down * x - right * y, mean, np.ones_like(mean)], axis=-1)
     eyes = _eyes(points)
-    still, moving = _nose(points) & ~eyes, regions(points) & ~eyes
+    still, moving = _where(_nose(points) & ~eyes, valid), _where(regions(points) & ~eyes, valid)
     known = causes[still]
     square = np.einsum("pa,pb->ab", known, known)
     # A hair's breadth of ridge, for a picture without any structure.
@@ -154,17 +158,30 @@ def _changes(work: Work, present: list[int], regions: Callable[[np.ndarray], np.
     return faces[:, moving] - mean[moving] - np.einsum("pa,at->tp", causes[moving], amounts)
 
 
-def _faces(work: Work, present: list[int], transform_of: Callable[[int], np.ndarray]) -> np.ndarray:
-    """Return every frame as an aligned, smoothed grey face, (T, SIZE, SIZE) float64; unreadable ones by a neighbour."""
+def _where(region: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Return the part of a region that all frames have; the region where they have nothing of it."""
+    inside = region & valid
+    return inside if inside.any() else region
+
+
+def _faces(work: Work, present: list[int], transform_of: Callable[[int], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return every frame as an aligned, smoothed grey face, and the pixels that all recordings have, blur included.
+
+    (T, SIZE, SIZE) float64 and (SIZE, SIZE) bool. A frame that cannot be read is replaced by a neighbour.
+    """
     import cv2
 
-    result = np.empty((len(present), SIZE, SIZE))
+    result, valid = np.empty((len(present), SIZE, SIZE)), np.ones((SIZE, SIZE), bool)
     with FrameReader(work.clip) as reader:
         for index, number in enumerate(present):
             read, picture = reader.read_nearest(number)
-            aligned = warp(picture, transform_of(read), (SIZE, SIZE))
+            transform = transform_of(read)
+            aligned = warp(picture, transform, (SIZE, SIZE))
             result[index] = cv2.GaussianBlur(aligned.astype(np.float64), (0, 0), BLUR)
-    return result
+            valid &= pixels_inside(transform, (picture.shape[1], picture.shape[0]), (SIZE, SIZE))
+    inner = shrunk(valid, round(2 * BLUR))
+    assert inner is not None
+    return result, inner
 
 
 def _brows_and_mouth(points: np.ndarray) -> np.ndarray:

@@ -88,6 +88,17 @@ def test_no_feature_depends_on_what_is_drawn_outside_of_the_picture(
     assert np.array_equal(tensor, again)
 
 
+@pytest.mark.parametrize("spot", ["profile", "roi_difference"])
+def test_an_apex_is_found_without_a_look_at_what_is_drawn_outside(
+    spot: str, moving: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = replace(moving, apex=None)
+    found = run("select", run("face", Work(clip=clip, finder=FaceAt())), spot=spot).numbers
+    assert abs(found[1] - 8) <= 2
+    monkeypatch.setattr("preprocess.steps._apex_spotting.warp", drawn_otherwise)
+    assert run("select", run("face", Work(clip=clip, finder=FaceAt())), spot=spot).numbers == found
+
+
 def flow_of(clip: Clip, method: str) -> Work:
     work = Work(clip=clip, finder=FaceAt())
     chain: list[tuple[str, dict[str, Any]]] = [("face", {}), ("select", {}), ("load", {}), ("landmarks", {})]
