@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from preprocess.base.errors import DataError
 from preprocess.datasets._records import clip_key, loose_clip_key, subject_id
 from preprocess.datasets._spec import Record
 from preprocess.datasets._trees import ClipPlace
+from preprocess.samples.frames import IMAGE_ENDINGS, VIDEO_ENDINGS
 
 Key = tuple[str, str]
 
@@ -55,17 +56,20 @@ class Places:
         """Return where a record's clip lies; None where it is not there.
 
         Copies of one database may name a clip differently: ``folder`` gives all its names. Where the folders do not
-        tell the subject, the clip's name alone must do. A folder that differs in punctuation only is taken where no
-        other fits.
+        tell the subject, the clip's name alone must do. Where no folder fits, one that differs in punctuation only is
+        taken; or that of the clip's own name, where the row has a path, an ending or the subject with it.
 
         Raises
         ------
         DataError : two folders fit equally well.
         """
+        subject = subject_id(self._form, record["subject"])
+        subjects = (subject, "")
         names = _names(record)
-        subjects = (subject_id(self._form, record["subject"]), "")
-        for key_of, places in ((clip_key, self._exact), (loose_clip_key, self._loose)):
-            for name in names:
+        bare = [own for name in names for own in self._bare(name, subject)]
+        tiers = (names, clip_key, self._exact), (names, loose_clip_key, self._loose), (bare, clip_key, self._exact)
+        for called, key_of, places in tiers:
+            for name in called:
                 for subject in subjects:
                     if same := places.get((subject, key_of(name))):
                         found = _the_one(same)
@@ -81,6 +85,17 @@ class Places:
         """Return an unused folder that is called like a record's clip, whoever's it is."""
         names = map(clip_key, _names(record))
         return next((place for name in names for place in self._of_name[name] if place.path not in self.used), None)
+
+    def _bare(self, name: str, subject: str) -> Iterator[str]:
+        """Yield what is left of a name such as ``sub01/EP02_01f``, ``EP02_01f.avi`` or ``sub01_EP02_01f``."""
+        last = re.split(r"[/\\]", name)[-1]
+        stem, _, ending = last.rpartition(".")
+        own = stem if ending.lower() in (*IMAGE_ENDINGS, *VIDEO_ENDINGS) else last
+        first, _, rest = own.partition("_")
+        if own != name:
+            yield own
+        if rest and subject_id(self._form, first) == subject:
+            yield rest
 
     def _subject_of(self, place: ClipPlace) -> str:
         """Return the subject that the folders tell, "" where they tell none.

@@ -18,6 +18,7 @@ from preprocess.base.errors import DataError, UsageError
 from preprocess.base.plugins import load_plugins
 from preprocess.datasets import DATASETS, Given, RawDataset, detect, read_source
 from preprocess.datasets._sheets import read_workbook
+from preprocess.datasets._text_sheets import decode
 from preprocess.samples.table import samples_fingerprint
 
 
@@ -91,6 +92,21 @@ def test_a_sheet_saved_as_text_is_read_by_its_columns(form: str, ending: str, ro
     file = mine / f"labels.{ending}"
     file.write_bytes(FORMS[form]([CASME2_HEADER, *rows]))
     assert fingerprints(read(root, "casme2", file)) == before
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("überrascht, für später", "utf-8"),
+        ("überrascht, für später", "utf-8-sig"),
+        ("überrascht, für später", "utf-16"),
+        ("überrascht, für später", "cp1252"),
+        ("厌恶，中国", "gb18030"),
+        ("厌恶 disgust, 中国", "utf-8"),
+    ],
+)
+def test_words_come_out_of_every_encoding_as_they_were_written(text: str, encoding: str) -> None:
+    assert decode(text.encode(encoding)) == text
 
 
 @pytest.mark.parametrize("delimiter", [",", ";"])

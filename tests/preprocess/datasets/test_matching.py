@@ -148,6 +148,20 @@ def test_punctuation_case_and_padding_make_no_other_clip(name: str, root: Path) 
     assert "left out" not in notes(root)
 
 
+@pytest.mark.parametrize(
+    "name", ["{}.avi", "{}.MP4", "sub{:02d}/{}", "sub{:02d}_{}", "raw\\sub{:02d}\\{}", "sub{}_{}.jpg"]
+)
+def test_a_row_may_have_path_ending_or_subject_with_the_name(name: str, root: Path) -> None:
+    before = ids(read_source(casme2(root)))
+    rows = [
+        [row[0], name.format(int(row[0]), row[1]) if "sub" in name else name.format(row[1]), *row[2:]]
+        for row in CASME2_ROWS
+    ]
+    workbook(root / "CASME2-coding-20140508.xlsx", {"Sheet1": [CASME2_HEADER, *rows]})
+    assert ids(read_source(root)) == before
+    assert "left out" not in notes(root)
+
+
 def test_the_exact_name_is_preferred_to_one_of_other_punctuation(root: Path) -> None:
     subject = casme2(root) / "CASME2_RAW_selected" / "sub01"
     images(subject / "EP02-01f", range(46, 50), "img{}.jpg")
