@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from preprocess.samples.clip import Clip
@@ -27,16 +27,19 @@ class Copies:
     Attributes
     ----------
     sample_ids : two or more, sorted.
-    files : of each, where the picture lies.
+    files : of each, where the picture lies; of several pictures, the first.
+    pictures : how many pictures they have in common.
     """
 
     sample_ids: tuple[str, ...]
     files: tuple[Path, ...]
+    pictures: int = 1
 
     def __str__(self) -> str:
         pairs = [f"{name} ({file})" for name, file in zip(self.sample_ids, self.files, strict=True)]
         more = f" and {len(pairs) - NAMED} more" if len(pairs) > NAMED else ""
-        return f"{' = '.join(pairs[:NAMED])}{more}"
+        common = f", {self.pictures} pictures" if self.pictures > 1 else ""
+        return f"{' = '.join(pairs[:NAMED])}{more}{common}"
 
 
 def find_copies(pictures: Mapping[str, Sequence[Path]]) -> list[Copies]:
@@ -61,8 +64,9 @@ def find_copies(pictures: Mapping[str, Sequence[Path]]) -> list[Copies]:
     for group in groups:
         of_sample = {name: file for file in reversed(group) for name in sorted(owners[file])}
         names = tuple(sorted(of_sample))
-        if len(names) > 1 and names not in found and _shows_something(group[0]):
-            found[names] = Copies(names, tuple(of_sample[name] for name in names))
+        if len(names) > 1 and (names in found or _shows_something(group[0])):
+            first = found.get(names) or Copies(names, tuple(of_sample[name] for name in names), pictures=0)
+            found[names] = replace(first, pictures=first.pictures + 1)
     return [found[names] for names in sorted(found)]
 
 

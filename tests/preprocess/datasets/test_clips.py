@@ -284,3 +284,11 @@ def test_all_mistakes_are_told_at_once(root: Path) -> None:
         "  row 3, column subject",
         "  row 4, column onset",
     ]
+
+
+def test_an_apex_that_is_the_onset_is_spotted_in_ones_own_clips_too(root: Path) -> None:
+    images(root / "ben" / "a", range(1, 10), "{}.png")
+    dataset = read(clips(root, "path,subject,onset,apex,offset\nben/a,ben,2,2,8\n"))
+    assert dataset.samples["apex"].isna().all()
+    assert [clip.apex for clip in dataset.clips.values()] == [None]
+    assert dataset.samples["repaired"][0].startswith("apex 2 -> none (it is the onset")

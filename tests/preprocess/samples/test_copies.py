@@ -42,7 +42,7 @@ def test_a_clip_under_two_names_is_found_once(tmp_path: Path, ending: str) -> No
     (one,) = find_copies(compared({one.sample_id: one for one in (third, second, first)}))
     assert one.sample_ids == ("casme2/sub01/a", "casme2/sub02/b")
     assert one.files == (first.files[1], second.files[40])
-    assert str(one) == f"casme2/sub01/a ({first.files[1]}) = casme2/sub02/b ({second.files[40]})"
+    assert str(one) == f"casme2/sub01/a ({first.files[1]}) = casme2/sub02/b ({second.files[40]}), 5 pictures"
 
 
 @pytest.fixture
