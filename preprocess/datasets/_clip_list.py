@@ -257,7 +257,8 @@ def _place(root: Path, cells: dict[str, str]) -> tuple[str, Path, str]:
         raise _Fault(column, f"{cells[column]!r} is no folder. A video stands in the column video or path.")
     if column == "video" and place.is_dir():
         raise _Fault(column, f"{cells[column]!r} is a folder. A folder of frames stands in the column frames or path.")
-    name = PurePosixPath(*way)
+    # The frames may lie beside the list, whose folder has no name from there.
+    name = PurePosixPath(*way or (root.resolve().name,))
     return column, place, str(name if place.is_dir() else name.with_suffix(""))
 
 
@@ -279,8 +280,6 @@ def _parts(root: Path, column: str, text: str) -> tuple[str, ...]:
     way = PurePosixPath(os.path.normpath(plain)).parts
     if way[:1] == ("..",):
         raise _Fault(column, f"{text!r} leads out of {root}. {_INSIDE}")
-    if not way:
-        raise _Fault(column, f"{text!r} is the folder of this file itself. Put the frames into a folder below it.")
     return way
 
 
@@ -295,7 +294,8 @@ def _missing(root: Path, text: str, way: tuple[str, ...]) -> str:
         if deeper is None:
             there = [one for one, _ in listing(folder) if one.lower() != FILE]
             near = did_you_mean(name, there) if len(there) < 1000 else ""
-            return f"{text!r} is not there: {folder} holds no {name!r}. {near}".strip()
+            saved = "" if text.isascii() else " Is the list saved as UTF-8?"
+            return f"{text!r} is not there: {folder} holds no {name!r}. {near}{saved}".strip()
         folder = deeper
     return f"{text!r} is not there."
 

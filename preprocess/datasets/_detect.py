@@ -109,7 +109,7 @@ def read_source(
     if adapter is not None:
         DATASETS.get(adapter)
     if not path.is_dir():
-        state = "is a file" if path.exists() else "does not exist"
+        state = f"is a file in {path.absolute().parent}" if path.exists() else "does not exist"
         raise DataError(f"Data path {path} {state}; expected a folder that holds a dataset.")
     found = detect(path, adapter, given)
     if not found:

@@ -136,6 +136,11 @@ class FrameReader:
             raise ClipError(f"{self.clip.sample_id}: the video {self.clip.video} holds no frame that can be decoded.")
         low = self.clip.onset or 0
         high = count - 1 if self.clip.offset is None else min(self.clip.offset, count - 1)
+        if low > high:
+            raise ClipError(
+                f"{self.clip.sample_id}: the onset is frame {low}, but the video {self.clip.video} has the frames 0 to "
+                f"{count - 1} only. Correct the annotation, or restore the video."
+            )
         return list(range(low, high + 1))
 
     def _open(self) -> None:

@@ -12,6 +12,7 @@ from more_trees import CLIPS_CSV, clips, images, video
 from preprocess.base.errors import DataError
 from preprocess.datasets import RawDataset, detect, read_source
 from preprocess.labels.tasks import TASKS, labels
+from preprocess.samples.clip import ClipError
 from preprocess.samples.frames import VIDEO_ENDINGS, FrameReader
 from preprocess.synth.databases import Options
 from preprocess.synth.trees import render
@@ -120,6 +121,35 @@ def test_frames_and_videos_may_have_columns_of_their_own(root: Path) -> None:
         "data/1/p1_first_pictures@2",
         "data/2/p2",
     ]
+
+
+def test_frames_may_lie_beside_the_list(root: Path) -> None:
+    images(root / "first take", range(5, 9), "IMG_{:04d}.JPG")
+    (root / "first take" / "clips.csv").write_text("path,subject\n.,anna\n")
+    clip = read(root).clips["first_take/anna/first take"]
+    assert clip.numbers == [5, 6, 7, 8]
+
+
+def test_an_onset_beyond_the_end_of_a_video_is_told_when_it_is_decoded(root: Path) -> None:
+    clip = read(clips(root, listed("anna/smile.mp4,anna,50"))).clips["data/anna/smile"]
+    with (
+        FrameReader(clip) as reader,
+        pytest.raises(ClipError, match=r"onset is frame 50, but .* the frames 0 to 4 only"),
+    ):
+        assert reader.numbers
+
+
+def test_a_list_that_is_not_saved_as_utf_8(root: Path) -> None:
+    clips(root)
+    (root / "clips.csv").write_bytes("path,subject\nZoë.mp4,zoe\n".encode("cp1252"))
+    with pytest.raises(DataError, match=r"Is the list saved as UTF-8\?"):
+        read_source(root)
+
+
+def test_a_list_given_in_place_of_its_folder(root: Path) -> None:
+    clips(root)
+    with pytest.raises(DataError, match=f"is a file in {root}; expected a folder"):
+        read_source(root / "clips.csv")
 
 
 def test_several_lists_below_one_folder_are_several_datasets(root: Path) -> None:
