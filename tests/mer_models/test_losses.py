@@ -79,16 +79,26 @@ def test_contrastive_loss_without_pairs_is_nothing(labels: list[int]) -> None:
     assert (values.grad == 0).all()
 
 
-def test_the_contrast_is_added_to_the_engines_loss() -> None:
+def test_the_contrast_is_added_to_the_engines_losses_of_both_halves() -> None:
     case = NetworkCase(MODELS.get("samer"))
     network = case.build().eval()
     batch, labels = case.batch(4), torch.tensor([0, 0, 1, 1])
     with torch.no_grad():
         contrast = network.loss(*batch, labels=labels, criterion=lambda logits, labels: torch.zeros(()))
         whole = network.loss(*batch, labels=labels, criterion=functional.cross_entropy)
-        plain = functional.cross_entropy(network(*batch), labels)
+        eyes, mouth = network._values(*batch).chunk(2, dim=1)
+        plain = functional.cross_entropy(network.classify_eyes(eyes), labels)
+        plain += functional.cross_entropy(network.classify_mouth(mouth), labels)
     assert contrast > 0
-    torch.testing.assert_close(whole, contrast + plain)
+    torch.testing.assert_close(whole, contrast + 0.7 * plain)
+
+
+def test_a_sample_alone_has_no_contrast_and_its_whole_cross_entropy() -> None:
+    case = NetworkCase(MODELS.get("samer"))
+    network, batch = case.build().eval(), case.batch(1)
+    with torch.no_grad():
+        ones = network.loss(*batch, labels=torch.tensor([0]), criterion=lambda logits, labels: torch.ones(()))
+    assert ones == 2
 
 
 def test_the_logit_of_a_capsule_is_the_log_odds_of_its_length() -> None:

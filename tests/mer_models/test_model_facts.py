@@ -439,3 +439,17 @@ def test_timm_networks_are_shown_images_of_their_size(
     assert seen[0].shape == (1, *seen_as)
     if len(shape) == 4:
         torch.testing.assert_close(seen[0][:, 3:], resized(images[:, 1], (32, 32)))
+
+
+def test_the_groups_of_samers_attention_weigh_a_quarter_each_until_it_has_learned() -> None:
+    from mer_models._parts.shuffle_attention import GroupShuffleAttention
+
+    attention, maps = GroupShuffleAttention(16), torch.arange(16.0).reshape(1, 16, 1, 1).expand(1, 16, 2, 2)
+    with torch.no_grad():
+        shuffled = 4 * attention(maps)[0, :, 0, 0]
+        assert shuffled.tolist() == [0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15]
+        attention.mean_scale[0, 3] = 20.0
+        # The last group's means are the greatest: it takes nearly all of the weight of its half.
+        first, last = (attention(maps)[0, place, 0, 0] for place in (0, 9))
+    assert first.abs() < 1e-6
+    torch.testing.assert_close(last, maps[0, 12, 0, 0], atol=1e-3, rtol=1e-3)
