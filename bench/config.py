@@ -98,7 +98,11 @@ class RunConfig(BaseModel):
     ] = DEFAULT_MODELS
     tasks: Annotated[
         Names,
-        Option("Label schemes, e.g. `megc3`, `emotion5`, `objective5`, `au12` (`merbench list tasks`).", "NAMES"),
+        Option(
+            "Label schemes, e.g. `megc3`, `emotion5`, `objective5`; with several classes a clip `au12`, "
+            "`emotion5_4dme` (`merbench list tasks`).",
+            "NAMES",
+        ),
     ] = ["megc3"]
     protocols: Annotated[
         Names,

@@ -61,11 +61,11 @@ _REMARK = re.compile(r"\bsoft\s*focus\b", re.IGNORECASE)
 # Side and intensity behind a number: "12L", "12B", "12LB", "10A/B".
 _LETTERS = r"[LRTU]?(?:[A-EX-Z](?:[/-][A-E])?)?[LRTU]?"
 # Where a code may end: not within a word, and not at the next code, since nobody can tell whose letter "4B7" holds.
-_END = r"(?=or(?![A-Z])|and(?![A-Z])|[^A-Z0-9]|$)"
+_END = r"(?=or(?![A-Z])|and(?![A-Z])|A[UD]|[^A-Z0-9]|$)"
 _TOKEN = re.compile(
     rf"""\s*(?:
     (?P<word>or(?![A-Z])|/)
-    | (?P<separator>[+,;&|\u3001]|\.(?![0-9])|and(?![A-Z]))
+    | (?P<separator>[+,;&|\\\u3001]|\.(?![0-9])|and(?![A-Z]))
     | (?P<open>(?:ref\.?\s*)?\()
     | (?P<close>\))
     | (?:(?P<kind>AUs?|AD|[MND])\s*[:_-]?\s*)?
@@ -73,7 +73,7 @@ _TOKEN = re.compile(
       (?P<number>[0-9]{{1,2}})(?:\.0+)?(?![0-9])
       (?P<letters>\s+(?=[A-Z]){_LETTERS}(?!\s*[0-9]){_END}
         |(?:[-_](?=[A-Z]))?{_LETTERS}{_END})
-      \s*(?P<mark>\(\s*k\s*\)|\(\s*\?\s*\)|\?)?
+      \s*(?P<mark>\(\s*(?:k|\?|[A-ELRTU])\s*\)|\?)?
     | (?P<alone>[MND]){_END}
     )\s*""",
     re.IGNORECASE | re.VERBOSE,
@@ -191,18 +191,18 @@ def _units_of(sample_id: str, text: str) -> list[ActionUnit]:
 
 
 def _unit(found: re.Match[str], alternative: bool, reference: bool) -> ActionUnit:
-    letters = (found["letters"] or "").strip().upper()
+    mark = (found["mark"] or "").strip("( )").upper()
+    letters = (found["letters"] or "").strip().upper() + (mark if mark not in ("K", "?") else "")
     side = (found["before"] or "").upper() or "".join(re.findall("[LRTU]", letters))
     intensity = re.findall("[A-EX-Z]", letters)
     kind = (found["alone"] or found["kind"] or "").upper()
-    mark = found["mark"] or ""
     return ActionUnit(
         number=int(found["number"] or 0),
         side=side[:1] or None,
         intensity=intensity[0] if intensity else None,
         alternative=alternative,
-        doubtful="?" in mark,
-        static="k" in mark.lower(),
+        doubtful=mark == "?",
+        static=mark == "K",
         reference=reference,
         descriptor=None if kind in ("", "AU", "AUS") else kind[-1],
     )

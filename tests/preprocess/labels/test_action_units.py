@@ -70,6 +70,9 @@ def numbers(text: str | None) -> list[int]:
         ("4\u30017 | 9.", [ActionUnit(4), ActionUnit(7), ActionUnit(9)]),
         ("4+\n7", [ActionUnit(4), ActionUnit(7)]),
         ("7(?)", [ActionUnit(7, doubtful=True)]),
+        ("12(L)+6 (b)", [ActionUnit(12, "L"), ActionUnit(6, None, "B")]),
+        ("AU1AU2B", [ActionUnit(1), ActionUnit(2, None, "B")]),
+        ("6\\12", [ActionUnit(6), ActionUnit(12)]),
     ],
 )
 def test_spellings(text: str, expected: list[ActionUnit]) -> None:
