@@ -6,15 +6,11 @@ import torch
 from torch import nn
 
 from mer_models._parts.checks import require
+from mer_models._parts.face_areas import PATCH, Aggregation, Level, mosaic
 from mer_models._parts.published import megc2019_cde
 from mer_models.contracts import Checked, Refused, Resources, TrainingRecipe
 from mer_models.registry import register_model
 
-# (x, y) of left eye, right eye, left and right lip corner on a 28x28 aligned face, clipped to 7..21 so that
-# a crop stays inside: the constants that the public code falls back on where its detector finds no face.
-AREA_CENTRES = ((9, 11), (21, 10), (10, 21), (20, 21))
-AREA_REACH = 7
-PATCH = 7
 DEPTHS = (2, 2, 10)
 HEADS = (3, 6, 12)
 
@@ -103,101 +99,22 @@ class HTNet(nn.Module):
     def __init__(self, n_classes: int, dim: int = 256, as_published: bool = False) -> None:
         super().__init__()
         require(dim >= HEADS[0], "htnet.dim", dim, f"a whole number of at least {HEADS[0]}")
-        self.centres = tuple((x, y) if as_published else (y, x) for x, y in AREA_CENTRES)
+        self.exchanged = as_published
         widths = (dim, 2 * dim, 4 * dim)
         blocks = (4, 2, 1) if as_published else (2, 1, 1)
         self.embed = nn.Conv2d(3, dim, kernel_size=PATCH, stride=PATCH)
         self.levels = nn.ModuleList(
-            _Level(width, side, blocks_a_side, depth, heads, scalar_position=as_published)
+            Level(width, side, blocks_a_side, depth, heads, scalar_position=as_published)
             for width, side, blocks_a_side, depth, heads in zip(widths, (4, 2, 1), blocks, DEPTHS, HEADS, strict=True)
         )
-        self.aggregations = nn.ModuleList(_Aggregation(width, 2 * width) for width in widths[:-1])
+        self.aggregations = nn.ModuleList(Aggregation(width, 2 * width) for width in widths[:-1])
         self.norm = nn.LayerNorm(widths[-1])
         self.classifier = nn.Linear(widths[-1], n_classes)
 
     def forward(self, flow: torch.Tensor) -> torch.Tensor:
         """Return the logits (n, n_classes) of flow images (n, 3, 28, 28)."""
-        maps = self.embed(self._tile(flow)).permute(0, 2, 3, 1)
+        maps = self.embed(mosaic(flow, exchanged=self.exchanged)).permute(0, 2, 3, 1)
         maps = self.levels[0](maps)
         for aggregate, level in zip(self.aggregations, self.levels[1:], strict=True):
             maps = level(aggregate(maps))
         return self.classifier(self.norm(maps).mean(dim=(1, 2)))
-
-    def _tile(self, flow: torch.Tensor) -> torch.Tensor:
-        areas = [
-            flow[..., row - AREA_REACH : row + AREA_REACH, column - AREA_REACH : column + AREA_REACH]
-            for row, column in self.centres
-        ]
-        return torch.cat([torch.cat(areas[:2], dim=-1), torch.cat(areas[2:], dim=-1)], dim=-2)
-
-
-class _Level(nn.Module):
-    """Transformer layers inside the blocks of a square map; (n, side, side, width) to the same shape."""
-
-    def __init__(
-        self, width: int, side: int, blocks_a_side: int, depth: int, heads: int, *, scalar_position: bool
-    ) -> None:
-        super().__init__()
-        self.grid = (blocks_a_side, side // blocks_a_side, blocks_a_side, side // blocks_a_side)
-        patches = (side // blocks_a_side) ** 2
-        self.position = nn.Parameter(torch.randn(patches, 1) if scalar_position else 0.02 * torch.randn(patches, width))
-        self.layers = nn.Sequential(*(_Layer(width, heads, patches) for _ in range(depth)))
-
-    def forward(self, maps: torch.Tensor) -> torch.Tensor:
-        # (n, block row, row in block, block column, column in block, width): its middle axes swap into blocks and back.
-        blocks = maps.unflatten(2, self.grid[2:]).unflatten(1, self.grid[:2]).transpose(2, 3)
-        patches = blocks.flatten(3, 4).flatten(1, 2)
-        patches = self.layers(patches + self.position)
-        return patches.reshape(blocks.shape).transpose(2, 3).flatten(3, 4).flatten(1, 2)
-
-
-class _Layer(nn.Module):
-    """One transformer layer, normalised before each part; (..., patches, width) to the same shape."""
-
-    def __init__(self, width: int, heads: int, patches: int) -> None:
-        super().__init__()
-        self.attention = nn.Sequential(nn.LayerNorm(width), _Attention(width, heads, patches))
-        self.dense = nn.Sequential(
-            nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
-        )
-
-    def forward(self, patches: torch.Tensor) -> torch.Tensor:
-        patches = patches + self.attention(patches)
-        return patches + self.dense(patches)
-
-
-class _Attention(nn.Module):
-    """Self-attention among the patches of a block, each head ``width // heads`` wide; plain matrix products."""
-
-    def __init__(self, width: int, heads: int, patches: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.head_width = width // heads
-        inner = heads * self.head_width
-        self.alone = patches == 1
-        self.project = nn.Linear(width, inner if self.alone else 3 * inner, bias=False)
-        self.merge = nn.Linear(inner, width)
-
-    def forward(self, patches: torch.Tensor) -> torch.Tensor:
-        projected = self.project(patches)
-        return self.merge(projected if self.alone else self._attend(projected))
-
-    def _attend(self, projected: torch.Tensor) -> torch.Tensor:
-        split = projected.unflatten(-1, (3, self.heads, self.head_width)).unbind(-3)
-        query, key, value = (part.transpose(-2, -3) for part in split)
-        weights = torch.softmax(query @ key.transpose(-1, -2) * self.head_width**-0.5, dim=-1)
-        return (weights @ value).transpose(-2, -3).flatten(-2)
-
-
-class _Aggregation(nn.Module):
-    """3x3 convolution, layer normalisation over channels, max-pooling; (n, s, s, width) to (n, s/2, s/2, 2 width)."""
-
-    def __init__(self, width: int, width_out: int) -> None:
-        super().__init__()
-        self.convolution = nn.Conv2d(width, width_out, kernel_size=3, padding=1)
-        self.norm = nn.LayerNorm(width_out)
-        self.pool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
-
-    def forward(self, maps: torch.Tensor) -> torch.Tensor:
-        mixed = self.norm(self.convolution(maps.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))
-        return self.pool(mixed.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)

@@ -7,6 +7,7 @@ import re
 import pytest
 import torch
 
+from mer_models._parts.face_areas import mosaic
 from mer_models._parts.images import resized
 from mer_models._parts.losses import focal_loss
 from mer_models._parts.rcn import RecurrentBlock
@@ -151,10 +152,85 @@ def test_what_htnets_layers_add_weighs_something_in_its_quick_form() -> None:
     shares = {}
     for name, flow in (("raw", pixels), ("standard", (pixels - pixels.mean()) / pixels.std())):
         with torch.no_grad():
-            patches = network.embed(network._tile(flow)).permute(0, 2, 3, 1)
+            patches = network.embed(mosaic(flow, exchanged=False)).permute(0, 2, 3, 1)
             shares[name] = float((network.levels[0](patches) - patches).norm() / patches.norm())
     assert shares["raw"] < 0.02
     assert shares[str(MODELS.get("htnet").quick.get("input_range", "raw"))] > 0.3
+
+
+def causalnet_size(dim: int, layers: int) -> int:
+    """Of the default form with as many layers at each level."""
+
+    def layer(width: int, heads: int) -> int:
+        inner = heads * (width // heads)
+        attention = 3 * width * inner + linear(inner, width)
+        return 2 * 2 * width + attention + linear(width, 4 * width) + linear(4 * width, width)
+
+    widths = (dim, 2 * dim, 4 * dim)
+    levels = sum(4 * width + layers * layer(width, heads) for width, heads in zip(widths, (3, 6, 12), strict=True))
+    aggregations = sum(convolution(width, 2 * width, 3) + 2 * 2 * width for width in widths[:2])
+    encoder = convolution(3, dim, 7) + levels + aggregations + linear(4 * dim, dim)
+    dense = linear(dim, 4 * dim) + linear(4 * dim, dim)
+    attention = 2 * linear(dim, dim) + linear(dim, 2 * dim)
+    position = 2 * dim + attention + dense
+    causality = 2 * dim + 2 * attention + dense + 4 * linear(dim, dim)
+    return 2 * encoder + layers * position + causality + linear(12 * dim, 8 * dim) + linear(8 * dim, 3)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_causalnet_size(layers: int) -> None:
+    depths = {f"layers_{place}": layers for place in (1, 2, 3)}
+    assert count(build("causalnet", dim=24, **depths)) == causalnet_size(24, layers)
+
+
+SMALL_CAUSALNET = {"dim": 24, "layers_1": 1, "layers_2": 1, "layers_3": 1}
+
+
+@pytest.mark.parametrize("place", range(4))
+@pytest.mark.parametrize("as_published", [False, True])
+def test_causalnet_looks_at_eyes_and_lip_corners_of_each_picture(place: int, as_published: bool) -> None:
+    network = build("causalnet", **SMALL_CAUSALNET, as_published=as_published).eval()
+    pictures = [torch.rand(1, 3, 28, 28, requires_grad=True) for _ in range(4)]
+    network(*pictures).square().sum().backward()
+    expected = torch.zeros(28, 28, dtype=torch.bool)
+    for row, column in ((11, 9), (10, 21), (21, 10), (21, 20)):
+        expected[row - 7 : row + 7, column - 7 : column + 7] = True
+    seen = pictures[place].grad[0].abs().sum(dim=0) > 0
+    assert torch.equal(seen, expected.T if as_published else expected)
+
+
+def test_a_place_of_causalnet_does_not_see_the_one_across_the_diagonal() -> None:
+    attention = build("causalnet", **SMALL_CAUSALNET).positions[0].attention
+    places, context = torch.rand(1, 4, 24), torch.rand(1, 4, 24)
+    for across in range(4):
+        changed = context.clone()
+        changed[0, across] += 1
+        moved = (attention(places, context) - attention(places, changed)).abs().amax(dim=-1)[0] > 1e-6
+        assert moved.tolist() == [place != 3 - across for place in range(4)]
+
+
+def test_gamma_leaves_more_to_the_neighbours() -> None:
+    """What the place across keeps of the softmax is lost: e^-gamma times its number, beside three equal scores."""
+    for gamma in (0.0, 0.5):
+        attention = build("causalnet", **SMALL_CAUSALNET, gamma=gamma).positions[0].attention
+        for linear_layer in (attention.query, attention.key_value, attention.merge):
+            torch.nn.init.zeros_(linear_layer.weight)
+            torch.nn.init.zeros_(linear_layer.bias)
+        torch.nn.init.ones_(attention.key_value.bias)
+        torch.nn.init.eye_(attention.merge.weight)
+        left = attention(torch.rand(1, 4, 24), torch.rand(1, 4, 24))[0, :, 0]
+        kept = torch.exp(-gamma * torch.tensor([4.0, 3.0, 2.0, 1.0]))
+        torch.testing.assert_close(left, 3 / (3 + kept))
+
+
+def test_an_effect_of_causalnet_sees_its_cause_and_no_cause_its_effect() -> None:
+    causality = build("causalnet", **SMALL_CAUSALNET).causality
+    cause, effect = torch.rand(1, 4, 24), torch.rand(1, 4, 24)
+    first = causality._from_cause(cause, effect)
+    other_effect = causality._from_cause(cause, torch.rand(1, 4, 24))
+    other_cause = causality._from_cause(torch.rand(1, 4, 24), effect)
+    assert torch.equal(first[0], other_effect[0])
+    assert not torch.allclose(first[1], other_cause[1])
 
 
 @pytest.mark.parametrize("maps", [32, 64])
