@@ -111,6 +111,12 @@ def read_source(
     if not path.is_dir():
         state = f"is a file in {path.absolute().parent}" if path.exists() else "does not exist"
         raise DataError(f"Data path {path} {state}; expected a folder that holds a dataset.")
+    # Sheets are looked for around every tree, in folders that were listed to find the tree.
+    with remembered_listings():
+        return _datasets(path, adapter, variant, given)
+
+
+def _datasets(path: Path, adapter: str | None, variant: str | None, given: Mapping[str, Given]) -> list[RawDataset]:
     found = detect(path, adapter, given)
     if not found:
         raise DataError(_nothing(path, adapter))
@@ -223,7 +229,9 @@ def _of_variant(found: Sequence[Found], words: Sequence[str], path: Path) -> lis
     if fitting:
         return fitting
     there = "; ".join(sorted({describe(one) for one in found}))
-    raise UsageError(f"Nothing in {path} is of variant {','.join(words)!r}. Found: {there}.")
+    others = {sheet.version for one in found if (base := DATASETS.get(one.adapter).database) for sheet in base.joined}
+    more = f" To join, where such a sheet lies there: {', '.join(sorted(others))}." if others else ""
+    raise UsageError(f"Nothing in {path} is of variant {','.join(words)!r}. Found: {there}.{more}")
 
 
 def _crops(dataset: RawDataset, found: Found, *, align: bool) -> RawDataset:
