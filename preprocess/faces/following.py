@@ -40,8 +40,8 @@ GLANCE, USUAL_RATE = 0.2, 25.0
 # Below this correlation with the first face, later ones are compared with the one before them.
 CHANGED = 0.85
 # What drifts then is set right by landmarks where they disagree by more than the first share of the face's side, about
-# what single fits tremble by. Where they disagree by more than the second one they are not of this face.
-TREMBLE, WRONG = 0.03, 0.025
+# what single fits tremble by. They are believed where eyes and nose fit on those of the first face within the second.
+TREMBLE, WRONG = 0.015, 0.035
 # Frames held at a time on the way back.
 BLOCK = 32
 MIDDLE = np.full(2, (SIDE - 1) / 2)

@@ -45,6 +45,10 @@ class HeadPath:
         index = int(np.abs(np.asarray(self.numbers) - number).argmin())
         return compose(transform, inverse(self.poses[index]))
 
+    def sees(self, number: int) -> bool:
+        """Whether the face is seen in a frame."""
+        return not any(first <= number <= last for first, last in self.lost)
+
     @property
     def quality(self) -> dict[str, float]:
         """How far the head goes and how much of it is not seen, as measures of ``preprocess.samples.quality``."""

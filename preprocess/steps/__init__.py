@@ -8,7 +8,7 @@ magnification, flow, descriptors, and ``tensor`` last.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +74,10 @@ class Work:
         if self.transform is None or self.path is None:
             return self.transform
         return self.path.transform(self.transform, number)
+
+    def seen(self, numbers: Sequence[int]) -> list[int]:
+        """Return those of the frames in which the face is seen; all of them where no head was followed."""
+        return [number for number in numbers if self.path is None or self.path.sees(number)]
 
 
 Shows = Callable[[Content, Mapping[str, Any]], Content]

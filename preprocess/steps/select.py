@@ -114,7 +114,7 @@ def _span(work: Work, present: list[int], spot: str | None) -> tuple[Span, list[
     apex = clip.apex
     if apex is None and spot is not None:
         # The onset is no apex: of two frames it is the second, also for the spotter that takes the middle.
-        apex = max(SPOTTERS[spot](work, present), present[min(1, len(present) - 1)])
+        apex = max(SPOTTERS[spot](work, work.seen(present)), present[min(1, len(present) - 1)])
         notes.append(f"no apex is annotated: {apex} found by {spot}")
     return Span(onset, onset if apex is None else apex, offset, present), notes
 

@@ -148,9 +148,10 @@ def spotting_curve(clip: Clip, finder: FaceFinder) -> tuple[str, list[int], np.n
     from preprocess.steps._apex_spotting import CURVES
 
     spotter = STEPS.get("select").options({}, "clip view")["spot"]
+    work = _run(Work(clip=clip, finder=finder), ("face", {"size": [SIZE, SIZE]}))
     with FrameReader(clip) as reader:
-        present = reader.numbers
-    curve = CURVES[spotter](Work(clip=clip, finder=finder), present)
+        present = work.seen(reader.numbers)
+    curve = CURVES[spotter](work, present)
     low, high = np.nanmin(curve), np.nanmax(curve)
     return spotter, present, (curve - low) / max(high - low, 1e-12)
 

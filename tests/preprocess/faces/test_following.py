@@ -234,6 +234,19 @@ def test_a_face_that_is_lost_is_told_and_found_again(tmp_path: Path, finder: Any
         assert np.linalg.norm(gone(work.path, number) - wanders(number)) < 3
 
 
+def test_the_apex_is_no_frame_in_which_the_face_is_lost(tmp_path: Path, finder: Any) -> None:
+    frames = portraits.expression(
+        25, 8, lambda level: portraits.bump(portraits.MOUTH, -2 * level, -4 * level), noise=1.0
+    )
+    for index in (12, 13, 14):
+        frames[index] = portraits.without_face()
+    clip = portraits.clip_of(portraits.write_frames(tmp_path, frames, suffix=".jpg"), fps=25.0)
+    work = faced(clip, finder)
+    assert work.notes[-1] == "the face is lost in frames 13 to 15"
+    for spot in ("profile", "roi_difference"):
+        assert abs(works.run("select", work, spot=spot).numbers[-1] - 9) <= 2
+
+
 def test_after_a_cut_the_face_is_lost_to_the_end_and_the_crop_stays_where_it_was(tmp_path: Path, finder: Any) -> None:
     frames = [*wandering()[:15], *[portraits.without_face()] * 5]
     clip = portraits.clip_of(portraits.write_frames(tmp_path, frames, suffix=".jpg"), fps=25.0)

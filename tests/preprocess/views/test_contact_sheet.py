@@ -8,13 +8,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from moving_heads import FARTHEST, goes, moving_clip
 from recordings import read_recordings, write_recordings
 
 from preprocess.base.errors import StoreError
 from preprocess.faces.face import Face, FaceFinder
+from preprocess.faces.finder import DlibFaceFinder
 from preprocess.samples.clip import Clip, ClipError
 from preprocess.samples.table import samples_table
-from preprocess.views.clip_view import flow_colours
+from preprocess.synth.databases import Options, plan
+from preprocess.views.clip_view import flow_colours, view_clip
 from preprocess.views.contact_sheet import ROWS, choose_rows, write_clip, write_contact_sheet
 
 
@@ -104,3 +107,22 @@ def test_errors_of_drawing(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be written"):
         write_contact_sheet(tmp_path / "occupied" / "sheet.png", raw.name, raw.samples, raw.clips, Blind())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["films", "occupied"]
+
+
+def test_the_outline_goes_with_a_head_that_moves(tmp_path: Path) -> None:
+    options = Options("casme2", subjects=1, clips=1.0)
+    planned = plan(options)[0]
+    head = goes(FARTHEST["all at once"], planned.apex - planned.onset)
+    clip, film = moving_clip(options, planned, tmp_path / "frames", head)
+    view = view_clip(clip, DlibFaceFinder())
+    assert view.outlines is not None
+    for outline, number in zip(view.outlines, view.numbers, strict=True):
+        pose = film.pose(number - planned.onset)
+        eyes_nose_and_mouth = film.landmarks[27:] @ pose[:, :2].T + pose[:, 2]
+        assert all(cv2.pointPolygonTest(outline, point, False) > 0 for point in eyes_nose_and_mouth.tolist())
+    write_clip(tmp_path / "clip.png", clip, "?", DlibFaceFinder())
+    picture = cv2.imread(str(tmp_path / "clip.png")).astype(int)
+    green = (picture[..., 1] > 200) & (picture[..., 2] < 120) & (picture[..., 0] < 120)
+    columns = np.flatnonzero(green.any(axis=0)) / picture.shape[1]
+    assert columns.min() < 0.25, "in the onset"
+    assert ((columns > 0.25) & (columns < 0.45)).any(), "and in the apex"
