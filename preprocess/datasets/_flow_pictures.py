@@ -19,34 +19,36 @@ SUBJECTS = {
 }
 # What the databases call their clips, for files that no folder tells of.
 _CLIPS = {"casme2": r"EP\d+(?:_\d+)*f?", "samm": r"\d{3}_\d+_\d+", "smic": r"s\d+_[a-z]+_\d+"}
-# Of these, the names that end a clip's name, so that a digit more is the number of a picture: "EP02_01f_1". One clip of
+# Of these, the names that end a clip's name, so that more is the name of one of its pictures: "EP02_01f_1". One clip of
 # CASME II is called EP01_2.
 _WHOLE = {**_CLIPS, "casme2": r"EP\d+(?:(?:_\d{2,})+f?|f)"}
-_NUMBERED = re.compile(r"(?P<clip>.+)_(?P<number>\d)")
+_ONE_OF_SEVERAL = re.compile(r"(?P<clip>.+)_(?P<suffix>\d|[a-z]+)")
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What the pictures of one number show: those without a number, of ``X_1``, and so on.
+    """What the pictures of one suffix show.
 
     Attributes
     ----------
+    suffix : "" of the pictures ``X``, "1" of ``X_1``, and so on.
     feature : name of the feature that they are.
     shows : what they show, for people.
     flow : whether red, green and blue are the flow's u, v and strain.
     """
 
+    suffix: str
     feature: str
     shows: str
     flow: bool = True
 
 
-# By number; 0 is the picture without one. After the public code of CausalNet (tony19980810/CausalNet).
+# After the public code of CausalNet (tony19980810/CausalNet).
 KINDS = (
-    Kind("flow_uvs_28", "onset-apex flow"),
-    Kind("flow_uvs_apex_offset_28", "apex-offset flow"),
-    Kind("direction_map_28", "onset-apex direction map", flow=False),
-    Kind("direction_map_apex_offset_28", "apex-offset direction map", flow=False),
+    Kind("", "flow_uvs_28", "onset-apex flow"),
+    Kind("1", "flow_uvs_apex_offset_28", "apex-offset flow"),
+    Kind("2", "direction_map_28", "onset-apex direction map", flow=False),
+    Kind("3", "direction_map_apex_offset_28", "apex-offset direction map", flow=False),
 )
 # How many pictures a clip may have.
 COUNTS = (1, 2, 4)
@@ -61,7 +63,7 @@ class Picture:
     Attributes
     ----------
     path : the file.
-    dataset, subject, clip : whom it shows, each in its one spelling; the clip still with the picture's number.
+    dataset, subject, clip : whom it shows, each in its one spelling; the clip still with the suffix of the picture.
     label : 0, 1 or 2, after the folder that it lies in; None where no folder tells.
     """
 
@@ -80,14 +82,14 @@ class Clip:
     ----------
     dataset, subject, name : which clip it is.
     label : 0, 1 or 2; None where no folder tells.
-    files : number of the picture -> file.
+    files : suffix of the picture -> file.
     """
 
     dataset: str
     subject: str
     name: str
     label: int | None
-    files: Mapping[int, Path]
+    files: Mapping[str, Path]
 
     @property
     def sample_id(self) -> str:
@@ -140,7 +142,7 @@ def named_picture(path: Path, label: int | None = None) -> Picture | None:
     if not path.stem.strip().partition("_")[2]:
         return None
     clip = clip_name(path, dataset, subject)
-    known = re.fullmatch(rf"{_CLIPS[dataset]}(?:_\d)?", clip)
+    known = re.fullmatch(rf"{_CLIPS[dataset]}(?:_(?:\d|[a-z]+))?", clip)
     return Picture(path, dataset, subject, clip, label) if known else None
 
 
@@ -154,19 +156,19 @@ def clips_of(pictures: Iterable[Picture]) -> list[Clip]:
     """
     pictures = list(pictures)
     names = {(one.dataset, one.subject, one.clip) for one in pictures}
-    found: dict[tuple[str, str, str], dict[int, Picture]] = defaultdict(dict)
+    found: dict[tuple[str, str, str], dict[str, Picture]] = defaultdict(dict)
     for one in pictures:
-        name, number = _numbered(one, names)
+        name, suffix = _parted(one, names)
         others = found[one.dataset, one.subject, name]
-        twice = others.get(number) or next((other for other in others.values() if other.label != one.label), None)
+        twice = others.get(suffix) or next((other for other in others.values() if other.label != one.label), None)
         if twice is not None:
             raise DataError(
                 f"Sample {one.dataset}/{one.subject}/{name} is there twice: {twice.path}; and {one.path}. "
                 "Every clip must be one sample; remove or rename one of the two."
             )
-        others[number] = one
+        others[suffix] = one
     clips = [
-        Clip(*key, next(iter(own.values())).label, {number: own[number].path for number in sorted(own)})
+        Clip(*key, next(iter(own.values())).label, {suffix: own[suffix].path for suffix in sorted(own)})
         for key, own in sorted(found.items())
     ]
     for dataset in SUBJECTS:
@@ -177,29 +179,29 @@ def clips_of(pictures: Iterable[Picture]) -> list[Clip]:
 def keys_of(pictures: Sequence[Picture]) -> set[tuple[str, str]]:
     """Return the keys of the clips that pictures belong to, without a look at whether all pictures are there."""
     names = {(one.dataset, one.subject, one.clip) for one in pictures}
-    return {(clip_key(one.subject), clip_key(_numbered(one, names)[0])) for one in pictures}
+    return {(clip_key(one.subject), clip_key(_parted(one, names)[0])) for one in pictures}
 
 
-def _numbered(picture: Picture, names: set[tuple[str, str, str]]) -> tuple[str, int]:
-    """Return the clip's name and the picture's number, 0 where it has none."""
-    match = _NUMBERED.fullmatch(picture.clip)
+def _parted(picture: Picture, names: set[tuple[str, str, str]]) -> tuple[str, str]:
+    """Return the clip's name and the picture's suffix, "" where it has none."""
+    match = _ONE_OF_SEVERAL.fullmatch(picture.clip)
     if match is None:
-        return picture.clip, 0
+        return picture.clip, ""
     alone = (picture.dataset, picture.subject, match["clip"])
     if alone not in names and not re.fullmatch(_WHOLE[picture.dataset], match["clip"]):
-        return picture.clip, 0
-    # A picture "X_0" is none of the known ones, as "X_4" is not.
-    return match["clip"], int(match["number"]) or -1
+        return picture.clip, ""
+    return match["clip"], match["suffix"]
 
 
 def _check_numbers(dataset: str, clips: Sequence[Clip]) -> None:
-    by_numbers: dict[tuple[int, ...], list[Clip]] = defaultdict(list)
+    by_pictures: dict[tuple[str, ...], list[Clip]] = defaultdict(list)
     for clip in clips:
-        by_numbers[tuple(clip.files)].append(clip)
-    known = [tuple(range(count)) for count in COUNTS]
-    if not clips or (len(by_numbers) == 1 and next(iter(by_numbers)) in known):
+        by_pictures[tuple(clip.files)].append(clip)
+    known = [tuple(kind.suffix for kind in KINDS[:count]) for count in COUNTS]
+    if not clips or (len(by_pictures) == 1 and next(iter(by_pictures)) in known):
         return
-    seen = "; ".join(_seen(numbers, own) for numbers, own in sorted(by_numbers.items(), key=lambda item: -len(item[1])))
+    most_first = sorted(by_pictures.items(), key=lambda item: -len(item[1]))
+    seen = "; ".join(_seen(suffixes, own) for suffixes, own in most_first)
     expected = "; ".join(f"{count} ({', '.join(kind.shows for kind in KINDS[:count])})" for count in COUNTS)
     raise DataError(
         f"The clips of {dataset} have these pictures, X being the clip's name: {seen}. Expected as many for every "
@@ -207,7 +209,7 @@ def _check_numbers(dataset: str, clips: Sequence[Clip]) -> None:
     )
 
 
-def _seen(numbers: tuple[int, ...], clips: Sequence[Clip]) -> str:
-    names = ", ".join("X" if number == 0 else f"X_{max(number, 0)}" for number in numbers)
+def _seen(suffixes: tuple[str, ...], clips: Sequence[Clip]) -> str:
+    names = ", ".join(f"X_{suffix}" if suffix else "X" for suffix in suffixes)
     shown = ", ".join(f"{clip.sample_id} ({next(iter(clip.files.values()))})" for clip in clips[:_SHOWN])
-    return f"{len(clips)} clips have {len(numbers)} ({names}), such as {shown}"
+    return f"{len(clips)} clips have {len(suffixes)} ({names}), such as {shown}"

@@ -131,25 +131,24 @@ def _dataset(name: str, clips: Sequence[Clip], notes: Sequence[str]) -> RawDatas
                 "subject": f"{name}/{clip.subject}",
                 "clip": clip.name,
                 "emotion": None if clip.label is None else EMOTIONS[clip.label],
-                "origin": clip.files[0],
+                "origin": clip.files[""],
             }
             for clip in clips
         ]
     )
-    features = {KINDS[number].feature: _feature(number, clips) for number in clips[0].files}
+    features = {kind.feature: _feature(kind, clips) for kind in KINDS if kind.suffix in clips[0].files}
     pictures = {clip.sample_id: tuple(clip.files.values()) for clip in clips}
     return RawDataset(name, samples, synthetic=False, features=features, notes=tuple(notes), pictures=pictures)
 
 
-def _feature(number: int, clips: Sequence[Clip]) -> RawFeature:
-    """Return the feature that the pictures of one number are."""
-    kind = KINDS[number]
+def _feature(kind: Kind, clips: Sequence[Clip]) -> RawFeature:
+    """Return the feature that the pictures of one kind are."""
     fingerprints: dict[str, str] = {}
     tensors: dict[str, np.ndarray] = {}
     for clip in clips:
-        content = _content(clip.files[number])
+        content = _content(clip.files[kind.suffix])
         fingerprints[clip.sample_id] = digest_bytes(content)
-        tensors[clip.sample_id] = _tensor(content, clip.files[number])
+        tensors[clip.sample_id] = _tensor(content, clip.files[kind.suffix])
     return RawFeature(
         recipe=_recipe(kind),
         shape=(3, SIZE, SIZE),

@@ -129,7 +129,9 @@ def test_recordings_give_the_same_features_as_the_pictures(tmp_path: Path) -> No
         (("", "_2"), r"6 clips have 2 \(X, X_2\)"),
         (("_1", "_2", "_3"), r"5 clips have 3 \(X_1, X_2, X_3\)"),
         (("", "_1", "_2", "_3", "_4"), r"6 clips have 5 \(X, X_1, X_2, X_3, X_4\)"),
-        (("", "_0"), r"6 clips have 2 \(X_0, X\)"),
+        (("", "_0"), r"6 clips have 2 \(X, X_0\)"),
+        (("", "_flow"), r"6 clips have 2 \(X, X_flow\)"),
+        (("_u", "_v", "_os"), r"5 clips have 3 \(X_os, X_u, X_v\)"),
     ],
     ids=str,
 )
