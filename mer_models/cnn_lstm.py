@@ -10,10 +10,13 @@ from mer_models._parts.frame_cnn import (
     FULL_SIZE,
     QUICK,
     FrameInput,
+    checked_on_small_frames,
     is_binary,
     pooled,
     register_frame_cnn,
     scaled,
+    start_as_keras,
+    start_recurrence,
 )
 from mer_models.contracts import Resources
 
@@ -26,6 +29,18 @@ FLAT_DROPOUT, MEMORY_DROPOUT = 0.3, 0.4
     "cnn_lstm",
     Resources(cpus=1, gpu=0.25, pack=2),
     quick={**QUICK, "epochs": 20, "lr": 1e-3, "batch_size": 8},
+    checked=checked_on_small_frames(
+        "load_model_cnn_lstm",
+        binary=(
+            *(-0.090765, -0.002925, -0.087592, 0.000784, -0.089997, -0.008298),
+            *(-0.088678, -0.008577, -0.088933, -0.003732, -0.087747, 0.002001),
+        ),
+        multiclass=(
+            *(-0.090765, -0.002925, 0.012551, 0.052903, 0.175924, -0.112928, 0.023971),
+            *(-0.087592, 0.000784, 0.015664, 0.048073, 0.173839, -0.108983, 0.027931),
+        ),
+        difference=3.4e-8,
+    ),
 )
 class CNNLSTM(nn.Module):
     """Each frame through two convolutions, the frames through an LSTM of 32, its last state through 24.
@@ -50,6 +65,8 @@ class CNNLSTM(nn.Module):
     -----
     With three classes it has 7,396,707 parameters.
 
+    Weights start as Keras draws them unless it is told otherwise (Glorot; orthogonal from state to state).
+
     The recipe changes every clip anew each epoch and weighs rare classes more; the public code adds changed copies of
     rare classes' clips to its data before it splits them. The learning rate follows the training loss; there, the
     validation loss.
@@ -68,6 +85,8 @@ class CNNLSTM(nn.Module):
         self.classifier = nn.Sequential(
             nn.Linear(STATE, DENSE), nn.ReLU(), nn.Dropout(dropout), nn.Linear(DENSE, n_classes)
         )
+        start_as_keras(self, "glorot", as_published)
+        start_recurrence(self.time.enter, self.time.recur)
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         """Return the logits (n, n_classes) of frames (n, 9, 1, h, w)."""
@@ -78,7 +97,7 @@ class CNNLSTM(nn.Module):
 class _ReLULSTM(nn.Module):
     """The last state (n, 32) of an LSTM over values (n, t, d), with ReLU for candidates and output.
 
-    PyTorch's own has tanh alone. The forget gate's bias starts at 1, so that the first frames are remembered.
+    PyTorch's own has tanh alone.
     """
 
     def __init__(self, values: int) -> None:
@@ -86,7 +105,6 @@ class _ReLULSTM(nn.Module):
         self.drop = nn.Dropout1d(MEMORY_DROPOUT)
         self.enter = nn.Linear(values, 4 * STATE)
         self.recur = nn.Linear(STATE, 4 * STATE, bias=False)
-        nn.init.ones_(self.enter.bias.data[STATE : 2 * STATE])
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         # One draw for all frames of a clip.

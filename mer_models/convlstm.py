@@ -12,10 +12,13 @@ from mer_models._parts.frame_cnn import (
     PAPER,
     QUICK,
     FrameInput,
+    checked_on_small_frames,
     is_binary,
     pooled,
     register_frame_cnn,
     scaled,
+    start_as_keras,
+    start_recurrence,
 )
 from mer_models.contracts import Resources
 
@@ -28,12 +31,25 @@ DROPOUT = 0.3
     Resources(cpus=1, gpu=0.5, pack=1),
     quick={**QUICK, "maps": 4, "epochs": 8},
     paper=PAPER + "; layer of X. Shi et al.: Convolutional LSTM Network, NeurIPS 2015",
+    checked=checked_on_small_frames(
+        "load_model_convlstm2d",
+        binary=(
+            *(0.035083, 0.191352, 0.107784, 0.204440, 0.050126, 0.191007),
+            *(0.057517, 0.212448, 0.039827, 0.199869, 0.108014, 0.207461),
+        ),
+        multiclass=(
+            *(0.086384, 0.147112, 0.083741, 0.030499, -0.171345, 0.114982, -0.153359),
+            *(0.136727, 0.143739, 0.101542, 0.067477, -0.231753, 0.102586, -0.078110),
+        ),
+        difference=3.9e-7,
+    ),
 )
 class ConvLSTM(nn.Module):
     """A convolutional LSTM of 32 maps, all nine of its states pooled, a dense layer.
 
-    The nine states of 126x126 are pooled by two. All their values pass a dense layer with ReLU and dropout 0.3, which
-    holds nearly all parameters: of 48 in the binary form, of 64 in the multiclass one.
+    As in the public code, the layer has ReLU for its candidates and its output, and the gates that Keras 2.6 gives it,
+    0.2 x + 0.5 within 0..1. The nine states of 126x126 are pooled by two. All their values pass a dense layer with ReLU
+    and dropout 0.3, which holds nearly all parameters: of 48 in the binary form, of 64 in the multiclass one.
 
     Inputs
     ------
@@ -49,6 +65,8 @@ class ConvLSTM(nn.Module):
     Notes
     -----
     With three classes it has 73,195,011 parameters, with two 54,905,746.
+
+    Weights start as Keras draws them unless it is told otherwise (Glorot; orthogonal from state to state).
 
     The recipe changes every clip anew each epoch and weighs rare classes more; the public code adds changed copies of
     rare classes' clips to its data before it splits them. The learning rate follows the training loss; there, the
@@ -71,6 +89,8 @@ class ConvLSTM(nn.Module):
             nn.Dropout(DROPOUT),
             nn.Linear(dense, n_classes),
         )
+        start_as_keras(self, "glorot", as_published)
+        start_recurrence(self.time.enter, self.time.recur)
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         """Return the logits (n, n_classes) of frames (n, 9, 1, h, w)."""
@@ -81,15 +101,14 @@ class ConvLSTM(nn.Module):
 class _ConvLSTM(nn.Module):
     """The states of a convolutional LSTM on frames (n, t, c, h, w): t maps (n, width, h - 2, w - 2).
 
-    Frames enter through an unpadded 3x3 convolution, the previous state through a padded one; no peepholes. The forget
-    gate's bias starts at 1, so that the first frames are remembered.
+    Frames enter through an unpadded 3x3 convolution, the previous state through a padded one; no peepholes. Candidates
+    and output have ReLU in place of tanh, gates a piecewise linear sigmoid.
     """
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
         self.enter = nn.Conv2d(channels, 4 * width, 3)
         self.recur = nn.Conv2d(width, 4 * width, 3, padding=1, bias=False)
-        nn.init.ones_(self.enter.get_parameter("bias").data[width : 2 * width])
 
     def forward(self, frames: torch.Tensor) -> list[torch.Tensor]:
         states: list[torch.Tensor] = []
@@ -99,7 +118,12 @@ class _ConvLSTM(nn.Module):
             if states:
                 gates = gates + self.recur(states[-1])
             add, forget, show, candidate = gates.chunk(4, dim=1)
-            new = torch.sigmoid(add) * torch.tanh(candidate)
-            memory = new if memory is None else torch.sigmoid(forget) * memory + new
-            states.append(torch.sigmoid(show) * torch.tanh(memory))
+            new = _hard_sigmoid(add) * functional.relu(candidate)
+            memory = new if memory is None else _hard_sigmoid(forget) * memory + new
+            states.append(_hard_sigmoid(show) * functional.relu(memory))
         return states
+
+
+def _hard_sigmoid(values: torch.Tensor) -> torch.Tensor:
+    """Return 0.2 x + 0.5 within 0..1, as Keras 2 has it; PyTorch's own is flatter."""
+    return (0.2 * values + 0.5).clamp(0, 1)

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch.nn import functional
 
+from mer_models._parts.frame_cnn import ValueNorm
 from mer_models.cnn_lstm import _ReLULSTM
-from mer_models.convlstm import _ConvLSTM
+from mer_models.convlstm import _ConvLSTM, _hard_sigmoid
 from mer_models.registry import MODELS
 
 NAMES = ("cnn3d", "cnn_lstm", "convlstm", "cnn2d_vote")
@@ -100,7 +101,11 @@ def lstm_size(values: int) -> int:
 
 SIZES = {
     ("cnn3d", 2): convolution(1, 64, 27) + convolution(64, 96, 27) + linear(96 * 5 * 900, 24) + linear(24, 2),
-    ("cnn3d", 3): convolution(1, 32, 27) + convolution(32, 64, 27) + 2 * 96 + linear(64 * 5 * 900, 32) + linear(32, 3),
+    ("cnn3d", 3): convolution(1, 32, 27)
+    + convolution(32, 64, 27)
+    + 2 * (96 + 32)
+    + linear(64 * 5 * 900, 32)
+    + linear(32, 3),
     ("cnn_lstm", 2): convolution(1, 32, 9) + convolution(32, 64, 9) + lstm_size(57600) + linear(32, 24) + linear(24, 2),
     ("cnn_lstm", 3): convolution(1, 32, 9) + convolution(32, 64, 9) + lstm_size(57600) + linear(32, 24) + linear(24, 3),
     ("convlstm", 2): convolution(1 + 32, 128, 9) + linear(9 * 32 * 63**2, 48) + linear(48, 2),
@@ -109,7 +114,7 @@ SIZES = {
         convolution(1, 32, 9) + convolution(32, 64, 9) + 2 * (32 + 64 + 64) + linear(57600, 64) + linear(64, 2)
     ),
     ("cnn2d_vote", 3): (
-        convolution(1, 64, 9) + convolution(64, 128, 9) + convolution(128, 256, 9) + 2 * (64 + 128 + 256)
+        convolution(1, 64, 9) + convolution(64, 128, 9) + convolution(128, 256, 9) + 2 * (64 + 128 + 256 + 384 + 96)
     )
     + linear(256 * 14**2, 384)
     + linear(384, 96)
@@ -124,9 +129,9 @@ def test_sizes_counted_from_the_layers(model: str, n_classes: int) -> None:
     assert count(network) == SIZES[model, n_classes]
 
 
-@pytest.mark.parametrize(("n_classes", "size"), [(2, 18_718_506), (3, 16_607_939)])
+@pytest.mark.parametrize(("n_classes", "size"), [(2, 18_718_506), (3, 16_608_003)])
 def test_cnn3ds_size_as_published(n_classes: int, size: int) -> None:
-    widths, dense, normalised = ((64, 96), 24, 0) if n_classes == 2 else ((32, 64), 32, 2 * 96)
+    widths, dense, normalised = ((64, 96), 24, 0) if n_classes == 2 else ((32, 64), 32, 2 * (96 + 32))
     maps = convolution(1, widths[0], 9) + convolution(*widths, 9) + normalised
     assert size == maps + linear(widths[1] * 9 * 900, dense) + linear(dense, n_classes)
     with torch.device("meta"):
@@ -172,7 +177,7 @@ def test_the_relu_lstm_drops_a_value_from_all_frames_of_a_clip() -> None:
     assert 0.45 < kept.float().mean() < 0.75
 
 
-def test_the_convlstm_is_an_lstm_at_each_pixel_where_the_kernel_is_one() -> None:
+def test_the_convlstm_is_an_lstm_at_each_pixel_but_for_its_relu_and_gates(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     ours, theirs = _ConvLSTM(2, 4), torch.nn.LSTM(2, 4, batch_first=True)
     order = torch.cat([torch.arange(start, start + 4) for start in (0, 4, 12, 8)])
@@ -185,9 +190,14 @@ def test_the_convlstm_is_an_lstm_at_each_pixel_where_the_kernel_is_one() -> None
         theirs.bias_ih_l0.copy_(ours.enter.bias[order])
         theirs.bias_hh_l0.zero_()
         clip = torch.randn(1, 5, 2, 6, 6)
+        pixel = theirs(clip[:, :, :, 2, 3])[0]
+        published = torch.stack(ours(clip), dim=1)
+        assert (published >= 0).all()
+        assert not torch.allclose(published[:, :, :, 1, 2], pixel, atol=1e-2)
+        monkeypatch.setattr(functional, "relu", torch.tanh)
+        monkeypatch.setattr("mer_models.convlstm._hard_sigmoid", torch.sigmoid)
         states = torch.stack(ours(clip), dim=1)
         assert states.shape == (1, 5, 4, 4, 4)
-        pixel = theirs(clip[:, :, :, 2, 3])[0]
         torch.testing.assert_close(states[:, :, :, 1, 2], pixel)
 
 
@@ -320,3 +330,45 @@ def test_the_forms_of_cnn_lstm_differ_in_dropout_alone() -> None:
         for form in ("binary", "multiclass")
     ]
     assert shapes[0] == shapes[1]
+
+
+def test_gates_are_a_line_between_0_and_1() -> None:
+    given = torch.tensor([-9.0, -2.5, -1.0, 0.0, 1.0, 2.5, 9.0])
+    torch.testing.assert_close(_hard_sigmoid(given), torch.tensor([0.0, 0.0, 0.3, 0.5, 0.7, 1.0, 1.0]))
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_weights_start_as_keras_draws_them(name: str, n_classes: int) -> None:
+    network = build(name, n_classes)
+    recurrent = name in ("cnn_lstm", "convlstm")
+    for key, weight in network.named_parameters():
+        if key == "time.recur.weight":
+            flat = weight.flatten(1)
+            shorter = flat @ flat.T if flat.shape[0] <= flat.shape[1] else flat.T @ flat
+            torch.testing.assert_close(shorter, torch.eye(len(shorter)), rtol=0, atol=1e-5)
+        elif key.endswith("weight") and weight.dim() > 1:
+            entering, leaving = weight[0].numel(), weight.shape[0] * weight[0, 0].numel()
+            most = (6 / (entering + leaving) if recurrent else 6 / entering) ** 0.5
+            assert weight.abs().max() <= most
+            assert weight.abs().max() > 0.9 * most or weight.numel() < 100
+        elif key == "time.enter.bias":
+            states = len(weight) // 4
+            assert weight.tolist() == [0.0] * states + [1.0] * states + [0.0] * 2 * states
+        elif key.endswith("bias"):
+            assert not weight.any()
+
+
+@pytest.mark.parametrize("as_published", [False, True])
+def test_normalisation_is_bounded_as_in_keras_and_as_published_as_slow(name: str, as_published: bool) -> None:
+    norms = [part for part in build(name, as_published=as_published).modules() if hasattr(part, "running_mean")]
+    assert len(norms) == {"cnn3d": 3, "cnn2d_vote": 5}.get(name, 0)
+    assert {(norm.eps, norm.momentum) for norm in norms} <= {(1e-3, 0.01 if as_published else 0.1)}
+
+
+def test_a_lone_sample_is_normalised_by_running_statistics() -> None:
+    norm = ValueNorm(4)
+    norm.running_mean.copy_(torch.arange(4.0))
+    values = torch.randn(1, 4)
+    given = norm.train()(values)
+    torch.testing.assert_close(given, norm.eval()(values))
+    assert norm.running_mean.tolist() == [0, 1, 2, 3]

@@ -50,7 +50,7 @@ def test_each_setting_can_be_set() -> None:
     settings = {setting: value for setting, value in written if not setting.startswith(examples)}
     assert len(settings) > 4
     models = sorted({setting.partition(".")[0] for setting in settings})
-    typed = {name: {"true": True}.get(value, value) for name, value in settings.items()}
+    typed = {name: {"true": True, "false": False}.get(value, value) for name, value in settings.items()}
     resolved = resolve(RunConfig(models=models, set=typed, tracking_uri="off"), list(map(MODELS.get, models)))
     assert resolved["htnet"]["as_published"] is True
 
