@@ -212,6 +212,7 @@ class Checked:
     outputs : what the authors' class gave: the first numbers of its output, flattened, with six digits.
     difference : the largest one between all of its outputs and ours.
     n_classes : of the compared form.
+    ranges : the least and the greatest number of each input; -1 and 1 where none are given.
     """
 
     against: str
@@ -220,6 +221,7 @@ class Checked:
     outputs: tuple[float, ...]
     difference: float
     n_classes: int = 3
+    ranges: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)

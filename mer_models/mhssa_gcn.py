@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from mer_models._parts.action_units import co_occurrence
 from mer_models._parts.checks import refused_shares, require, require_share
-from mer_models._parts.manifold import manifold_distances
-from mer_models.contracts import Refused, Resources, TrainingRecipe
+from mer_models._parts.manifold import manifold_distances, region_geodesics
+from mer_models._parts.smacof import smacof_distances
+from mer_models.contracts import Checked, Refused, Resources, TrainingRecipe
 from mer_models.registry import register_model
 from preprocess.faces.landmark_sets import (
     MHSSA_72,
@@ -26,6 +27,7 @@ REGIONS, SLOTS = len(MHSSA_REGIONS), MHSSA_WIDTH
 SIDE, REACH = 28, 3
 PATCH_VALUES = 3 * (2 * REACH + 1) ** 2
 REGION_VALUES = 32
+CLASSICAL, SMACOF = "classical", "smacof"
 DEPTH, HEADS, GRAPH_LAYERS = 3, 4, 3
 MIDDLE = 127.5
 
@@ -41,7 +43,25 @@ MIDDLE = 127.5
     resources=Resources(cpus=1, gpu=0.25, pack=4),
     quick={"dim": 32, "epochs": 16, "batch_size": 32, "lr": 3e-3, "class_weights": True},
     published_input=True,
-    refused=(*(Refused("dim", value, "a multiple of 4") for value in (0, 30)), *refused_shares()),
+    checked=(
+        Checked(
+            "leyin20/MHSSA-Tranformer-GCN@8a8e4ee, model.py: HTNet",
+            form={"as_published": True, "layout": SMACOF},
+            inputs=((4, 3, 28, 28), (4, 68, 2)),
+            ranges=((0.0, 255.0), (0.0, 27.0)),
+            outputs=(
+                *(-5.960454, -0.105808, -0.299379, -5.855186, 0.159869, -0.351383),
+                *(-5.974877, -0.020702, -0.315481, -5.975256, -0.023813, -0.295132),
+            ),
+            difference=9.6e-7,
+        ),
+    ),
+    refused=(
+        *(Refused("dim", value, "a multiple of 4") for value in (0, 30)),
+        *refused_shares(),
+        Refused("layout", "isomap", "classical, or with as_published=True smacof"),
+        Refused("layout", "smacof", "classical, or with as_published=True smacof"),
+    ),
 )
 class MHSSAGCN(nn.Module):
     """Flow patches around the landmarks of six regions; attention inside each region, graph layers among them.
@@ -66,6 +86,9 @@ class MHSSAGCN(nn.Module):
     ----------
     dim : width of all layers, a multiple of 4.
     dropout : share of attention and dense values dropped in training.
+    layout : how the regions' geodesics are brought to the plane. ``classical``: classical scaling, all samples at once.
+        ``smacof``, with ``as_published`` alone: the public code's iterative solver, with its seed; it costs some
+        hundred times as much.
     as_published : reproduces what the public code does instead of what it means to do:
 
     =============  ==============================================  ================================================
@@ -84,11 +107,10 @@ class MHSSAGCN(nn.Module):
 
     Notes
     -----
-    Four things differ from the public code in both forms. It counts C on the whole sheet of CASME II, test subjects
-    included, which is never done here. It lays out each sample by an iterative solver (SMACOF) on the CPU; here all
-    samples are scaled at once, on their device. It holds a transformer between regions that nothing runs; it is left
-    out. And it stops with an error as published (a buffer's name is taken), so this is what it would do without that
-    error.
+    Three things differ from the public code in both forms. It counts C on the whole sheet of CASME II, test subjects
+    included, which is never done here. It holds a transformer between regions that nothing runs; it is left out. And it
+    stops with an error as published (its training hands the counts over as a tensor, its network expects a NumPy
+    array), so this is what it would do without that error. ``layout=smacof`` gives its numbers.
 
     With three classes it has 2,744,004 parameters.
     """
@@ -97,11 +119,20 @@ class MHSSAGCN(nn.Module):
     co_occurrence: Tensor
     points: Tensor
 
-    def __init__(self, n_classes: int, dim: int = 256, dropout: float = 0.1, as_published: bool = False) -> None:
+    def __init__(
+        self,
+        n_classes: int,
+        dim: int = 256,
+        dropout: float = 0.1,
+        layout: str = CLASSICAL,
+        as_published: bool = False,
+    ) -> None:
         super().__init__()
+        known = layout == CLASSICAL or (layout == SMACOF and as_published)
+        require(known, "mhssa_gcn.layout", layout, "classical, or with as_published=True smacof")
         require(dim >= HEADS and dim % HEADS == 0, "mhssa_gcn.dim", dim, f"a multiple of {HEADS}")
         require_share("mhssa_gcn.dropout", dropout)
-        self.as_published = as_published
+        self.as_published, self.layout = as_published, layout
         chosen = torch.tensor(MHSSA_72_AS_PUBLISHED if as_published else MHSSA_72)
         self.register_buffer("points", chosen.where(chosen != PADDING, 0), persistent=False)
         self.register_buffer("empty", ~torch.tensor(MHSSA_MASK).reshape(REGIONS, SLOTS), persistent=False)
@@ -165,7 +196,10 @@ class MHSSAGCN(nn.Module):
 
     def _links(self, nodes: Tensor) -> Tensor:
         """Return the adjacency (n, 6, 6) of regions (n, 6, dim)."""
-        distances = manifold_distances(nodes.detach() if self.as_published else nodes)
+        if self.layout == SMACOF:
+            distances = smacof_distances(region_geodesics(nodes.detach())).to(nodes.dtype)
+        else:
+            distances = manifold_distances(nodes.detach() if self.as_published else nodes)
         largest, total = distances.amax(dim=-1, keepdim=True), distances.sum(dim=-1, keepdim=True)
         likeness = distances / (largest if self.as_published else total)
         share = self.balance if self.as_published else torch.sigmoid(self.balance)

@@ -39,10 +39,21 @@ def with_fixed_weights(network: nn.Module) -> nn.Module:
     return network.eval()
 
 
-def fixed_input(shape: tuple[int, ...], place: int = 0) -> Tensor:
-    """Return an input: sin(0.7 k + place) at its k-th number, float32; ``place`` counts a network's inputs from 0."""
+def fixed_input(shape: tuple[int, ...], place: int = 0, ends: tuple[float, float] = (-1.0, 1.0)) -> Tensor:
+    """Return an input: sin(0.7 k + place) at its k-th number, float32.
+
+    Parameters
+    ----------
+    shape : of the input.
+    place : counts a network's inputs from 0.
+    ends : what the sine's -1 and 1 become, all between in proportion.
+    """
     count = int(torch.Size(shape).numel())
-    return torch.sin(0.7 * torch.arange(count, dtype=torch.float64) + place).to(torch.float32).reshape(shape)
+    wave = torch.sin(0.7 * torch.arange(count, dtype=torch.float64) + place)
+    low, high = ends
+    if ends != (-1.0, 1.0):
+        wave = low + (high - low) * (wave + 1) / 2
+    return wave.to(torch.float32).reshape(shape)
 
 
 def outputs_of(info: ModelInfo, checked: Checked, backwards: bool = False) -> Tensor:
@@ -55,7 +66,10 @@ def outputs_of(info: ModelInfo, checked: Checked, backwards: bool = False) -> Te
     """
     network: Any = info.build(n_classes=checked.n_classes, **{**info.params, **checked.form})
     with_fixed_weights(network)
-    inputs = [fixed_input(shape, place) for place, shape in enumerate(checked.inputs)]
+    ranges = checked.ranges or ((-1.0, 1.0),) * len(checked.inputs)
+    inputs = [
+        fixed_input(shape, place, ends) for place, (shape, ends) in enumerate(zip(checked.inputs, ranges, strict=True))
+    ]
     if backwards:
         inputs = [values.flip(tuple(range(1, values.dim()))) for values in inputs]
     with torch.no_grad():

@@ -23,12 +23,20 @@ EVEN = 0.05
 def manifold_distances(nodes: Tensor) -> Tensor:
     """Return the distances (n, v, v) between nodes (n, v, c) after classical scaling of their geodesics to the plane.
 
-    An edge is as long as the cosine of its nodes' vectors, at least 0.1, so that likeness is what links them strongly.
-    Tenenbaum, de Silva and Langford, Science 2000 (Isomap), for the geodesics and the scaling.
+    Likeness is what links nodes strongly, since an edge is as long as a cosine. Tenenbaum, de Silva and Langford,
+    Science 2000 (Isomap), for the geodesics and the scaling.
+    """
+    return _planar(region_geodesics(nodes))
+
+
+def region_geodesics(nodes: Tensor) -> Tensor:
+    """Return the geodesics (n, v, v) between nodes (n, v, c); an edge is as long as the cosine of its nodes' vectors.
+
+    The cosine is taken to be at least 0.1.
     """
     directions = functional.normalize(nodes, dim=-1, eps=TINY)
     lengths = (directions @ directions.transpose(-1, -2)).clamp_min(SHORTEST)
-    return _planar(geodesics(lengths * _others(lengths)))
+    return geodesics(lengths * _others(lengths))
 
 
 def geodesics(lengths: Tensor) -> Tensor:

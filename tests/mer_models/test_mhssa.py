@@ -9,6 +9,7 @@ from torch.func import vmap
 
 from mer_models._parts.action_units import co_occurrence
 from mer_models._parts.manifold import geodesics, manifold_distances, plane_of
+from mer_models._parts.smacof import smacof_distances
 from mer_models.mhssa_gcn import MHSSAGCN, REGION_UNITS, cut_patches
 from preprocess.faces.landmark_sets import MHSSA_REGIONS
 from preprocess.labels.action_units import SHARED_UNITS
@@ -238,3 +239,32 @@ def test_published_empty_slots_take_part_in_attention_and_mean() -> None:
     torch.testing.assert_close(published._mean(tokens), tokens.mean(dim=2))
     bias = published._proximity(27 * torch.rand(1, 6, 12, 2))
     assert (bias >= 0).all(), "masked slots would have the least number there is"
+
+
+def test_smacof_ends_where_scikit_learns_does() -> None:
+    """The numbers are those of scikit-learn 1.6.1: MDS(2, dissimilarity="precomputed", random_state=42)."""
+    place = torch.arange(6, dtype=torch.float64)
+    apart = 1 + torch.sin(3 * (place[:, None] + place) + (place[:, None] - place).abs()) / 2
+    given = apart * (1 - torch.eye(6))
+    found = smacof_distances(torch.stack([given, 2 * given]))
+    expected = torch.tensor([0.0, 0.903784, 1.31258, 0.730193, 0.641231, 1.494958], dtype=torch.float64)
+    torch.testing.assert_close(found[0, 0], expected, rtol=0, atol=2e-6)
+    torch.testing.assert_close(smacof_distances(given[None])[0], found[0])
+    torch.testing.assert_close(found[0], found[0].T)
+
+
+def test_smacof_keeps_the_distances_of_points_of_a_plane() -> None:
+    points = torch.rand(20, 6, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    distances = torch.cdist(points, points)
+    error = (smacof_distances(distances) - distances).abs().amax(dim=(1, 2))
+    assert error.median() < 0.05, "it ends early"
+
+
+def test_the_published_layout_is_another_one_than_the_classical() -> None:
+    corrected, published = (
+        MHSSAGCN(3, dim=32, as_published=True, layout=one).eval() for one in ("classical", "smacof")
+    )
+    published.load_state_dict(corrected.state_dict())
+    with torch.no_grad():
+        first, second = corrected(*batch()), published(*batch())
+    assert not torch.allclose(first, second, atol=1e-3)
