@@ -13,7 +13,7 @@ from mer_models._parts.losses import margin_loss
 from mer_models._parts.narrow import FULL_WIDTH, REFUSED_WIDTHS, narrowed, require_width
 from mer_models._parts.pretrained import DEFAULT, NONE, REFUSED_WEIGHTS, fetched
 from mer_models._parts.published import megc2019_cde
-from mer_models.contracts import Criterion, Refused, Resources, TrainingRecipe
+from mer_models.contracts import Checked, Criterion, Refused, Resources, TrainingRecipe
 from mer_models.registry import register_model
 
 TRUNK_STRIDE = 8
@@ -38,7 +38,7 @@ TINY = 1e-8
         lr_gamma=0.9,
         balance=True,
         augment="moment,flip,rotate:8,shift:0.03,colour:0.2",
-        input_range="standard",
+        input_range="unit",
     ),
     resources=Resources(cpus=1, gpu=1.0, pack=1),
     published=megc2019_cde(
@@ -49,7 +49,17 @@ TINY = 1e-8
         selection="oracle",
         reference=(
             "comparison table of the HTNet paper (wangzhifengharrison/HTNet, images/state_of_art.png); the authors' "
-            "code (davidnvq/me_recognition) picks the best epoch by UF1 on the test subject"
+            "code (davidnvq/me_recognition) picks the best epoch by UF1 on the test subject. Of 435 clips, not 442: "
+            "SMIC has 157 there"
+        ),
+    ),
+    checked=(
+        Checked(
+            against="davidnvq/me_recognition@cd46da69f993, capsule/modules/capsule_net.py: MECapsuleNet",
+            form={},
+            inputs=((2, 2, 1, 3, 224, 224),),
+            outputs=(-3.717764, -3.082494, -3.338646, -3.450988, -3.411521, -3.203824),
+            difference=6.5e-7,
         ),
     ),
     quick={
@@ -63,6 +73,7 @@ TINY = 1e-8
         "lr": 3e-3,
         "lr_step": 0,
         "augment": "",
+        "input_range": "standard",
     },
     refused=(
         *REFUSED_WEIGHTS,
@@ -106,10 +117,22 @@ class CapsuleNetME(nn.Module):
     ``loss`` is the published margin loss of y.
 
     With three classes it has 13,842,496 parameters. The recipe flips, rotates, shifts (a crop of 224 out of 234x240)
-    and jitters colours (brightness, contrast and saturation by up to a fifth) as the public code does, but leaves hues
-    as they are, which that code turns. That code adds to its training set up to four frames of a clip, the two before
-    and the two after the apex, so that classes are equally frequent. Here clips of rare classes are repeated
-    (``balance``), and each is shown at its apex or at a moment near it, drawn anew each time.
+    and jitters colours (brightness, contrast and saturation by up to a fifth) as the public code
+    (davidnvq/me_recognition) does. What differs from that code:
+
+    ===============  =============================================  =================================================
+    part             here                                           there
+    ===============  =============================================  =================================================
+    output           log-odds of the capsules' lengths, which have  the lengths
+                     the same order
+    rare classes     their clips are repeated (``balance``), each   up to four frames of a clip, the two before and
+                     shown at its apex or a moment near it, drawn   the two after the apex, are added to the training
+                     anew each time                                 set
+    hues             stay                                           turned by up to a fifth
+    learning rate    1e-4, then times 0.9 each epoch                times 0.9 before the first epoch already
+    scored pictures  the whole frame, as it is                      the middle of a larger one, turned at random
+    start            random weights, or ``pretrained=default``      weights from ImageNet
+    ===============  =============================================  =================================================
     """
 
     def __init__(
@@ -138,7 +161,7 @@ class CapsuleNetME(nn.Module):
         self.primary = nn.Conv2d(maps, maps, kernel, stride=2)
         side = (image_size // TRUNK_STRIDE - 2 * kernel + 1) // 2 + 1
         capsules = (maps // CAPSULE_WIDTH) * side**2
-        self.predict = nn.Parameter(0.1 * torch.randn(capsules, n_classes, CLASS_WIDTH, CAPSULE_WIDTH))
+        self.predict = nn.Parameter(0.01 * torch.randn(capsules, n_classes, CLASS_WIDTH, CAPSULE_WIDTH))
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         """Return the logits (n, n_classes) of onset and apex (n, 2, m, 3, h, w), each at m moments."""

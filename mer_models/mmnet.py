@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import nn
@@ -11,13 +13,14 @@ from torch.nn import functional
 from mer_models._parts.checks import refused_shares, require, require_share
 from mer_models._parts.images import SmallerKeyFrames, resized
 from mer_models._parts.published import accuracy_and_f1
-from mer_models.contracts import Refused, Resources, TrainingRecipe
+from mer_models.contracts import Checked, Refused, Resources, TrainingRecipe
 from mer_models.registry import register_model
 
 ENTER = 180
 STAGES = ((128, 1), (128, 2), (256, 2), (512, 2))
 REDUCTION = 16
-DEPTH, HEADS, MLP_RATIO = 3, 4, 2.0
+HEADS = 4
+EPSILON = 1e-6
 
 
 @register_model(
@@ -36,7 +39,7 @@ DEPTH, HEADS, MLP_RATIO = 3, 4, 2.0
         lr_step=1,
         lr_gamma=0.987,
         augment="moment,flip,rotate:4,shift:0.018",
-        input_range="unit",
+        input_range="imagenet",
     ),
     resources=Resources(cpus=1, gpu=1.0, pack=1),
     published=accuracy_and_f1(
@@ -45,6 +48,46 @@ DEPTH, HEADS, MLP_RATIO = 3, 4, 2.0
         reference=(
             "comparison table of the MEMix README; the authors' code takes each subject's best epoch on that subject, "
             "and the best accuracy and the best F1 from different ones (muse1998/MMNet, issue 9)"
+        ),
+    ),
+    checked=(
+        Checked(
+            against="muse1998/MMNet@7b62fa9d56f4, CASME2_3.py: MMNet",
+            form={},
+            inputs=((2, 2, 1, 3, 224, 224),),
+            outputs=(
+                -0.312797,
+                -0.011849,
+                -0.427181,
+                -0.056059,
+                0.313946,
+                -0.311630,
+                -0.012608,
+                -0.427363,
+                -0.056491,
+                0.314823,
+            ),
+            difference=1.3e-6,
+            n_classes=5,
+        ),
+        Checked(
+            against="muse1998/MMNet@7b62fa9d56f4, CASME2_5.py: MMNet",
+            form={"depth": 2, "mlp_ratio": 4.0, "drop_path": 0.0},
+            inputs=((2, 2, 1, 3, 224, 224),),
+            outputs=(
+                -0.552174,
+                0.432967,
+                0.315394,
+                -0.855190,
+                0.827591,
+                -0.552138,
+                0.428063,
+                0.318286,
+                -0.855451,
+                0.828796,
+            ),
+            difference=1.8e-6,
+            n_classes=5,
         ),
     ),
     quick={
@@ -62,6 +105,8 @@ DEPTH, HEADS, MLP_RATIO = 3, 4, 2.0
     refused=(
         *(Refused("image_size", value, "a multiple of 16") for value in (0, 100)),
         *(Refused("width", value, "a multiple of 16") for value in (0, 24)),
+        Refused("depth", 0, "at least 1"),
+        Refused("mlp_ratio", 0.0, "a number above 0"),
         *refused_shares("drop_path"),
     ),
 )
@@ -73,7 +118,8 @@ class MMNet(nn.Module):
     one-channel attention map (from mean and maximum over the channels), which is multiplied by the previous block's,
     max-pooled.
     Position branch : the onset at 14x14, every pixel a token of 512 values, through three transformer layers of four
-    heads (stochastic depth 0.3). All 512 x 14 x 14 sums are flattened for the classifier.
+    heads, of which training drops a growing share of residual branches: none, 0.15, 0.3. All 512 x 14 x 14 sums are
+    flattened for the classifier.
 
     Inputs
     ------
@@ -84,23 +130,50 @@ class MMNet(nn.Module):
     ----------
     image_size : side that frames are resized to, a multiple of 16; a smaller one is faster.
     width : maps of the first blocks, a multiple of 16, all others in proportion; fewer are faster.
-    drop_path : share of the transformer's residual branches dropped in training, 0 <= drop_path < 1.
+    depth : layers of the transformer.
+    mlp_ratio : how many times wider its layers are inside.
+    drop_path : share of the last layer's residual branches dropped in training, 0 <= drop_path < 1; none of the first
+        layer's, and evenly more in between.
 
     Notes
     -----
-    With three classes it has 9,241,719 parameters. The public code's five-class form has two transformer layers four
-    times as wide inside and no stochastic depth. The recipe flips, rotates and shifts (4 of 224 pixels) as that code
-    does, and takes frames up to a twentieth of the way from onset to apex away from either; there the apex is drawn up
-    to 0.0375 of that way before the annotated one, never after.
+    With three classes it has 9,241,719 parameters. That is the three-class form of the public code (muse1998/MMNet);
+    its five-class form is ``depth=2``, ``mlp_ratio=4``, ``drop_path=0``, with a weight decay of 0.6, batches of 32 and
+    74 epochs. What differs from that code:
+
+    =================  ============================================  ==================================================
+    part               here                                          there
+    =================  ============================================  ==================================================
+    first convolution  whole                                         of three channels in two groups in the three-class
+                                                                     script, which PyTorch refuses
+    learning rate      times 0.987 each epoch                        the same for 50 epochs, then constant
+    frames             up to a twentieth of the way from onset to    the onset up to a twentieth (five classes: 0.0375)
+                       apex away from either                         of the way after it; the apex up to 0.0375 of the
+                                                                     way before it, with three classes also as much of
+                                                                     the way to the offset after it
+    turn and shift     4 degrees, 4 of 224 pixels                    the same; with five classes 3 degrees, 15 pixels
+    epoch              ``--selection``                               best accuracy and best F1 on the test subject, from
+                                                                     different epochs
+    =================  ============================================  ==================================================
+
+    Weights are drawn as there: normal with deviation 0.02 in the transformer, He normal (fan out) in the blocks.
     """
 
     def __init__(
-        self, n_classes: int, image_size: int = 224, width: int = STAGES[0][0], drop_path: float = 0.3
+        self,
+        n_classes: int,
+        image_size: int = 224,
+        width: int = STAGES[0][0],
+        depth: int = 3,
+        mlp_ratio: float = 2.0,
+        drop_path: float = 0.3,
     ) -> None:
         super().__init__()
         valid = image_size >= REDUCTION and image_size % REDUCTION == 0
         require(valid, "mmnet.image_size", image_size, f"a multiple of {REDUCTION}")
         require(width >= 16 and width % 16 == 0, "mmnet.width", width, "a multiple of 16")
+        require(depth >= 1, "mmnet.depth", depth, "at least 1")
+        require(mlp_ratio > 0, "mmnet.mlp_ratio", mlp_ratio, "a number above 0")
         require_share("mmnet.drop_path", drop_path)
         self.reductions = (SmallerKeyFrames((image_size, image_size)),)
         side = image_size // REDUCTION
@@ -109,8 +182,10 @@ class MMNet(nn.Module):
         self.blocks = nn.ModuleList(
             _Block(before, after, stride) for (before, after), (_, stride) in zip(pairwise(widths), STAGES, strict=True)
         )
-        self.position = _Position(side, widths[-1], drop_path)
+        self.position = _Position(side, widths[-1], depth, mlp_ratio, drop_path)
         self.classifier = nn.Linear(widths[-1] * side**2, n_classes)
+        for part in (self.stem[3:], self.blocks):
+            part.apply(_start_convolution)
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         """Return the logits (n, n_classes) of onset and apex (n, 2, m, 3, h, w), each at m moments."""
@@ -150,22 +225,37 @@ class _Block(nn.Module):
 class _Position(nn.Module):
     """A transformer over the pixels of the tiny onset; (n, 3, h, w) to (n, width, side, side)."""
 
-    def __init__(self, side: int, width: int, drop_path: float) -> None:
+    def __init__(self, side: int, width: int, depth: int, mlp_ratio: float, drop_path: float) -> None:
         super().__init__()
         from timm.models.vision_transformer import Block
+
+        def layer(place: int) -> nn.Module:
+            dropped = drop_path * place / max(1, depth - 1)
+            norm: Any = partial(nn.LayerNorm, eps=EPSILON)
+            return Block(width, HEADS, mlp_ratio=mlp_ratio, qkv_bias=True, drop_path=dropped, norm_layer=norm)
 
         self.side = side
         self.embed = nn.Linear(3, width)
         self.place = nn.Parameter(0.02 * torch.randn(side**2, width))
-        self.layers = nn.Sequential(
-            *(Block(width, HEADS, mlp_ratio=MLP_RATIO, qkv_bias=True, drop_path=drop_path) for _ in range(DEPTH))
-        )
-        self.norm = nn.LayerNorm(width)
+        self.layers = nn.Sequential(*(layer(place) for place in range(depth)))
+        self.norm = nn.LayerNorm(width, eps=EPSILON)
+        self.layers.apply(_start_linear)
 
     def forward(self, onset: torch.Tensor) -> torch.Tensor:
         pixels = resized(onset, (self.side, self.side))
         tokens = self.layers(self.embed(pixels.flatten(2).transpose(1, 2)) + self.place)
         return self.norm(tokens).transpose(1, 2).unflatten(2, (self.side, self.side))
+
+
+def _start_convolution(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+
+def _start_linear(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        nn.init.zeros_(module.bias)
 
 
 def _convolution(channels: int, width: int, stride: int) -> tuple[nn.Module, ...]:

@@ -134,6 +134,8 @@ def test_capsules_are_trained_by_the_margins_of_their_lengths(monkeypatch: pytes
     monkeypatch.setattr(capsulenet_me, "_route", lambda given: routed.append(route(given)) or routed[-1])
     frames, labels = 4 * torch.rand(4, 2, 1, 3, 40, 40), torch.tensor([0, 1, 2, 0])
     with torch.no_grad():
+        # Longer capsules than at the start, so that their lengths differ.
+        network.predict.mul_(10)
         logits = network(frames)
         lengths = capsulenet_me._squash(routed[0]).norm(dim=2)
         assert lengths.std() > 1e-4

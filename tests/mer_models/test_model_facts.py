@@ -529,3 +529,26 @@ def test_the_groups_of_samers_attention_weigh_a_quarter_each_until_it_has_learne
         first, last = (attention(maps)[0, place, 0, 0] for place in (0, 9))
     assert first.abs() < 1e-6
     torch.testing.assert_close(last, maps[0, 12, 0, 0], atol=1e-3, rtol=1e-3)
+
+
+def test_the_capsules_first_weights_are_small() -> None:
+    assert float(build("capsulenet_me").predict.std()) == pytest.approx(0.01, rel=0.01)
+
+
+@pytest.mark.parametrize(("depth", "shares"), [(1, [0.0]), (2, [0.0, 0.3]), (3, [0.0, 0.15, 0.3])])
+def test_mmnet_drops_more_of_later_layers(depth: int, shares: list[float]) -> None:
+    layers = build("mmnet", image_size=32, width=16, depth=depth).position.layers
+    assert [getattr(layer.drop_path1, "drop_prob", 0.0) for layer in layers] == pytest.approx(shares)
+
+
+def test_mmnets_five_class_form_has_two_wide_layers() -> None:
+    layer = 4 * 512 + linear(512, 3 * 512) + linear(512, 512) + linear(512, 2048) + linear(2048, 512)
+    three, five = (count(build("mmnet", 5, **form)) for form in ({}, {"depth": 2, "mlp_ratio": 4.0, "drop_path": 0.0}))
+    assert five - three == 2 * layer - 3 * (layer - 2 * 512 * 1024 - 1024)
+
+
+@pytest.mark.parametrize("name", ["mmnet", "samer"])
+def test_photographs_are_shown_in_imagenets_range(name: str) -> None:
+    recipe = MODELS.get(name).recipe
+    assert recipe is not None
+    assert recipe.input_range == "imagenet"
