@@ -81,26 +81,29 @@ def compared(clips: Mapping[str, Clip]) -> dict[str, tuple[Path, ...]]:
         for clip in clips.values()
     )
     few = sum(lengths) <= EVERY
-    return {
-        sample_id: tuple(dict.fromkeys((*_key_files(clip), *(clip.files[number] for number in clip.numbers if few))))
-        for sample_id, clip in clips.items()
-    }
+    # A long recording holds many expressions: its thousands of frames are looked through once.
+    ends: dict[int, tuple[int, int]] = {}
+    for clip in clips.values():
+        if clip.files and id(clip.files) not in ends:
+            ends[id(clip.files)] = min(clip.files), max(clip.files)
+    found: dict[str, tuple[Path, ...]] = {}
+    for sample_id, clip in clips.items():
+        files = [clip.video] if clip.video is not None else _key_files(clip, *ends.get(id(clip.files), (0, 0)))
+        files += [clip.files[number] for number in clip.numbers] if few else []
+        found[sample_id] = tuple(dict.fromkeys(files))
+    return found
 
 
-def _key_files(clip: Clip) -> tuple[Path, ...]:
-    if clip.video is not None:
-        return (clip.video,)
-    if not clip.files:
-        return ()
-    first, last = clip.ends
+def _key_files(clip: Clip, first: int, last: int) -> list[Path]:
+    """Return a clip's key frames that are there, its middle, and the first and last frame of its folder."""
     onset = first if clip.onset is None else clip.onset
     offset = last if clip.offset is None else clip.offset
     wanted = dict.fromkeys((first, onset, clip.apex, (onset + offset) // 2, offset, last))
-    return tuple(clip.files[number] for number in wanted if number is not None and number in clip.files)
+    return [clip.files[number] for number in wanted if number is not None and number in clip.files]
 
 
 def told(copies: Sequence[Copies]) -> list[str]:
-    """Return lines that tell of copies, the first with their number; [] where there are none."""
+    """Return lines that tell of copies, the first line how many there are; [] where there are none."""
     if not copies:
         return []
     lines = [f"  identical pictures in {len(copies)} groups of samples:", *(f"    {one}" for one in copies[:SHOWN])]
