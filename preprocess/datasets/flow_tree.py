@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from preprocess.base.errors import DataError
 from preprocess.base.hashing import digest_bytes
 from preprocess.datasets._adapter import DATASETS, Adapter, Found, RawDataset, RawFeature
+from preprocess.datasets._counts import Annotated, count_notes
 from preprocess.datasets._flow_labels import EMOTIONS, find_labels
 from preprocess.datasets._flow_pictures import KINDS, SUBJECTS, Clip, Kind, Picture, clips_of, keys_of
 from preprocess.datasets._flow_places import (
@@ -32,6 +33,7 @@ from preprocess.samples.table import samples_table
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
 
 NAME = "flow_tree"
 LAYOUT = (
@@ -39,6 +41,8 @@ LAYOUT = (
     "table of their labels (.csv with sub, filename_o, label) in it or above it"
 )
 SIZE = 28
+# The task whose published clips such trees hold.
+TASK = "megc3"
 # A tree with label folders, and pictures that lie in any other way.
 TREE, FLAT = "flow", "flat"
 # So many clips are named in a note.
@@ -138,7 +142,16 @@ def _dataset(name: str, clips: Sequence[Clip], notes: Sequence[str]) -> RawDatas
     )
     features = {kind.feature: _feature(kind, clips) for kind in KINDS if kind.suffix in clips[0].files}
     pictures = {clip.sample_id: tuple(clip.files.values()) for clip in clips}
-    return RawDataset(name, samples, synthetic=False, features=features, notes=tuple(notes), pictures=pictures)
+    told = (*notes, *_counted(name, samples))
+    return RawDataset(name, samples, synthetic=False, features=features, notes=told, pictures=pictures)
+
+
+def _counted(name: str, samples: pd.DataFrame) -> list[str]:
+    """Return a note where the pictures are not as many as the clips of the composite that such trees are made of."""
+    database = DATASETS.get(name).database
+    assert database is not None
+    counts = [count for count in database.counts if count.task == TASK]
+    return count_notes(name, samples, Annotated(len(samples), samples["subject"].nunique()), counts)
 
 
 def _feature(kind: Kind, clips: Sequence[Clip]) -> RawFeature:

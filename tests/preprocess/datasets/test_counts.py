@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from flow_trees import CLIPS, FlowTree
 from more_trees import Rows, images, workbook
 from trees import CASME2_HEADER, casme2, casme2_row, samm, samm_row, smic
 
@@ -157,3 +158,14 @@ def test_many_lost_clips_are_counted_and_some_named(root: Path) -> None:
     megc3, _, whole, *_ = notes(root)
     assert whole.startswith("casme2: 1 samples of 1 subjects (255 annotated clips of 26 subjects); ")
     assert megc3.endswith(" and 124 more")
+
+
+def test_flow_images_are_counted_as_well(tmp_path: Path) -> None:
+    tree = FlowTree(tmp_path / "three_norm_u_v_os")
+    for subject, label, clip in CLIPS:
+        tree.put(subject, label, clip)
+    of_megc2019 = {"casme2": 145, "samm": 133, "smic": 164}
+    for dataset in read_source(tmp_path):
+        (megc3,) = [note for note in dataset.notes if note.startswith("megc3: ")]
+        assert megc3.startswith(f"megc3: {len(dataset.samples)} samples of ")
+        assert f"; MEGC2019 has {of_megc2019[dataset.name]} of" in megc3
