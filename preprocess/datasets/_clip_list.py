@@ -5,6 +5,7 @@ Whatever is wrong in it is told at once, each mistake with its row and column, s
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from preprocess.datasets._folders import below, listing
 from preprocess.datasets._records import frame_order, to_frame, to_rate
 from preprocess.datasets._sheets import HEADINGS, read_workbook
 from preprocess.datasets._spec import Tree
-from preprocess.datasets._trees import ClipPlace, number_frames
+from preprocess.datasets._trees import ClipPlace, Numbered, number_frames
 from preprocess.samples.clip import Frames
 from preprocess.samples.frames import IMAGE_ENDINGS, VIDEO_ENDINGS, video_rate
 
@@ -81,6 +82,31 @@ class _Fault(Exception):
         self.column = column
 
 
+class _Recordings:
+    """The recordings below a list's folder, each looked at once, however many rows name it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.numbered = functools.cache(
+            lambda folder: self._told(folder, number_frames(ClipPlace(folder, {}, _FRAMES)))
+        )
+        self.rate = functools.cache(video_rate)
+        self._doubles: list[str] = []
+        self._skipped: list[str] = []
+
+    def notes(self) -> list[str]:
+        """Return notes on frames that have two files, and on folders with pictures that are no frames."""
+        notes = [f"{len(self._doubles)} frames have two files: {_some(self._doubles)}"] if self._doubles else []
+        skipped = f"{len(self._skipped)} clips have files that are skipped by their ending: {_some(self._skipped)}"
+        return [*notes, skipped] if self._skipped else notes
+
+    def _told(self, folder: Path, numbered: Numbered) -> Numbered:
+        self._doubles += numbered.doubles
+        where = folder.relative_to(self.root).as_posix()
+        self._skipped += [f"{where}: {count} {ending}" for ending, count in numbered.skipped.items()]
+        return numbered
+
+
 def is_list(path: Path) -> bool:
     """Say whether a file's first rows name one of the columns that a list of clips must have."""
     try:
@@ -108,14 +134,14 @@ def read_list(path: Path) -> ClipList:
     rows = next(iter(read_workbook(path).values()))
     heading = next((number for number, row in enumerate(rows) if any(row)), 0)
     columns = _columns(path, heading + 1, rows[heading] if rows else [])
-    result = ClipList(path)
+    result, recordings = ClipList(path), _Recordings(path.parent)
     faults: list[str] = []
     skipped: list[Path] = []
     for number, row in enumerate(rows[heading + 1 :], start=heading + 2):
         if not any(row):
             continue
         try:
-            clip = _clip(path.parent, number, _cells(row, columns))
+            clip = _clip(recordings, number, _cells(row, columns))
         except _Fault as fault:
             where = f"row {number}" + (f", column {fault.column}" if fault.column else "")
             faults.append(f"{where}: {fault}")
@@ -127,7 +153,7 @@ def read_list(path: Path) -> ClipList:
     faults += _clashes(result.clips)
     if faults:
         raise DataError(_told(path, faults))
-    result.notes += _left_out(path, result.clips, skipped)
+    result.notes += [*_left_out(path, result.clips, skipped), *recordings.notes()]
     if not result.clips:
         raise DataError(f"{path} names no clip that can be read. {' '.join(result.notes)}".strip())
     return result
@@ -167,14 +193,14 @@ def _cells(row: Sequence[str], columns: dict[int, str]) -> dict[str, str]:
     return {column: row[place] for place, column in columns.items() if place < len(row) and row[place]}
 
 
-def _clip(root: Path, number: int, cells: dict[str, str]) -> ListedClip | Path:
+def _clip(recordings: _Recordings, number: int, cells: dict[str, str]) -> ListedClip | Path:
     """Return a row's clip; its file alone, where that is no video by its ending.
 
     Raises
     ------
     _Fault : the row is wrong.
     """
-    column, place, name = _place(root, cells)
+    column, place, name = _place(recordings.root, cells)
     if not cells.get("subject"):
         raise _Fault(
             "subject", "is empty: every clip needs the person that it shows, for nobody is trained and tested."
@@ -185,7 +211,7 @@ def _clip(root: Path, number: int, cells: dict[str, str]) -> ListedClip | Path:
         raise _Fault("dataset", f"{dataset!r} may hold letters, digits, '_', '-' and '.' only.")
     onset, apex, offset, fps = _numbers(cells)
     if place.is_dir():
-        frames = number_frames(ClipPlace(place, {}, _FRAMES)).frames
+        frames = recordings.numbered(place).frames
         if not frames:
             endings = ", ".join(IMAGE_ENDINGS)
             raise _Fault(
@@ -204,7 +230,7 @@ def _clip(root: Path, number: int, cells: dict[str, str]) -> ListedClip | Path:
         raise _Fault(column, f"{place.name} is a single picture. Give its folder, or a video.")
     if ending not in VIDEO_ENDINGS:
         return place
-    return ListedClip(number, name, place, cells, onset, apex, offset, fps or video_rate(place), None)
+    return ListedClip(number, name, place, cells, onset, apex, offset, fps or recordings.rate(place), None)
 
 
 def _numbers(cells: dict[str, str]) -> tuple[int | None, int | None, int | None, float | None]:
@@ -334,17 +360,22 @@ def _left_out(path: Path, clips: Sequence[ListedClip], skipped: Sequence[Path]) 
     videos = [file for file in files if file.suffix.lower()[1:] in VIDEO_ENDINGS]
     others = [file for file in dict.fromkeys([*skipped, *files]) if file not in videos]
     notes = []
+
+    def under(files: Sequence[Path]) -> list[str]:
+        return [file.relative_to(root).as_posix() for file in files]
+
     if others:
         endings = ", ".join(VIDEO_ENDINGS)
-        notes.append(f"{len(others)} files are skipped by their ending; videos end in {endings}: {_some(others, root)}")
+        notes.append(
+            f"{len(others)} files are skipped by their ending; videos end in {endings}: {_some(under(others))}"
+        )
     if videos:
-        notes.append(f"{len(videos)} videos are in no row of {path.name} and are left out: {_some(videos, root)}")
+        notes.append(f"{len(videos)} videos are in no row of {path.name} and are left out: {_some(under(videos))}")
     return notes
 
 
-def _some(files: Sequence[Path], root: Path) -> str:
-    names = ", ".join(file.relative_to(root).as_posix() for file in files[:SHOWN])
-    return names + (f" and {len(files) - SHOWN} more" if len(files) > SHOWN else "")
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
 def _told(path: Path, faults: Sequence[str]) -> str:

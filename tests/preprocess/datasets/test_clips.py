@@ -206,6 +206,18 @@ def test_files_that_are_skipped_by_their_ending_and_videos_without_a_row_are_not
     assert "1 videos are in no row of clips.csv and are left out: anna/extra.MTS" in notes
 
 
+def test_pictures_that_are_no_frames_are_noted_once_however_many_rows_name_their_folder(root: Path) -> None:
+    folder = images(root / "a", range(4), "{}.png")
+    shutil.copy(folder / "1.png", folder / "01.png")
+    (folder / "3.png").rename(folder / "3.gif")
+    (root / "clips.csv").write_text("path,subject,onset,offset\na,1,0,1\na,1,1,2\n")
+    notes = read(root).notes
+    assert notes == (
+        f"1 frames have two files: {folder}: 1.png and 01.png are both frame 1; 1.png was taken",
+        "1 clips have files that are skipped by their ending: a: 1 .gif",
+    )
+
+
 def test_one_person_written_in_two_ways_is_one_person(root: Path) -> None:
     dataset = read(clips(root, "path,subject\nanna/smile.mp4,Anna\nanna/frown.mov,anna \n"))
     assert set(dataset.samples["subject"]) == {"data/Anna"}
