@@ -38,6 +38,7 @@ def detect(
     from preprocess.datasets import DATASETS, describe
     from preprocess.datasets import detect as find
     from preprocess.datasets._build import mark_of
+    from preprocess.datasets._folders import links_on
     from results.views.text import Header, table
 
     if not path.is_dir():
@@ -54,6 +55,8 @@ def detect(
         for one in found
     ]
     typer.echo("\n".join(table(headers, rows)))
+    for line in dict.fromkeys(line for one in found for line in links_on(path, one.root)):
+        typer.echo(line)
     for one in found:
         for what in one.missing:
             typer.echo(f"{describe(one)} in {one.root}: missing {what}")

@@ -93,6 +93,19 @@ def test_detect_says_what_is_missing(merbench: LocalRuns, data: Path) -> None:
     assert "CASME2_RAW_selected: missing sheet: none in" in done.out
 
 
+def test_detect_tells_the_links_that_it_followed(merbench: LocalRuns, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "mine").symlink_to(data)
+    said = merbench("datasets", "detect", str(tmp_path / "links"))
+    assert said.status == 0
+    assert said.out.count(f"{tmp_path}/links/mine is a link to {data}, and was followed") == 1
+    assert "not read" not in said.out, "one sheet, reached in two ways"
+    (tmp_path / "databases behind a link").symlink_to(data)
+    said = merbench("datasets", "detect", str(tmp_path / "databases behind a link"))
+    assert "not read" not in said.out
+    assert "is a link to" not in said.out, "it was given"
+
+
 def test_detect_finds_nothing(merbench: LocalRuns, tmp_path: Path) -> None:
     done = merbench("datasets", "detect", str(tmp_path))
     assert done.status == 2
