@@ -9,6 +9,8 @@ import math
 
 import numpy as np
 
+from preprocess.faces.mean_shape import mean_shape
+
 # Where an upright face has its eyes and the base of its nose, in distances between the eyes' centres from the middle
 # between them; proportions of a mean adult face.
 _ANCHORS = np.array([[-0.5, 0.0], [0.5, 0.0], [0.0, 0.68]])
@@ -151,8 +153,27 @@ def transform_points(points: np.ndarray, transform: np.ndarray) -> np.ndarray:
     return (np.asarray(points, dtype=np.float64) @ transform[:, :2].T + transform[:, 2]).astype(np.float32)
 
 
+def placement(points: np.ndarray, of: slice = slice(68)) -> tuple[np.ndarray, float, float]:
+    """Return where dlib's mean face must lie so that it comes closest to a face.
+
+    Parameters
+    ----------
+    points : (68, 2), the face.
+    of : the points that count.
+
+    Returns
+    -------
+    middle : (2,) float64, the middle of the mean face's box.
+    side : of the box, at least a pixel.
+    turn : degrees by which the box is turned clockwise.
+    """
+    placed = similarity(mean_shape()[of], np.asarray(points, dtype=np.float64)[of])
+    middle = placed[:, :2] @ [0.5, 0.5] + placed[:, 2]
+    return middle, max(math.hypot(*placed[:, 0]), 1.0), math.degrees(math.atan2(placed[1, 0], placed[0, 0]))
+
+
 def landmark_box(points: np.ndarray) -> tuple[int, int, int, int]:
-    """Return a square from the brows to the chin, as a detector would give it.
+    """Return the box in which dlib's fit begins closest to a face: where it follows best what the face does.
 
     Parameters
     ----------
@@ -160,24 +181,28 @@ def landmark_box(points: np.ndarray) -> tuple[int, int, int, int]:
 
     Returns
     -------
-    Its left, top, right and bottom edges.
+    Its left, top, right and bottom edges; a face that is turned lies turned about its middle (``landmark_turn``).
     """
-    top, bottom = points[17:27, 1].min(), points[8, 1]
-    middle, half = points[17:27, 0].mean(), (bottom - top) / 2
-    return round(float(middle - half)), round(float(top)), round(float(middle + half)), round(float(bottom))
+    (x, y), side, _ = placement(points)
+    return round(x - side / 2), round(y - side / 2), round(x + side / 2), round(y + side / 2)
 
 
-def warp(picture: np.ndarray, transform: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def landmark_turn(points: np.ndarray) -> float:
+    """Return by how many degrees a face, (68, 2), is turned clockwise."""
+    return placement(points)[2]
+
+
+def warp(picture: np.ndarray, transform: np.ndarray, size: tuple[int, int], outside: float | None = None) -> np.ndarray:
     """Return a picture moved by a transform.
 
     A picture that shrinks is averaged over the pixels that fall together, which avoids aliasing and lowers noise.
-    Outside the picture its edge is repeated.
 
     Parameters
     ----------
     picture : (H, W) or (H, W, 3) uint8.
     transform : (2, 3), from the picture to the result.
     size : (width, height) of the result.
+    outside : the grey level outside of the picture; None repeats the picture's edge.
     """
     import cv2
 
@@ -186,7 +211,13 @@ def warp(picture: np.ndarray, transform: np.ndarray, size: tuple[int, int]) -> n
     finer = min(max(1, math.ceil(1 / scale)), 16) if scale > 0 else 1
     detailed = transform * finer
     detailed[:, 2] += (finer - 1) / 2
+    border = cv2.BORDER_REPLICATE if outside is None else cv2.BORDER_CONSTANT
     drawn = cv2.warpAffine(
-        picture, detailed, (width * finer, height * finer), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        picture,
+        detailed,
+        (width * finer, height * finer),
+        flags=cv2.INTER_LINEAR,
+        borderMode=border,
+        borderValue=(outside or 0.0,) * 3,
     )
     return drawn if finer == 1 else cv2.resize(drawn, size, interpolation=cv2.INTER_AREA)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -20,8 +21,12 @@ class Face:
     landmarks : (68, 2) float32, x and y of dlib's points in pixels.
     box : left, top, right and bottom of the detection.
     frame : number of the frame in which it was found.
-    way : how it was found: ``hog``, ``hog_padded``, ``cnn``, or ``rectangle`` for landmarks fitted to a whole crop.
+    way : how it was found: ``hog``, ``hog_padded``, ``cnn``, ``rectangle`` for landmarks fitted to a whole crop, or
+        ``hog_turned`` for a face that is turned in the picture.
     faces : how many faces that frame showed.
+    turn : degrees by which the face is turned clockwise.
+    spread : region of the face -> how far its fits differ, as a share of the distance between the eyes.
+    notes : what a person should know: a region that was fitted again, a face that is turned or partly outside.
     """
 
     landmarks: np.ndarray
@@ -29,6 +34,9 @@ class Face:
     frame: int
     way: str
     faces: int = 1
+    turn: float = 0.0
+    spread: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 class FaceFinder(Protocol):
@@ -47,13 +55,14 @@ class FaceFinder(Protocol):
         ClipError : no face was found; the message lists what was tried.
         """
 
-    def landmarks(self, picture: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
-        """Fit the 68 points to a face.
+    def landmarks(self, picture: np.ndarray, box: tuple[int, int, int, int], turn: float = 0.0) -> np.ndarray:
+        """Fit the 68 points to a face, to tenths of a pixel.
 
         Parameters
         ----------
         picture : (H, W) uint8, grey.
         box : left, top, right and bottom of the face.
+        turn : degrees by which the face is turned clockwise.
 
         Returns
         -------

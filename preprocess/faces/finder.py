@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from preprocess.base.errors import UsageError, did_you_mean
+from preprocess.faces.alignment import landmark_box
 from preprocess.faces.detectors import Box, Detectors
 from preprocess.faces.face import Face
+from preprocess.faces.settling import SURE, Settled, agreeing, looks_alike, settled, settled_in_crop
 from preprocess.samples.clip import Clip, ClipError
 from preprocess.samples.frames import FrameReader
 
@@ -20,19 +24,44 @@ DETECTORS = ("hog", "cnn")
 # HOG wants faces of 80 pixels: at this length of the longer side it sees those that fill an eighth of it.
 HOG_SIDE = 640
 CNN_SIDE = 480
-# How far landmarks may disagree (see ``Fit``). Faces stay below 0.03, other pictures above 0.065; a detector's own word
-# allows for hard light and glasses.
-MAX_SPREAD = {"hog": 0.1, "hog_padded": 0.1, "cnn": 0.1, "rectangle": 0.05}
+# The turns, in degrees clockwise, at which HOG looks for a face that nothing else finds.
+TURNS = (90.0, -90.0, 180.0, 45.0, -45.0, 135.0, -135.0)
 # How many frames beside the onset are looked at.
 NEIGHBOURS = 6
+# A fit is compared with another frame, so many frames away where there are so many; with two of them where it differs.
+COMPARED = 4
 # Width over height of a picture that may be a cropped face; recordings are wider, or telephone-narrow.
 CROP_SHAPES = (0.65, 1.15)
 # The rectangles to try on a crop: what they leave free on each side, in parts of the picture.
 CROP_INSETS = (0.0, 0.08, 0.16)
 
 
+# A face that is turned by more degrees is noted.
+TURNED = 30.0
+
+
 class NoFaceError(ClipError):
     """No face was found in a clip whose frames can be read; the message says what was tried."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one detector found in one frame.
+
+    Attributes
+    ----------
+    way : the detector.
+    frame : the frame's number.
+    picture : (H, W) uint8, the frame.
+    boxes : what was found, largest first.
+    turn : degrees clockwise by which the faces are turned.
+    """
+
+    way: str
+    frame: int
+    picture: np.ndarray
+    boxes: list[Box]
+    turn: float = 0.0
 
 
 class DlibFaceFinder:
@@ -44,9 +73,11 @@ class DlibFaceFinder:
     2. HOG on frames near the onset,
     3. HOG on the onset with a border around it,
     4. the CNN detector on the onset and on one other frame,
-    5. for a picture shaped like a crop: landmarks fitted to the picture itself.
+    5. for a picture shaped like a crop: landmarks fitted to the picture itself,
+    6. HOG on the onset turned by 45, 90, 135 and 180 degrees.
 
-    A detection counts only where the fitted landmarks agree with each other and form an upright face.
+    A detection counts only where the fitted landmarks agree with each other and form a face, region by region, and
+    where the same regions are found in another frame.
 
     Parameters
     ----------
@@ -85,35 +116,39 @@ class DlibFaceFinder:
             raise NoFaceError(known)
         return known
 
-    def landmarks(self, picture: np.ndarray, box: Box) -> np.ndarray:
+    def landmarks(self, picture: np.ndarray, box: Box, turn: float = 0.0) -> np.ndarray:
         """Fit the 68 points, (68, 2) float32 x and y, to the face in ``box`` of a grey uint8 picture."""
-        return self._detectors.fit(picture, box).landmarks
+        return self._detectors.fit(picture, box, turn, fine=True).landmarks
 
     def _search(self, clip: Clip, detector: str) -> Face:
         tried: list[str] = []
         with FrameReader(clip) as reader:
             onset = clip.onset if clip.onset is not None else reader.numbers[0]
             number, picture = reader.read_nearest(onset)
-            for way, frame, candidate, boxes in self._trials(reader, number, picture, detector):
-                tried.append(f"{way} on frame {frame}")
-                face = self._face(candidate, boxes, frame, way)
+            for trial in self._trials(reader, number, picture, detector):
+                tried.append(f"{trial.way} on frame {trial.frame}")
+                face = self._face(reader, trial)
+                if face is not None:
+                    return face
+            for turn in TURNS:
+                boxes = self._detectors.hog_turned(picture, HOG_SIDE, turn)
+                face = self._face(reader, Trial("hog_turned", number, picture, boxes, turn))
                 if face is not None:
                     return face
         raise NoFaceError(
-            f"{clip.sample_id}: no face was found; tried {', '.join(tried)}. Look at the frames; a face must be "
-            "upright and fill at least an eighth of the picture."
+            f"{clip.sample_id}: no face was found; tried {', '.join(tried)}. The picture was also turned by "
+            f"{', '.join(f'{turn:.0f}' for turn in sorted(TURNS))} degrees. Look at the frames; a face must fill at "
+            "least an eighth of the picture, with both eyes, nose and mouth in it."
         )
 
-    def _trials(
-        self, reader: FrameReader, onset: int, picture: np.ndarray, detector: str
-    ) -> Iterator[tuple[str, int, np.ndarray, list[Box]]]:
-        """Yield (way, frame, picture, boxes), one detection after the other, the cheap and the sure ones first."""
+    def _trials(self, reader: FrameReader, onset: int, picture: np.ndarray, detector: str) -> Iterator[Trial]:
+        """Yield one detection after the other, the cheap and the sure ones first."""
         find = self._detectors
         if detector == "cnn":
-            yield "cnn", onset, picture, find.cnn(picture, CNN_SIDE)
-        yield "hog", onset, picture, find.hog(picture, HOG_SIDE)
+            yield Trial("cnn", onset, picture, find.cnn(picture, CNN_SIDE))
+        yield Trial("hog", onset, picture, find.hog(picture, HOG_SIDE))
         if max(picture.shape) > HOG_SIDE:
-            yield "hog", onset, picture, find.hog(picture, 2 * HOG_SIDE)
+            yield Trial("hog", onset, picture, find.hog(picture, 2 * HOG_SIDE))
         last = None
         for number in _spread(reader.numbers, onset):
             try:
@@ -121,21 +156,63 @@ class DlibFaceFinder:
             except ClipError:
                 # A damaged frame shows no face; whoever needs that very frame will report it.
                 continue
-            yield "hog", number, last[1], find.hog(last[1], HOG_SIDE)
-        yield "hog_padded", onset, picture, find.hog_padded(picture, HOG_SIDE)
+            yield Trial("hog", number, last[1], find.hog(last[1], HOG_SIDE))
+        yield Trial("hog_padded", onset, picture, find.hog_padded(picture, HOG_SIDE))
         for number, candidate in [(onset, picture), *([last] if last else [])]:
-            yield "cnn", number, candidate, find.cnn(candidate, CNN_SIDE)
+            yield Trial("cnn", number, candidate, find.cnn(candidate, CNN_SIDE))
         if _like_a_crop(picture):
-            for inset in CROP_INSETS:
-                yield "rectangle", onset, picture, [_inner_square(picture, inset)]
+            yield Trial("rectangle", onset, picture, [_inner_square(picture, inset) for inset in CROP_INSETS])
 
-    def _face(self, picture: np.ndarray, boxes: list[Box], frame: int, way: str) -> Face | None:
-        """Return the largest of the boxes in which landmarks are plausible; larger ones were no faces."""
-        for rank, box in enumerate(boxes):
-            fit = self._detectors.fit(picture, box)
-            if fit.plausible(MAX_SPREAD[way]):
-                return Face(fit.landmarks, box, frame, way, faces=len(boxes) - rank)
+    def _face(self, reader: FrameReader, trial: Trial) -> Face | None:
+        """Return the largest of the boxes in which landmarks are those of a face; larger ones were no faces."""
+        if trial.way == "rectangle":
+            found = settled_in_crop(self._detectors, trial.picture, trial.boxes)
+            return None if found is None else self._compared(reader, trial, trial.boxes[0], found, faces=1)
+        for rank, box in enumerate(trial.boxes):
+            found = settled(self._detectors, trial.picture, box, trial.way, trial.turn)
+            if found is None:
+                continue
+            face = self._compared(reader, trial, box, found, faces=len(trial.boxes) - rank)
+            if face is not None:
+                return face
         return None
+
+    def _compared(self, reader: FrameReader, trial: Trial, box: Box, found: Settled, faces: int) -> Face | None:
+        """Return the face where another frame shows the same; otherwise that of the frame which most others agree with.
+
+        Frames that show no face there have no say. None where every frame shows another face.
+        """
+        fits, notes = {trial.frame: found.fit}, found.notes
+        others = self._others(reader, trial.frame)
+        first = next(others, None)
+        if first is None:
+            notes = (*notes, "only one frame can be read: no other one confirms the landmarks")
+        elif not looks_alike(self._detectors, found.fit, first[1]):
+            around = landmark_box(found.fit.landmarks)
+            for number, picture in [first, *itertools.islice(others, 1)]:
+                fit = self._detectors.fit(picture, around, found.fit.turn)
+                if fit.plausible(SURE):
+                    fits[number] = fit
+        chosen = agreeing(list(fits.values())) if len(fits) > 1 else 0
+        if chosen is None:
+            return None
+        frame, fit = list(fits.items())[chosen]
+        if frame != trial.frame:
+            notes = (*notes, f"landmarks of frame {trial.frame} lie elsewhere than in other frames: {frame} taken")
+        if abs(fit.turn) > TURNED:
+            notes = (*notes, f"the face is turned by {fit.turn:.0f} degrees clockwise")
+        return Face(fit.landmarks, box, frame, trial.way, faces, fit.turn, fit.regions, notes)
+
+    def _others(self, reader: FrameReader, frame: int) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield readable frames other than a frame: first one that is a few away, then the nearest ones."""
+        near = sorted((number for number in reader.numbers if number != frame), key=lambda one: (abs(one - frame), one))
+        chosen = near[COMPARED - 1 : COMPARED] or near[-1:]
+        for number in [*chosen, *(one for one in near if one not in chosen)]:
+            try:
+                yield number, reader.read(number)
+            except ClipError:
+                # Whoever needs that very frame will report it.
+                continue
 
 
 def _spread(numbers: list[int], onset: int) -> list[int]:

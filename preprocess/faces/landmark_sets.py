@@ -12,6 +12,13 @@ PADDING = -1
 """Stands in a padded layout where no landmark is."""
 
 ALL_68 = tuple(range(68))
+FACE_REGIONS: dict[str, tuple[int, ...]] = {
+    "brows": tuple(range(17, 27)),
+    "eyes": tuple(range(36, 48)),
+    "nose": tuple(range(27, 36)),
+    "mouth": tuple(range(48, 68)),
+    "jaw": tuple(range(17)),
+}
 # Without the jaw: the facial graph of the unified macro- and micro-expression framework.
 INNER_51 = tuple(range(17, 68))
 # Brows and mouth: the two token groups of the AU-fusion and layered-relations systems (ICASSP 2024, ICIP 2023).

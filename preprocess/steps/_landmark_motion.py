@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from preprocess.faces.alignment import face_transform, landmark_box, transform_points, warp
+from preprocess.faces.alignment import face_transform, transform_points, warp
+from preprocess.faces.frame_by_frame import landmarks_of_frames
 from preprocess.samples.frames import FrameReader
 from preprocess.steps._heads import face_and_path
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from preprocess.steps import Work
 
 SIZE = 256
-# Frames over which positions are averaged: single fits tremble by about half a pixel.
+# Frames over which positions are averaged: single fits tremble by a few tenths of a pixel.
 SMOOTH = 1.5
 
 
@@ -61,12 +62,13 @@ def aligned_landmarks(work: Work, present: list[int]) -> np.ndarray:
     """
     face, path = face_and_path(work)
     transform = face_transform(face.landmarks, (SIZE, SIZE))
-    box = landmark_box(transform_points(face.landmarks, transform))
-    result = []
+    pictures = []
     with FrameReader(work.clip) as reader:
         for number in present:
             read, picture = reader.read_nearest(number)
             here = transform if path is None else path.transform(transform, read)
-            points = work.finder.landmarks(warp(picture, here, (SIZE, SIZE)), box)
-            result.append(transform_points(points, face_transform(points, (SIZE, SIZE)))[17:])
+            # One grey level outside of the recording: a repeated edge looks like a face's.
+            pictures.append(warp(picture, here, (SIZE, SIZE), float(np.median(picture))))
+    fits, _ = landmarks_of_frames(work.finder, pictures, transform_points(face.landmarks, transform))
+    result = [transform_points(points, face_transform(points, (SIZE, SIZE)))[17:] for points in fits]
     return np.asarray(result, dtype=np.float64)

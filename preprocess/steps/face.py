@@ -10,6 +10,7 @@ from preprocess.faces.alignment import ALIGNMENTS, face_transform, picture_trans
 from preprocess.faces.following import head_path
 from preprocess.samples.frames import FrameReader
 from preprocess.samples.layout import Content
+from preprocess.samples.quality import SPREAD
 from preprocess.steps import Work, register_step
 from preprocess.steps._options import one_of, size_option
 
@@ -21,7 +22,7 @@ def _pictures(before: Content, options: Mapping[str, Any]) -> Content:
 CROPS = ("as_face", "align")
 
 
-@register_step("face", version=3, pictures=_pictures)
+@register_step("face", version=4, pictures=_pictures)
 def face(
     work: Work,
     *,
@@ -52,7 +53,8 @@ def face(
     transform : (2, 3) float64, from the recording to the aligned face.
     path : how the transform moves with a head that goes far.
     size : (width, height) of the aligned face.
-    quality : of a followed head, how far it goes and how much of it is not seen.
+    quality : how far the fits of each region of the face differ; of a followed head, how far it goes and how much of it
+        is not seen.
 
     Raises
     ------
@@ -69,6 +71,7 @@ def face(
         notes.append(f"{found.faces} faces in frame {found.frame}: the largest taken")
     if found.way != detector:
         notes.append(f"face found by {found.way} in frame {found.frame}")
+    notes += found.notes
     path = head_path(work.clip, found, work.finder) if follow else None
     if path is not None:
         notes.append(path.note)
@@ -78,7 +81,11 @@ def face(
         transform=face_transform(found.landmarks, (width, height), margin, align),
         path=path,
         size=(width, height),
-        quality={**work.quality, **({} if path is None else path.quality)},
+        quality={
+            **work.quality,
+            **{SPREAD + region: spread for region, spread in found.spread.items()},
+            **({} if path is None else path.quality),
+        },
         notes=(*work.notes, *notes),
     )
 

@@ -24,7 +24,7 @@ HEAD_MOTION = ("keep", "remove")
 FlowMethod = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-@register_step("flow", version=2, pictures=as_before)
+@register_step("flow", version=3, pictures=as_before)
 def flow(work: Work, *, method: str = "tvl1", pairs: str = "onset_apex", head_motion: str = "keep") -> Work:
     """Compute dense optical flow u (to the right), v (down) in pixels of the loaded frames.
 

@@ -53,7 +53,7 @@ class Mode:
     still: bool = False
 
 
-@register_step("select", version=3, pictures=as_before)
+@register_step("select", version=4, pictures=as_before)
 def select(work: Work, *, frames: str = "onset_apex", count: int | None = None, spot: str = "profile") -> Work:
     """Choose the frames that the feature is made of.
 

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import portraits
 import pytest
+from _pytest.mark import ParameterSet
+from rendered_faces import FACES
 
 from preprocess.base.errors import DataError, UsageError
 from preprocess.faces.detectors import Box, Detectors
 from preprocess.faces.face import Face
 from preprocess.faces.finder import DlibFaceFinder, NoFaceError
+from preprocess.faces.fit import Fit, eye_distance
 from preprocess.faces.model_files import LANDMARKS, model_file
 from preprocess.samples.clip import ClipError
+from preprocess.steps import STEPS, Work
 
 # Loading the models takes longer than finding a face.
 SHARED = Detectors()
@@ -239,3 +245,157 @@ def test_model_files_that_are_not_there_are_named(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("preprocess.faces.model_files.find_spec", lambda name: None)
     with pytest.raises(DataError, match="not installed"):
         model_file(LANDMARKS)
+
+
+def turned(picture: np.ndarray, degrees: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return a picture turned clockwise, large enough to hold all of it, and the transform."""
+    height, width = picture.shape[:2]
+    matrix = cv2.getRotationMatrix2D((width / 2 - 0.5, height / 2 - 0.5), -degrees, 1.0)
+    cos, sin = abs(matrix[0, 0]), abs(matrix[0, 1])
+    size = round(width * cos + height * sin), round(height * cos + width * sin)
+    matrix[:, 2] += [(size[0] - width) / 2, (size[1] - height) / 2]
+    return cv2.warpAffine(picture, matrix, size), matrix
+
+
+def roll(degrees: int, number: int, cut: bool) -> ParameterSet:
+    """Return a case; a few of them stay in the quick run."""
+    quick = degrees in (30, 90) and cut
+    return pytest.param(degrees, number, cut, id=f"{degrees}-{cut}", marks=() if quick else pytest.mark.slow)
+
+
+# Crops every 15 degrees, whole frames every 45; one face after the other.
+ROLLS = [
+    roll(degrees, number % 4, cut)
+    for cut, step in ((True, 15), (False, 45))
+    for number, degrees in enumerate(range(-180 + step, 181, step))
+]
+
+
+@pytest.mark.parametrize(("degrees", "number", "cut"), ROLLS)
+def test_a_face_that_is_turned_gets_the_right_points_or_none(
+    tmp_path: Path, finder: DlibFaceFinder, degrees: int, number: int, cut: bool
+) -> None:
+    sight = FACES[number]()
+    picture, true = sight.picture, sight.landmarks
+    if cut:
+        left, right, low = true[0, 0] - 20, true[16, 0] + 20, true[8, 1] + 10
+        top = max(0, low - (right - left) * 1.2)
+        edges = [round(float(edge)) for edge in (left, top, right, low)]
+        picture, true = picture[edges[1] : edges[3], edges[0] : edges[2]], true - edges[:2]
+    rolled, matrix = turned(picture, degrees)
+    clip = portraits.clip_of(portraits.write_frames(tmp_path, [rolled] * 2))
+    try:
+        face = finder.find(clip)
+    except NoFaceError:
+        # Refused is right, but for a roll that HOG knows.
+        assert abs(degrees) > 30
+        return
+    there = true @ matrix[:, :2].T + matrix[:, 2]
+    unit = eye_distance(there)
+    assert np.linalg.norm(face.landmarks - there, axis=1)[17:].mean() < 0.1 * unit
+    assert abs((face.turn - degrees + 180) % 360 - 180) < 10
+    if abs(degrees) >= 45:
+        assert any("turned by" in note for note in face.notes)
+
+
+@pytest.mark.slow
+def test_half_a_face_at_the_edge_is_refused_or_right(tmp_path: Path, finder: DlibFaceFinder) -> None:
+    kept = 0
+    for number, look in enumerate(FACES[:2]):
+        sight = look()
+        true, width = sight.landmarks, sight.picture.shape[1]
+        unit = eye_distance(true)
+        edges = np.linspace(true[0, 0], true[36:48, 0].mean() + 0.3 * unit, 5)
+        for step, edge in enumerate(edges.round().astype(int).tolist()):
+            part = np.ascontiguousarray(sight.picture[:, edge:width])
+            clip = portraits.clip_of(portraits.write_frames(tmp_path / f"{number}-{step}", [part] * 2))
+            try:
+                face = finder.find(clip)
+            except NoFaceError:
+                # What shows both eyes is a face.
+                assert edge > true[36, 0]
+                continue
+            kept += 1
+            assert np.linalg.norm(face.landmarks + np.array([edge, 0]) - true, axis=1)[17:].mean() < 0.1 * unit
+            if edge > true[17, 0] + 0.2 * unit:
+                assert any("outside of the picture" in note for note in face.notes)
+    assert kept >= 4
+
+
+def test_a_single_frame_is_told(tmp_path: Path, portrait: np.ndarray, finder: DlibFaceFinder) -> None:
+    one = finder.find(portraits.clip_of(portraits.write_frames(tmp_path / "one", [portrait])))
+    assert any("only one frame" in note for note in one.notes)
+    two = finder.find(portraits.clip_of(portraits.write_frames(tmp_path / "two", [portrait] * 2)))
+    assert two.notes == ()
+
+
+class Misled(Blinded):
+    """The real detectors, whose fits put the mouth on the chin where told."""
+
+    def __init__(self, wrong: Callable[[np.ndarray, Box], bool], share: float = 0.4) -> None:
+        super().__init__()
+        self.wrong, self.share = wrong, share
+
+    def _chin(self, picture: np.ndarray, box: Box, points: np.ndarray) -> np.ndarray:
+        if self.wrong(picture, box):
+            points = points.copy()
+            points[48:] += np.float32([0, self.share]) * eye_distance(points)
+        return points
+
+    def fit(self, picture: np.ndarray, box: Box, turn: float = 0.0, *, fine: bool = False) -> Fit:
+        fit = super().fit(picture, box, turn, fine=fine)
+        return dataclasses.replace(fit, landmarks=self._chin(picture, box, fit.landmarks))
+
+    def look(self, picture: np.ndarray, fit: Fit) -> np.ndarray:
+        return self._chin(picture, (0, 0, 0, 0), super().look(picture, fit))
+
+
+def mouth_error(face: Face, right: Face) -> float:
+    away = (face.landmarks - right.landmarks)[48:].mean(axis=0)
+    return float(np.linalg.norm(away)) / eye_distance(right.landmarks)
+
+
+def test_a_mouth_on_the_chin_is_fitted_again_in_another_box(
+    tmp_path: Path, portrait: np.ndarray, finder: DlibFaceFinder
+) -> None:
+    clip = portraits.clip_of(portraits.write_frames(tmp_path, [portrait] * 2))
+    right = finder.find(clip)
+    face = finder_with(Misled(lambda picture, box: box == right.box)).find(clip)
+    assert mouth_error(face, right) < 0.05
+    assert any("fitted again" in note and "mouth" in note for note in face.notes)
+
+
+def test_a_mouth_that_no_other_frame_shows_there_is_taken_from_another_frame(
+    tmp_path: Path, portrait: np.ndarray, finder: DlibFaceFinder
+) -> None:
+    # A quarter of the eyes' distance is within what faces allow; only the other frames tell.
+    bright = np.clip(portrait.astype(int) + 6, 0, 255).astype(np.uint8)
+    clip = portraits.clip_of(portraits.write_frames(tmp_path, [bright, *[portrait] * 5]))
+    right = finder.find(portraits.clip_of(portraits.write_frames(tmp_path / "right", [portrait] * 2)))
+    onset = cv2.cvtColor(bright, cv2.COLOR_RGB2GRAY)
+    misled = Misled(lambda picture, box: abs(float(picture.mean()) - float(onset.mean())) < 1, share=0.18)
+    face = finder_with(misled).find(clip)
+    assert face.frame != 1
+    assert mouth_error(face, right) < 0.05
+    assert any("landmarks of frame 1 lie elsewhere" in note for note in face.notes)
+
+
+def test_a_mouth_on_the_chin_in_every_fit_is_no_face(tmp_path: Path, portrait: np.ndarray) -> None:
+    clip = portraits.clip_of(portraits.write_frames(tmp_path, [portrait] * 2))
+    with pytest.raises(NoFaceError):
+        finder_with(Misled(lambda picture, box: True)).find(clip)
+
+
+def test_what_was_measured_of_a_face_reaches_the_clip(
+    tmp_path: Path, portrait: np.ndarray, finder: DlibFaceFinder
+) -> None:
+    rolled, _ = turned(portrait, 90)
+    clip = portraits.clip_of(portraits.write_frames(tmp_path, [rolled] * 2))
+    step = STEPS.get("face")
+    work = step.run(Work(clip=clip, finder=finder), **step.options({}, "test"))
+    assert any("turned by 90" in note or "turned by 8" in note or "turned by 9" in note for note in work.notes)
+    assert 0 < work.quality["spread mouth"] < 0.03
+    # Aligned, the face is upright.
+    assert work.transform is not None
+    aligned = work.face.landmarks @ work.transform[:, :2].T + work.transform[:, 2]
+    assert abs(aligned[36:42].mean(axis=0) - aligned[42:48].mean(axis=0))[1] < 4
