@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import pytest
@@ -11,6 +12,7 @@ from mer_models._parts.face_areas import mosaic
 from mer_models._parts.images import resized
 from mer_models._parts.losses import focal_loss
 from mer_models._parts.rcn import RecurrentBlock
+from mer_models.off_tanet import published_strain
 from mer_models.registry import MODELS
 
 
@@ -181,6 +183,43 @@ def causalnet_size(dim: int, layers: int) -> int:
 def test_causalnet_size(layers: int) -> None:
     depths = {f"layers_{place}": layers for place in (1, 2, 3)}
     assert count(build("causalnet", dim=24, **depths)) == causalnet_size(24, layers)
+
+
+def test_off_tanet_size_is_the_printed_one() -> None:
+    def residual(width: int, inner: int, width_out: int) -> int:
+        both = convolution(width, inner, 3) + 2 * inner + convolution(inner, width_out, 3) + 2 * width_out
+        return both + convolution(width, width_out, 1)
+
+    attention = 2 * 28 + 2 * 9 + 3 * convolution(28, 28, 1)
+    blocks = residual(8, 18, 18) + residual(18, 28, 28) + residual(28, 28, 8) + attention
+    dense = linear(392, 64) + linear(64, 64) + linear(64, 3)
+    assert count(build("off_tanet")) == convolution(3, 8, 7) + 2 * 8 + blocks + dense == 59_403
+
+
+@pytest.mark.parametrize("place", [(0, 0), (3, 7), (13, 12)])
+def test_off_tanet_weighs_each_map_by_its_query_and_its_coded_key(place: tuple[int, int]) -> None:
+    attention = build("off_tanet").blocks[2].way[3]
+    maps = torch.rand(1, 28, 14, 14)
+    query, key, value = (part[0, 5] for part in attention.project(maps).chunk(3, dim=1))
+    line = [
+        math.sin(1.0) if at == 0 else (math.cos, math.sin)[at % 2 == 0](10000 ** -(at // 2 / 14)) for at in range(14)
+    ]
+    coded = key + torch.tensor([[first + second for second in line] for first in line])
+    products = torch.tensor([[float((query[row] * coded[column]).sum()) for column in range(14)] for row in range(14)])
+    weight = torch.exp(products[place]) / torch.exp(products).sum()
+    torch.testing.assert_close(attention(maps)[0, 5][place], weight * value[place])
+
+
+def test_off_tanet_as_published_takes_a_strain_of_its_own() -> None:
+    """u grows by 2 a row, v by 3 a column and by 5 a row, which does not count: sqrt(0 + 16^2 + (24 + 16)^2 / 2)."""
+    row, column = torch.meshgrid(torch.arange(112.0), torch.arange(112.0), indexing="ij")
+    flow = torch.stack([2 * row, 3 * column + 5 * row])[None]
+    inner = published_strain(flow)[0, 0, 1:-1, 1:-1]
+    torch.testing.assert_close(inner, torch.full((110, 110), (16**2 + 0.5 * 40**2) ** 0.5))
+    for as_published in (False, True):
+        network = build("off_tanet", as_published=as_published).eval()
+        strains = [torch.cat([flow / 100, torch.full_like(flow[:, :1], strain)], dim=1) for strain in (0.0, 1.0)]
+        assert torch.equal(*map(network, strains)) == as_published
 
 
 SMALL_CAUSALNET = {"dim": 24, "layers_1": 1, "layers_2": 1, "layers_3": 1}
