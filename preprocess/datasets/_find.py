@@ -50,7 +50,9 @@ def find(database: Database, path: Path, given: Given = NOTHING) -> list[Found]:
     -------
     One ``Found`` for each variant and version of the sheet, the preferred variant first, and the nearest sheet.
     """
-    variants = [variant for variant in database.variants if trees_at(database, variant, path, bool(given.sheets))]
+    variants = [tree.variant for tree in database.trees if recognised(tree, path)]
+    if not variants:
+        variants = [one for one in database.variants if trees_at(database, one, path, bool(given.sheets))]
     missing: tuple[str, ...] = ()
     if not variants:
         variants = [tree.variant for tree in database.trees if recognised(tree, path, frames=False)][:1]

@@ -199,3 +199,11 @@ def test_an_odd_link_out_of_the_root_harms_nobody(root: Path) -> None:
     (raw / "my link").symlink_to(root.parent / "elsewhere")
     assert len(ids(read_source(root))) == len(CASME2_ROWS)
     assert "my link" in notes(root)
+
+
+@pytest.mark.parametrize("name", WITH_SHEET)
+def test_no_form_of_a_database_is_seen_where_another_one_lies(name: str, root: Path) -> None:
+    load_plugins([str(PLUG_IN)])
+    write(name, root)
+    roots = [found.root for found in detect(root, name)]
+    assert len(roots) == len(set(roots)), "one form a folder"
