@@ -65,7 +65,8 @@ def select(work: Work, *, frames: str = "onset_apex", count: int | None = None, 
     frames : "apex", "onset_apex", "onset_apex_offset"; "near_onset_apex" (``count`` frames, an odd number, about the
         onset, then as many about the apex: see ``_near``); "clip" (onset to offset), "onset_to_apex"; "uniform"
         (``count`` frames, onset to offset, equally spaced), "uniform_to_apex" (onset to apex); "around_apex" (``count``
-        consecutive frames, the apex in their middle); "landmark_motion" (``count`` frames between which the landmarks
+        consecutive frames, the apex in their middle); "onset_around_apex" (the onset, then ``count`` later frames about
+        the apex: see ``_after_onset``); "landmark_motion" (``count`` frames between which the landmarks
         move equally far); "unified_11" (nine from onset towards the apex in tenths of the way, the apex, the one
         after); "binary_9" (onset, 3, apex, 3, offset, equally spaced).
     count : how many frames, where ``frames`` takes a number.
@@ -160,6 +161,16 @@ def _around(span: Span, count: int) -> list[int]:
     return [places[min(first + index, len(places) - 1)] for index in range(count)]
 
 
+def _after_onset(span: Span, count: int) -> list[int]:
+    """Return the onset, then ``count`` consecutive frames with the apex in their middle, all after the onset.
+
+    Where they would pass the offset, those up to it are spread evenly over ``count`` places, so that some repeat; the
+    public code of SLSTT interpolates frames between them there.
+    """
+    first = min(max(span.apex - count // 2, span.onset + 1), span.offset)
+    return [span.onset, *_evenly(first, min(first + count - 1, span.offset), count)]
+
+
 def _unified(span: Span) -> list[int]:
     """Return the 11 frames of the unified macro- and micro-expression framework."""
     way = span.apex - span.onset
@@ -176,6 +187,7 @@ MODES: dict[str, Mode] = {
     "uniform": Mode(lambda work, span, count: _evenly(span.onset, span.offset, count), apex=False, count=True),
     "uniform_to_apex": Mode(lambda work, span, count: _evenly(span.onset, span.apex, count), count=True),
     "around_apex": Mode(lambda work, span, count: _around(span, count), count=True),
+    "onset_around_apex": Mode(lambda work, span, count: _after_onset(span, count), count=True),
     "landmark_motion": Mode(
         lambda work, span, count: landmark_motion_frames(work, span.present, count), apex=False, count=True
     ),

@@ -7,6 +7,7 @@ import re
 
 import pytest
 import torch
+from torch.nn import Dropout
 
 from mer_models._parts.face_areas import mosaic
 from mer_models._parts.images import resized
@@ -591,3 +592,19 @@ def test_photographs_are_shown_in_imagenets_range(name: str) -> None:
     recipe = MODELS.get(name).recipe
     assert recipe is not None
     assert recipe.input_range == "imagenet"
+
+
+@pytest.mark.parametrize("as_published", [False, True])
+def test_of_slstts_transformer_only_the_last_normalisation_is_trained_as_published(as_published: bool) -> None:
+    network = build("slstt", size="pico", depth=1, image_size=16, state=8, as_published=as_published)
+    network(torch.rand(2, 3, 3, 16, 16)).sum().backward()
+    trained = {name for name, parameter in network.image.named_parameters() if parameter.grad is not None}
+    every = {name for name, _ in network.image.named_parameters()}
+    assert trained == ({"norm.weight", "norm.bias"} if as_published else every)
+    assert all(parameter.grad is not None for parameter in network.time.parameters())
+
+
+def test_slstt_drops_among_the_weights_of_attention_and_twice_a_layer() -> None:
+    layers = build("slstt", size="pico", image_size=16).image.modules()
+    shares = [layer.p for layer in layers if isinstance(layer, Dropout)]
+    assert [share for share in shares if share] == [0.1] * 3 * 12

@@ -110,7 +110,7 @@ def test_an_evaluation_feeds_no_more_than_its_batch() -> None:
     assert scores.shape == (10, 3)
 
 
-CLIPS, FRAMES, POINTS, DESCRIPTOR = "flow_long_11_224", "frames_9_128", "landmarks_28", "hoof"
+CLIPS, FRAMES, POINTS, DESCRIPTOR = "flow_wheel_11_224", "frames_9_128", "landmarks_28", "hoof"
 
 
 def batch_of(features: dict[str, np.ndarray], input_range: str, rows: list[int]) -> tuple[torch.Tensor, ...]:

@@ -91,7 +91,7 @@ def test_axes_do_not_change_the_tensor_so_that_shards_stay(tmp_path: Path) -> No
     [
         ("flow_uvs_28", "chw"),
         ("flow_clip_16_112", "cthw"),
-        ("flow_long_11_224", "tchw"),
+        ("flow_wheel_11_224", "tchw"),
         ("frames_9_128", "tchw"),
         ("near_onset_apex_rgb_224", "tmchw"),
         ("flow_patches_30", "ltcvhw"),

@@ -154,6 +154,33 @@ def test_a_direction_map_is_of_one_flow_picture_in_eight_bits(tensor: np.ndarray
         works.run("direction_map", works.work_of(tensor=tensor))
 
 
+@pytest.mark.parametrize(
+    ("u", "v", "colour"),
+    [(2, 0, (255, 0, 0)), (0, 2, (127, 255, 0)), (-2, 0, (0, 255, 255)), (0, -2, (128, 0, 255))],
+)
+def test_a_flow_wheel_shows_the_direction_as_a_hue_and_the_length_as_brightness(
+    u: float, v: float, colour: tuple[int, int, int]
+) -> None:
+    flow = np.zeros((1, 2, 4, 5, 2), np.float32)
+    flow[0, :, 1, 1] = u, v
+    flow[0, 1, 2, 2] = 2 * u, 2 * v
+    found = works.tensor("flow_wheel", works.work_of(flow=flow))
+    assert (found.dtype, found.shape) == (np.uint8, (2, 3, 4, 5))
+    assert np.array_equal(found[0, :, 1, 1], colour)
+    assert np.array_equal(found[1, :, 2, 2], colour)
+    # Each pair has its own range: half of the greatest length is half as bright.
+    assert np.array_equal(found[1, :, 1, 1], np.array(colour) // 2)
+    assert not found[:, :, 3].any()
+
+
+def test_a_flow_wheel_has_the_pixels_of_the_public_code() -> None:
+    """Of Vision-Intelligence-and-Robots-Group/SLSTT@364656fe18ce, preprocess/data_init.py; there rounded in float32."""
+    flow = np.sin(0.7 * np.arange(24) ** 2).astype(np.float32).reshape(1, 1, 3, 4, 2)
+    found = works.tensor("flow_wheel", works.work_of(flow=flow)).transpose(1, 2, 0).reshape(-1, 3)
+    published = [[43, 86, 0], [16, 1, 0], [0, 68, 254], [0, 0, 0]]
+    np.testing.assert_allclose(found[:4].astype(int), published, atol=1)
+
+
 def _mouth(work: Work) -> np.ndarray:
     assert work.transform is not None
     return transform_points(np.array([portraits.MOUTH]), work.transform)[0]

@@ -142,6 +142,13 @@ def test_a_large_recording_shrinks_without_aliasing() -> None:
         ("uniform_to_apex", 4, [101, 103, 105, 107], {"onset": 0, "apex": 3}),
         ("around_apex", 5, [105, 106, 107, 108, 109], {"apex": 2}),
         ("around_apex", 15, [101, *range(102, 116)], {"onset": 0, "apex": 6}),
+        ("onset_around_apex", 5, [101, 105, 106, 107, 108, 109], {"onset": 0, "apex": 3}),
+        ("onset_around_apex", 13, [101, *range(102, 115)], {"onset": 0, "apex": 6}),
+        (
+            *("onset_around_apex", 31),
+            [101, *(102 + half // 2 for half in range(31))],
+            {"onset": 0, "apex": 11, "offset": 31},
+        ),
         ("unified_11", None, [101, 102, 103, 103, 104, 104, 105, 106, 106, 107, 108], {"onset": 0, "apex": 9}),
         ("binary_9", None, [101, 102, 104, 105, 107, 109, 112, 114, 117], {"onset": 0, "apex": 4, "offset": 8}),
     ],
