@@ -36,8 +36,8 @@ class FaceAt:
         points = standard_face(1)[0] * (1.6 * width) - (0.3 * width, 0.25 * width)
         return Face(points.astype(np.float32), (0, 0, width, height), 1, "hog")
 
-    def landmarks(self, picture: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
-        return self._detectors.fit(picture, box).landmarks
+    def landmarks(self, picture: np.ndarray, box: tuple[int, int, int, int], turn: float = 0.0) -> np.ndarray:
+        return self._detectors.fit(picture, box, turn).landmarks
 
 
 def write_clip(folder: Path, motion: Callable[[float], Any], noise: float = 2.0) -> Clip:
