@@ -200,10 +200,12 @@ def _descend(above: ClipPlace, root: Path, level: int, any_name: bool, search: S
         return
     pattern = names_like(tree.videos if last else tree.folders[level])
     for entry in sorted(scan(folder), key=lambda entry: entry.name):
-        if is_folder(entry) == last:
+        path, leads_on = folder / entry.name, is_folder(entry)
+        if leads_on and entry.is_symlink():
+            follow(path, root)
+        if leads_on == last:
             continue
         match = pattern.fullmatch(entry.name)
-        path = folder / entry.name
         if match is None:
             # Of stray files only these may be lost clips. A folder with an odd name may be one, too; but beside a
             # folder of one fixed name lies other data, such as depth beside colour.
@@ -223,7 +225,6 @@ def _descend(above: ClipPlace, root: Path, level: int, any_name: bool, search: S
             search.clips.append(replace(here, fields={"clip": path.stem, **here.fields}))
             continue
         if entry.is_symlink():
-            follow(path, root)
             search.links.append(path)
         _descend(here, root, level + 1, any_name, search)
 

@@ -159,6 +159,16 @@ def test_what_computers_leave_behind_changes_nothing(name: str, root: Path) -> N
     assert (all_of(root), [dataset.notes for dataset in read_source(root)]) == before
 
 
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"clips", "flow_tree"}))
+def test_a_link_that_leads_back_is_refused_within_a_tree_whatever_it_is_called(name: str, root: Path) -> None:
+    write(name, root)
+    clip = next(iter(read_source(root)[0].clips.values()))
+    folder = clip.video.parent if clip.video else clip.files[clip.numbers[0]].parent.parent
+    (folder / "of mine").symlink_to(folder.parent)
+    with pytest.raises(DataError, match=r"of mine is a link to .*, in which it lies itself: a loop. Remove the link"):
+        read_source(root)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_folder_of_links_to_databases_is_read_and_the_links_are_told(name: str, root: Path) -> None:
     write(name, root)
