@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from mer_models._parts.frame_cnn import start_as_keras
 from mer_models._parts.inception import Inception
 from mer_models._parts.published import megc2019_cde
-from mer_models.contracts import Resources, TrainingRecipe
+from mer_models.contracts import Checked, Resources, TrainingRecipe
 from mer_models.registry import register_model
 
 
@@ -32,6 +33,28 @@ from mer_models.registry import register_model
             "100 times and stores every score: which repeat was printed is not said"
         ),
     ),
+    checked=(
+        Checked(
+            against="xly135846/MEGC2019@0637394e53a5, dual_inception.py: create_inception_model",
+            form={"as_published": True},
+            inputs=((4, 3, 28, 28),),
+            outputs=(
+                0.590412,
+                0.078325,
+                -0.124992,
+                0.587215,
+                0.074284,
+                -0.122304,
+                0.589666,
+                0.074229,
+                -0.115767,
+                0.586865,
+                0.078745,
+                -0.115984,
+            ),
+            difference=1.2e-7,
+        ),
+    ),
     quick={"epochs": 5, "batch_size": 16, "lr": 1e-3, "input_range": "standard"},
 )
 class DualInception(nn.Module):
@@ -45,28 +68,36 @@ class DualInception(nn.Module):
     ------
     flow_uvs_28 : (n, 3, 28, 28) float32; the optical strain is not used.
 
+    Parameters
+    ----------
+    as_published : do as the authors' code (xly135846/MEGC2019) does. (1) It reads each flow component as a picture of
+        three channels, all the same, so that a stream's first convolutions have three weights for each of ours. (2) Its
+        first weights are those of Keras: Glorot's uniform ones, and biases of 0.
+
     Notes
     -----
-    With three classes it has 6,449,867 parameters, the 6.45 M that Off-TANet's comparison table prints.
+    With three classes it has 6,449,867 parameters, the 6.45 M that Off-TANet's comparison table prints (as published
+    6,449,963). Off-TANet's own copy has no ReLU behind the 1x1 path.
 
-    The recipe is that of the authors' code (xly135846/MEGC2019): Adam 1e-4, 40 epochs, shuffled batches of 3, values
-    divided by 255. Three things there are left out. It feeds each flow component as three channels. It trains on the
-    two databases that the test subject does not belong to, and validates on the third. And it asks for class weights by
-    the word "auto", where Keras takes a dictionary.
+    The recipe is that of the authors' code: Adam 1e-4, 40 epochs, shuffled batches of 3, values divided by 255. Two
+    things there are left out in both forms. It trains on the two databases that the test subject does not belong to,
+    and validates on the third. And it asks for class weights by the word "auto", where Keras takes a dictionary.
     """
 
-    def __init__(self, n_classes: int) -> None:
+    def __init__(self, n_classes: int, as_published: bool = False) -> None:
         super().__init__()
-        self.stream_u = _stream()
-        self.stream_v = _stream()
+        self.channels = 3 if as_published else 1
+        self.stream_u, self.stream_v = _stream(self.channels), _stream(self.channels)
         self.classifier = nn.Sequential(nn.Linear(2 * 64 * 7 * 7, 1024), nn.ReLU(), nn.Linear(1024, n_classes))
+        if as_published:
+            start_as_keras(self, "glorot", as_published)
 
     def forward(self, flow: torch.Tensor) -> torch.Tensor:
         """Return the logits (n, n_classes) of flow images (n, 3, 28, 28)."""
-        u, v = flow[:, 0:1], flow[:, 1:2]
+        u, v = (flow[:, place : place + 1].expand(-1, self.channels, -1, -1) for place in (0, 1))
         maps = torch.cat([self.stream_u(u), self.stream_v(v)], dim=1)
         return self.classifier(maps.flatten(1))
 
 
-def _stream() -> nn.Sequential:
-    return nn.Sequential(Inception(1, 6), Inception(24, 16))
+def _stream(channels: int) -> nn.Sequential:
+    return nn.Sequential(Inception(channels, 6), Inception(24, 16))

@@ -608,3 +608,17 @@ def test_slstt_drops_among_the_weights_of_attention_and_twice_a_layer() -> None:
     layers = build("slstt", size="pico", image_size=16).image.modules()
     shares = [layer.p for layer in layers if isinstance(layer, Dropout)]
     assert [share for share in shares if share] == [0.1] * 3 * 12
+
+
+def test_dual_inception_as_published_sees_each_component_three_times() -> None:
+    once, thrice = build("dual_inception").eval(), build("dual_inception", as_published=True).eval()
+    summed = {name: value for name, value in thrice.state_dict().items()}
+    for name, value in once.state_dict().items():
+        if summed[name].shape != value.shape:
+            assert summed[name].shape[1] == 3
+            summed[name] = summed[name].sum(dim=1, keepdim=True)
+    once.load_state_dict(summed)
+    flow = torch.rand(3, 3, 28, 28)
+    torch.testing.assert_close(once(flow), thrice(flow), atol=1e-5, rtol=1e-4)
+    assert count(thrice) - count(once) == 96
+    assert all(not value.any() for name, value in thrice.state_dict().items() if name.endswith("bias"))
