@@ -612,7 +612,7 @@ def test_slstt_drops_among_the_weights_of_attention_and_twice_a_layer() -> None:
 
 def test_dual_inception_as_published_sees_each_component_three_times() -> None:
     once, thrice = build("dual_inception").eval(), build("dual_inception", as_published=True).eval()
-    summed = {name: value for name, value in thrice.state_dict().items()}
+    summed = dict(thrice.state_dict())
     for name, value in once.state_dict().items():
         if summed[name].shape != value.shape:
             assert summed[name].shape[1] == 3
