@@ -10,6 +10,7 @@ from preprocess.steps import Work, register_step
 from preprocess.steps._parts import directions, first_face, number, one_level
 
 BINS = 8
+UP_RIGHT = 7
 # The forehead's edge lies above the brows by this part of the picture's height: 20 pixels of 112.
 FOREHEAD = 20 / 112
 # Points 68.. are made from the landmarks: above the brows, between brow tips, and half way between two landmarks.
@@ -42,7 +43,7 @@ REGIONS = (
 )
 
 
-@register_step("mdmo", version=2)
+@register_step("mdmo", version=3)
 def mdmo(work: Work, *, beta: float = 0.8, as_published: bool = False) -> Work:
     """Describe the flow from the first frame to each later one by one main motion in each of 36 face regions.
 
@@ -55,8 +56,9 @@ def mdmo(work: Work, *, beta: float = 0.8, as_published: bool = False) -> Work:
     ----------
     beta : the weight of magnitudes; directions have the weight 1 - beta.
     as_published : compute as the public code of Varanka et al. (tvaranka/meb): the weight of a pair is its sum of
-        directions (0..2 pi) over the sum of all magnitudes, and directions are averaged as plain numbers, which is
-        wrong around 0.
+        directions (0..2 pi) over the sum of all magnitudes, directions are averaged as plain numbers, which is wrong
+        around 0, motion up and to the right counts as motion to the right, and corners of regions between two pixels
+        are cut off, not rounded.
 
     Returns
     -------
@@ -70,10 +72,10 @@ def mdmo(work: Work, *, beta: float = 0.8, as_published: bool = False) -> Work:
     """
     number("mdmo", "beta", beta, 0, 1)
     flow = one_level(work, "mdmo", "flow")
-    masks = region_masks(first_face(work, "mdmo"), *flow.shape[1:3])
+    masks = region_masks(first_face(work, "mdmo"), *flow.shape[1:3], cut=as_published)
     if work.valid is not None:
         masks &= work.valid
-    rho, theta = main_motions(flow, masks, plain_mean=as_published)
+    rho, theta = main_motions(flow, masks, as_published=as_published)
     total = rho.sum()
     weights = (theta if as_published else rho).sum(axis=1, keepdims=True) / (total if total > 0 else 1)
     u, v = (weights * rho * np.cos(theta)).sum(axis=0), (weights * rho * np.sin(theta)).sum(axis=0)
@@ -83,14 +85,14 @@ def mdmo(work: Work, *, beta: float = 0.8, as_published: bool = False) -> Work:
     return replace(work, tensor=np.concatenate([beta * magnitude, (1 - beta) * direction]).astype(np.float32))
 
 
-def main_motions(flow: np.ndarray, masks: np.ndarray, *, plain_mean: bool = False) -> tuple[np.ndarray, np.ndarray]:
+def main_motions(flow: np.ndarray, masks: np.ndarray, *, as_published: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Average the flow of each region over the pixels of its fullest direction.
 
     Parameters
     ----------
     flow : (P, H, W, 2).
     masks : (R, H, W) bool, the regions; an empty one has no motion.
-    plain_mean : average directions as plain numbers, not as vectors.
+    as_published : as the step's option of that name.
 
     Returns
     -------
@@ -101,7 +103,10 @@ def main_motions(flow: np.ndarray, masks: np.ndarray, *, plain_mean: bool = Fals
     u, v = inside[..., 0], inside[..., 1]
     shape = (len(flow), len(masks), BINS)
     pair_region = np.arange(len(flow))[:, None] * len(masks) + region
-    cell = (pair_region * BINS + directions(u, v, BINS)).ravel()
+    direction = directions(u, v, BINS)
+    if as_published:
+        direction[direction == UP_RIGHT] = 0
+    cell = (pair_region * BINS + direction).ravel()
     counts = np.bincount(cell, minlength=np.prod(shape)).reshape(shape)
     fullest = counts.argmax(axis=-1)[..., None]
 
@@ -110,11 +115,11 @@ def main_motions(flow: np.ndarray, masks: np.ndarray, *, plain_mean: bool = Fals
         return np.take_along_axis(sums / np.maximum(counts, 1), fullest, axis=-1)[..., 0]
 
     turn = 2 * np.pi
-    theta = mean(np.arctan2(v, u) % turn) if plain_mean else np.arctan2(mean(v), mean(u)) % turn
+    theta = mean(np.arctan2(v, u) % turn) if as_published else np.arctan2(mean(v), mean(u)) % turn
     return mean(np.hypot(u, v)), theta
 
 
-def region_masks(face: np.ndarray, height: int, width: int) -> np.ndarray:
+def region_masks(face: np.ndarray, height: int, width: int, *, cut: bool = False) -> np.ndarray:
     """Draw the 36 regions of a face.
 
     Parameters
@@ -122,6 +127,7 @@ def region_masks(face: np.ndarray, height: int, width: int) -> np.ndarray:
     face : (68, 2) landmarks.
     height : of the picture in pixels.
     width : of the picture in pixels.
+    cut : cut the fractions of the corners' places off; False rounds them.
 
     Returns
     -------
@@ -136,7 +142,8 @@ def region_masks(face: np.ndarray, height: int, width: int) -> np.ndarray:
     for made, (first, second) in BETWEEN.items():
         points[made] = (points[first] + points[second]) / 2
     # Whatever lies outside of the picture counts to its border, so that every region has pixels.
-    whole = np.clip(np.rint(points), 0, (width - 1, height - 1)).astype(np.int32)
+    places = np.trunc(points) if cut else np.rint(points)
+    whole = np.clip(places, 0, (width - 1, height - 1)).astype(np.int32)
     masks = np.zeros((len(REGIONS), height, width), np.uint8)
     for mask, corners in zip(masks, REGIONS, strict=True):
         cv2.fillPoly(mask, [whole[list(corners)]], 1)

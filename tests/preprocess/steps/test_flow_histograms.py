@@ -128,6 +128,28 @@ def test_mdmo_averages_directions_around_zero() -> None:
     assert np.all(np.abs(published / 0.2) < 1)
 
 
+def test_mdmo_as_published_has_the_numbers_of_its_public_code() -> None:
+    """Of tvaranka/meb@f731b0a98168, traditional_methods.py: MDMO_video, whose angles OpenCV approximates."""
+    y, x = np.mgrid[:112, :112]
+    pairs = [(np.sin(0.11 * x + 0.07 * y + p) + 0.3, np.cos(0.05 * x - 0.13 * y + p)) for p in range(4)]
+    flow = np.stack([np.stack(pair, axis=-1) for pair in pairs]).astype(np.float32)
+    found = tensor("mdmo", work_of(flow=flow[None], landmarks=np.rint(standard_face(112))), as_published=True)
+    np.testing.assert_allclose(found[:6], [0.338946, 0.105367, 0.391165, 0.404312, 0.721592, 0.771814], atol=1e-3)
+    theta = [-0.194357, 0.415135, -0.617627, 0.40573, 0.250577, 0.255844]
+    np.testing.assert_allclose(found[36:42], theta, atol=1e-3)
+
+
+def test_mdmo_as_published_takes_motion_up_and_right_for_motion_to_the_right() -> None:
+    flow = constant_flow(0, 2, size=112, pairs=1)
+    # A third of the pixels moves down, a third to the right, a third up and to the right.
+    flow[..., 1::3, :, :], flow[..., 2::3, :, :] = (2, 0), (2, -2)
+    _, theta = mdmo(flow)
+    _, published = mdmo(flow, as_published=True)
+    assert np.isclose(theta, 0.2 * (np.pi / 2 - np.pi), atol=1e-3).mean() > 0.2
+    # The plain mean of 0 and of 315 degrees is 157.5.
+    assert np.abs(published - 0.2 * (np.radians(157.5) - np.pi)).min() < 0.02
+
+
 def test_mdmo_tells_regions_apart() -> None:
     flow = constant_flow(0, 0, size=112)
     flow[:, :, 60:] = (0, 2)
