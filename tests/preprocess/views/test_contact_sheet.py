@@ -126,3 +126,13 @@ def test_the_outline_goes_with_a_head_that_moves(tmp_path: Path) -> None:
     columns = np.flatnonzero(green.any(axis=0)) / picture.shape[1]
     assert columns.min() < 0.25, "in the onset"
     assert ((columns > 0.25) & (columns < 0.45)).any(), "and in the apex"
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ["a$b$", "$\\foo{$ 50%", "größe 表情 #1?"])
+def test_a_clip_may_be_called_anything(name: str, tmp_path: Path) -> None:
+    write_recordings(tmp_path / "films", {"s1": (name,)})
+    dataset = read_recordings(tmp_path / "films")
+    path = tmp_path / f"sheet of {name}.png"
+    write_contact_sheet(path, f"films of {name}", dataset.samples, dataset.clips, Blind())
+    assert cv2.imread(str(path)) is not None
