@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import torch
 from torch import nn
 
@@ -9,10 +11,12 @@ from mer_models._parts.checks import require
 from mer_models._parts.face_areas import PATCH, Aggregation, Level, mosaic
 from mer_models._parts.published import megc2019_cde
 from mer_models.contracts import Checked, Refused, Resources, TrainingRecipe
-from mer_models.registry import register_model
+from mer_models.registry import MODELS, ModelInfo, register_model
+from preprocess.base.errors import UsageError
 
 DEPTHS = (2, 2, 10)
 HEADS = (3, 6, 12)
+OWN_FLOW = "flow_farneback_28"
 
 
 @register_model(
@@ -72,7 +76,8 @@ class HTNet(nn.Module):
 
     Inputs
     ------
-    flow_uvs_28 : (n, 3, 28, 28) float32 of an aligned, upright face.
+    flow_uvs_28 : (n, 3, 28, 28) float32 of an aligned, upright face. ``htnet/flow_farneback_28`` is the same network on
+        the flow of HTNet's own code (for CAS(ME)^3; for the composite it takes STSTNet's pictures).
 
     Parameters
     ----------
@@ -118,3 +123,13 @@ class HTNet(nn.Module):
         for aggregate, level in zip(self.aggregations, self.levels[1:], strict=True):
             maps = level(aggregate(maps))
         return self.classifier(self.norm(maps).mean(dim=(1, 2)))
+
+
+def _on(feature: str) -> ModelInfo:
+    """Return the entry of ``htnet/<feature>``; UsageError for another one than that of the authors' code."""
+    if feature != OWN_FLOW:
+        raise UsageError(f"htnet/{feature}: HTNet's own flow is {OWN_FLOW}. Use model htnet/{OWN_FLOW}, or htnet.")
+    return dataclasses.replace(MODELS.get("htnet"), name=f"htnet/{feature}", features=(feature,))
+
+
+MODELS.add_family("htnet", _on)

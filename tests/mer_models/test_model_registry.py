@@ -300,3 +300,12 @@ def test_a_model_that_could_not_run_is_refused(
 def test_every_setting_of_a_network_is_listed_once(info: ModelInfo) -> None:
     recipe_fields = vars(info.recipe) if info.recipe else {}
     assert len(info.hyperparameters()) == len(recipe_fields) + len(info.params)
+
+
+def test_htnet_reads_its_own_codes_flow_under_a_name_of_its_own() -> None:
+    info, usual = MODELS.get("htnet/flow_farneback_28"), MODELS.get("htnet")
+    assert (info.name, info.features) == ("htnet/flow_farneback_28", ("flow_farneback_28",))
+    assert (info.recipe, info.build, info.quick) == (usual.recipe, usual.build, usual.quick)
+    assert MODELS.select(["htnet*"]) == ["htnet"], "a pattern chooses what is listed"
+    with pytest.raises(UsageError, match="htnet/flow_uvs_60: HTNet's own flow is flow_farneback_28"):
+        MODELS.get("htnet/flow_uvs_60")

@@ -15,6 +15,7 @@ import works
 from preprocess.base.errors import UsageError
 from preprocess.faces.alignment import transform_points
 from preprocess.faces.finder import DlibFaceFinder
+from preprocess.recipes import FEATURES
 from preprocess.steps import Work
 from preprocess.steps.flow import remembered_tvl1
 
@@ -179,6 +180,22 @@ def test_a_flow_wheel_has_the_pixels_of_the_public_code() -> None:
     found = works.tensor("flow_wheel", works.work_of(flow=flow)).transpose(1, 2, 0).reshape(-1, 3)
     published = [[43, 86, 0], [16, 1, 0], [0, 68, 254], [0, 0, 0]]
     np.testing.assert_allclose(found[:4].astype(int), published, atol=1)
+
+
+def test_the_own_flow_of_htnet_has_the_pixels_of_its_code() -> None:
+    """Of wangzhifengharrison/HTNet@91cf4bda0a2d, HTNet_for_three_datasets_confusion_matrix.py; cut, not rounded."""
+    y, x = np.mgrid[:28, :28]
+
+    def face(right: float, down: float) -> np.ndarray:
+        waves = 60 * np.sin(0.9 * (x - right) + 0.3 * np.cos(0.5 * y)) + 50 * np.cos(0.7 * (y - down))
+        return (127 + waves).astype(np.uint8)
+
+    frames = np.stack([face(0, 0), face(0.6, 0.4)])[None, ..., None]
+    steps = dict(FEATURES.get("flow_farneback_28").steps)
+    work = works.work_of(frames=frames, key=(("onset", 0), ("apex", 1)), numbers=(1, 2))
+    found = works.tensor("flow_tensor", works.run("flow", work, **steps["flow"]), **steps["flow_tensor"])
+    published = [[177, 155, 185], [175, 156, 184], [161, 156, 174], [133, 152, 152]]
+    np.testing.assert_allclose(found[:, 14, 4:24:6].T.astype(int), published, atol=1)
 
 
 def _mouth(work: Work) -> np.ndarray:
