@@ -71,7 +71,7 @@ def _with_versions(adapter: str, given: Given) -> Given:
     database = DATASETS.get(adapter).database
     if database is None:
         raise UsageError(
-            f"{adapter} has neither a sheet nor a list of apexes: they were given in vain. Leave them out."
+            f"{adapter} takes neither --sheet, --columns nor --apex: its annotation has one form and place."
         )
     return with_versions(database, given)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from preprocess.base.errors import DataError
 from preprocess.datasets._adapter import Found
 from preprocess.datasets._folders import listing, real
 from preprocess.datasets._given import NOTHING, Given
@@ -200,13 +201,17 @@ def _near(database: Database, root: Path) -> Iterator[tuple[int, Path, bool]]:
 
 
 def _inside(folder: Path) -> list[Path]:
-    return [folder / name for name, is_folder in listing(folder) if is_folder]
+    return [folder / name for name, is_folder in listing(folder, beside=True) if is_folder]
 
 
 def _holds(trees: Sequence[Tree], folder: Path, frames: bool, linked: set[Path]) -> bool:
     """Say whether a folder holds a copy of its own, and not the folders that the tree links to."""
     places = [folder, *_inside(folder)[:NEIGHBOURS]]
-    copies = [place for place in places if any(recognised(tree, place, frames) for tree in trees)]
+    try:
+        copies = [place for place in places if any(recognised(tree, place, frames) for tree in trees)]
+    except DataError:
+        # A folder with a link that leads to itself is refused where it is data, and here it is somebody else's.
+        return True
     return any(not linked or linked.isdisjoint(map(real, _inside(place))) for place in copies)
 
 
@@ -221,7 +226,7 @@ def _named(sheets: Sequence[Sheet], folder: Path, neighbour: bool) -> list[Lying
 
 
 def _spreadsheets(folder: Path) -> list[Path]:
-    files = (Path(name) for name, is_folder in listing(folder) if not is_folder)
+    files = (Path(name) for name, is_folder in listing(folder, beside=True) if not is_folder)
     return [folder / file for file in files if file.suffix.lower() in ENDINGS]
 
 

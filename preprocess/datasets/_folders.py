@@ -20,7 +20,7 @@ _JUNK_FOLDERS = ("__macosx", "@eadir", "$recycle.bin", "system volume informatio
 _JUNK = frozenset((*_JUNK_FILES, *_JUNK_FOLDERS))
 _JUNK_MARKS = (".", "~$")
 
-_remembered: dict[str, list[tuple[str, bool]]] | None = None
+_remembered: dict[tuple[str, bool], list[tuple[str, bool]]] | None = None
 
 
 def is_junk(name: str) -> bool:
@@ -39,8 +39,14 @@ def remembered_listings() -> Iterator[None]:
         _remembered = before
 
 
-def listing(folder: Path | str) -> list[tuple[str, bool]]:
+def listing(folder: Path | str, beside: bool = False) -> list[tuple[str, bool]]:
     """Return what lies in a folder, sorted by name, without junk.
+
+    Parameters
+    ----------
+    folder : the folder.
+    beside : whether it lies beside the data, not in it: a link there that leads to itself harms nobody, and is no
+        folder.
 
     Returns
     -------
@@ -51,15 +57,15 @@ def listing(folder: Path | str) -> list[tuple[str, bool]]:
     ------
     DataError : a link leads to itself.
     """
-    key = os.fspath(folder)
+    path, key = os.fspath(folder), (os.fspath(folder), beside)
     if _remembered is not None and key in _remembered:
         return _remembered[key]
     entries: list[tuple[str, bool]] = []
     try:
-        with os.scandir(key) as found:
+        with os.scandir(path) as found:
             for entry in found:
                 if not is_junk(entry.name):
-                    entries.append((entry.name, is_folder(entry)))
+                    entries.append((entry.name, is_folder(entry, beside)))
                 if len(entries) >= PROBED_ENTRIES:
                     break
     except OSError:
@@ -97,17 +103,22 @@ def scan(folder: Path) -> list[os.DirEntry[str]]:
         raise DataError(f"Folder {folder} cannot be read: {error.strerror}. Check its permissions.") from error
 
 
-def is_folder(entry: os.DirEntry[str]) -> bool:
+def is_folder(entry: os.DirEntry[str], beside: bool = False) -> bool:
     """Say whether an entry is a folder, or a link to one.
+
+    Parameters
+    ----------
+    entry : the entry.
+    beside : whether it lies beside the data, not in it.
 
     Raises
     ------
-    DataError : it is a link that leads to itself.
+    DataError : it is a link that leads to itself, in the data.
     """
     try:
         return entry.is_dir()
     except OSError as error:
-        if error.errno == errno.ELOOP:
+        if error.errno == errno.ELOOP and not beside:
             raise DataError(f"{entry.path} is a link that leads back to itself. Remove the link.") from error
         return False
 
@@ -157,7 +168,7 @@ def below(folder: Path, *names: str) -> Path | None:
     for name in names:
         if not os.path.lexists(folder / name):
             wanted = plain(name)
-            alike = [there for there, _ in listing(folder) if plain(there) == wanted]
+            alike = [there for there, _ in listing(folder, beside=True) if plain(there) == wanted]
             if not alike:
                 return None
             name = alike[0]

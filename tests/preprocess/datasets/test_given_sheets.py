@@ -225,7 +225,7 @@ def test_clips_of_odd_names_only_are_recognised_with_a_given_sheet(root: Path, m
             Given(columns={"apexx": "Peak"}),
             r"--columns casme2\.apexx: there is no such field. Did you mean: a",
         ),
-        ("flow_tree", Given({"": Path("x.csv")}), "flow_tree has neither a sheet nor a list of apexes"),
+        ("flow_tree", Given({"": Path("x.csv")}), "flow_tree takes neither --sheet, --columns nor --apex"),
     ],
 )
 def test_what_cannot_be_is_told_with_what_can(name: str, given: Given, told: str, root: Path) -> None:

@@ -139,3 +139,14 @@ def test_detect_names_the_sheet_that_would_be_read_and_the_others(root: Path) ->
     far = sheet(root.parent / OLDER, "surprise")
     (found,) = detect(root.parent)
     assert (found.sheet, found.others) == (near, (far,))
+
+
+@pytest.mark.parametrize(
+    "place", ["..", "../neighbour", "../neighbour/sub01", "../neighbour/CASME2_RAW_selected/sub01"]
+)
+def test_a_loop_beside_the_data_harms_nobody(place: str, root: Path) -> None:
+    casme2(root, sheets=())
+    sheet(root.parent / OLDER, "disgust")
+    (root / place).mkdir(parents=True, exist_ok=True)
+    (root / place / "itself").symlink_to("itself")
+    assert emotion(root) == "disgust"
