@@ -19,7 +19,9 @@ Interpolator = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @register_step("interpolate", version=2, pictures=as_before)
-def interpolate(work: Work, *, count: int, method: str = "tim", weights: str | None = None) -> Work:
+def interpolate(
+    work: Work, *, count: int, method: str = "tim", weights: str | None = None, longer: str = "interpolate"
+) -> Work:
     """Interpolate the loaded frames to ``count`` frames at equal steps of time from the first to the last.
 
     Times are the frames' own numbers, so that a missing frame does not shift its neighbours.
@@ -31,6 +33,8 @@ def interpolate(work: Work, *, count: int, method: str = "tim", weights: str | N
         optical flow (DIS) in both directions and blended; "weights", a network, called with two frames and the time
         between them (0..1).
     weights : path of the network's TorchScript file.
+    longer : what is done with clips of more than ``count`` frames: "interpolate", or "cut", which takes their first
+        ``count`` as they are.
 
     Returns
     -------
@@ -41,7 +45,10 @@ def interpolate(work: Work, *, count: int, method: str = "tim", weights: str | N
     key : the nearest frame.
     """
     one_of("interpolate", "method", method, ("tim", "flow", "weights"))
+    one_of("interpolate", "longer", longer, ("interpolate", "cut"))
     frames = needed(work, "interpolate", "frames", "load")
+    if longer == "cut" and len(work.numbers) >= positive("interpolate", "count", count):
+        return _cut(work, count)
     places = _positions(work.numbers, positive("interpolate", "count", count))
     if method == "weights":
         network = load_pair_network(weights, "interpolate", "a time")
@@ -60,6 +67,18 @@ def interpolate(work: Work, *, count: int, method: str = "tim", weights: str | N
         numbers=tuple(work.numbers[index] for index in nearest),
         key=key,
         landmarks=points,
+    )
+
+
+def _cut(work: Work, count: int) -> Work:
+    """Return the work with its first ``count`` frames alone, float32 like interpolated ones."""
+    assert work.frames is not None
+    return replace(
+        work,
+        frames=work.frames[:, :count].astype(np.float32),
+        numbers=work.numbers[:count],
+        key=tuple((role, index) for role, index in work.key if index < count),
+        landmarks=None if work.landmarks is None else work.landmarks[:count],
     )
 
 

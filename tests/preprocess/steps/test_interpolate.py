@@ -103,6 +103,26 @@ def test_one_frame_and_repeated_frames_can_be_interpolated() -> None:
     assert np.all(np.diff(places) > -0.05)
 
 
+@pytest.mark.parametrize("length", [3, 9, 14])
+def test_longer_clips_are_cut_on_request(length: int) -> None:
+    work = clip_of([20.0 + step for step in range(length)], key=(("onset", 0), ("offset", length - 1)))
+    result = works.run("interpolate", work, count=9, longer="cut")
+    assert result.frames is not None
+    assert (result.frames.shape[1], len(result.numbers)) == (9, 9)
+    if length < 9:
+        assert np.array_equal(result.frames, works.run("interpolate", work, count=9).frames)
+    else:
+        assert work.frames is not None
+        assert np.array_equal(result.frames, work.frames[:, :9].astype(np.float32))
+        assert result.numbers == work.numbers[:9]
+        assert dict(result.key) == ({"onset": 0, "offset": 8} if length == 9 else {"onset": 0})
+
+
+def test_what_is_done_with_longer_clips_is_checked() -> None:
+    with pytest.raises(UsageError, match="longer is 'drop'"):
+        works.run("interpolate", clip_of([20.0, 21.0]), count=9, longer="drop")
+
+
 def test_every_level_is_interpolated() -> None:
     one = clip_of([20.0, 30.0])
     assert one.frames is not None

@@ -95,3 +95,49 @@ def test_bad_input() -> None:
         histograms(CLIP, blocks=[50, 1, 1])
     with pytest.raises(UsageError, match="needs frames: put the step load before"):
         run("lbp_top", work_of())
+
+
+def meb(clip: np.ndarray) -> np.ndarray:
+    return tensor("lbp_top_meb", work_of(frames=clip[None, ..., None])).reshape(64, 3, 59)
+
+
+def test_lbp_top_as_published_has_the_counts_of_its_public_code() -> None:
+    """Of tvaranka/meb@f731b0a98168, traditional_methods.py: LBPTOP. All 11,328 were compared, and equal."""
+    t, y, x = np.mgrid[:10, :112, :112]
+    found = meb(
+        (127 + 60 * np.sin(0.31 * x + 0.2 * t) + 60 * np.cos(0.23 * y - 0.3 * t + 0.001 * x * y)).astype(np.uint8)
+    )
+    published = {
+        (0, 0): ({19: 172, 32: 138, 9: 99}, 1764),
+        (9, 1): ({14: 126, 58: 86, 39: 69}, 1116),
+        (27, 2): ({14: 255, 43: 198, 38: 67}, 1116),
+        (63, 0): ({19: 179, 26: 104, 38: 104}, 1936),
+    }
+    for (block, plane), (counts, total) in published.items():
+        histogram = found[block, plane]
+        assert {pattern: histogram[pattern] for pattern in counts} == counts
+        assert histogram.sum() == total
+        assert histogram.max() == max(counts.values())
+
+
+def test_no_pixel_counts_more_than_twice_as_published() -> None:
+    found = meb(np.full((9, 112, 112), 90, np.uint8))
+    assert set(np.flatnonzero(found.any(axis=(0, 1)))) == {57}, "neighbours as bright as the centre set their bit"
+    pixels = 3 * 106 * 106
+    assert pixels < found[:, 0].sum() <= 2 * pixels
+
+
+def test_lbp_top_as_published_takes_whole_clips_of_seven_frames() -> None:
+    with pytest.raises(ClipError, match="lbp_top_meb of radius 3 needs 7 frames, not 6"):
+        meb(np.zeros((6, 112, 112), np.uint8))
+    assert meb(np.zeros((7, 112, 112), np.uint8)).sum()
+
+
+def test_lbp_top_as_published_counts_nothing_outside_of_the_recording() -> None:
+    clip = np.random.default_rng(3).integers(0, 200, (7, 112, 112), dtype=np.uint8)
+    valid = np.ones((112, 112), bool)
+    valid[:, 60:] = False
+    other = np.where(valid, clip, 255 - clip)
+    counts = [tensor("lbp_top_meb", work_of(frames=one[None, ..., None], valid=valid)) for one in (clip, other)]
+    assert np.array_equal(*counts)
+    assert 0 < counts[0].sum() < meb(clip).sum()
