@@ -70,6 +70,11 @@ class ModelInfo:
         """The builder's keyword arguments in the model's quick form."""
         return {name: self.quick.get(name, default) for name, default in self.params.items()}
 
+    @property
+    def untrained_params(self) -> dict[str, Any]:
+        """The builder's keyword arguments, with random weights where the model itself starts from trained ones."""
+        return {**self.params, **({"pretrained": "none"} if "pretrained" in self.params else {})}
+
     def one_class_only(self, values: Mapping[str, Any]) -> str:
         """Return the form that these hyper-parameters choose, if it serves no multi-label task; else ""."""
         form = next((f"{self.name} with {name}=True" for name in self.one_class_where if values[name]), "")

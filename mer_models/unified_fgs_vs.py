@@ -9,28 +9,29 @@ import torch
 from torch import nn
 
 from mer_models._parts.checks import require
-from mer_models._parts.facial_graph import Blocks, FacialGraph, GraphAutoencoder
+from mer_models._parts.graph_stream import (
+    GRAPH_WIDTH,
+    LARGEST_CODE,
+    MAPS,
+    PUBLISHED_DIVISOR,
+    STREAM,
+    GraphStream,
+    require_graph_width,
+)
 from mer_models._parts.images import Resized
-from mer_models._parts.pretrained import DEFAULT, NONE, REFUSED_WEIGHTS, fetched_from_hub
-from mer_models.contracts import Refused, Resources, TrainingRecipe
+from mer_models._parts.pretrained import DEFAULT, NONE, fetched_from_hub
+from mer_models._parts.vit_weights import is_weights_file, load_vit
+from mer_models.contracts import Checked, Refused, Resources, TrainingRecipe
 from mer_models.registry import register_model
 from preprocess.base.errors import UsageError, did_you_mean
-from preprocess.faces.landmark_sets import INNER_51
 
-MAPS, LANDMARKS, PIXELS = 9, len(INNER_51), 49
-PATCHES = MAPS * LANDMARKS
-EDGE_BLOCKS: Blocks = ((32, 1, 2), (256, 1, 2), (512, 2, 3))
-GRAPH_BLOCKS: Blocks = ((32, 1, 2), (512, 2, 3))
-GRAPH_WIDTH = 512
-DROPOUT = 0.25
-# Values before a normalisation vary by a hundredth: with PyTorch's 0.1 the running variance, which starts at 1, is
-# still far above that after the few steps of a small database, and the graph is silent outside training.
-MOMENTUM = 0.3
-STREAM, STATE, LAYERS = 128, 64, 3
+STATE, LAYERS = 64, 3
 STREAMS = ("both", "graph", "visual")
-LARGEST_CODE = 65
-PUBLISHED_DIVISOR = 986
-VIT = re.compile(r"vit_[a-z]+_patch(\d+)_\d+")
+PUBLISHED_VIT, PUBLISHED_SIDE = "vit_large_patch16_224.orig_in21k", 224
+VARIANCE_BOUND = 1e-12
+"""What Hugging Face's transformer adds to variances in layer normalisation; timm's adds a millionth."""
+WEIGHTS = "none, default, or the path of a .safetensors, .pth, .pt or .bin file"
+VIT = re.compile(r"(vit_[a-z]+_patch(\d+)_\d+)(\.\w+)?")
 
 
 @register_model(
@@ -45,19 +46,36 @@ VIT = re.compile(r"vit_[a-z]+_patch(\d+)_\d+")
     one_class_where=("as_published",),
     published_input=True,
     quick={
-        "stream": "graph",
+        "vit": "vit_tiny_patch16_224",
+        "image_size": 32,
+        "vit_depth": 2,
+        "pretrained": NONE,
         "graph_width": 64,
-        "patch_means": True,
         "epochs": 8,
         "batch_size": 16,
-        "lr": 5e-3,
+        "lr": 2e-3,
         "lr_schedule": "cosine",
         "class_weights": True,
     },
+    checked=(
+        Checked(
+            "shayhan-ameen/Unified_MaE_and_ME_Recognition@593fea0, model/MMER_model.py: MMER_model",
+            form={"as_published": True, "vit": "vit_tiny_patch16_224", "image_size": 32, "pretrained": NONE},
+            inputs=((4, 459, 7, 7), (4, 9, 32, 32)),
+            ranges=((-1000.0, 1000.0), (0.0, 986.0)),
+            outputs=(
+                *(0.335939646, 0.346402675, 0.317657620, 0.335922480, 0.346423000, 0.317654461),
+                *(0.335922360, 0.346415609, 0.317662030, 0.335927308, 0.346410811, 0.317661852),
+            ),
+            difference=3e-8,
+            # Its attention maps and its nearly constant pictures hardly let the input through.
+            tolerance=3e-7,
+        ),
+    ),
     refused=(
         Refused("stream", "sound", "one of: both, graph, visual"),
         Refused("vit", "resnet18", "a vision transformer of timm by its name there, vit_SIZE_patchP_SIDE"),
-        Refused("image_size", 0, "a multiple of 16, the side of the patches of vit_tiny_patch16_224"),
+        Refused("image_size", 0, "a multiple of 16, the side of the patches of vit_large_patch16_224"),
         Refused(
             "image_size",
             48,
@@ -66,17 +84,18 @@ VIT = re.compile(r"vit_[a-z]+_patch(\d+)_\d+")
         ),
         Refused("vit_depth", -1, "0, or a number of layers"),
         *(Refused("graph_width", value, "a multiple of 64") for value in (0, 96)),
-        *REFUSED_WEIGHTS,
+        Refused("pretrained", "mine", WEIGHTS),
     ),
 )
 class UnifiedFGSVS(nn.Module):
     """A facial graph that finds its links itself, a vision transformer with memory, and weights for the two streams.
 
     Graph stream : depthwise convolution 3x3 and convolution 1x1 over the 459 patches, whose 49 pixels become a
-    landmark's values in nine frames. An autoencoder of blocks 32, 256, 512 finds the links (51x51). A graph of blocks
-    32 and 512 (five frames) follows them; its mean passes dropout 0.25 and a layer of 128. A block is a graph layer
-    over distances 0, 1 and 2, residual convolutions over time (2, 2, 3; in the graph 2, 3), and attention over frames
-    and landmarks.
+    landmark's values in nine frames. An autoencoder of blocks 32, 256, 512 finds the links (51x51): inner products of
+    landmarks' codes, multiplied by a learned matrix. A graph of blocks 32 and 512 (five frames) follows them; its mean
+    passes dropout 0.25 and a layer of 128. A block is a graph layer over distances 0, 1 and 2, residual convolutions
+    over time (2, 2, 3; in the graph 2, 3), and attention over frames and landmarks. Weights of both start as He et al.
+    draw them, by what leaves a layer.
     Visual stream : each map, three times as colours, through a vision transformer and a layer of 128; three
     bidirectional LSTM layers of 64 a direction; all nine states through a layer of 128.
     Fusion : a layer on both streams' 256 values gives two weights (softmax). The streams are multiplied by them and
@@ -89,64 +108,65 @@ class UnifiedFGSVS(nn.Module):
 
     Parameters
     ----------
-    vit : timm's name of the transformer, vit_SIZE_patchP_SIDE. The public code's is ``vit_large_patch16_224``; the
-        default is one that runs without a large GPU.
-    image_size : side that maps are resized to, a multiple of the transformer's patches; the public code's is 224.
+    vit : timm's name of the transformer, vit_SIZE_patchP_SIDE, and behind a dot which of its trained weights are meant.
+        The public code's is ViT-large with patches of 16 pixels, trained on ImageNet-21k.
+    image_size : side that maps are resized to, a multiple of the transformer's patches; 224 as published.
     vit_depth : how many of the transformer's layers are kept, from the first; 0 keeps all.
     graph_width : values a landmark of the graph's widest blocks, a multiple of 64, the others in proportion; fewer are
         faster.
-    pretrained : ``none`` draws random weights; ``default`` takes those that timm prefers for the transformer, which
-        stand in for Hugging Face's. Weights that cannot be had are a UsageError.
+    pretrained : ``default`` takes the transformer's trained weights from timm's hub or its cache, those of which
+        Hugging Face's ``google/vit-large-patch16-224-in21k`` is a copy; a path takes them from a file, under timm's or
+        Hugging Face's names; ``none`` draws random ones. Weights that cannot be had are a UsageError.
     stream : ``both``; or ``graph`` or ``visual`` alone, which is then classified without fusion.
-    patch_means : hands the mean of each patch behind the first convolutions to the graph stream's layer of 128, beside
-        the graph's mean. The public code does not. All landmarks share the graph's weights, so its mean over them
-        hardly tells which one moved, and what it learns of few clips does not help with other people.
     as_published : reproduces what the public code does instead of what it means to do:
 
     =============  ==============================================  ================================================
     part           default                                         as_published
     =============  ==============================================  ================================================
+    values         a landmark's are the 49 pixels of its patch     the numbers of (459, 49) are read on as (49, 9,
+                                                                   51): pixels, maps and landmarks are mixed
     graph layer    links carry values between landmarks            the links' diagonal alone is read, and it is 1:
                                                                    nothing is passed on, the autoencoder is idle
-    links          of each sample; pairs' numbers start at 1       summed over the batch; pairs' numbers start at 0
+    links          of each sample; the learned matrix starts as    summed over the batch; the learned matrix starts
+                   the identity                                    at 0
     attention      multiplies the values                           takes their place
     output         logits                                          probabilities, so that the cross-entropy takes
                                                                    the softmax of a softmax; one class a sample
-    codes          divided by 65                                   divided by 986, for the transformer by 255 too
+    codes          divided by 65                                   divided by 986; for the transformer brought to
+                                                                   whole numbers of 255 and divided by 255 twice
     batch norm     running statistics with momentum 0.3            0.1, so that they take some 100 steps to settle
     =============  ==============================================  ================================================
 
     Notes
     -----
-    With three classes it has 12,998,294 parameters (the graph alone 7,030,932); with ``vit_large_patch16_224`` and
-    ``image_size`` 224, 310,910,230.
+    With three classes it has 310,920,678 parameters (the graph alone 7,041,380). Hugging Face's class counts 1,049,600
+    more, a layer behind the transformer that nothing runs.
 
     This benchmark's own choices: the three groups of values of a graph layer, which share one matrix of links, are
-    passed on zero, one and two times; links are correlations between landmarks, -1..1, and are divided by the sum of
-    their sizes, where the public code scales nothing. The public code keeps the epoch of the lowest validation loss,
-    which is a matter of the selection here.
+    passed on zero, one and two times; codes are centred and of length 1 before their inner products, so that links are
+    correlations between landmarks at first, and are divided by the sum of their sizes, where the public code scales
+    nothing. The public code keeps the epoch of the lowest validation loss, which is a matter of the selection here. Its
+    frames are not aligned, and its maps are resized behind the division, not before.
     """
 
     def __init__(
         self,
         n_classes: int,
-        vit: str = "vit_tiny_patch16_224",
-        image_size: int = 112,
+        vit: str = PUBLISHED_VIT,
+        image_size: int = PUBLISHED_SIDE,
         vit_depth: int = 0,
         graph_width: int = GRAPH_WIDTH,
-        pretrained: str = NONE,
+        pretrained: str = DEFAULT,
         stream: str = "both",
-        patch_means: bool = False,
         as_published: bool = False,
     ) -> None:
         super().__init__()
         require(stream in STREAMS, "unified_fgs_vs.stream", stream, "one of: " + ", ".join(STREAMS))
-        valid = graph_width >= 64 and graph_width % 64 == 0
-        require(valid, "unified_fgs_vs.graph_width", graph_width, "a multiple of 64")
+        require_graph_width("unified_fgs_vs.graph_width", graph_width)
         require(vit_depth >= 0, "unified_fgs_vs.vit_depth", vit_depth, "0, or a number of layers")
         if stream != "graph":
             _check_transformer(vit, image_size, pretrained)
-        self.graph = _GraphStream(graph_width, patch_means, as_published) if stream != "visual" else None
+        self.graph = GraphStream(graph_width, as_published=as_published) if stream != "visual" else None
         self.visual = _VisualStream(vit, image_size, pretrained, as_published) if stream != "graph" else None
         if self.visual and vit_depth:
             layers = len(self.visual.image.blocks)
@@ -166,40 +186,6 @@ class UnifiedFGSVS(nn.Module):
         return logits.softmax(dim=1) if self.as_published else logits
 
 
-class _GraphStream(nn.Module):
-    """Patches (n, 459, 7, 7) to (n, 128)."""
-
-    def __init__(self, width: int, patch_means: bool, as_published: bool) -> None:
-        super().__init__()
-        self.scale = LARGEST_CODE / PUBLISHED_DIVISOR if as_published else 1.0
-        self.front = nn.Sequential(
-            nn.Conv2d(PATCHES, PATCHES, 3, padding=1, groups=PATCHES, bias=False),
-            nn.BatchNorm2d(PATCHES),
-            nn.ReLU(),
-            nn.Conv2d(PATCHES, PATCHES, 1, bias=False),
-            nn.BatchNorm2d(PATCHES),
-            nn.ReLU(),
-        )
-        self.autoencoder = GraphAutoencoder(PIXELS, _scaled(EDGE_BLOCKS, width), LANDMARKS, as_published)
-        self.network = FacialGraph(PIXELS, _scaled(GRAPH_BLOCKS, width), as_published)
-        self.embed = nn.Sequential(nn.Dropout(DROPOUT), nn.Linear(width + PATCHES * patch_means, STREAM))
-        self.patch_means = patch_means
-        if not as_published:
-            for module in self.modules():
-                if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-                    module.momentum = MOMENTUM
-
-    def forward(self, patches: torch.Tensor) -> torch.Tensor:
-        pixels = self.front(patches * self.scale).flatten(2)
-        nodes = pixels.unflatten(1, (MAPS, LANDMARKS)).permute(0, 3, 1, 2)
-        pooled = self.network(nodes, self.autoencoder(nodes)).mean(dim=(2, 3))
-        return self.embed(torch.cat([pooled, pixels.mean(dim=2)], dim=1) if self.patch_means else pooled)
-
-
-def _scaled(blocks: Blocks, width: int) -> Blocks:
-    return tuple((channels * width // GRAPH_WIDTH, stride, depth) for channels, stride, depth in blocks)
-
-
 class _VisualStream(nn.Module):
     """Maps of codes (n, 9, h, w) to (n, 128)."""
 
@@ -209,8 +195,7 @@ class _VisualStream(nn.Module):
     def __init__(self, vit: str, image_size: int, pretrained: str, as_published: bool) -> None:
         super().__init__()
         self.reduce = Resized((image_size, image_size))
-        # The public code hands 0..0.066 to an image processor that expects 0..255.
-        self.divisor = PUBLISHED_DIVISOR * 255 if as_published else LARGEST_CODE
+        self.as_published = as_published
         self.image = _transformer(vit, image_size, pretrained)
         colours = self.image.default_cfg
         self.register_buffer("mean", torch.tensor(colours["mean"])[:, None, None], persistent=False)
@@ -220,10 +205,17 @@ class _VisualStream(nn.Module):
         self.embed = nn.Linear(MAPS * 2 * STATE, STREAM)
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
-        images = self.reduce(maps).flatten(0, 1)[:, None] / self.divisor
+        images = self._brightness(self.reduce(maps)).flatten(0, 1)[:, None]
         tokens = self.narrow(self.image((images - self.mean) / self.deviation))
         states, _ = self.time(tokens.unflatten(0, maps.shape[:2]))
         return self.embed(states.flatten(1))
+
+    def _brightness(self, codes: torch.Tensor) -> torch.Tensor:
+        if not self.as_published:
+            return codes / LARGEST_CODE
+        # The public code hands 0..0.066 to an image processor that makes a picture of whole numbers of them in order
+        # to resize it, undoes that, and divides by 255, since it expects 0..255.
+        return (codes / PUBLISHED_DIVISOR * 255).floor() / 255 / 255
 
 
 class _Fusion(nn.Module):
@@ -241,24 +233,38 @@ class _Fusion(nn.Module):
 def _check_transformer(vit: str, image_size: int, pretrained: str) -> None:
     import timm
 
-    require(pretrained in (NONE, DEFAULT), "unified_fgs_vs.pretrained", pretrained, f"{NONE} or {DEFAULT}")
+    valid = pretrained in (NONE, DEFAULT) or is_weights_file(pretrained)
+    require(valid, "unified_fgs_vs.pretrained", pretrained, WEIGHTS)
     named = VIT.fullmatch(vit)
     expected = "a vision transformer of timm by its name there, vit_SIZE_patchP_SIDE"
     require(named is not None, "unified_fgs_vs.vit", vit, expected)
-    if not timm.is_model(vit):
-        raise UsageError(f"unified_fgs_vs.vit: timm has no {vit!r}. {did_you_mean(vit, timm.list_models('vit_*'))}")
-    patch = int(named[1]) if named else 0
+    if not named:
+        return
+    architecture, tag = named[1], named[3]
+    if not timm.is_model(architecture):
+        near = did_you_mean(architecture, timm.list_models("vit_*"))
+        raise UsageError(f"unified_fgs_vs.vit: timm has no {architecture!r}. {near}")
+    trained = timm.list_pretrained(f"{architecture}*")
+    if tag and vit not in trained:
+        raise UsageError(f"unified_fgs_vs.vit: timm has no weights {vit!r}. {did_you_mean(vit, trained)}")
+    patch = int(named[2])
     valid = image_size >= patch and image_size % patch == 0
-    require(valid, "unified_fgs_vs.image_size", image_size, f"a multiple of {patch}, the side of the patches of {vit}")
+    expected = f"a multiple of {patch}, the side of the patches of {architecture}"
+    require(valid, "unified_fgs_vs.image_size", image_size, expected)
 
 
 def _transformer(vit: str, image_size: int, pretrained: str) -> Any:
     import timm
 
-    if pretrained == NONE:
-        return timm.create_model(vit, num_classes=0, img_size=image_size)
-    return fetched_from_hub(
-        "unified_fgs_vs.pretrained",
-        pretrained,
-        lambda: timm.create_model(vit, pretrained=True, num_classes=0, img_size=image_size),
-    )
+    setting = "unified_fgs_vs.pretrained"
+    sizes: dict[str, Any] = {"num_classes": 0, "img_size": image_size}
+    if pretrained == DEFAULT:
+        network = fetched_from_hub(setting, pretrained, lambda: timm.create_model(vit, pretrained=True, **sizes))
+    else:
+        network = timm.create_model(vit, **sizes)
+    if is_weights_file(pretrained):
+        load_vit(network, setting, pretrained)
+    for layer in network.modules():
+        if isinstance(layer, nn.LayerNorm):
+            layer.eps = VARIANCE_BOUND
+    return network

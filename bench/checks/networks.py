@@ -111,11 +111,11 @@ class NetworkCase:
 
 
 def check_full_size(case: NetworkCase) -> None:
-    """With its default settings it gives finite logits (1, n_classes) of one sample of whole features."""
+    """With its default settings and random weights, logits (1, n_classes) of one whole sample are finite."""
     info = case.info
     sample = random_samples(info, 1, np.random.default_rng(0))
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        logits = info.build(n_classes=CLASSES, **info.params).eval()(*map(torch.from_numpy, sample))
+        logits = info.build(n_classes=CLASSES, **info.untrained_params).eval()(*map(torch.from_numpy, sample))
     _check_logits(logits, 1, CLASSES, "evaluation")
 
 

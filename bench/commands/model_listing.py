@@ -34,7 +34,7 @@ def size_and_cost(info: ModelInfo) -> tuple[int, float]:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    network: Any = info.build(n_classes=CLASSES, **info.params).eval()
+    network: Any = info.build(n_classes=CLASSES, **info.untrained_params).eval()
     sample = [torch.zeros(1, *FEATURES.get(name).shape) for name in info.features]
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:

@@ -26,8 +26,8 @@ def check_settings(info: ModelInfo, values: dict[str, Any], n_classes: int) -> N
     UsageError : it does not; the message says why.
     """
     params = {name: values[name] for name in info.params}
-    if params in (info.params, info.quick_params):
-        # The model's own values, which are tested with it.
+    if params in (info.params, info.quick_params) and params.get("pretrained", "none") == "none":
+        # The model's own values, which are tested with it; trained weights may be out of reach all the same.
         return
     try:
         info.build(n_classes=n_classes, **params)

@@ -42,13 +42,14 @@ class GraphAutoencoder(nn.Module):
     """Find the links between landmarks: (n, v, v).
 
     A facial graph in which all landmarks are linked alike gives each landmark a vector. The mean over the landmarks is
-    subtracted, since at first the vectors hardly differ, and each vector is scaled to length 1. A link is the inner
-    product of two vectors times a learned number of the pair, 1 at the start. A landmark's link to itself is 1.
+    subtracted, since at first the vectors hardly differ, and each vector is scaled to length 1. Links are the matrix of
+    all inner products, multiplied by a learned matrix (v, v), the identity at the start. A landmark's link to itself is
+    set to 1.
 
     Parameters
     ----------
-    as_published : neither mean nor length is removed, inner products are summed over the batch, and the learned numbers
-        start at 0. The result is (1, v, v), and the identity as long as nothing trains these numbers.
+    as_published : neither mean nor length is removed, inner products are summed over the batch, and the learned matrix
+        starts at 0. The result is (1, v, v), and the identity as long as nothing trains this matrix.
     """
 
     identity: torch.Tensor
@@ -56,9 +57,8 @@ class GraphAutoencoder(nn.Module):
     def __init__(self, channels: int, blocks: Blocks, landmarks: int, as_published: bool) -> None:
         super().__init__()
         self.encoder = FacialGraph(channels, blocks, as_published)
-        start = torch.zeros if as_published else torch.ones
-        self.pairs = nn.Parameter(start(landmarks, landmarks))
         self.register_buffer("identity", torch.eye(landmarks), persistent=False)
+        self.mix = nn.Parameter(torch.zeros(landmarks, landmarks) if as_published else torch.eye(landmarks))
         self.as_published = as_published
 
     def forward(self, nodes: torch.Tensor) -> torch.Tensor:
@@ -68,7 +68,7 @@ class GraphAutoencoder(nn.Module):
             codes = functional.normalize(codes - codes.mean(dim=2, keepdim=True), dim=1, eps=SHORTEST)
         alike = codes.transpose(1, 2) @ codes
         alike = alike.sum(dim=0, keepdim=True) if self.as_published else alike
-        return alike * self.pairs * (1 - self.identity) + self.identity
+        return alike @ self.mix * (1 - self.identity) + self.identity
 
 
 class _Block(nn.Module):
@@ -96,9 +96,9 @@ class _GraphLayer(nn.Module):
 
     def __init__(self, channels: int, width: int, as_published: bool) -> None:
         super().__init__()
-        self.spread = nn.Conv2d(channels, HOPS * width, 1, bias=False)
+        self.spread = nn.Conv2d(channels, HOPS * width, 1)
         self.norm = nn.BatchNorm2d(width)
-        self.keep = nn.Sequential(nn.Conv2d(channels, width, 1, bias=False), nn.BatchNorm2d(width))
+        self.keep = nn.Sequential(nn.Conv2d(channels, width, 1), nn.BatchNorm2d(width))
         self.as_published = as_published
 
     def forward(self, nodes: torch.Tensor, links: torch.Tensor) -> torch.Tensor:
@@ -120,12 +120,12 @@ class _TimeLayer(nn.Module):
         super().__init__()
         steps = (stride, 1)
         self.change = nn.Sequential(
-            nn.Conv2d(width, width, (3, 1), stride=steps, padding=(1, 0), bias=False), nn.BatchNorm2d(width)
+            nn.Conv2d(width, width, (3, 1), stride=steps, padding=(1, 0)), nn.BatchNorm2d(width)
         )
         self.keep = (
             nn.Identity()
             if stride == 1
-            else nn.Sequential(nn.Conv2d(width, width, 1, stride=steps, bias=False), nn.BatchNorm2d(width))
+            else nn.Sequential(nn.Conv2d(width, width, 1, stride=steps), nn.BatchNorm2d(width))
         )
 
     def forward(self, nodes: torch.Tensor) -> torch.Tensor:
@@ -138,7 +138,7 @@ class _Attention(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         narrow = width // REDUCTION
-        self.look = nn.Sequential(nn.Conv1d(width, narrow, 1, bias=False), nn.BatchNorm1d(narrow), nn.Hardswish())
+        self.look = nn.Sequential(nn.Conv1d(width, narrow, 1), nn.BatchNorm1d(narrow), nn.Hardswish())
         self.frames = nn.Conv1d(narrow, width, 1)
         self.landmarks = nn.Conv1d(narrow, width, 1)
 
@@ -147,3 +147,15 @@ class _Attention(nn.Module):
         seen = self.look(torch.cat([nodes.mean(dim=3), nodes.mean(dim=2)], dim=2))
         frames, landmarks = seen.split(sizes, dim=2)
         return torch.sigmoid(self.frames(frames))[..., None] * torch.sigmoid(self.landmarks(landmarks))[:, :, None]
+
+
+def draw_convolutions(network: nn.Module) -> None:
+    """Draw a network's weights as the public code does those of its graphs (He, by what leaves a layer); biases are 0.
+
+    A layer of plain values counts as the convolution over one place that it is there.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="leaky_relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

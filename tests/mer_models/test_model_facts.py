@@ -31,7 +31,8 @@ def linear(width: int, width_out: int) -> int:
 
 def build(name: str, n_classes: int = 3, **params: object) -> torch.nn.Module:
     torch.manual_seed(0)
-    return MODELS.get(name).build(n_classes=n_classes, **params)
+    info = MODELS.get(name)
+    return info.build(n_classes=n_classes, **info.untrained_params | params)
 
 
 @pytest.mark.parametrize("n_classes", [3, 5])

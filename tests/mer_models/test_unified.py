@@ -6,19 +6,23 @@ Built with a tiny transformer on small maps, which the graph stream does not see
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch.nn import functional
 
+from bench.checks.published_numbers import fixed_input, with_fixed_weights
 from mer_models._parts.facial_graph import FacialGraph, GraphAutoencoder, _Attention, _GraphLayer
+from mer_models._parts.graph_stream import EDGE_BLOCKS, GRAPH_BLOCKS, LANDMARKS, GraphStream
 from mer_models._parts.images import resized
+from mer_models._parts.vit_weights import load_vit
 from mer_models.registry import MODELS
-from mer_models.unified_fgs_vs import EDGE_BLOCKS, GRAPH_BLOCKS, LANDMARKS, UnifiedFGSVS, _Fusion
+from mer_models.unified_fgs_vs import UnifiedFGSVS, _Fusion
 from preprocess.base.errors import UsageError
 
-SMALL: dict[str, Any] = {"image_size": 32}
+SMALL: dict[str, Any] = {"vit": "vit_tiny_patch16_224", "image_size": 32, "pretrained": "none"}
 
 
 def build(n_classes: int = 3, seed: int = 0, **params: Any) -> UnifiedFGSVS:
@@ -64,9 +68,7 @@ def test_maps_of_any_size_are_resized(corrected: UnifiedFGSVS) -> None:
         torch.testing.assert_close(corrected(patches, larger), corrected(patches, resized(larger, (32, 32))))
 
 
-@pytest.mark.parametrize(
-    "params", [{}, {"stream": "graph"}, {"stream": "visual"}, {"stream": "graph", "patch_means": True}]
-)
+@pytest.mark.parametrize("params", [{}, {"stream": "graph"}, {"stream": "visual"}])
 def test_gradients_reach_every_parameter(params: dict[str, str]) -> None:
     network = build(**params).eval()
     functional.cross_entropy(network(*clips(3)), torch.arange(3)).backward()
@@ -81,7 +83,7 @@ def test_as_published_does_not_train_the_autoencoder() -> None:
     optimizer.step()
     idle = dict(network.graph.autoencoder.named_parameters())
     assert all(torch.equal(parameter, before[name]) for name, parameter in idle.items())
-    assert count(network.graph.autoencoder) == 3_843_705
+    assert count(network.graph.autoencoder) == 3_849_729
 
 
 @pytest.mark.parametrize("params", [{"stream": "graph"}, {"stream": "graph", "as_published": True}])
@@ -114,8 +116,8 @@ def test_published_links_add_the_batch_up() -> None:
     find = GraphAutoencoder(49, EDGE_BLOCKS, LANDMARKS, as_published=True).eval()
     nodes = torch.rand(2, 49, 9, LANDMARKS)
     with torch.no_grad():
-        assert torch.equal(find(nodes)[0], torch.eye(LANDMARKS)), "the pairs' numbers start at 0"
-        find.pairs.fill_(1.0)
+        assert torch.equal(find(nodes)[0], torch.eye(LANDMARKS)), "the learned matrix starts at 0"
+        find.mix.copy_(torch.rand(LANDMARKS, LANDMARKS))
         off = 1 - torch.eye(LANDMARKS)
         torch.testing.assert_close(find(nodes)[0] * off, (find(nodes[:1]) + find(nodes[1:]))[0] * off)
 
@@ -206,7 +208,7 @@ def test_as_published_shows_the_transformer_nearly_constant_images() -> None:
         assert seen[0].shape == (18, 3, 32, 32)
         spread[as_published] = (seen[0].min().item(), seen[0].max().item())
     assert spread[False] == (-1.0, 1.0)
-    assert spread[True] == pytest.approx((-1.0, -1.0 + 2 * 65 / 986 / 255))
+    assert spread[True] == pytest.approx((-1.0, -1.0 + 2 * 16 / 255 / 255)), "65 / 986 of 255 is 16.8, a whole 16"
 
 
 def test_as_published_divides_patches_by_986() -> None:
@@ -241,13 +243,14 @@ def test_fusion_weighs_whole_streams() -> None:
 
 
 def test_with_patch_means_the_last_layer_tells_patches_apart() -> None:
-    network = build(stream="graph", graph_width=64, patch_means=True).eval()
+    torch.manual_seed(0)
+    network = MODELS.get("fgs_patch_means").build(n_classes=3, graph_width=64).eval()
     stream = network.graph
     patches = clips(1)[0]
     seen: list[torch.Tensor] = []
     stream.embed.register_forward_pre_hook(lambda _, values: seen.append(values[0]))
     with torch.no_grad():
-        stream(patches)
+        network(patches)
         means = stream.front(patches).mean(dim=(2, 3))
     assert seen[0].shape == (1, 64 + 459)
     torch.testing.assert_close(seen[0][:, 64:], means)
@@ -266,9 +269,9 @@ def test_one_stream_alone_ignores_the_others_feature(stream: str, ignored: int) 
 
 def test_sizes_counted_from_the_layers(corrected: UnifiedFGSVS, published: UnifiedFGSVS) -> None:
     def block(channels: int, width: int, stride: int, depth: int) -> int:
-        graph = 3 * channels * width + channels * width + 2 * 2 * width
-        time = depth * (3 * width * width + 2 * width) + (width * width + 2 * width if stride > 1 else 0)
-        attention = width * width // 4 + 2 * width // 4 + 2 * (width // 4 + 1) * width
+        graph = 4 * (channels + 1) * width + 2 * 2 * width
+        time = depth * (3 * width * width + 3 * width) + (width * width + 3 * width if stride > 1 else 0)
+        attention = (width + 1) * width // 4 + 2 * width // 4 + 2 * (width // 4 + 1) * width
         return graph + time + attention
 
     def graph(blocks: tuple[tuple[int, int, int], ...]) -> int:
@@ -340,3 +343,173 @@ def test_blocks_of_the_graph_are_narrowed_in_proportion() -> None:
         for part in (stream.autoencoder.encoder, stream.network)
     ]
     assert found == [[4, 32, 64], [4, 64]]
+
+
+def test_the_whole_system_is_what_the_name_builds(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, bool]] = []
+
+    def fetch(setting: str, given: str, build: Any) -> Any:
+        monkeypatch.setattr("timm.create_model", lambda name, pretrained=False, **_: asked.append((name, pretrained)))
+        build()
+        raise UsageError(f"{setting} is {given}")
+
+    monkeypatch.setattr("mer_models.unified_fgs_vs.fetched_from_hub", fetch)
+    for as_published in (False, True):
+        with pytest.raises(UsageError, match=r"unified_fgs_vs\.pretrained is default"):
+            UnifiedFGSVS(n_classes=3, as_published=as_published)
+    assert asked == [("vit_large_patch16_224.orig_in21k", True)] * 2
+
+
+def test_the_quick_system_is_whole() -> None:
+    info = MODELS.get("unified_fgs_vs")
+    network = info.build(n_classes=3, **info.quick_params)
+    assert network.graph
+    assert network.visual
+    assert not network.graph.as_published
+    assert network.graph.embed[1].in_features == 64, "nothing passes by the graph"
+
+
+def test_the_published_graph_reads_the_patches_numbers_on_as_they_lie() -> None:
+    for as_published in (False, True):
+        stream = GraphStream(64, as_published=as_published).eval()
+        stream.front = torch.nn.Identity()
+        seen: list[torch.Tensor] = []
+        stream.autoencoder.register_forward_pre_hook(lambda _, nodes, seen=seen: seen.append(nodes[0]))
+        patches = torch.zeros(2, 459, 7, 7)
+        patches[1, 2 * 51 + 17, 3, 5] = 1.0
+        with torch.no_grad():
+            stream(patches)
+        place = (2 * 51 + 17) * 49 + 3 * 7 + 5
+        expected = [1, place // 459, place // 51 % 9, place % 51] if as_published else [1, 3 * 7 + 5, 2, 17]
+        assert seen[0].nonzero().tolist() == [expected]
+
+
+def test_published_links_are_those_of_the_authors_class() -> None:
+    """The numbers are those of shayhan-ameen/Unified_MaE_and_ME_Recognition@593fea0, model/st_gcn.py: EdgePredictor.
+
+    The output of the whole system does not show them, since it reads their diagonal alone, which is set to 1.
+    """
+    system = with_fixed_weights(build(as_published=True))
+    with torch.no_grad():
+        links = system.graph.autoencoder(fixed_input((2, 49, 9, LANDMARKS)))[0]
+    assert links[0, 1:6].tolist() == pytest.approx(
+        [-283.10342, -66.725449, -297.65427, 7.0715184, -209.19333], rel=1e-4
+    )
+    assert links[1, [0, 2]].tolist() == pytest.approx([104.45642, -66.725571], rel=1e-4)
+
+
+def test_the_published_graph_stream_is_the_authors() -> None:
+    """The numbers are those of model/MMER_model.py: facial_graph_stream, which the system's own hardly hang on."""
+    system = with_fixed_weights(build(as_published=True))
+    with torch.no_grad():
+        found = system.graph(fixed_input((4, 459, 7, 7), 0, (-1000.0, 1000.0)))
+    assert found[0, :4].tolist() == pytest.approx([-0.009469, -0.2149301, -0.0911028, -0.0430286], abs=2e-6)
+    assert found[3, :4].tolist() == pytest.approx([-0.0092761, -0.2148869, -0.0911133, -0.0430635], abs=2e-6)
+
+
+def test_links_start_as_correlations_and_a_learned_matrix_multiplies_them() -> None:
+    torch.manual_seed(0)
+    find = GraphAutoencoder(49, ((16, 1, 1),), LANDMARKS, as_published=False).eval()
+    nodes, off = torch.rand(2, 49, 9, LANDMARKS), 1 - torch.eye(LANDMARKS)
+    with torch.no_grad():
+        start = find(nodes)
+        find.mix.copy_(torch.rand(LANDMARKS, LANDMARKS))
+        torch.testing.assert_close(find(nodes) * off, (start @ find.mix) * off, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("as_published", [False, True])
+def test_weights_of_the_graph_are_drawn_by_what_leaves_a_layer(as_published: bool) -> None:
+    torch.manual_seed(0)
+    stream = GraphStream(512, as_published=as_published)
+    drawn = [layer for part in (stream.autoencoder, stream.network, stream.embed) for layer in part.modules()]
+    drawn = [layer for layer in drawn if isinstance(layer, torch.nn.Conv1d | torch.nn.Conv2d | torch.nn.Linear)]
+    assert len(drawn) > 20
+    for layer in drawn:
+        leaving = layer.weight.shape[0] * layer.weight[0, 0].numel()
+        assert layer.weight.std().item() == pytest.approx((2 / leaving) ** 0.5, rel=0.15)
+        assert layer.bias is not None
+        assert not layer.bias.any()
+
+
+def vit() -> Any:
+    import timm
+
+    torch.manual_seed(0)
+    return timm.create_model("vit_tiny_patch16_224", num_classes=0, img_size=32, depth=2)
+
+
+def as_hugging_face(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return a transformer's weights under the names of Hugging Face's class, with its idle layer behind."""
+    names = {
+        "cls_token": "embeddings.cls_token",
+        "pos_embed": "embeddings.position_embeddings",
+        "patch_embed.proj": "embeddings.patch_embeddings.projection",
+        "norm": "layernorm",
+    }
+    inside = {
+        "norm1": "layernorm_before",
+        "norm2": "layernorm_after",
+        "attn.proj": "attention.output.dense",
+        "mlp.fc1": "intermediate.dense",
+        "mlp.fc2": "output.dense",
+    }
+    found = {"pooler.dense.weight": torch.zeros(2, 2)}
+    for name, value in weights.items():
+        whole, _, kind = name.rpartition(".")
+        if not name.startswith("blocks."):
+            found[names[name] if name in names else f"{names[whole]}.{kind}"] = value
+            continue
+        _, layer, part = whole.split(".", 2)
+        if part == "attn.qkv":
+            for word, piece in zip(("query", "key", "value"), value.chunk(3), strict=True):
+                found[f"encoder.layer.{layer}.attention.attention.{word}.{kind}"] = piece.contiguous()
+        else:
+            found[f"encoder.layer.{layer}.{inside[part]}.{kind}"] = value
+    return found
+
+
+@pytest.mark.parametrize("names", ["timm", "hugging_face"])
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_weights_are_read_from_a_file_under_either_names(tmp_path: Path, names: str, suffix: str) -> None:
+    from safetensors.torch import save_file
+
+    trained, file = vit(), tmp_path / f"vit{suffix}"
+    weights = trained.state_dict() if names == "timm" else as_hugging_face(trained.state_dict())
+    save_file(weights, file) if suffix == ".safetensors" else torch.save(weights, file)
+    network = vit()
+    for parameter in network.parameters():
+        torch.nn.init.zeros_(parameter)
+    load_vit(network, "m.pretrained", str(file))
+    assert all(torch.equal(value, trained.state_dict()[name]) for name, value in network.state_dict().items())
+
+
+def test_files_that_hold_other_weights_are_named(tmp_path: Path) -> None:
+    file, weights = tmp_path / "vit.pth", vit().state_dict()
+    torch.save({**weights, "pos_embed": torch.zeros(1, 9, 192)}, file)
+    with pytest.raises(UsageError, match=r"pos_embed is \(1, 9, 192\), the network's \(1, 5, 192\)"):
+        load_vit(vit(), "m.pretrained", str(file))
+    torch.save({name: value for name, value in weights.items() if name != "norm.bias"}, file)
+    with pytest.raises(UsageError, match=r"holds no norm\.bias\. Expected .* 2 layers of 192 values and 5 places"):
+        load_vit(vit(), "m.pretrained", str(file))
+    torch.save({**weights, "head2.weight": torch.zeros(3)}, file)
+    with pytest.raises(UsageError, match=r"the network has no head2\.weight"):
+        load_vit(vit(), "m.pretrained", str(file))
+    file.write_bytes(b"no weights")
+    with pytest.raises(UsageError, match="cannot be read"):
+        load_vit(vit(), "m.pretrained", str(file))
+    with pytest.raises(UsageError, match=r"m\.pretrained is .* no such file"):
+        load_vit(vit(), "m.pretrained", str(tmp_path / "none.pth"))
+
+
+def test_a_file_of_weights_is_what_the_system_starts_from(tmp_path: Path) -> None:
+    file = tmp_path / "vit.pth"
+    torch.save(build(stream="visual", seed=3).visual.image.state_dict(), file)
+    first, again = (build(stream="visual", pretrained=str(file), seed=seed) for seed in (1, 2))
+    assert torch.equal(first.visual.image.blocks[0].mlp.fc1.weight, again.visual.image.blocks[0].mlp.fc1.weight)
+    assert not torch.equal(first.visual.narrow.weight, again.visual.narrow.weight)
+    assert {layer.eps for layer in first.visual.image.modules() if isinstance(layer, torch.nn.LayerNorm)} == {1e-12}
+
+
+def test_trained_weights_that_timm_lacks_are_named() -> None:
+    with pytest.raises(UsageError, match=r"timm has no weights 'vit_tiny_patch16_224\.orig_in22k'"):
+        build(vit="vit_tiny_patch16_224.orig_in22k")

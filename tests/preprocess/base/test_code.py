@@ -160,7 +160,10 @@ def _all(root: Path) -> dict[str, str]:
     ("helper", "counts_for"),
     [
         ("preprocess/labels/action_units.py", {"au_fusion", "au_layered", "mhssa_gcn", "the engine"}),
-        ("preprocess/faces/landmark_sets.py", {"au_fusion", "au_layered", "mhssa_gcn", "unified_fgs_vs"}),
+        (
+            "preprocess/faces/landmark_sets.py",
+            {"au_fusion", "au_layered", "fgs_patch_means", "mhssa_gcn", "unified_fgs_vs"},
+        ),
         ("preprocess/samples/layout.py", {"the engine"}),
         ("mer_models/_parts/manifold.py", {"mhssa_gcn"}),
         ("mer_models/_parts/rcn.py", {"rcn_a", "rcn_s", "rcn_w"}),
