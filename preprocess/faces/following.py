@@ -118,6 +118,7 @@ class _Follower:
     def __init__(self, reader: FrameReader, finder: FaceFinder, face: Face, first: Sight) -> None:
         self._reader, self._finder, self._face, self._first = reader, finder, face, first
         self._seen = {face.frame: first.transform}
+        self._errors = {face.frame: 0.0}
         self._lost: list[int] = []
         # The frames since landmarks were last held against the way.
         self._since: list[int] = []
@@ -130,7 +131,8 @@ class _Follower:
         to_face = self._first.transform
         middle = transform_points(MIDDLE, inverse(to_face)).astype(np.float64)
         known = {number: compose(inverse(seen), to_face) for number, seen in sorted(self._seen.items())}
-        every, poses = smooth(known, middle)
+        side = SIDE / (1 + 2 * MARGIN) / float(np.linalg.norm(to_face[:, 0]))
+        every, poses = smooth(known, self._errors, middle, side)
         anchor = inverse(poses[every.index(start)])
         poses = np.stack([compose(pose, anchor) for pose in poses])
         seen = [pose for number, pose in zip(every, poses, strict=True) if number in self._seen]
@@ -155,7 +157,7 @@ class _Follower:
                 continue
             latest = Sight(picture, found.transform, known.landmarks)
             self._since.append(number)
-            self._seen[number] = latest.transform
+            self._seen[number], self._errors[number] = latest.transform, found.error
 
     def _set_right(self, latest: Sight) -> Sight:
         """Return the last sight with its drift taken away, and take it from the frames before, bit by bit."""

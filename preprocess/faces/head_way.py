@@ -11,8 +11,9 @@ from preprocess.faces.alignment import compose, inverse
 
 # The face that is followed, in pixels, and what is added around it in parts of it.
 SIDE, MARGIN = 128, 0.1
-# Frames over which the way is smoothed, by parabolas. More would cut the corners of quick motions.
-SMOOTH = 5
+# Frames over which the way is smoothed, by parabolas, and how far at most that takes the face from where it was seen,
+# in standard errors: trembling goes, but no corner of a quick motion is cut.
+SMOOTH, AT_MOST = 5, 3.0
 
 
 @dataclass(frozen=True)
@@ -107,13 +108,17 @@ def share_of(motion: np.ndarray, share: float, middle: np.ndarray) -> np.ndarray
     return motions_of(share * amounts(motion[None], middle), middle)[0]
 
 
-def smooth(poses: Mapping[int, np.ndarray], middle: np.ndarray) -> tuple[list[int], np.ndarray]:
+def smooth(
+    poses: Mapping[int, np.ndarray], errors: Mapping[int, float], middle: np.ndarray, side: float
+) -> tuple[list[int], np.ndarray]:
     """Return the way at every number from the first to the last, gaps filled straight, freed of trembling.
 
     Parameters
     ----------
     poses : number -> (2, 3), in order of numbers.
+    errors : number -> standard error of where the face is, in parts of the side of its square.
     middle : (2,), the middle of the face in the frame in which it was found.
+    side : of the face's square there, in pixels.
 
     Returns
     -------
@@ -125,7 +130,11 @@ def smooth(poses: Mapping[int, np.ndarray], middle: np.ndarray) -> tuple[list[in
     known = amounts(np.stack(list(poses.values())), middle)
     filled = np.column_stack([np.interp(every, list(poses), column) for column in known.T])
     if len(every) >= SMOOTH:
-        filled = savgol_filter(filled, SMOOTH, 2, axis=0)
+        change = savgol_filter(filled, SMOOTH, 2, axis=0) - filled
+        # Corners lie 0.7 sides from the middle, about which the face grows and turns.
+        goes = np.hypot(change[:, 2], change[:, 3]) / side + 0.7 * np.hypot(change[:, 0], change[:, 1])
+        limit = AT_MOST * np.interp(every, list(poses), [errors[number] for number in poses])
+        filled = filled + change * np.minimum(1, limit / np.maximum(goes, 1e-12))[:, None]
     return every, motions_of(filled, middle)
 
 

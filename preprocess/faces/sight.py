@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from preprocess.faces.alignment import compose, inverse, similarity, transform_points, warp
-from preprocess.faces.head_way import SIDE, distance
+from preprocess.faces.head_way import MARGIN, SIDE, distance
 
 # Another frame shows the face where so many of its points are found again, come back from there to within so many
 # pixels, and the parts around them are alike (correlation).
@@ -27,10 +27,18 @@ STILL = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 
 @dataclass(frozen=True)
 class Found:
-    """A face found in another frame: the transform from it, and how alike the two are (correlation)."""
+    """A face found in another frame.
+
+    Attributes
+    ----------
+    transform : (2, 3), from that frame to the face.
+    alike : how alike the two are (correlation).
+    error : standard error of where the face is, in parts of the side of its square.
+    """
 
     transform: np.ndarray
     alike: float
+    error: float
 
 
 class Sight:
@@ -89,12 +97,12 @@ class Sight:
             tracked = self._tracked(face, self._points)
             if tracked is None:
                 return None
-            moved = _robust(*tracked)
+            moved, error = _robust(*tracked)
             guess = compose(inverse(moved), guess)
             if distance(moved, STILL) * SIDE < CLOSE:
                 break
         alike = float(np.corrcoef(self.face[self._firm], face[self._firm])[0, 1])
-        return Found(guess, alike) if alike >= ALIKE else None
+        return Found(guess, alike, error) if alike >= ALIKE else None
 
     def _in_this_light(self, face: np.ndarray) -> np.ndarray:
         """Return another frame's face with the brightness and the contrast of this one."""
@@ -153,8 +161,11 @@ def _fill(mask: np.ndarray, points: np.ndarray, more: tuple[int, int, int, int],
     mask[max(top, 0) : max(bottom + 1, 0), max(left, 0) : max(right + 1, 0)] = value
 
 
-def _robust(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return the similarity that most points obey; those that an expression moves besides count little."""
+def _robust(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the similarity that most points obey, and its standard error in parts of the face's side.
+
+    Points that an expression moves besides count little.
+    """
     weights = np.ones(len(source))
     for _ in range(4):
         fit = similarity(source, target, weights)
@@ -162,4 +173,5 @@ def _robust(source: np.ndarray, target: np.ndarray) -> np.ndarray:
         # Tukey's weights: nothing beyond 4.7 standard deviations, which the median tells.
         reach = 4.7 * max(0.05, 1.4826 * float(np.median(apart[weights > 0])))
         weights = np.where(apart < reach, (1 - (apart / reach) ** 2) ** 2, 0.0)
-    return similarity(source, target, weights)
+    error = float(np.sqrt((weights * apart**2).sum() / weights.sum() / weights.sum()))
+    return similarity(source, target, weights), error * (1 + 2 * MARGIN) / SIDE

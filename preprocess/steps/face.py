@@ -22,7 +22,7 @@ def _pictures(before: Content, options: Mapping[str, Any]) -> Content:
 CROPS = ("as_face", "align")
 
 
-@register_step("face", version=4, pictures=_pictures)
+@register_step("face", version=5, pictures=_pictures)
 def face(
     work: Work,
     *,

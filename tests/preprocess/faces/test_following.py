@@ -139,6 +139,19 @@ def test_a_head_that_goes_far_is_followed_to_a_tenth_of_a_pixel(far: Any, finder
     assert rms(off_the_way(left, made, [PLANNED.apex])) > 20
 
 
+@pytest.mark.parametrize("course", [goes, nods])
+def test_a_quick_motion_at_a_low_frame_rate_is_followed_to_its_corners(far: Any, finder: Any, course: Course) -> None:
+    clip, made = far("all at once", course, LENGTH)
+    kept = sorted(clip.files)[::6]
+    files = {PLANNED.onset + place: clip.files[number] for place, number in enumerate(kept)}
+    slow = Clip(clip.sample_id, files, onset=PLANNED.onset, offset=max(files), fps=200 / 6)
+    work = faced(slow, finder)
+    assert work.path is not None
+    assert work.path.numbers == tuple(files)
+    shown = dataclasses.replace(work, path=dataclasses.replace(work.path, numbers=tuple(kept)))
+    assert rms(off_the_way(shown, made, kept)) < 0.15
+
+
 @pytest.mark.parametrize("name", FARTHEST)
 def test_flow_of_a_followed_head_is_the_expressions(far: Any, still: tuple[Clip, Film], finder: Any, name: str) -> None:
     def error(clip: Clip, made: Film) -> float:
