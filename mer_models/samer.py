@@ -101,7 +101,7 @@ class SAMER(nn.Module):
 
     Inputs
     ------
-    motion_image_224 : (n, 3, 224, 224) float32: grey apex, motion from onset to apex, motion from apex to offset. The
+    motion_image_224 : (n, 3, 224, 224) float32: grey apex, motion from onset to apex, motion from offset to apex. The
         upper half shows the eyes, the lower half the mouth.
 
     Parameters
@@ -132,7 +132,6 @@ class SAMER(nn.Module):
     augmentation        mirrored                                     mirrored, a rectangle is erased, and half of the
                                                                      samples get the mouth of another one of a class
     apex                as recorded                                  magnified by a learned network
-    flow                TV-L1 as OpenCV sets it; apex to offset      a scale step of 0.5; offset to apex
     start               random weights, or ``pretrained=default``    weights from ImageNet
     ==================  ===========================================  ===============================================
     """

@@ -17,7 +17,7 @@ TAU, LAMBDA, THETA = np.float32(0.25), np.float32(0.15), np.float32(0.3)
 EPSILON = 0.01
 
 
-def tvl1_flow(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def tvl1_flow(first: np.ndarray, second: np.ndarray, shrink: float = SHRINK) -> np.ndarray:
     """Measure where the content of one picture went in another.
 
     The result is that of OpenCV's ``DualTVL1OpticalFlow`` with its defaults, bit for bit on x86-64. For that the order
@@ -28,6 +28,7 @@ def tvl1_flow(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     ----------
     first : (H, W) uint8.
     second : (H, W) uint8, of the same size.
+    shrink : the side of each of at most five pictures of the pyramid, in parts of the one before; OpenCV's scaleStep.
 
     Returns
     -------
@@ -37,7 +38,7 @@ def tvl1_flow(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
     pairs: list[tuple[np.ndarray, np.ndarray]] = [(first.astype(np.float32), second.astype(np.float32))]
     while len(pairs) < LEVELS:
-        smaller = [cv2.resize(one, None, fx=SHRINK, fy=SHRINK, interpolation=cv2.INTER_LINEAR) for one in pairs[-1]]
+        smaller = [cv2.resize(one, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_LINEAR) for one in pairs[-1]]
         if min(smaller[0].shape) < LEAST:
             break
         pairs.append((smaller[0], smaller[1]))
@@ -46,7 +47,7 @@ def tvl1_flow(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         if flow.shape[1:] != fixed.shape:
             size = fixed.shape[1], fixed.shape[0]
             larger = [cv2.resize(one, size, interpolation=cv2.INTER_LINEAR) for one in flow]
-            flow = np.stack(larger) * np.float32(1 / SHRINK)
+            flow = np.stack(larger) * np.float32(1 / shrink)
         flow = _Level(fixed, moving).solve(flow)
     return np.ascontiguousarray(np.moveaxis(flow, 0, -1))
 

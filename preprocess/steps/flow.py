@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 
 from preprocess.base.errors import UsageError
 from preprocess.faces.alignment import transform_points
-from preprocess.motion.tvl1 import tvl1_flow
+from preprocess.motion.tvl1 import SHRINK, tvl1_flow
 from preprocess.motion.valid import box_of, cleared
 from preprocess.steps import Work, as_before, register_step
 from preprocess.steps._options import needed, one_of
 
-PAIRS = ("onset_apex", "apex_offset", "first_to_each", "consecutive")
-# Pairs of key frames: name -> their roles.
-KEY_PAIRS = {"onset_apex": ("onset", "apex"), "apex_offset": ("apex", "offset")}
+# Pairs of key frames: name -> the roles of each pair.
+KEY_PAIRS = {
+    "onset_apex": (("onset", "apex"),),
+    "apex_offset": (("apex", "offset"),),
+    "to_apex": (("onset", "apex"), ("offset", "apex")),
+}
+PAIRS = (*KEY_PAIRS, "first_to_each", "consecutive")
+HALF = 0.5
 HEAD_MOTION = ("keep", "remove")
 # Flow of two (H, W) uint8 pictures: (H, W, 2) float32, where the content of the first went, in pixels.
 FlowMethod = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -32,9 +37,11 @@ def flow(work: Work, *, method: str = "tvl1", pairs: str = "onset_apex", head_mo
 
     Parameters
     ----------
-    method : "tvl1" (Zach, Pock and Bischof 2007, on 8-bit grey frames), "farneback" (2003) or "dis" (Kroeger et al.
-        2016). The first and the last have OpenCV's default parameters.
-    pairs : "onset_apex", "apex_offset", "first_to_each" (the first frame to every later one) or "consecutive".
+    method : "tvl1" (Zach, Pock and Bischof 2007, on 8-bit grey frames), "tvl1_half", the same with each picture of the
+        pyramid half as large as the one before, not 0.8 of it, "farneback" (2003) or "dis" (Kroeger et al. 2016). All
+        but Farneback have OpenCV's default parameters otherwise.
+    pairs : "onset_apex", "apex_offset", "to_apex" (from the onset and from the offset to the apex), "first_to_each"
+        (the first frame to every later one) or "consecutive".
     head_motion : "keep", or "remove", which subtracts the median flow of the nose in each pair; expressions of brows
         and mouth hardly move the nose.
 
@@ -121,25 +128,24 @@ def _pairs(work: Work, pairs: str) -> list[tuple[int, int]]:
     assert work.frames is not None
     count = work.frames.shape[1]
     if pairs in KEY_PAIRS:
-        start, end = KEY_PAIRS[pairs]
         roles = dict(work.key)
-        if start not in roles or end not in roles:
+        if any(role not in roles for pair in KEY_PAIRS[pairs] for role in pair):
             raise UsageError(f"Step flow: the pair {pairs} needs both frames: choose frames that hold them in select.")
-        return [(roles[start], roles[end])]
+        return [(roles[start], roles[end]) for start, end in KEY_PAIRS[pairs]]
     if count < 2:
         raise UsageError(f"Step flow: pairs {pairs} need two frames; {count} is loaded.")
     return [(0 if pairs == "first_to_each" else index - 1, index) for index in range(1, count)]
 
 
-def _tvl1() -> FlowMethod:
+def _tvl1(scale_step: float = SHRINK) -> FlowMethod:
     def measure(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        return remembered_tvl1(first.shape, first.tobytes(), second.tobytes())
+        return remembered_tvl1(first.shape, first.tobytes(), second.tobytes(), scale_step)
 
     return measure
 
 
 @lru_cache(maxsize=16)
-def remembered_tvl1(shape: tuple[int, int], first: bytes, second: bytes) -> np.ndarray:
+def remembered_tvl1(shape: tuple[int, int], first: bytes, second: bytes, scale_step: float = SHRINK) -> np.ndarray:
     """Compute the flow of two pictures, or return it where it was computed not long ago.
 
     Features whose steps differ before this one often take the flow of the same two pictures.
@@ -149,12 +155,14 @@ def remembered_tvl1(shape: tuple[int, int], first: bytes, second: bytes) -> np.n
     shape : (H, W).
     first : the bytes of an (H, W) uint8 picture.
     second : the bytes of the other one.
+    scale_step : the side of each picture of the pyramid, in parts of the one before.
 
     Returns
     -------
     (H, W, 2) float32 that cannot be written.
     """
-    result = tvl1_flow(*(np.frombuffer(one, np.uint8).reshape(shape) for one in (first, second)))
+    before, after = (np.frombuffer(one, np.uint8).reshape(shape) for one in (first, second))
+    result = tvl1_flow(before, after, scale_step)
     result.setflags(write=False)
     return result
 
@@ -184,4 +192,9 @@ def _farneback() -> FlowMethod:
     return measure
 
 
-METHODS: dict[str, Callable[[], FlowMethod]] = {"tvl1": _tvl1, "farneback": _farneback, "dis": _dis}
+METHODS: dict[str, Callable[[], FlowMethod]] = {
+    "tvl1": _tvl1,
+    "tvl1_half": partial(_tvl1, HALF),
+    "farneback": _farneback,
+    "dis": _dis,
+}

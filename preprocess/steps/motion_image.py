@@ -23,7 +23,7 @@ def motion_image(work: Work, *, threshold: float = 1.5) -> Work:
     """Make a picture of the grey apex and the flow magnitude of each pair of frames.
 
     Each magnitude is scaled from its least and greatest value to 0..255; what lies outside of the recording is 0. With
-    the pairs onset-apex and apex-offset this is the input of SAMER (public code: Justin900429/mimicking-annotation-
+    the pairs onset-apex and offset-apex this is the input of SAMER (public code: Justin900429/mimicking-annotation-
     micro-expression-recognition), whose network takes the upper half as the eyes and the lower half as the mouth.
 
     Parameters

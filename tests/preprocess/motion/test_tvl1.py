@@ -28,15 +28,25 @@ def moved_texture(height: int, width: int, shift: tuple[float, float], seed: int
     return np.ascontiguousarray(first), np.ascontiguousarray(second)
 
 
-def opencv(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    return cv2.optflow.DualTVL1OpticalFlow_create().calc(first, second, None)
+def opencv(first: np.ndarray, second: np.ndarray, **options: float) -> np.ndarray:
+    return cv2.optflow.DualTVL1OpticalFlow_create(**options).calc(first, second, None)
 
 
+@pytest.mark.parametrize("step", [0.8, 0.5])
 @pytest.mark.parametrize(("height", "width"), [(128, 128), (61, 84), (24, 17), (9, 12)])
-def test_it_gives_opencvs_numbers_to_the_bit(height: int, width: int) -> None:
+def test_it_gives_opencvs_numbers_to_the_bit(height: int, width: int, step: float) -> None:
     for seed, shift in enumerate([(1.3, -0.7), (-3.2, 2.4)]):
         first, second = moved_texture(height, width, shift, seed)
-        np.testing.assert_array_equal(tvl1_flow(first, second), opencv(first, second))
+        np.testing.assert_array_equal(tvl1_flow(first, second, step), opencv(first, second, scaleStep=step))
+
+
+def test_features_of_two_scale_steps_do_not_share_a_flow() -> None:
+    first, second = moved_texture(96, 96, (5.0, 3.0), seed=5)
+    frames = np.stack([first, second])[None, ..., None]
+    for method, step in (("tvl1", 0.8), ("tvl1_half", 0.5), ("tvl1", 0.8)):
+        found = works.run("flow", works.work_of(frames=frames), pairs="consecutive", method=method).flow
+        assert found is not None
+        np.testing.assert_array_equal(found[0, 0], opencv(first, second, scaleStep=step))
 
 
 def test_a_flat_patch_moves_with_its_surroundings_and_a_flat_picture_not_at_all() -> None:
@@ -52,9 +62,9 @@ def test_a_flat_patch_moves_with_its_surroundings_and_a_flat_picture_not_at_all(
 def test_a_pair_that_two_chains_take_is_computed_once_and_nobody_spoils_it(monkeypatch: pytest.MonkeyPatch) -> None:
     pairs = []
 
-    def counted(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    def counted(first: np.ndarray, second: np.ndarray, shrink: float) -> np.ndarray:
         pairs.append((first, second))
-        return tvl1_flow(first, second)
+        return tvl1_flow(first, second, shrink)
 
     monkeypatch.setattr(flow_step, "tvl1_flow", counted)
     flow_step.remembered_tvl1.cache_clear()

@@ -137,6 +137,19 @@ def test_a_pair_needs_both_of_its_frames(tmp_path: Path, finder: Any) -> None:
         works.run("flow", work, pairs="apex_offset")
 
 
+def test_both_ends_of_the_expression_are_compared_with_the_apex() -> None:
+    rng = np.random.default_rng(0)
+    texture = cv2.GaussianBlur(rng.normal(size=(64, 64)), (0, 0), 3) * 400 + 127
+    frames = [np.clip(np.roll(texture, step, axis=1), 0, 255).astype(np.uint8) for step in (0, 2, 1)]
+    key = (("onset", 0), ("apex", 1), ("offset", 2))
+    work = works.work_of(frames=np.stack(frames)[None, ..., None], key=key, numbers=(1, 2, 3))
+    found = works.run("flow", work, pairs="to_apex").flow
+    assert found is not None
+    assert np.median(found[0, ..., 8:-8, 8:-8, 0], axis=(1, 2)).round(1).tolist() == [2.0, 1.0]
+    with pytest.raises(UsageError, match="the pair to_apex needs both frames"):
+        works.run("flow", replace(work, key=key[:2]), pairs="to_apex")
+
+
 @pytest.mark.parametrize(
     ("u", "v", "colour"),
     [(200, 0, (255, 0, 0)), (90, 90, (255, 187, 0)), (255, 128, (255, 111, 0)), (0, 7, (127, 255, 0))],
