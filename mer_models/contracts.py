@@ -214,7 +214,8 @@ class Checked:
     n_classes : of the compared form.
     ranges : the least and the greatest number of each input; -1 and 1 where none are given.
     tolerance : how far ours may be from an output of less than 1, from larger ones in proportion; the default is for
-        six printed digits and the order of summation. Less where the outputs hardly hang on the input; they have more digits then.
+        six printed digits and the order of summation. Less where the outputs hardly hang on the input; they have more
+        digits then.
     """
 
     against: str
