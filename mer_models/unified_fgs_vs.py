@@ -20,7 +20,8 @@ from mer_models._parts.graph_stream import (
 )
 from mer_models._parts.images import Resized
 from mer_models._parts.pretrained import DEFAULT, NONE, fetched_from_hub
-from mer_models._parts.vit_weights import is_weights_file, load_vit
+from mer_models._parts.vit_weights import load_vit
+from mer_models._parts.weights_file import is_weights_file
 from mer_models.contracts import Checked, Refused, Resources, TrainingRecipe
 from mer_models.registry import register_model
 from preprocess.base.errors import UsageError, did_you_mean

@@ -14,6 +14,7 @@ from bench.plan import hyperparameters
 from bench.study.data import StudyData
 from bench.study.folds import Fold
 from bench.study.protocols import MACRO, MICRO, Protocol
+from mer_models._parts.weights_file import by_content
 from mer_models.registry import ModelInfo
 from preprocess.base.code import code_fingerprint
 from preprocess.base.hashing import digest
@@ -119,7 +120,7 @@ class CardMaker:
             self._labels[data_key] = digest(list(zip(data.sample_ids.tolist(), data.labels.tolist(), strict=True)))
         ingredients = {
             "model": info.name,
-            "hyperparameters": setting.values,
+            "hyperparameters": {name: by_content(value) for name, value in setting.values.items()},
             "model_code": self._model_code[info.name],
             "engine_code": self._engine_code,
             "datasets": {dataset.name: dataset.fingerprint for dataset in group},

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from preprocess.base.errors import UsageError
 
-SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 _NAMES = (
     (r"(?:vit\.)?embeddings\.cls_token", "cls_token"),
     (r"(?:vit\.)?embeddings\.position_embeddings", "pos_embed"),
@@ -27,11 +26,6 @@ _NAMES = (
 """Hugging Face's names and timm's; query, key and value are one matrix in timm."""
 _IDLE = re.compile(r"(?:vit\.)?(?:pooler|classifier|head|fc_norm|pre_logits)\..*")
 """Layers behind the transformer, which nothing here runs."""
-
-
-def is_weights_file(given: str) -> bool:
-    """Return whether a setting is the path of such a file, by its ending."""
-    return given.endswith(SUFFIXES)
 
 
 def load_vit(network: Any, setting: str, path: str) -> None:
