@@ -126,14 +126,14 @@ class DlibFaceFinder:
             onset = clip.onset if clip.onset is not None else reader.numbers[0]
             number, picture = reader.read_nearest(onset)
             for trial in self._trials(reader, number, picture, detector):
-                tried.append(f"{trial.way} on frame {trial.frame}")
                 face = self._face(reader, trial)
-                if face is not None:
+                if isinstance(face, Face):
                     return face
+                tried.append(f"{trial.way} on frame {trial.frame}" + (f" ({face})" if face else ""))
             for turn in TURNS:
                 boxes = self._detectors.hog_turned(picture, HOG_SIDE, turn)
                 face = self._face(reader, Trial("hog_turned", number, picture, boxes, turn))
-                if face is not None:
+                if isinstance(face, Face):
                     return face
         raise NoFaceError(
             f"{clip.sample_id}: no face was found; tried {', '.join(tried)}. The picture was also turned by "
@@ -163,24 +163,26 @@ class DlibFaceFinder:
         if _like_a_crop(picture):
             yield Trial("rectangle", onset, picture, [_inner_square(picture, inset) for inset in CROP_INSETS])
 
-    def _face(self, reader: FrameReader, trial: Trial) -> Face | None:
-        """Return the largest of the boxes in which landmarks are those of a face; larger ones were no faces."""
+    def _face(self, reader: FrameReader, trial: Trial) -> Face | str:
+        """Return the largest of the boxes in which landmarks are those of a face, or why there is none."""
         if trial.way == "rectangle":
             found = settled_in_crop(self._detectors, trial.picture, trial.boxes)
-            return None if found is None else self._compared(reader, trial, trial.boxes[0], found, faces=1)
+            return found if isinstance(found, str) else self._compared(reader, trial, trial.boxes[0], found, faces=1)
+        reasons = []
         for rank, box in enumerate(trial.boxes):
             found = settled(self._detectors, trial.picture, box, trial.way, trial.turn)
-            if found is None:
-                continue
-            face = self._compared(reader, trial, box, found, faces=len(trial.boxes) - rank)
-            if face is not None:
-                return face
-        return None
+            if isinstance(found, Settled):
+                face = self._compared(reader, trial, box, found, faces=len(trial.boxes) - rank)
+                if isinstance(face, Face):
+                    return face
+                found = face
+            reasons.append(found)
+        return "; ".join(reasons[:1])
 
-    def _compared(self, reader: FrameReader, trial: Trial, box: Box, found: Settled, faces: int) -> Face | None:
+    def _compared(self, reader: FrameReader, trial: Trial, box: Box, found: Settled, faces: int) -> Face | str:
         """Return the face where another frame shows the same; otherwise that of the frame which most others agree with.
 
-        Frames that show no face there have no say. None where every frame shows another face.
+        Frames that show no face there have no say. Where every frame shows another face, that is said.
         """
         fits, notes = {trial.frame: found.fit}, found.notes
         others = self._others(reader, trial.frame)
@@ -195,7 +197,7 @@ class DlibFaceFinder:
                     fits[number] = fit
         chosen = agreeing(list(fits.values())) if len(fits) > 1 else 0
         if chosen is None:
-            return None
+            return f"frames {', '.join(str(number) for number in fits)} show its regions in different places"
         frame, fit = list(fits.items())[chosen]
         if frame != trial.frame:
             notes = (*notes, f"landmarks of frame {trial.frame} lie elsewhere than in other frames: {frame} taken")

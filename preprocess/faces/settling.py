@@ -35,7 +35,7 @@ _PARTS = {
     "nose": FACE_REGIONS["nose"],
     "mouth": FACE_REGIONS["mouth"],
 }
-MOST_OUTSIDE = 0.5
+MOST_OUTSIDE = 0.34
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Settled:
     notes: tuple[str, ...] = ()
 
 
-def settled(detectors: Detectors, picture: np.ndarray, box: Box, way: str, turn: float = 0.0) -> Settled | None:
+def settled(detectors: Detectors, picture: np.ndarray, box: Box, way: str, turn: float = 0.0) -> Settled | str:
     """Fit landmarks in a box, and in other boxes and at other turns where that fit is not sure.
 
     Parameters
@@ -65,27 +65,30 @@ def settled(detectors: Detectors, picture: np.ndarray, box: Box, way: str, turn:
 
     Returns
     -------
-    None where no fit is a face.
+    The landmarks, or why no fit is a face.
     """
     first = detectors.fit(picture, box, turn)
-    faults = _faults(first, picture, SURE)
-    if not faults:
+    faults, cut = first.faults(SURE), _cut(first, picture)
+    if not faults and not cut:
         return Settled(first, _outside(first, picture))
-    others = [(f"in a {name} box", detectors.fit(picture, _other(box, *change), turn)) for name, *change in OTHER_BOXES]
+    reason = "; ".join([*faults.values(), *cut])
+    if cut and not faults:
+        # Half a face. Other boxes would press it into what is seen of it.
+        return reason
     turns = HOG_TURNS if way.startswith("hog") else ALL_TURNS
-    turned = [(f"turned by {more:+.0f} degrees", detectors.fit(picture, box, turn + more)) for more in turns]
-    reason = "; ".join(faults.values())
-    found = _best([*others, *turned], picture, SURE)
+    others = [(f"turned by {more:+.0f} degrees", detectors.fit(picture, box, turn + more)) for more in turns]
+    elsewhere = [] if cut else [(f"in a {name} box", _other(box, *change)) for name, *change in OTHER_BOXES]
+    moved = [(name, detectors.fit(picture, other, turn)) for name, other in elsewhere]
+    found = _best([*others, *moved], picture, SURE)
     if found is not None:
         return Settled(found[1], (f"landmarks fitted again {found[0]}: {reason}", *_outside(found[1], picture)))
-    if way in MAX_SPREAD:
-        found = _best([("", first), *others], picture, MAX_SPREAD[way])
-        if found is not None:
-            return Settled(found[1], (f"landmarks are not sure: {reason}", *_outside(found[1], picture)))
-    return None
+    found = _best([("", first), *moved], picture, MAX_SPREAD[way]) if way in MAX_SPREAD and not cut else None
+    if found is not None:
+        return Settled(found[1], (f"landmarks are not sure: {reason}", *_outside(found[1], picture)))
+    return reason
 
 
-def settled_in_crop(detectors: Detectors, picture: np.ndarray, boxes: Sequence[Box]) -> Settled | None:
+def settled_in_crop(detectors: Detectors, picture: np.ndarray, boxes: Sequence[Box]) -> Settled | str:
     """Fit landmarks in rectangles that nobody found a face in: two of them must give the same face.
 
     Parameters
@@ -96,7 +99,7 @@ def settled_in_crop(detectors: Detectors, picture: np.ndarray, boxes: Sequence[B
 
     Returns
     -------
-    None where no two fits agree.
+    The landmarks, or why there are none.
     """
     fits: list[Fit] = []
     for box in boxes:
@@ -107,7 +110,7 @@ def settled_in_crop(detectors: Detectors, picture: np.ndarray, boxes: Sequence[B
         if any(_same(fit, other) for other in fits):
             return Settled(fit, _outside(fit, picture))
         fits.append(fit)
-    return None
+    return "no two rectangles give the same face"
 
 
 def looks_alike(detectors: Detectors, fit: Fit, other: np.ndarray) -> bool:
@@ -135,18 +138,14 @@ def _same(one: Fit, other: Fit) -> bool:
 
 def _best(fits: Iterable[tuple[str, Fit]], picture: np.ndarray, spread: float) -> tuple[str, Fit] | None:
     """Return the fit without a fault that differs least, and what was said of it."""
-    good = [(name, fit) for name, fit in fits if not _faults(fit, picture, spread)]
+    good = [(name, fit) for name, fit in fits if fit.plausible(spread) and not _cut(fit, picture)]
     return min(good, key=lambda one: one[1].spread, default=None)
 
 
-def _faults(fit: Fit, picture: np.ndarray, spread: float) -> dict[str, str]:
-    """Return what is wrong with a fit, and which parts of the face lie outside of the picture."""
-    unseen = {
-        name: f"the {name} lies outside of the picture"
-        for name, points in _PARTS.items()
-        if _share_outside(fit, picture, points) > MOST_OUTSIDE
-    }
-    return {**fit.faults(spread), **unseen}
+def _cut(fit: Fit, picture: np.ndarray) -> list[str]:
+    """Return which parts of a face lie outside of the picture, in words."""
+    away = (name for name, points in _PARTS.items() if _share_outside(fit, picture, points) > MOST_OUTSIDE)
+    return [f"the {name} lies outside of the picture" for name in away]
 
 
 def _outside(fit: Fit, picture: np.ndarray) -> tuple[str, ...]:

@@ -300,7 +300,7 @@ def test_a_face_that_is_turned_gets_the_right_points_or_none(
 
 @pytest.mark.slow
 def test_half_a_face_at_the_edge_is_refused_or_right(tmp_path: Path, finder: DlibFaceFinder) -> None:
-    kept = 0
+    kept, refused = 0, list[str]()
     for number, look in enumerate(FACES[:2]):
         sight = look()
         true, width = sight.landmarks, sight.picture.shape[1]
@@ -311,7 +311,8 @@ def test_half_a_face_at_the_edge_is_refused_or_right(tmp_path: Path, finder: Dli
             clip = portraits.clip_of(portraits.write_frames(tmp_path / f"{number}-{step}", [part] * 2))
             try:
                 face = finder.find(clip)
-            except NoFaceError:
+            except NoFaceError as error:
+                refused.append(str(error))
                 # What shows both eyes is a face.
                 assert edge > true[36, 0]
                 continue
@@ -320,6 +321,7 @@ def test_half_a_face_at_the_edge_is_refused_or_right(tmp_path: Path, finder: Dli
             if edge > true[17, 0] + 0.2 * unit:
                 assert any("outside of the picture" in note for note in face.notes)
     assert kept >= 4
+    assert any("lies outside of the picture" in reason for reason in refused)
 
 
 def test_a_single_frame_is_told(tmp_path: Path, portrait: np.ndarray, finder: DlibFaceFinder) -> None:
@@ -380,6 +382,7 @@ def test_a_mouth_that_no_other_frame_shows_there_is_taken_from_another_frame(
     assert any("landmarks of frame 1 lie elsewhere" in note for note in face.notes)
 
 
+@pytest.mark.slow
 def test_a_mouth_on_the_chin_in_every_fit_is_no_face(tmp_path: Path, portrait: np.ndarray) -> None:
     clip = portraits.clip_of(portraits.write_frames(tmp_path, [portrait] * 2))
     with pytest.raises(NoFaceError):
