@@ -104,7 +104,9 @@ class CausalNet(nn.Module):
     ----------
     dim : width of the first level and of the places, a multiple of 8. The published 256 gives 277,129,219 parameters
         with three classes, 235,072,009 as published.
-    layers_1, layers_2, layers_3 : transformer layers of each level; ``layers_3`` of the position learning, too.
+    layers_1 : transformer layers of the first level.
+    layers_2 : of the second level.
+    layers_3 : of the third level, and layers of the position learning.
     gamma : how far the place across the diagonal is held down.
     as_published : do as the public code (tony19980810/CausalNet, Models.py and main_train.py) does where that departs
         from the idea of places in the face. (1) A block holds a single patch at every level, so that attention in the

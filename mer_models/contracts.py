@@ -92,7 +92,7 @@ class TrainingRecipe:
     weight_decay: Annotated[float, AT_LEAST_0] = 0.0
     lr_step: Annotated[int, AT_LEAST_0] = 0
     lr_gamma: Annotated[float, ABOVE_0] = 1.0
-    input_range: Literal["raw", "unit", "signed", "imagenet", "standard", "difference"] = "raw"
+    input_range: Literal["raw", "unit", "standard", "difference", "signed", "imagenet"] = "raw"
     shuffle: bool = True
     class_weights: bool = False
     lr_schedule: Literal["step", "cosine", "plateau"] = "step"

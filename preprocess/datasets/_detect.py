@@ -109,8 +109,9 @@ def read_source(
     if adapter is not None:
         DATASETS.get(adapter)
     if not path.is_dir():
-        state = f"is a file in {path.absolute().parent}" if path.exists() else "does not exist"
-        raise DataError(f"Data path {path} {state}; expected a folder that holds a dataset.")
+        state = "is a file" if path.exists() else "does not exist"
+        hint = f" It lies in {path.absolute().parent}." if path.exists() else ""
+        raise DataError(f"Data path {path} {state}; expected a folder that holds a dataset.{hint}")
     # Sheets are looked for around every tree, in folders that were listed to find the tree.
     with remembered_listings():
         return _datasets(path, adapter, variant, given)

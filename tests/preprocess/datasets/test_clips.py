@@ -148,7 +148,7 @@ def test_a_list_that_is_not_saved_as_utf_8(root: Path) -> None:
 
 def test_a_list_given_in_place_of_its_folder(root: Path) -> None:
     clips(root)
-    with pytest.raises(DataError, match=f"is a file in {root}; expected a folder"):
+    with pytest.raises(DataError, match=f"is a file; expected a folder that holds a dataset. It lies in {root}"):
         read_source(root / "clips.csv")
 
 
