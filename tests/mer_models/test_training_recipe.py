@@ -32,7 +32,7 @@ PLAIN: dict[str, Any] = {"epochs": 3, "batch_size": 8, "lr": 0.1}
         ("weight_decay", -0.1, "0 or more"),
         ("lr_step", -1, "0 or more"),
         ("lr_gamma", 0.0, "a number above 0"),
-        ("input_range", "8bit", "one of raw, unit, signed, imagenet, standard, difference"),
+        ("input_range", "8bit", "one of raw, unit, standard, difference, signed, imagenet"),
         ("shuffle", 1, "bool"),
         ("class_weights", "yes", "bool"),
         ("lr_schedule", "linear", "one of step, cosine, plateau"),
