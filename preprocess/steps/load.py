@@ -86,11 +86,12 @@ def _valid(work: Work, numbers: tuple[int, ...], shape: tuple[int, ...] | None) 
     """Return which pixels of the aligned picture the recording has in every frame; None where it has all of them."""
     if work.transform is None or work.size is None or shape is None:
         return None
+    # Without a way of the head all frames have one transform.
     transforms = (
-        [work.transform] if work.path is None else [work.transform_of(number) for number in sorted(set(numbers))]
+        [work.transform] if work.path is None else [work.path.transform(work.transform, n) for n in set(numbers)]
     )
     picture = shape[1], shape[0]
-    valid = np.logical_and.reduce([pixels_inside(one, picture, work.size) for one in transforms if one is not None])
+    valid = np.logical_and.reduce([pixels_inside(one, picture, work.size) for one in transforms])
     return None if valid.all() else valid
 
 

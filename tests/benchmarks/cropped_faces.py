@@ -17,9 +17,11 @@ from benchmark_report import machine_facts, print_table, run_plainly
 from known_motion import flow_work, in_the_crop, rendered_clips, true_flow_of
 
 from preprocess.faces.finder import DlibFaceFinder
+from preprocess.samples.clip import Clip
 from preprocess.steps import STEPS
 from preprocess.steps.flow import METHODS
-from preprocess.synth.databases import Options
+from preprocess.synth.databases import ClipPlan, Options
+from preprocess.synth.film import Film
 
 FORMS = (("raw", "align"), ("cropped", "align"), ("cropped", "as_face"))
 
@@ -40,7 +42,7 @@ def main() -> None:
             options = Options(arguments.like, arguments.subjects, arguments.clips, variant=variant)
             clips = list(rendered_clips(options, Path(folder) / variant))
             for method in METHODS:
-                facts = [_facts(*clip, finder, method, crops, cropped=variant == "cropped") for clip in clips]
+                facts = [_facts(one, finder, method, crops, cropped=variant == "cropped") for one in clips]
                 outside, error, none, kept = np.mean(facts, axis=0)
                 numbers = [f"{outside:.0%}", f"{error:.3f}", f"{error / none:.2f}", f"{kept:.0%}"]
                 rows.append([variant, crops, method, str(len(clips)), *numbers])
@@ -50,17 +52,22 @@ def main() -> None:
     print(*machine_facts(), sep="\n")
 
 
-def _facts(clip, film, truth, finder, method, crops, *, cropped):  # type: ignore[no-untyped-def]
+def _facts(
+    one: tuple[Clip, Film, ClipPlan], finder: DlibFaceFinder, method: str, crops: str, *, cropped: bool
+) -> tuple[float, float, float, float]:
     """Return share outside, mean error inside, mean true motion inside, and the share of the range kept."""
+    clip, film, truth = one
     work = flow_work(clip, finder, method, truth.apex, crops)
     true = true_flow_of(work, film, truth.apex, cropped)
     inside = np.ones((128, 128), bool) if work.valid is None else work.valid
     outside = 1 - inside.mean()
     inside = inside if cropped else inside & in_the_crop(work, film)
-    error = np.linalg.norm(work.flow[0, 0] - true, axis=2)[inside].mean()
     images = STEPS.get("flow_tensor").run(work, size=128).tensor
+    assert work.flow is not None
+    assert images is not None
+    error = np.linalg.norm(work.flow[0, 0] - true, axis=2)[inside].mean()
     kept = np.mean([np.ptp(image[inside]) / 255 for image in images.astype(float)])
-    return outside, error, np.linalg.norm(true, axis=2)[inside].mean(), kept
+    return float(outside), float(error), float(np.linalg.norm(true, axis=2)[inside].mean()), float(kept)
 
 
 if __name__ == "__main__":
