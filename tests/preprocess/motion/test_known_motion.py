@@ -59,6 +59,28 @@ def test_a_tight_crop_shows_the_motion_as_well_as_the_whole_frame(finder: DlibFa
     assert np.mean(errors["cropped"]) < 1.1 * np.mean(errors["raw"]), errors
 
 
+def test_a_registered_crop_taken_as_the_face_shows_the_motion_as_well_as_the_whole_frame(
+    finder: DlibFaceFinder, tmp_path: Path
+) -> None:
+    """With every method: errors as a share of the true motion, for the crop is stretched to the face's size."""
+    shares: dict[str, dict[str, float]] = {}
+    for variant, crops in (("raw", "align"), ("cropped", "as_face")):
+        errors: dict[str, list[float]] = {method: [] for method in METHODS}
+        motions: list[float] = []
+        for clip, film, truth in rendered_clips(Options("casme2", 2, 3.0, variant=variant), tmp_path / variant):
+            for method, measured in errors.items():
+                work = flow_work(clip, finder, method, truth.apex, crops)
+                true = true_flow_of(work, film, truth.apex, variant == "cropped")
+                assert work.flow is not None
+                assert variant == "raw" or work.valid is None
+                inside = in_the_crop(work, film) if variant == "raw" else np.ones((128, 128), bool)
+                measured.append(float(np.linalg.norm(work.flow[0, 0] - true, axis=2)[inside].mean()))
+            motions.append(float(np.linalg.norm(true, axis=2)[inside].mean()))
+        shares[variant] = {method: float(np.sum(measured) / np.sum(motions)) for method, measured in errors.items()}
+    for method in METHODS:
+        assert shares["cropped"][method] < 1.1 * shares["raw"][method], (method, shares)
+
+
 def test_spotting_comes_nearer_to_the_apex_than_the_middle(finder: DlibFaceFinder, tmp_path: Path) -> None:
     errors: dict[str, list[int]] = {spot: [] for spot in SPOTTERS}
     for clip, _, truth in rendered_clips(Options("smic", subjects=2, clips=5.0), tmp_path / "tree"):
