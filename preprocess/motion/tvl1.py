@@ -6,29 +6,59 @@ results are what the tests, and ``merbench doctor``, hold these against.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-# OpenCV's defaults. Pyramid: levels, the size of each against the one before, and the least side of a picture.
-LEVELS, SHRINK, LEAST = 5, 0.8, 16
-# On each level: new warpings of the second picture; for each up to OUTER median filters; after each up to INNER steps.
-WARPS, OUTER, INNER, MEDIAN = 5, 10, 30, 5
-TAU, LAMBDA, THETA = np.float32(0.25), np.float32(0.15), np.float32(0.3)
-# Steps end once the flow's root mean square change is smaller than this (pixels).
-EPSILON = 0.01
+# Pictures of the pyramid are no smaller than this on any side.
+LEAST = 16
 
 
-def tvl1_flow(first: np.ndarray, second: np.ndarray, shrink: float = SHRINK) -> np.ndarray:
+@dataclass(frozen=True)
+class Settings:
+    """The parameters of the flow; the defaults are OpenCV's, whose names stand in brackets.
+
+    Attributes
+    ----------
+    tau : step of the dual variables.
+    data_weight : how much equal grey levels count against smoothness (lambda).
+    theta : how tightly flow and its smoothed copy are tied to each other.
+    levels : pictures of the pyramid at most (nscales).
+    scale_step : side of each picture of the pyramid, in parts of the one before (scaleStep).
+    warps : new warpings of the second picture on each level.
+    outer : median filters after each warping at most (outerIterations).
+    inner : steps after each median filter at most (innerIterations).
+    median : side of the median filter in pixels, 1 for none (medianFiltering).
+    epsilon : steps end once the flow's root mean square change is smaller than this, in pixels.
+    """
+
+    tau: float = 0.25
+    data_weight: float = 0.15
+    theta: float = 0.3
+    levels: int = 5
+    scale_step: float = 0.8
+    warps: int = 5
+    outer: int = 10
+    inner: int = 30
+    median: int = 5
+    epsilon: float = 0.01
+
+
+DEFAULT = Settings()
+
+
+def tvl1_flow(first: np.ndarray, second: np.ndarray, settings: Settings = DEFAULT) -> np.ndarray:
     """Measure where the content of one picture went in another.
 
-    The result is that of OpenCV's ``DualTVL1OpticalFlow`` with its defaults, bit for bit on x86-64. For that the order
-    of operations matters: the warping rounds positions to 1/32 pixel, so that a difference in a last bit may grow to a
-    pixel where the pictures hardly determine the flow.
+    The result is that of OpenCV's ``DualTVL1OpticalFlow`` with the same settings, bit for bit on x86-64. For that the
+    order of operations matters: the warping rounds positions to 1/32 pixel, so that a difference in a last bit may grow
+    to a pixel where the pictures hardly determine the flow.
 
     Parameters
     ----------
     first : (H, W) uint8.
     second : (H, W) uint8, of the same size.
-    shrink : the side of each of at most five pictures of the pyramid, in parts of the one before; OpenCV's scaleStep.
+    settings : the parameters, within their ranges (``preprocess/steps/_tvl1_options.py``).
 
     Returns
     -------
@@ -37,7 +67,8 @@ def tvl1_flow(first: np.ndarray, second: np.ndarray, shrink: float = SHRINK) -> 
     import cv2
 
     pairs: list[tuple[np.ndarray, np.ndarray]] = [(first.astype(np.float32), second.astype(np.float32))]
-    while len(pairs) < LEVELS:
+    shrink = settings.scale_step
+    while len(pairs) < settings.levels:
         smaller = [cv2.resize(one, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_LINEAR) for one in pairs[-1]]
         if min(smaller[0].shape) < LEAST:
             break
@@ -47,8 +78,8 @@ def tvl1_flow(first: np.ndarray, second: np.ndarray, shrink: float = SHRINK) -> 
         if flow.shape[1:] != fixed.shape:
             size = fixed.shape[1], fixed.shape[0]
             larger = [cv2.resize(one, size, interpolation=cv2.INTER_LINEAR) for one in flow]
-            flow = np.stack(larger) * np.float32(1 / shrink)
-        flow = _Level(fixed, moving).solve(flow)
+            flow = (np.stack(larger).astype(np.float64) * (1 / shrink)).astype(np.float32)
+        flow = _Level(fixed, moving, settings).solve(flow)
     return np.ascontiguousarray(np.moveaxis(flow, 0, -1))
 
 
@@ -59,7 +90,11 @@ class _Level:
     (``dual_x``) or row (``dual_y``), so that differences along x may run over the ends of rows.
     """
 
-    def __init__(self, fixed: np.ndarray, moving: np.ndarray) -> None:
+    def __init__(self, fixed: np.ndarray, moving: np.ndarray, settings: Settings) -> None:
+        self._settings = settings
+        # Rounded to float32 once, as the C library does.
+        self._theta, self._most = np.float32(settings.theta), np.float32(settings.data_weight * settings.theta)
+        self._step = np.float32(settings.tau / settings.theta)
         height, width = fixed.shape
         padded = np.pad(moving, 1, mode="edge")
         slope_x = np.float32(0.5) * (padded[1:-1, 2:] - padded[1:-1, :-2])
@@ -76,15 +111,17 @@ class _Level:
         """Return the flow (2, H, W) of this level, starting from ``flow``."""
         import cv2
 
-        enough = EPSILON**2 * self._fixed.size
-        for _ in range(WARPS):
+        settings = self._settings
+        enough = float(np.float32(settings.epsilon**2 * self._fixed.size))
+        for _ in range(settings.warps):
             self._warp(flow)
             change = np.inf
-            for _ in range(OUTER):
+            for _ in range(settings.outer):
                 if change <= enough:
                     break
-                flow = np.stack([cv2.medianBlur(one, MEDIAN) for one in flow])
-                for _ in range(INNER):
+                if settings.median > 1:
+                    flow = np.stack([cv2.medianBlur(one, settings.median) for one in flow])
+                for _ in range(settings.inner):
                     before, flow = flow, self._primal_step(flow)
                     change = self._change(before, flow, enough)
                     self._dual_step(flow)
@@ -101,7 +138,7 @@ class _Level:
         self._slopes = np.stack([slope_x, slope_y])
         power = slope_x * slope_x + slope_y * slope_y
         self._rest = moved - slope_x * flow[0] - slope_y * flow[1] - self._fixed
-        self._bound = LAMBDA * THETA * power
+        self._bound = self._most * power
         # A pixel without slope says nothing of the flow: what is left of it comes to 0.
         self._divisor = np.where(power > np.finfo(np.float32).eps, -power, np.float32(-np.inf))
 
@@ -111,11 +148,11 @@ class _Level:
         difference = products[0] + products[1]
         difference += self._rest
         step = difference / self._divisor
-        step = np.where(np.abs(difference) > self._bound, np.copysign(LAMBDA * THETA, step), step)
+        step = np.where(np.abs(difference) > self._bound, np.copysign(self._most, step), step)
         towards = np.multiply(self._slopes, step, out=self._one)
         towards += flow
         divergence = self._divergence()
-        divergence *= THETA
+        divergence *= self._theta
         return towards + divergence
 
     def _divergence(self) -> np.ndarray:
@@ -155,9 +192,9 @@ class _Level:
         np.sqrt(self._squares, out=self._squares)
         shrink = self._one
         np.copyto(shrink, self._squares, casting="same_kind")
-        shrink *= TAU / THETA
+        shrink *= self._step
         shrink += np.float32(1)
-        self._gradient *= TAU / THETA
+        self._gradient *= self._step
         for dual, part in ((self._dual_x, along_x), (self._dual_y, along_y)):
             dual += part
             dual /= shrink

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
@@ -11,10 +11,11 @@ import numpy as np
 
 from preprocess.base.errors import UsageError
 from preprocess.faces.alignment import transform_points
-from preprocess.motion.tvl1 import SHRINK, tvl1_flow
+from preprocess.motion.tvl1 import DEFAULT, Settings, tvl1_flow
 from preprocess.motion.valid import box_of, cleared
 from preprocess.steps import Work, as_before, register_step
 from preprocess.steps._options import needed, one_of
+from preprocess.steps._tvl1_options import PRESETS, tvl1_settings
 
 # Pairs of key frames: name -> the roles of each pair.
 KEY_PAIRS = {
@@ -23,14 +24,20 @@ KEY_PAIRS = {
     "to_apex": (("onset", "apex"), ("offset", "apex")),
 }
 PAIRS = (*KEY_PAIRS, "first_to_each", "consecutive")
-HALF = 0.5
 HEAD_MOTION = ("keep", "remove")
 # Flow of two (H, W) uint8 pictures: (H, W, 2) float32, where the content of the first went, in pixels.
 FlowMethod = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @register_step("flow", version=3, pictures=as_before)
-def flow(work: Work, *, method: str = "tvl1", pairs: str = "onset_apex", head_motion: str = "keep") -> Work:
+def flow(
+    work: Work,
+    *,
+    method: str = "tvl1",
+    pairs: str = "onset_apex",
+    head_motion: str = "keep",
+    tvl1: Mapping[str, float] | None = None,
+) -> Work:
     """Compute dense optical flow u (to the right), v (down) in pixels of the loaded frames.
 
     Where frames have pixels that are not valid, it is measured in the box of the valid ones, and is 0 outside of them.
@@ -44,19 +51,31 @@ def flow(work: Work, *, method: str = "tvl1", pairs: str = "onset_apex", head_mo
         (the first frame to every later one) or "consecutive".
     head_motion : "keep", or "remove", which subtracts the median flow of the nose in each pair; expressions of brows
         and mouth hardly move the nose.
+    tvl1 : of the methods "tvl1" and "tvl1_half" alone, settings other than OpenCV's defaults, which are {tau: 0.25,
+        lambda: 0.15, theta: 0.3, levels: 5, scale_step: 0.8, warps: 5, outer: 10, inner: 30, median: 5, epsilon:
+        0.01}; any of them may be left out. ``preprocess/motion/tvl1.py`` says what each is.
 
     Returns
     -------
     The work with these fields set:
     flow : (L, P, H, W, 2) float32.
     quality : the largest motion.
+
+    Raises
+    ------
+    UsageError : an option is not known or out of its range, or the pairs need frames that are not there.
+
+    Checked
+    -------
+    tvl1, with any settings: equal to OpenCV's DualTVL1OpticalFlow, to the bit on x86-64; farneback and dis are OpenCV's
+    own. Not checked against what the authors of the three methods published.
     """
     one_of("flow", "method", method, METHODS)
     one_of("flow", "pairs", pairs, PAIRS)
     one_of("flow", "head_motion", head_motion, HEAD_MOTION)
     frames = needed(work, "flow", "frames", "load")
     chosen = _pairs(work, pairs)
-    measure = METHODS[method]()
+    measure = METHODS[method]() if tvl1 is None else _tvl1(tvl1_settings(method, tvl1))
     grey = grey_frames(frames)
     measured = _inside(measure, work.valid)
     result = np.stack([[measured(level[start], level[end]) for start, end in chosen] for level in grey])
@@ -137,15 +156,15 @@ def _pairs(work: Work, pairs: str) -> list[tuple[int, int]]:
     return [(0 if pairs == "first_to_each" else index - 1, index) for index in range(1, count)]
 
 
-def _tvl1(scale_step: float = SHRINK) -> FlowMethod:
+def _tvl1(settings: Settings) -> FlowMethod:
     def measure(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        return remembered_tvl1(first.shape, first.tobytes(), second.tobytes(), scale_step)
+        return remembered_tvl1(first.shape, first.tobytes(), second.tobytes(), settings)
 
     return measure
 
 
 @lru_cache(maxsize=16)
-def remembered_tvl1(shape: tuple[int, int], first: bytes, second: bytes, scale_step: float = SHRINK) -> np.ndarray:
+def remembered_tvl1(shape: tuple[int, int], first: bytes, second: bytes, settings: Settings = DEFAULT) -> np.ndarray:
     """Compute the flow of two pictures, or return it where it was computed not long ago.
 
     Features whose steps differ before this one often take the flow of the same two pictures.
@@ -155,14 +174,14 @@ def remembered_tvl1(shape: tuple[int, int], first: bytes, second: bytes, scale_s
     shape : (H, W).
     first : the bytes of an (H, W) uint8 picture.
     second : the bytes of the other one.
-    scale_step : the side of each picture of the pyramid, in parts of the one before.
+    settings : of the flow.
 
     Returns
     -------
     (H, W, 2) float32 that cannot be written.
     """
     before, after = (np.frombuffer(one, np.uint8).reshape(shape) for one in (first, second))
-    result = tvl1_flow(before, after, scale_step)
+    result = tvl1_flow(before, after, settings)
     result.setflags(write=False)
     return result
 
@@ -193,8 +212,7 @@ def _farneback() -> FlowMethod:
 
 
 METHODS: dict[str, Callable[[], FlowMethod]] = {
-    "tvl1": _tvl1,
-    "tvl1_half": partial(_tvl1, HALF),
+    **{name: partial(_tvl1, settings) for name, settings in PRESETS.items()},
     "farneback": _farneback,
     "dis": _dis,
 }
