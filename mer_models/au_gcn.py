@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from mer_models._parts.checks import refused_shares, require_share
+from mer_models._parts.own_feature import also_on
 from mer_models.contracts import Resources, TrainingRecipe
 from mer_models.registry import register_model
 
@@ -36,7 +37,9 @@ class AUGCN(nn.Module):
 
     Inputs
     ------
-    au_rois_flow : (n, t, 12, 2) float32: u and v in pixels of each region, in each of t = 10 frames.
+    au_rois_flow : (n, t, 12, 2) float32: u and v in pixels of each region, in each of t = 10 frames. The flow is not
+        that of AUW-GCN's code, which takes it between neighbouring frames and stores it in 8 bits:
+        ``au_gcn/au_rois_flow_8bit`` is the same network on that.
 
     Parameters
     ----------
@@ -80,3 +83,6 @@ class AUGCN(nn.Module):
     def _adjacency(self) -> torch.Tensor:
         """Return (12, 12) in 0..1; the graph layer sets its diagonal to 1."""
         return torch.sigmoid((self.links + self.links.T) / 2)
+
+
+also_on("au_gcn", "au_rois_flow_8bit", whose="the motion of AUW-GCN's own code")

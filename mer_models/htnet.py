@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import torch
 from torch import nn
 
 from mer_models._parts.checks import require
 from mer_models._parts.face_areas import PATCH, Aggregation, Level, mosaic
+from mer_models._parts.own_feature import also_on
 from mer_models._parts.published import megc2019_cde
 from mer_models.contracts import Checked, Refused, Resources, TrainingRecipe
-from mer_models.registry import MODELS, ModelInfo, register_model
-from preprocess.base.errors import UsageError
+from mer_models.registry import register_model
 
 DEPTHS = (2, 2, 10)
 HEADS = (3, 6, 12)
-OWN_FLOW = "flow_farneback_28"
 
 
 @register_model(
@@ -125,11 +122,4 @@ class HTNet(nn.Module):
         return self.classifier(self.norm(maps).mean(dim=(1, 2)))
 
 
-def _on(feature: str) -> ModelInfo:
-    """Return the entry of ``htnet/<feature>``; UsageError for another one than that of the authors' code."""
-    if feature != OWN_FLOW:
-        raise UsageError(f"htnet/{feature}: HTNet's own flow is {OWN_FLOW}. Use model htnet/{OWN_FLOW}, or htnet.")
-    return dataclasses.replace(MODELS.get("htnet"), name=f"htnet/{feature}", features=(feature,))
-
-
-MODELS.add_family("htnet", _on)
+also_on("htnet", "flow_farneback_28", whose="HTNet's own flow")

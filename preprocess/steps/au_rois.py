@@ -41,23 +41,29 @@ def au_rois(work: Work, *, radius: int = 5, share: float = 0.6, at: str = "first
     ----------
     radius : the window is 2 * radius + 1 pixels wide and high.
     share : the part of the fullest direction's vectors that counts, the longest first; 0..1.
-    at : "first" takes the landmarks of the first frame for every pair, "each" those of each pair's frame.
+    at : "first" takes the landmarks of the first frame for every pair, "each" those of the t-th frame for pair t,
+        "later" those of the frame after it, to which flow between neighbours leads.
 
     Returns
     -------
     The work with these fields set:
-    tensor : (P, 12, 2) float32, u and v in pixels.
+    tensor : (P, 12, 2) float32, u and v in the flow's units.
 
     References
     ----------
-    Yin et al.: AU-aware graph convolutional network for macro- and micro-expression spotting, ICME 2023, and its public
-    code.
+    Yin et al.: AU-aware graph convolutional network for macro- and micro-expression spotting, ICME 2023.
+
+    Checked
+    -------
+    Defaults, of the same flow: equal to xjtupanda/AUW-GCN@03c86f3dd84e, feature_extraction/tools.py:
+    calculate_roi_freature_list.
     """
-    one_of("au_rois", "at", at, ("first", "each"))
+    one_of("au_rois", "at", at, ("first", "each", "later"))
     number("au_rois", "share", share, 0, 1)
     positive("au_rois", "radius", radius)
     flow = one_level(work, "au_rois", "flow")
-    faces = needed(work, "au_rois", "landmarks", "landmarks")[: len(flow)]
+    start = 1 if at == "later" else 0
+    faces = needed(work, "au_rois", "landmarks", "landmarks")[start : start + len(flow)]
     if at == "first":
         faces = np.repeat(first_face(work, "au_rois")[None], len(flow), axis=0)
     elif len(faces) < len(flow):

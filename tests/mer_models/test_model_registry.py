@@ -302,10 +302,21 @@ def test_every_setting_of_a_network_is_listed_once(info: ModelInfo) -> None:
     assert len(info.hyperparameters()) == len(recipe_fields) + len(info.params)
 
 
-def test_htnet_reads_its_own_codes_flow_under_a_name_of_its_own() -> None:
-    info, usual = MODELS.get("htnet/flow_farneback_28"), MODELS.get("htnet")
-    assert (info.name, info.features) == ("htnet/flow_farneback_28", ("flow_farneback_28",))
+@pytest.mark.parametrize(
+    ("model", "own", "message"),
+    [
+        ("htnet", "flow_farneback_28", "htnet/flow_uvs_60: HTNet's own flow is flow_farneback_28"),
+        ("au_gcn", "au_rois_flow_8bit", "au_gcn/flow_uvs_60: the motion of AUW-GCN's own code is au_rois_flow_8bit"),
+    ],
+)
+def test_a_model_reads_its_own_codes_feature_under_a_name_of_its_own(model: str, own: str, message: str) -> None:
+    info, usual = MODELS.get(f"{model}/{own}"), MODELS.get(model)
+    assert (info.name, info.features) == (f"{model}/{own}", (own,))
     assert (info.recipe, info.build, info.quick) == (usual.recipe, usual.build, usual.quick)
-    assert MODELS.select(["htnet*"]) == ["htnet"], "a pattern chooses what is listed"
-    with pytest.raises(UsageError, match="htnet/flow_uvs_60: HTNet's own flow is flow_farneback_28"):
-        MODELS.get("htnet/flow_uvs_60")
+    assert (FEATURES.get(own).shape, FEATURES.get(own).axes) == (
+        FEATURES.get(usual.features[0]).shape,
+        FEATURES.get(usual.features[0]).axes,
+    )
+    assert MODELS.select([f"{model}*"]) == [model], "a pattern chooses what is listed"
+    with pytest.raises(UsageError, match=message):
+        MODELS.get(f"{model}/flow_uvs_60")
