@@ -124,7 +124,10 @@ def counts(step: str, option: str, value: Sequence[int], names: str) -> tuple[in
     return tuple(value)
 
 
-def tiles(length: int, count: int, step: str) -> list[tuple[int, int]]:
+RESTS = ("spread", "last", "drop")
+
+
+def tiles(length: int, count: int, step: str, rest: str = "spread") -> list[tuple[int, int]]:
     """Cut a length into spans that follow one another without a gap.
 
     Parameters
@@ -132,10 +135,12 @@ def tiles(length: int, count: int, step: str) -> list[tuple[int, int]]:
     length : in pixels or frames.
     count : how many spans.
     step : the name of the step, for the message.
+    rest : what becomes of the pixels or frames that equal spans leave over: "spread", so that spans differ in length by
+        one at most; "last", into the last span; "drop", into none.
 
     Returns
     -------
-    (start, end) of each span, which differ in length by one at most.
+    (start, end) of each span.
 
     Raises
     ------
@@ -143,7 +148,11 @@ def tiles(length: int, count: int, step: str) -> list[tuple[int, int]]:
     """
     if not 1 <= count <= length:
         raise UsageError(f"Step {step}: {length} pixels or frames cannot be cut into {count} blocks. Take fewer.")
-    return [(i * length // count, (i + 1) * length // count) for i in range(count)]
+    if rest == "spread":
+        return [(i * length // count, (i + 1) * length // count) for i in range(count)]
+    side = length // count
+    spans = [(i * side, (i + 1) * side) for i in range(count)]
+    return spans if rest == "drop" else [*spans[:-1], (spans[-1][0], length)]
 
 
 def directions(u: np.ndarray, v: np.ndarray, bins: int) -> np.ndarray:

@@ -38,6 +38,10 @@ def align_flow(work: Work, *, points: str = "rigid_19") -> Work:
     References
     ----------
     Liu et al., IEEE TAC 2016, align so in the optical-flow domain, with the points "mdmo_13" and an affine transform.
+
+    Checked
+    -------
+    Not checked: Liu et al. have no public code. That of tvaranka/meb leaves this step out.
     """
     from skimage.transform import estimate_transform
 

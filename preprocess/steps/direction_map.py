@@ -25,7 +25,7 @@ def direction_map(work: Work) -> Work:
     The colour's hue is the angle of the vector of both codes (0 where v is 0, 90 degrees where u is 0), its saturation
     and its value are the greatest. Codes are not negative, so that hues end at 90 degrees, blue is always 0, and the
     colour says how v stands to u *after* each was scaled; 0 is not where nothing moves. That is what the direction maps
-    of CausalNet's data are: all pixels of the published 884 maps follow from the flow pictures beside them.
+    of CausalNet's data are.
 
     Returns
     -------
@@ -35,6 +35,11 @@ def direction_map(work: Work) -> Work:
     Raises
     ------
     UsageError : the tensor is not (C, H, W) uint8 with u and v first.
+
+    Checked
+    -------
+    All pixels of the 884 maps in the data of tony19980810/CausalNet@7bdf163face0 follow from the flow pictures beside
+    them; its code does not make them.
     """
     import cv2
 

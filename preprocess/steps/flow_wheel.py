@@ -24,13 +24,17 @@ def flow_wheel(work: Work) -> Work:
     """Make pictures of the flow of each pair: the direction as a hue of full saturation, the length as its brightness.
 
     Motion to the right is red, down yellowish green, to the left cyan, up violet. In each pair the least length becomes
-    black and the greatest full brightness. This is the input of SLSTT (public code: Vision-Intelligence-and-Robots-
-    Group/SLSTT), which stores it as JPEG first.
+    black and the greatest full brightness. This is the input of SLSTT.
 
     Returns
     -------
     The work with these fields set:
     tensor : (P, 3, H, W) uint8, red, green and blue; (3, H, W) of one pair.
+
+    Checked
+    -------
+    Within a grey level of Vision-Intelligence-and-Robots-Group/SLSTT@364656fe18ce, preprocess/data_init.py:
+    selectframes, before that stores it as JPEG.
     """
     import cv2
 

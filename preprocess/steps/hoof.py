@@ -31,6 +31,10 @@ def hoof(work: Work, *, blocks: Sequence[int] = (5, 5), bins: int = 8) -> Work:
     References
     ----------
     Chaudhry et al., CVPR 2009, without their merging of left and right.
+
+    Checked
+    -------
+    Not checked: the code of Chaudhry et al. is Matlab's, and was not run.
     """
     blocks = counts("hoof", "blocks", blocks, "rows, columns")
     flow = one_level(work, "hoof", "flow")

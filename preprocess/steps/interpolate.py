@@ -43,6 +43,11 @@ def interpolate(
     landmarks : interpolated linearly, where there are some.
     numbers : of the nearest frame.
     key : the nearest frame.
+
+    Checked
+    -------
+    Method tim: equal to tvaranka/meb@f731b0a98168, meb/utils/traditional_methods.py: tim, which rounds to whole grey
+    levels and does not end at 0 and 255. Not checked against the Matlab code of Zhou et al.
     """
     one_of("interpolate", "method", method, ("tim", "flow", "weights"))
     one_of("interpolate", "longer", longer, ("interpolate", "cut"))

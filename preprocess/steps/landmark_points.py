@@ -72,6 +72,10 @@ def face_areas(work: Work, *, frame: str = "apex", size: int | Sequence[int] = 2
     -------
     The work with these fields set:
     tensor : (4, 2) float32, x and y.
+
+    Checked
+    -------
+    Not checked: HTNet's code finds landmarks otherwise (MTCNN on pictures of 28x28).
     """
     width, height = size_option("face_areas", size)
     if not isinstance(reach, int) or not 0 <= 2 * reach <= min(width, height):

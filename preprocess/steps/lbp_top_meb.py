@@ -41,6 +41,10 @@ def lbp_top_meb(work: Work) -> Work:
     References
     ----------
     Varanka et al., arXiv:2211.11425; Zhao and Pietikainen, IEEE TPAMI 2007.
+
+    Checked
+    -------
+    Equal to tvaranka/meb@f731b0a98168, meb/utils/traditional_methods.py: LBPTOP.
     """
     clip = grey_clip(work, "lbp_top_meb")
     if len(clip) <= 2 * RADIUS:

@@ -41,6 +41,11 @@ def ldn(work: Work) -> Work:
     References
     ----------
     Ramirez Rivera, Castillo, Chae: Local Directional Number Pattern for Face Analysis, IEEE TIP 2013.
+
+    Checked
+    -------
+    Equal to shayhan-ameen/Unified_MaE_and_ME_Recognition@593fea0c9d01, data_utilz/kirsch_mask.py: kirsch_mask_model,
+    but for the outermost pixels, beyond which that sees black. Not checked against code of Ramirez Rivera et al.
     """
     maps = _maps(grey_clip(work, "ldn"), work.valid, _ldn)
     return replace(work, frames=maps[None, ..., None], tensor=maps)
@@ -71,6 +76,12 @@ def stldn(work: Work, *, over: str = "codes", divisor: float | None = None) -> W
     Raises
     ------
     ClipError : there are fewer than three frames.
+
+    Checked
+    -------
+    Over codes, divisor 986: equal to what the line of process_dataset.py (dataset_process) makes of the maps of
+    shayhan-ameen/Unified_MaE_and_ME_Recognition@593fea0c9d01, data_utilz/kirsch_mask.py: kirsch_mask_model, but for the
+    outermost pixels. Over responses is not checked: no public code does that.
     """
     one_of("stldn", "over", over, OVER)
     frames = grey_clip(work, "stldn")

@@ -50,6 +50,10 @@ def magnify(
     Raises
     ------
     UsageError : the frames are magnified already, or the band cannot be.
+
+    Checked
+    -------
+    Not checked: the Matlab code of Wu et al. and of Wadhwa et al. was not run.
     """
     one_of("magnify", "method", method, ("eulerian", "phase", "weights"))
     one_of("magnify", "filter", filter, FILTERS)

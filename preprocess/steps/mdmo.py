@@ -69,6 +69,11 @@ def mdmo(work: Work, *, beta: float = 0.8, as_published: bool = False) -> Work:
     References
     ----------
     Liu et al., IEEE TAC 2016.
+
+    Checked
+    -------
+    as_published: within .001 of tvaranka/meb@f731b0a98168, meb/utils/traditional_methods.py: MDMO_video, whose angles
+    OpenCV approximates. The default is not checked: Liu et al. have no public code.
     """
     number("mdmo", "beta", beta, 0, 1)
     flow = one_level(work, "mdmo", "flow")

@@ -50,8 +50,11 @@ def roi_mosaic(work: Work, *, size: int | Sequence[int] = 28, margin: float = 0.
 
     References
     ----------
-    Dual-ATME (Zhou et al., Entropy 2023) feeds such a mosaic of hand-picked regions. Neither its code nor the tables of
-    its paper fix regions and order, which are chosen here.
+    Dual-ATME (Zhou et al., Entropy 2023) feeds such a mosaic of hand-picked regions.
+
+    Checked
+    -------
+    Not checked: neither its code nor the tables of its paper fix regions and order, which are chosen here.
     """
     width, height = size_option("roi_mosaic", size)
     number("roi_mosaic", "margin", margin, 0)

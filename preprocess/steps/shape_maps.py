@@ -46,6 +46,10 @@ def shape_maps(work: Work, *, fine: float = 1.0, coarse: float = 8.0) -> Work:
     Raises
     ------
     ClipError : there is a single frame.
+
+    Checked
+    -------
+    Not checked: it replaces what MagNet computes.
     """
     import cv2
 

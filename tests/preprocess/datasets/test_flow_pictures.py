@@ -313,6 +313,7 @@ def test_real_pictures_of_the_composite(megc2019_causal: Path) -> None:
 
 
 def test_real_direction_maps_are_the_directions_of_the_real_flow(megc2019_causal: Path) -> None:
+    """Of the data that tony19980810/CausalNet@7bdf163face0 is trained on."""
     pairs = [(FEATURES[0], FEATURES[2]), (FEATURES[1], FEATURES[3])]
     compared = 0
     for dataset in read(megc2019_causal).values():

@@ -188,7 +188,7 @@ def test_a_flow_wheel_shows_the_direction_as_a_hue_and_the_length_as_brightness(
 
 
 def test_a_flow_wheel_has_the_pixels_of_the_public_code() -> None:
-    """Of Vision-Intelligence-and-Robots-Group/SLSTT@364656fe18ce, preprocess/data_init.py; there rounded in float32."""
+    """Of Vision-Intelligence-and-Robots-Group/SLSTT@364656fe18ce, data_init.py: selectframes; rounded in float32."""
     flow = np.sin(0.7 * np.arange(24) ** 2).astype(np.float32).reshape(1, 1, 3, 4, 2)
     found = works.tensor("flow_wheel", works.work_of(flow=flow)).transpose(1, 2, 0).reshape(-1, 3)
     published = [[43, 86, 0], [16, 1, 0], [0, 68, 254], [0, 0, 0]]
@@ -196,7 +196,7 @@ def test_a_flow_wheel_has_the_pixels_of_the_public_code() -> None:
 
 
 def test_the_own_flow_of_htnet_has_the_pixels_of_its_code() -> None:
-    """Of wangzhifengharrison/HTNet@91cf4bda0a2d, HTNet_for_three_datasets_confusion_matrix.py; cut, not rounded."""
+    """Of wangzhifengharrison/HTNet@91cf4bda0a2d, get_whole_u_v_os of its *_confusion_matrix.py; cut, not rounded."""
     y, x = np.mgrid[:28, :28]
 
     def face(right: float, down: float) -> np.ndarray:
@@ -249,6 +249,32 @@ def test_strain_is_the_norm_of_the_deformation() -> None:
         flow = np.stack([u_x * x + u_y * y, v_x * x + v_y * y], axis=-1)[None, None]
         strain = works.run("strain", works.work_of(flow=flow)).strain
         np.testing.assert_allclose(strain, wanted, atol=1e-5)
+
+
+def test_sobel_strain_is_eight_times_the_deformation_and_sees_valid_pixels_only() -> None:
+    y, x = np.mgrid[0:32, 0:40].astype(np.float32)
+    flow = np.stack([0.1 * x - 0.02 * y, 0.04 * x + 0.03 * y], axis=-1)[None, None]
+    true = np.sqrt(0.1**2 + 0.03**2 + 0.5 * 0.02**2)
+    whole = works.run("strain", works.work_of(flow=flow), derivative="sobel").strain
+    assert whole is not None
+    np.testing.assert_allclose(whole[0, 0, 1:-1, 1:-1], 8 * true, rtol=1e-4)
+    valid = (x > 5) & (x + y < 55)
+    cut = np.where(valid[..., None], flow, 0)
+    inside = works.run("strain", works.work_of(flow=cut, valid=valid), derivative="sobel").strain
+    assert inside is not None
+    np.testing.assert_allclose(inside[0, 0, valid], 8 * true, rtol=1e-4)
+    assert not inside[0, 0, ~valid].any()
+
+
+def test_sobel_strain_of_valid_pixels_is_that_of_the_picture_but_for_its_border() -> None:
+    flow = np.random.default_rng(3).normal(size=(1, 1, 20, 24, 2)).astype(np.float32)
+    valid = np.ones((20, 24), bool)
+    whole, inside = (
+        works.run("strain", works.work_of(flow=flow, valid=one), derivative="sobel").strain for one in (None, valid)
+    )
+    assert whole is not None
+    assert inside is not None
+    np.testing.assert_allclose(inside[..., 1:-1, 1:-1], whole[..., 1:-1, 1:-1], rtol=1e-4)
 
 
 def ramps(pairs: int = 1, levels: int = 1) -> Work:

@@ -79,6 +79,24 @@ def test_published_sizes_and_bins() -> None:
     assert histograms(clip, blocks=[4, 4, 2], radius=1)[..., 10:].any()
 
 
+def test_orders_hold_the_same_histograms_and_blocks_may_leave_the_rest_out() -> None:
+    whole = CLIP[:12, :38, :42]
+    blocks = histograms(whole, blocks=[4, 4, 2], radius=1).reshape(2, 4, 4, 3, 59)
+    planes = histograms(whole, blocks=[4, 4, 2], radius=1, order="planes").reshape(3, 4, 4, 2, 59)
+    assert np.array_equal(planes, blocks.transpose(3, 1, 2, 0, 4))
+    # 36 and 40 pixels inside the border fill the blocks; 38 and 43 leave 2 and 3 over at the right and at the bottom.
+    dropped = histograms(CLIP[:, :40, :], blocks=[4, 4, 2], radius=1, rest="drop")
+    assert np.array_equal(dropped, histograms(CLIP[:, :38, :42], blocks=[4, 4, 2], radius=1))
+    with pytest.raises(UsageError, match="rest is 'drop' and overlap"):
+        histograms(CLIP, overlap=0.5, rest="drop")
+
+
+def test_a_clip_without_a_frame_for_each_span_of_time_is_told() -> None:
+    assert histograms(CLIP[:4], blocks=[4, 4, 2], radius=1).size == 5664
+    with pytest.raises(ClipError, match="lbp_top of radius 1 and 2 spans of time needs 4 frames, not 3"):
+        histograms(CLIP[:3], blocks=[4, 4, 2], radius=1)
+
+
 def test_overlapping_blocks_span_the_picture() -> None:
     # 106 pixels inside the border of a 112-pixel face: blocks of 21 pixels that share 9.
     spans = overlapping(106, 8, 0.7)

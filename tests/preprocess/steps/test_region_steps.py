@@ -40,6 +40,39 @@ def test_au_rois_take_each_pairs_landmarks_on_request() -> None:
     node = AU_GRAPH_12.index(19)
     assert np.allclose(tensor("au_rois", work, at="each")[1, node], (0, -2))
     assert np.allclose(tensor("au_rois", work, at="first")[1, node], 0)
+    # Flow between neighbours leads to the later one, whose landmarks AUW-GCN takes.
+    later = work_of(flow=flow[:, 1:], landmarks=faces)
+    assert np.allclose(tensor("au_rois", later, at="later")[0, node], (0, -2))
+    assert np.allclose(tensor("au_rois", later, at="each")[0, node], 0)
+    with pytest.raises(UsageError, match="2 pairs, but landmarks of 1 frames"):
+        tensor("au_rois", work, at="later")
+
+
+@pytest.mark.parametrize("jpeg", [False, True])
+def test_flow_codes_are_coarse_shares_of_a_range_and_nothing_outside(jpeg: bool) -> None:
+    flow = constant_flow(0.7, -3, size=32)
+    flow[0, 0, :, 16:] = (0.7 - 0.03, 40)
+    valid = np.ones((32, 32), bool)
+    valid[:, 28:] = False
+    found = run("flow_codes", work_of(flow=flow, valid=valid), bound=10, jpeg=jpeg).flow
+    assert found is not None
+    assert found.dtype == np.float32
+    codes = (found + 0.5) * 255
+    assert np.allclose(codes[0, 0, :, :28], np.rint(codes[0, 0, :, :28]), atol=1e-3)
+    assert np.allclose(found[0, 0, 4, 4], (0.7 / 20, -3 / 20), atol=0.5 / 255)
+    assert np.allclose(found[0, 0, 4, 20, 0], found[0, 0, 4, 4, 0]), "less than a code is nothing"
+    assert found[0, 0, 4, 20, 1] == 0.5, "what is beyond the range is cut"
+    assert not found[0, 0, :, 28:].any()
+
+
+def test_flow_codes_of_a_jpeg_are_not_those_of_the_picture() -> None:
+    flow = np.random.default_rng(0).normal(size=(1, 2, 32, 32, 2)).astype(np.float32)
+    exact, stored = (run("flow_codes", work_of(flow=flow), jpeg=jpeg).flow for jpeg in (False, True))
+    assert exact is not None
+    assert stored is not None
+    apart = np.abs(exact - stored) * 255
+    assert 0.2 < apart.mean() < 4
+    assert np.allclose(exact, flow / 20, atol=0.6 / 255)
 
 
 def test_au_rois_take_a_wide_range_of_directions_as_down() -> None:
@@ -178,14 +211,22 @@ def test_strain_of_a_mosaic_has_no_seams() -> None:
         ("lbp_top", "blocks", [8, 8]),
         ("lbp_top", "overlap", 1),
         ("lbp_top", "radius", 0),
+        ("lbp_top", "rest", "last"),
+        ("lbp_top", "order", "times"),
         ("hoof", "blocks", 5),
         ("hoof", "bins", 0),
         ("biwoof", "blocks", [5, "5"]),
         ("biwoof", "reach", -1),
         ("biwoof", "size", "100"),
+        ("biwoof", "rest", "first"),
+        ("biwoof", "density", 1),
+        ("strain", "derivative", "forward"),
+        ("flow_codes", "bound", 0),
+        ("flow_codes", "jpeg", 95),
         ("mdmo", "beta", True),
         ("au_rois", "share", None),
         ("au_rois", "radius", 2.5),
+        ("au_rois", "at", "last"),
         ("roi_mosaic", "margin", -0.1),
         ("roi_mosaic", "size", 27),
         ("motion_image", "threshold", "high"),
