@@ -85,4 +85,4 @@ class AUGCN(nn.Module):
         return torch.sigmoid((self.links + self.links.T) / 2)
 
 
-also_on("au_gcn", "au_rois_flow_8bit", whose="the motion of AUW-GCN's own code")
+also_on("au_gcn", "au_rois_flow_8bit", said="the motion of AUW-GCN's own code is")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mer_models._parts.own_feature import also_on
 from mer_models._parts.published import accuracy_and_f1, megc2019_cde
 from mer_models._parts.svm import REFUSED, REFUSED_SCALES, SupportVectorModel
 from mer_models.contracts import Resources
@@ -41,7 +42,8 @@ class BiwoofSVM(SupportVectorModel):
 
     Inputs
     ------
-    biwoof : (n, 200) float32 of length 1: eight directions a block.
+    biwoof : (n, 200) float32 of length 1: eight directions a block. ``biwoof_svm/biwoof_as_published`` and
+        ``biwoof_svm/biwoof_100`` (n, 288) are the same machine on the descriptors of public code.
 
     Parameters
     ----------
@@ -60,3 +62,6 @@ class BiwoofSVM(SupportVectorModel):
         scale: str = "none",
     ) -> None:
         super().__init__(n_classes, name="biwoof_svm", C=C, kernel=kernel, gamma=gamma, scale=scale)
+
+
+also_on("biwoof_svm", "biwoof_as_published", "biwoof_100", said="the descriptors of public code are")

@@ -122,4 +122,4 @@ class HTNet(nn.Module):
         return self.classifier(self.norm(maps).mean(dim=(1, 2)))
 
 
-also_on("htnet", "flow_farneback_28", whose="HTNet's own flow")
+also_on("htnet", "flow_farneback_28", said="HTNet's own flow is")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mer_models._parts.own_feature import also_on
 from mer_models._parts.published import accuracy_and_f1, megc2019_cde
 from mer_models._parts.svm import REFUSED, REFUSED_SCALES, SupportVectorModel
 from mer_models.contracts import Refused, Resources
@@ -45,7 +46,8 @@ class LbpTopSVM(SupportVectorModel):
 
     Inputs
     ------
-    lbp_top : (n, 11328) float32: 8x8 blocks, three planes, 59 uniform patterns.
+    lbp_top : (n, 11328) float32: 8x8 blocks, three planes, 59 uniform patterns. ``lbp_top_svm/lbp_top_as_published``
+        and ``lbp_top_svm/lbp_top_4x4x2_as_published`` (n, 5664) are the same machine on the descriptors of public code.
 
     Parameters
     ----------
@@ -66,3 +68,6 @@ class LbpTopSVM(SupportVectorModel):
         scale: str = "none",
     ) -> None:
         super().__init__(n_classes, name="lbp_top_svm", C=C, kernel=kernel, gamma=gamma, degree=degree, scale=scale)
+
+
+also_on("lbp_top_svm", "lbp_top_as_published", "lbp_top_4x4x2_as_published", said="the descriptors of public code are")

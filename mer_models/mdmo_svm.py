@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mer_models._parts.own_feature import also_on
 from mer_models._parts.published import accuracy_and_f1
 from mer_models._parts.svm import REFUSED, REFUSED_SCALES, SupportVectorModel
 from mer_models.contracts import Resources
@@ -31,7 +32,8 @@ class MdmoSVM(SupportVectorModel):
 
     Inputs
     ------
-    mdmo : (n, 72) float32: 36 weighted magnitudes, then 36 weighted directions.
+    mdmo : (n, 72) float32: 36 weighted magnitudes, then 36 weighted directions. ``mdmo_svm/mdmo_as_published`` is the
+        same machine on the descriptor of public code.
 
     Parameters
     ----------
@@ -51,3 +53,6 @@ class MdmoSVM(SupportVectorModel):
         scale: str = "none",
     ) -> None:
         super().__init__(n_classes, name="mdmo_svm", C=C, kernel=kernel, gamma=gamma, scale=scale)
+
+
+also_on("mdmo_svm", "mdmo_as_published", said="the descriptor of public code is")

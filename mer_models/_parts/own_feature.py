@@ -1,4 +1,4 @@
-"""A model on the feature of its authors' own code, under a name of its own: ``<model>/<feature>``."""
+"""A model on features of public code, under names of their own: ``<model>/<feature>``."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from mer_models.registry import MODELS, ModelInfo
 from preprocess.base.errors import UsageError
 
 
-def also_on(model: str, feature: str, whose: str) -> None:
-    """Let ``<model>/<feature>`` be a registered model that reads another feature of the same form.
+def also_on(model: str, *features: str, said: str) -> None:
+    """Let ``<model>/<feature>`` be a registered model that reads another feature of the same kind.
 
     Parameters
     ----------
     model : a model of one feature.
-    feature : the other feature.
-    whose : what it is, as the error for any other feature says it: "HTNet's own flow".
+    features : the other features.
+    said : what they are, for the error for any other one: "HTNet's own flow is".
     """
 
     def member(asked: str) -> ModelInfo:
-        if asked != feature:
-            raise UsageError(f"{model}/{asked}: {whose} is {feature}. Use model {model}/{feature}, or {model}.")
-        return dataclasses.replace(MODELS.get(model), name=f"{model}/{feature}", features=(feature,))
+        if asked not in features:
+            raise UsageError(
+                f"{model}/{asked}: {said} {', '.join(features)}. Use model {model}/{features[0]}, or {model}."
+            )
+        return dataclasses.replace(MODELS.get(model), name=f"{model}/{asked}", features=(asked,))
 
     MODELS.add_family(model, member)
