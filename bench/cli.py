@@ -12,6 +12,7 @@ from rich.console import Console
 from bench.commands import datasets as cli_datasets
 from bench.config import READING, RunConfig
 from bench.misuse import Misused, misuse
+from bench.options.option import flag
 from bench.options.values import words
 from bench.takes import ALL, takes
 from preprocess.base.errors import MerError, UsageError
@@ -26,6 +27,9 @@ app = typer.Typer(
 )
 app.add_typer(cli_datasets.app, name="datasets")
 
+
+GIVEN_WEIGHTS = ("datasets", "tasks", "set", "device", "tracking_uri")
+"""The keys that `merbench test` takes for weights of somebody else."""
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan; make no feature and train nothing.")]
 Study = Annotated[list[str], typer.Argument(help="A study: the start of its key, or words of its title.")]
@@ -159,19 +163,49 @@ def report(config: RunConfig, study: Study) -> None:
 
 
 @app.command("test")
-@takes(*READING, "recipes", "results", file=True)
+@takes(*READING, *GIVEN_WEIGHTS, "recipes", "results", file=True)
 def rescore(
     config: RunConfig,
+    context: typer.Context,
     study: Annotated[
-        list[str] | None, typer.Argument(help="Studies to score again; default: all with weights.")
+        list[str] | None,
+        typer.Argument(help="Studies to score again; default: all with weights. With --weights: MODEL PROTOCOL."),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR|FILE",
+            help="Weights that somebody else trained (safetensors, or what torch.save wrote; no code in them is run): "
+            "a folder with a file for each held-out subject, named for it, or one file for all.",
+        ),
+    ] = None,
+    channels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="rgb|bgr",
+            help="With --weights: the order in which their network reads pictures of three channels, as the feature "
+            "holds them or reversed. Default: what the model declares of its public weights, else rgb.",
+        ),
     ] = None,
 ) -> None:
-    """Score studies again from their stored weights (--keep-weights) and compare with the stored predictions."""
-    from bench.commands.rescore import retest
+    """Score studies again from their stored weights (--keep-weights) and compare with the stored predictions.
+
+    With --weights, score somebody else's weights of a model, which are never ranked; the options --datasets, --tasks,
+    --set, --device and --tracking-uri are for that.
+    """
     from preprocess.recipes import load_recipes
 
     for file in config.recipes:
         load_recipes(file)
+    if weights is not None:
+        from bench.commands.external import score_external
+
+        raise typer.Exit(score_external(config, study or [], weights, channels, Console(width=_width())))
+    # From a file, which other commands read, too, they may come.
+    if idle := [flag(key) for key in (*GIVEN_WEIGHTS, "channels") if _said(context, key)]:
+        raise UsageError(f"{', '.join(idle)}: only `merbench test --weights DIR|FILE` takes this. Leave it out.")
+    from bench.commands.rescore import retest
+
     raise typer.Exit(retest(config, " ".join(study or []), typer.echo))
 
 
@@ -223,6 +257,12 @@ def main(arguments: list[str] | None = None) -> None:
         typer.echo(misuse(error), err=True)
         status = 2
     sys.exit(status)
+
+
+def _said(context: typer.Context, key: str) -> bool:
+    """Return whether the command line gives an option."""
+    source = context.get_parameter_source(key)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _width() -> int | None:

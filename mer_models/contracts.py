@@ -229,6 +229,28 @@ class Checked:
 
 
 @dataclass(frozen=True)
+class PublicWeights:
+    """How files of trained weights that the authors publish for a network become ours (``merbench test --weights``).
+
+    Attributes
+    ----------
+    source : where such files lie: ``owner/repository@commit, path``.
+    names : pairs of a regular expression, which fits a whole name in the file, and our name, with ``\\1`` for its first
+        group. An empty name leaves the tensor out. Tensors that get the same name are joined along their first axis, in
+        the order of the pairs and then of their names' numbers. Axes of length 1 may differ: a 1x1 convolution of one
+        pixel is a matrix.
+    channels : the order in which that network reads pictures of three channels: ``rgb`` as the feature holds them,
+        ``bgr`` from the last to the first, as OpenCV reads files.
+    form : the options of ours that give the network of these files, where they are not the defaults.
+    """
+
+    source: str
+    names: tuple[tuple[str, str], ...]
+    channels: Literal["rgb", "bgr"] = "rgb"
+    form: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Refused:
     """A value of an option that a model refuses; a test tries it, and a reader sees what the option takes.
 

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from mer_models._parts.checks import refused_shares, require, require_share
 from mer_models._parts.images import Resized
-from mer_models.contracts import Checked, PublishedScore, Refused, Resources, TrainingRecipe
+from mer_models.contracts import Checked, PublicWeights, PublishedScore, Refused, Resources, TrainingRecipe
 from mer_models.registry import register_model
 
 WIDTHS = (8, 18, 28)
@@ -63,6 +63,31 @@ SHRINKS = 16
             ),
             difference=6e-8,
         ),
+    ),
+    public_weights=PublicWeights(
+        source="ECNU-Cross-Innovation-Lab/PRICAI2021-Off-TANet@b6149babd1b1, LOSO1_60epoch.pth",
+        names=(
+            (r"conv1\.(\d+)\.(\w+)", r"enter.\1.\2"),
+            (r"res1\.conv\.([01])\.(\w+)", r"blocks.0.way.0.\1.\2"),
+            (r"res1\.conv\.3\.(\w+)", r"blocks.0.way.1.0.\1"),
+            (r"res1\.conv\.4\.(\w+)", r"blocks.0.way.1.1.\1"),
+            (r"res1\.botneck\.(\w+)", r"blocks.0.shortcut.\1"),
+            (r"res2\.conv\.([01])\.(\w+)", r"blocks.1.way.0.\1.\2"),
+            (r"res2\.conv\.3\.(\w+)", r"blocks.1.way.1.0.\1"),
+            (r"res2\.conv\.4\.(\w+)", r"blocks.1.way.1.1.\1"),
+            (r"res2\.botneck\.(\w+)", r"blocks.1.shortcut.\1"),
+            (r"eres\.conv1\.(\d)\.(\w+)", r"blocks.2.way.0.\1.\2"),
+            (r"eres\.ca\.fc1\.(\w+)", r"blocks.2.way.1.weigh.0.\1"),
+            (r"eres\.ca\.fc2\.(\w+)", r"blocks.2.way.1.weigh.2.\1"),
+            (r"eres\.spa\.conv1\.(\w+)", r"blocks.2.way.2.weigh.\1"),
+            (r"eres\.sa\.sa_blocks\.\d+\.w_q\.(\w+)", r"blocks.2.way.3.project.\1"),
+            (r"eres\.sa\.sa_blocks\.\d+\.w_k\.(\w+)", r"blocks.2.way.3.project.\1"),
+            (r"eres\.sa\.sa_blocks\.\d+\.w_v\.(\w+)", r"blocks.2.way.3.project.\1"),
+            (r"eres\.conv2\.(\d)\.(\w+)", r"blocks.2.way.4.\1.\2"),
+            (r"eres\.botneck\.(\w+)", r"blocks.2.shortcut.\1"),
+            (r"dense\.(\d)\.(\w+)", r"classifier.\1.\2"),
+        ),
+        form={"as_published": True},
     ),
     published_input=True,
     quick={

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from mer_models.contracts import (
     ESTIMATOR_METHODS,
     RECIPE_FIELDS,
     Checked,
+    PublicWeights,
     PublishedScore,
     Refused,
     Resources,
@@ -51,6 +53,7 @@ class ModelInfo:
     recipe: TrainingRecipe | None = None
     published: tuple[PublishedScore, ...] = ()
     checked: tuple[Checked, ...] = ()
+    public_weights: PublicWeights | None = None
     multilabel: bool = True
     one_class_where: tuple[str, ...] = ()
     published_input: bool = False
@@ -157,6 +160,7 @@ class ModelFacts(TypedDict, total=False):
     resources : what a pack of folds asks of the cluster; an estimator asks for no GPU.
     published : scores printed elsewhere.
     checked : comparisons of its forms with the authors' own classes, which a test repeats.
+    public_weights : how trained weights that its authors publish become this network's.
     multilabel : whether it serves multi-label tasks as well, as any network does whose logits may answer yes-or-no
         questions (default: True).
     one_class_where : settings, such as ``as_published``, with which it serves tasks of one class a sample only.
@@ -174,6 +178,7 @@ class ModelFacts(TypedDict, total=False):
     resources: Resources
     published: tuple[PublishedScore, ...]
     checked: tuple[Checked, ...]
+    public_weights: PublicWeights
     multilabel: bool
     one_class_where: tuple[str, ...]
     published_input: bool
@@ -247,9 +252,25 @@ def _check_settings(info: ModelInfo) -> None:
             raise TypeError(f"{info.name}: quick names {key!r}, which is no hyper-parameter: {', '.join(known)}")
         if type(value) is not type(known[key]):
             raise TypeError(f"{info.name}: quick gives {key}={value!r}, but the default is {known[key]!r}")
+    if info.public_weights:
+        _check_public_weights(info, info.public_weights)
     if info.recipe:
         # Raises UsageError for values that no recipe takes.
         dataclasses.replace(info.recipe, **{key: value for key, value in info.quick.items() if key in RECIPE_FIELDS})
+
+
+def _check_public_weights(info: ModelInfo, public: PublicWeights) -> None:
+    if info.kind != "network" or not public.names:
+        raise TypeError(f"{info.name}: public_weights is for networks, and needs the names in the file and ours")
+    if unknown := public.form.keys() - info.params.keys():
+        raise TypeError(f"{info.name}: public_weights has {min(unknown)!r} in its form, which is no option")
+    for pattern, ours in public.names:
+        try:
+            groups = re.compile(pattern).groups
+        except re.error as error:
+            raise TypeError(f"{info.name}: public_weights: {pattern!r} is no regular expression: {error}") from None
+        if any(int(group) > groups for group in re.findall(r"\\(\d+)", ours)):
+            raise TypeError(f"{info.name}: public_weights: {ours!r} names a group that {pattern!r} does not have")
 
 
 def _check_interface(cls: type, features: tuple[str, ...] | None, paper: str, recipe: TrainingRecipe | None) -> None:

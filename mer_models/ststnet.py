@@ -7,7 +7,7 @@ from torch import nn
 
 from mer_models._parts.checks import refused_shares, require_share
 from mer_models._parts.published import megc2019_cde
-from mer_models.contracts import Checked, PublishedScore, Resources, TrainingRecipe
+from mer_models.contracts import Checked, PublicWeights, PublishedScore, Resources, TrainingRecipe
 from mer_models.registry import register_model
 
 STREAM_WIDTHS = (3, 5, 8)
@@ -84,6 +84,15 @@ MEB_REFERENCE = (
             ),
             difference=0.0,
         ),
+    ),
+    public_weights=PublicWeights(
+        source="christy1206/STSTNet@1afb56e670ee, STSTNet_Weights",
+        names=(
+            (r"conv[123]\.(weight|bias)", r"streams.0.\1"),
+            (r"bn[123]\.(\w+)", r"streams.2.\1"),
+            (r"fc\.(\w+)", r"classifier.\1"),
+        ),
+        channels="bgr",
     ),
     quick={"epochs": 40, "batch_size": 32, "lr": 1e-3},
     refused=refused_shares(),

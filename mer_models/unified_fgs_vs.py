@@ -21,7 +21,7 @@ from mer_models._parts.graph_stream import (
 from mer_models._parts.images import Resized
 from mer_models._parts.pretrained import DEFAULT, NONE, fetched_from_hub
 from mer_models._parts.vit_weights import load_vit
-from mer_models._parts.weights_file import is_weights_file
+from mer_models._parts.weights_file import SUFFIXES, is_weights_file
 from mer_models.contracts import Checked, Refused, Resources, TrainingRecipe
 from mer_models.registry import register_model
 from preprocess.base.errors import UsageError, did_you_mean
@@ -31,7 +31,7 @@ STREAMS = ("both", "graph", "visual")
 PUBLISHED_VIT, PUBLISHED_SIDE = "vit_large_patch16_224.orig_in21k", 224
 VARIANCE_BOUND = 1e-12
 """What Hugging Face's transformer adds to variances in layer normalisation; timm's adds a millionth."""
-WEIGHTS = "none, default, or the path of a .safetensors, .pth, .pt or .bin file"
+WEIGHTS = f"none, default, or the path of a file that ends in {', '.join(SUFFIXES)}"
 VIT = re.compile(r"(vit_[a-z]+_patch(\d+)_\d+)(\.\w+)?")
 
 

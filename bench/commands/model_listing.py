@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from mer_models.contracts import Checked, PublishedScore, TrainingRecipe
+from mer_models.contracts import Checked, PublicWeights, PublishedScore, TrainingRecipe
 from mer_models.registry import MODELS, ModelInfo
 from preprocess.recipes import FEATURES
 from results.views.text import paragraph, terminal_width
@@ -60,6 +60,7 @@ def _described(info: ModelInfo, width: int | None) -> list[str]:
     facts += [("tasks", classes), ("paper", info.paper)]
     facts += [("published", _score(score)) for score in info.published]
     facts += [("checked", _checked(checked)) for checked in info.checked]
+    facts += [("weights", _public(info.public_weights))] if info.public_weights else []
     lines = [info.name]
     for label, text in facts:
         first, *more = paragraph(text, terminal_width(width) - LABEL - 2)
@@ -93,3 +94,8 @@ def _score(score: PublishedScore) -> str:
 def _checked(checked: Checked) -> str:
     form = ", ".join(f"{name}={value}" for name, value in checked.form.items()) or "the default"
     return f"{form} against {checked.against}: largest difference {checked.difference:.0e}"
+
+
+def _public(weights: PublicWeights) -> str:
+    form = "".join(f", {name}={value}" for name, value in weights.form.items())
+    return f"{weights.source}, for `merbench test --weights`: channels {weights.channels}{form}"

@@ -21,6 +21,7 @@ from preprocess.shards.prepared import PreparedDataset
 from results.store.outcome import Outcome
 from results.store.outcome_store import OutcomeStore, fold_file
 from results.store.study_card import StudyCard
+from results.store.watched import OWN
 from results.views.study_report import find_study
 
 
@@ -44,7 +45,9 @@ def retest(config: RunConfig, study: str, say: Callable[[str], None]) -> int:
     UsageError : the study was trained on a GPU, and there is none here.
     """
     store = OutcomeStore(results_root(config.results))
-    cards = [find_study(store.cards(), study)] if study else store.cards()
+    # Those of given weights (``--weights``) were not trained here, and their weights are not stored.
+    own = [card for card in store.cards() if card.weights == OWN]
+    cards = [find_study(own, study)] if study and own else own
     cards = [card for card in cards if store.state(card).weights]
     if not cards:
         raise StoreError(f"No study at {store.root} has stored weights{f' ({study})' if study else ''}. {_REMEDY}")

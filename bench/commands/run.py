@@ -11,27 +11,24 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from bench.commands.gathering import prepare_features, read_sources
 from bench.config import RunConfig, results_root
 from bench.console.interrupts import exit_status, farewell, terminable
-from bench.console.prepared import describe, describe_outstanding, described_notes
-from bench.console.progress import ClipProgress, RunProgress
+from bench.console.prepared import describe_outstanding
+from bench.console.progress import RunProgress
 from bench.console.say import say
 from bench.console.waiting import telling
 from bench.plan.plan import Plan, PlannedStudy, make_plan
 from bench.plan.request import Request, resolve
 from bench.plan.table import plan_table
-from bench.study.sources import prepare_datasets, read_datasets, shards_folder, survey_datasets
-from bench.workers.clip_tasks import here_or_on_ray
+from bench.study.sources import shards_folder, survey_datasets
 from bench.workers.ray_session import RaySession
 from preprocess.base.errors import HonestyError, MerError
-from preprocess.datasets import RawDataset
 from preprocess.recipes import load_recipes
-from preprocess.shards.prepared import PreparedDataset
 from results.scores.leaderboard import build_leaderboard
 from results.scores.pooling import score
 from results.store.outcome_store import MissingStore, OutcomeStore
 from results.store.study_card import StudyCard
-from results.store.watched import TEST
 from results.tracking.writer import TrackingWriter, check_address
 from results.views.leaderboard_text import render
 
@@ -56,7 +53,7 @@ def dry_run(config: RunConfig, console: Console) -> int:
 def _show_plan(config: RunConfig, console: Console) -> None:
     root = results_root(config.results)
     request = _request(config)
-    raw = _read(config, console)
+    raw = read_sources(config, console)
     try:
         store = OutcomeStore(root)
     except MissingStore:
@@ -84,9 +81,9 @@ def run(config: RunConfig, console: Console) -> int:
     with RaySession(config.address, config.workers, lambda text: say(console, text)) as session:
         try:
             request = _request(config)
-            raw = _read(config, console)
+            raw = read_sources(config, console)
             store = OutcomeStore(root, create=True)
-            prepared = _prepare(raw, request, root, session, console)
+            prepared = prepare_features(raw, request, session, console)
             plan = make_plan(request, prepared, store, _planning(console))
             _announce(plan, config, console)
             writer = TrackingWriter(store, config.tracking_uri, say=lambda text: say(console, text))
@@ -125,35 +122,6 @@ def _request(config: RunConfig) -> Request:
     request = resolve(config)
     check_address(config.tracking_uri, results_root(config.results))
     return request
-
-
-def _read(config: RunConfig, console: Console) -> list[RawDataset]:
-    """Read the sources; the embedded default is rendered where it is not there yet."""
-    if not config.data:
-        say(
-            console,
-            "No --data given: running on a small SYNTHETIC set, rendered by this program. "
-            "Its scores say that the software works, nothing about real faces.",
-        )
-    with ClipProgress(console, "rendering").shown() as rendering:
-        raw = read_datasets(config, rendering)
-    for line in described_notes(raw):
-        say(console, line)
-    return raw
-
-
-def _prepare(
-    raw: list[RawDataset], request: Request, root: str, session: RaySession, console: Console
-) -> list[PreparedDataset]:
-    execute = here_or_on_ray(session, request.config.workers)
-    with ClipProgress(console).shown() as progress:
-        prepared = prepare_datasets(raw, request.features, shards_folder(root), progress, execute)
-    for dataset in prepared:
-        for line in describe(dataset):
-            say(console, line)
-        for warning in dataset.warnings:
-            say(console, f"warning: {warning}")
-    return prepared
 
 
 def _announce(plan: Plan, config: RunConfig, console: Console) -> None:
@@ -231,7 +199,7 @@ def _discard(store: OutcomeStore, study: PlannedStudy, todo: list[int]) -> None:
 
 def _note_best(best: list[_Best], cards: list[StudyCard], store: OutcomeStore) -> None:
     for card in cards:
-        if card.watches == TEST or len(store.state(card).done) < len(card.folds):
+        if card.stamp or len(store.state(card).done) < len(card.folds):
             continue
         uf1 = score(card, store.read_outcomes(card)[0])["full"].metrics["uf1"]
         if not best or uf1 > best[0].uf1:

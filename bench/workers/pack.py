@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from bench.plan.training import Training, verify_fold, verify_selections
 from bench.study.data import StudyData
@@ -15,6 +15,9 @@ from results.scores.metrics import decide
 from results.store.outcome import Failure, Outcome
 from results.store.outcome_store import OutcomeStore
 from results.store.study_card import StudyCard
+
+if TYPE_CHECKING:
+    from bench.engine.train import FoldResult
 
 
 def run_pack(
@@ -46,7 +49,7 @@ def run_pack(
     HonestyError : the folds or selections here are not those of the cards.
     StoreError : the store could not be written.
     """
-    from bench.engine.train import FoldJob, FoldResult, train_pack
+    from bench.engine.train import FoldJob, train_pack
     from mer_models.registry import MODELS
 
     info = MODELS.get(training.model)
@@ -67,7 +70,7 @@ def run_pack(
 
     def keep(job: FoldJob, selection: str, result: FoldResult) -> None:
         card = cards[selection]
-        outcome = _outcome(card, number_of[job.fold.name], job.fold, data, result, device)
+        outcome = outcome_of(card, number_of[job.fold.name], job.fold, data, result, device)
         if training.keep_weights:
             store.write_weights(card, outcome.key, result.weights)
         store.write_outcome(card, outcome)
@@ -78,7 +81,7 @@ def run_pack(
         outcome_counts["failed"] += 1
         for selection in job.selections:
             card = cards[selection]
-            store.write_failure(card, _failure(card, number_of[job.fold.name], job.fold, error, device))
+            store.write_failure(card, failure_of(card, number_of[job.fold.name], job.fold, error, device))
 
     resources = info.resources
     hyperparameters = training.cards[0].hyperparameters
@@ -87,7 +90,18 @@ def run_pack(
         yield (0, 1) if failed else (1, 0)
 
 
-def _outcome(card: StudyCard, number: int, fold: Fold, data: StudyData, result: Any, device: str) -> Outcome:
+def outcome_of(card: StudyCard, number: int, fold: Fold, data: StudyData, result: FoldResult, device: str) -> Outcome:
+    """Return the outcome of a fold.
+
+    Parameters
+    ----------
+    card : the study's.
+    number : the fold's place on the card.
+    fold : the fold.
+    data : the study's samples.
+    result : what the engine made of the fold.
+    device : torch's name of the device it was computed on.
+    """
     return Outcome(
         key=card.folds[number].key,
         study_key=card.key,
@@ -104,7 +118,8 @@ def _outcome(card: StudyCard, number: int, fold: Fold, data: StudyData, result: 
     )
 
 
-def _failure(card: StudyCard, number: int, fold: Fold, error: BaseException, device: str) -> Failure:
+def failure_of(card: StudyCard, number: int, fold: Fold, error: BaseException, device: str) -> Failure:
+    """Return the record of a fold that ``error`` ended; the others are as for ``outcome_of``."""
     return Failure(
         key=card.folds[number].key,
         study_key=card.key,

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from preprocess.base.errors import UsageError
+from mer_models._parts.weights_file import read_weights
+from preprocess.base.errors import DataError, UsageError
 
 _NAMES = (
     (r"(?:vit\.)?embeddings\.cls_token", "cls_token"),
@@ -62,19 +63,9 @@ def _read(setting: str, path: str) -> dict[str, Tensor]:
     if not file.is_file():
         raise UsageError(f"{setting} is {path!r}, but there is no such file. Give the file where every node sees it.")
     try:
-        if file.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(file)
-        held = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:
-        # Both libraries raise what they like for a damaged file.
-        reason = " ".join(str(error).split())[:200]
-        raise UsageError(f"{setting} is {path!r}, but it cannot be read: {type(error).__name__}: {reason}") from error
-    held = held.get("state_dict", held) if isinstance(held, dict) else held
-    if not isinstance(held, dict) or not all(isinstance(value, Tensor) for value in held.values()):
-        raise UsageError(f"{setting} is {path!r}, but it holds no weights: expected tensors by name.")
-    return held
+        return read_weights(file)
+    except DataError as error:
+        raise UsageError(f"{setting} is {path!r}, but {error}") from error
 
 
 def _timm_names(held: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -19,7 +19,7 @@ from results.store.outcome import Outcome
 from results.store.outcome_store import OutcomeStore
 from results.store.stored_study import StoredStudy, read_study
 from results.store.study_card import StudyCard
-from results.store.watched import STAMP, TEST, Watched
+from results.store.watched import OWN, TEST, Watched, Weights, stamp_of
 
 SCHEMA_VERSION = 1
 
@@ -60,12 +60,12 @@ class Row:
     f1_per_class : class name -> F1, mean over the seeds.
     recall_per_class : class name -> recall, mean over the seeds.
     other_metrics : name -> score, for the other registered metrics.
-    rank : 1 is best, equal scores share a rank; None for incomplete and superseded rows, and where the selection
-        watches the test samples.
+    rank : 1 is best, equal scores share a rank; None for incomplete and superseded rows, and those with a stamp.
     synthetic : the data was drawn by this program, not recorded from people.
     multilabel : a sample may show any number of the classes.
     superseded : a later run of the same study with other data or code exists.
     notes : warnings, in words.
+    weights : ``external`` for given weights of somebody else's folds; "" for those that the studies trained.
     """
 
     model: str
@@ -102,11 +102,12 @@ class Row:
     multilabel: bool = False
     superseded: bool = False
     notes: list[str] = dataclasses.field(default_factory=list)
+    weights: Weights = OWN
 
     @property
     def stamp(self) -> str:
-        """What must stand beside the row's score; empty for a selection that leaves the test samples alone."""
-        return STAMP if self.watches == TEST else ""
+        """What must stand beside the row's score; empty for a row that may be ranked."""
+        return stamp_of(self.watches, self.weights)
 
     @property
     def benchmark(self) -> tuple[Any, ...]:
@@ -308,6 +309,7 @@ def _bare_row(group: list[StoredStudy], part: str, superseded: bool) -> Row:
         multilabel=card.multilabel,
         superseded=superseded,
         notes=notes,
+        weights=card.weights,
     )
 
 
@@ -379,14 +381,14 @@ def _ranked(rows: list[Row]) -> list[Row]:
 
 
 def _competes(row: Row) -> bool:
-    return row.watches != TEST and not row.superseded
+    return not row.stamp and not row.superseded
 
 
 def _print_order(row: Row, part_place: int) -> tuple[Any, ...]:
     board = (row.synthetic, row.dataset, row.task, row.protocol, part_place, row.benchmark)
     place = row.rank if row.rank is not None else math.inf
     uf1 = row.uf1 if row.uf1 is not None else -math.inf
-    return *board, row.watches == TEST, row.superseded, place, -uf1, row.label, row.selection, row.studies
+    return *board, bool(row.stamp), row.weights, row.superseded, place, -uf1, row.label, row.selection, row.studies
 
 
 def _gaps(rows: list[Row]) -> list[Gap]:
@@ -394,7 +396,7 @@ def _gaps(rows: list[Row]) -> list[Gap]:
     for row in rows:
         if _competes(row):
             honest[row.benchmark, row.label].append(row)
-    oracles = [row for row in rows if row.watches == TEST and not row.superseded]
+    oracles = [row for row in rows if row.watches == TEST and row.weights == OWN and not row.superseded]
     pairs = [(row, oracle) for oracle in oracles for row in honest[oracle.benchmark, oracle.label]]
     return [gap for row, oracle in pairs if (gap := _gap(row, oracle)) is not None]
 

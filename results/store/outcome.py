@@ -23,7 +23,8 @@ class Outcome:
     y_true : (n,) int64 class indices; of a multi-label task (n, n_classes) int64, 1 where the sample shows the class.
     y_pred : what was predicted, in the form of ``y_true``.
     scores : (n, n_classes) float32, logits or decision values; of a multi-label task, above 0 means present.
-    selected_epoch : number of the epoch whose weights were scored, counted from 1; 0 for estimators.
+    selected_epoch : number of the epoch whose weights were scored, counted from 1; 0 for estimators and given
+        weights.
     curves : name -> one float an epoch: ``train_loss``, and what the selection watched, such as ``validation_uf1``.
     provenance : where, when and with what it was computed; not part of what is compared between runs.
     """

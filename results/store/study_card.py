@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from preprocess.base.hashing import digest, digest_strings
-from results.store.watched import NOTHING, TEST, VALIDATION, Watched, check_watched
+from results.store.watched import NOTHING, OWN, TEST, VALIDATION, Watched, Weights, check_watched, stamp_of
 
 _WATCHED_BEFORE: dict[str, Watched] = {"last": NOTHING, "validation": VALIDATION}
 """What the selections watched whose cards do not say it yet."""
@@ -58,6 +58,12 @@ class StudyCard:
     multilabel : True where a sample may show any number of the classes.
     averaged : True where the mean of the datasets' scores is a score of its own (``hde``, ``lodo``).
     unions : part -> its datasets, for the parts that are no dataset's name (``macro`` and ``micro``).
+    weights : ``external`` for given weights of somebody else's folds. Nothing shows that they left the test samples
+        alone, so that such a study counts as one that watches them.
+
+    Raises
+    ------
+    ValueError : ``watches`` is an unknown word, or not ``test`` beside external weights.
     """
 
     model: str
@@ -81,9 +87,12 @@ class StudyCard:
     multilabel: bool = False
     averaged: bool = False
     unions: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    weights: Weights = OWN
 
     def __post_init__(self) -> None:
         check_watched(self.watches)
+        if self.weights != OWN and self.watches != TEST:
+            raise ValueError(f"external weights may have seen the test samples, but watches is {self.watches!r}")
 
     @cached_property
     def key(self) -> str:
@@ -100,6 +109,11 @@ class StudyCard:
     def title(self) -> str:
         """One line for messages and names of runs."""
         return f"{self.label} · {self.dataset} · {self.task} · {self.protocol} · {self.selection} · seed {self.seed}"
+
+    @property
+    def stamp(self) -> str:
+        """What must stand beside the study's scores; "" for a study that is ranked."""
+        return stamp_of(self.watches, self.weights)
 
     def to_json(self) -> dict[str, Any]:
         """Return the card as plain JSON values."""

@@ -1,4 +1,7 @@
-"""What a selection looks at to choose its epoch: honesty rule 5 asks this alone, never a selection's name."""
+"""What keeps a study from being ranked: a selection that looks at the test samples, weights from elsewhere.
+
+Honesty rule 5 asks this alone, never a selection's name.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,24 @@ NOTHING: Watched = ""
 VALIDATION: Watched = "validation"
 TEST: Watched = "test"
 
+Weights = Literal["", "external"]
+"""Whose weights a study scores: those that it trained itself, or given ones of somebody else's folds."""
+
+OWN: Weights = ""
+EXTERNAL: Weights = "external"
+
 STAMP = "best epoch on the test subject: not comparable, not ranked"
 """What stands wherever a study is shown whose selection watches the test samples."""
+
+EXTERNAL_STAMP = "weights: external, trained elsewhere: not comparable, not ranked"
+"""What stands wherever a study is shown whose weights come from elsewhere."""
+
+
+def stamp_of(watches: Watched, weights: Weights) -> str:
+    """Return what must stand beside a study's scores; "" for one that is ranked."""
+    if weights == EXTERNAL:
+        return EXTERNAL_STAMP
+    return STAMP if watches == TEST else ""
 
 
 def check_watched(value: str) -> None:

@@ -17,7 +17,6 @@ from results.scores.leaderboard import Leaderboard, Row
 from results.scores.pooling import AVERAGE, FULL, Pooled, pool_complete
 from results.store.outcome import Failure, Outcome
 from results.store.study_card import StudyCard
-from results.store.watched import STAMP, TEST
 from results.tracking.client import Point, RunContent
 from results.views.columns import class_counts, interval, number
 from results.views.leaderboard_text import render
@@ -117,7 +116,7 @@ def leaderboard_run(leaderboard: Leaderboard) -> RunContent:
 
 
 def _run_name(card: StudyCard) -> str:
-    selection = f"{card.selection.upper()} ({STAMP})" if card.watches == TEST else card.selection
+    selection = f"{card.selection.upper()} ({card.stamp})" if card.stamp else card.selection
     return f"{card.label} · {selection} · seed {card.seed}"
 
 
@@ -137,8 +136,10 @@ def _study_tags(card: StudyCard, provenance: Mapping[str, Any]) -> dict[str, str
         **_fingerprints(card.ingredients),
     }
     tags |= {name: str(provenance[name]) for name in ("git", "device") if provenance.get(name)}
-    if card.watches == TEST:
-        tags["stamp"] = STAMP
+    if card.weights:
+        tags["weights"] = card.weights
+    if card.stamp:
+        tags["stamp"] = card.stamp
     return tags
 
 
@@ -225,8 +226,8 @@ def _fold_points(outcomes: Sequence[Outcome], ended: int) -> list[Point]:
 
 def _pictures(card: StudyCard, pooled: Pooled, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> dict[str, bytes]:
     setting = f"task {card.task} · protocol {card.protocol} · selection {card.selection} · seed {card.seed}"
-    if card.watches == TEST:
-        setting += f"\n{card.selection}: {STAMP}"
+    if card.stamp:
+        setting += f"\n{card.selection}: {card.stamp}"
     stamp = " (synthetic data)" if card.synthetic else ""
     f1, recall = _score_names(card)
     folder, draw = ("classes", classes_picture) if card.multilabel else ("confusion", confusion_picture)

@@ -165,7 +165,7 @@ def model(row: Row) -> str:
 
 @column("selection")
 def selection(row: Row) -> str:
-    """Which epoch was scored; a star marks a choice that saw the test subject."""
+    """Which epoch was scored; a star marks one that may have seen the test subject."""
     return f"{row.selection}*" if row.stamp else row.selection
 
 

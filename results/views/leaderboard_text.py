@@ -72,12 +72,9 @@ def _benchmark_lines(rows: list[Row], columns: list[Column], widths: list[int], 
     counts = f"{first.n_samples} samples, {first.n_subjects} subjects ({class_counts(first)})"
     counts += "; a sample may show several classes" if first.multilabel else ""
     lines = paragraph(f"{first.part}: {counts}", width)
-    honest = [row for row in rows if not row.stamp]
-    stamped = [row for row in rows if row.stamp]
-    if honest:
-        lines += _row_table(honest, columns, widths)
-    if stamped:
-        lines += [*_stamps(stamped), *_row_table(stamped, columns, widths)]
+    for _, same in itertools.groupby(rows, key=lambda row: row.stamp):
+        alike = list(same)
+        lines += [*_stamps(alike), *_row_table(alike, columns, widths)]
     for row in rows:
         for note in row.notes:
             lines += paragraph(f"! {row.label}, {row.selection}: {note}", width)

@@ -13,7 +13,6 @@ from results.scores.leaderboard import Row, study_rows
 from results.scores.pooling import FULL, Pooled, missing_folds, part_score, pool_complete
 from results.store.outcome import Failure, Outcome
 from results.store.study_card import StudyCard
-from results.store.watched import STAMP, TEST
 from results.views.columns import interval, number
 from results.views.text import Header, heading, paragraph, table
 
@@ -95,8 +94,8 @@ def _facts(card: StudyCard) -> list[str]:
     facts = [f"study {card.key[:16]}", f"{len(card.folds)} folds"]
     if card.synthetic:
         facts.append("SYNTHETIC DATA")
-    if card.watches == TEST:
-        facts.append(f"{card.selection} = {STAMP}")
+    if card.stamp:
+        facts.append(f"{card.selection} = {card.stamp}")
     settings = ", ".join(f"{name}={value}" for name, value in sorted(card.hyperparameters.items()))
     notes = [line for note in card.notes for line in paragraph(f"! {note}", _WIDTH)]
     return [", ".join(facts), *paragraph(f"hyper-parameters: {settings or 'none'}", _WIDTH), *notes]

@@ -60,3 +60,12 @@ def test_sizes_are_those_of_the_docstrings() -> None:
     assert {"htnet", "ststnet", "au_fusion"} <= {name for name, _ in rows}
     for name, size in rows:
         assert size in (MODELS.get(name).build.__doc__ or ""), name
+
+
+def test_published_weights_are_those_that_models_declare() -> None:
+    section = PAGE.partition("## Published weights")[2].partition("\n## ")[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \| `([^`]+)`", section, re.MULTILINE))
+    declared = {name: info.public_weights.source for name, info in MODELS.items() if info.public_weights}
+    assert rows == {name: source.partition(",")[0] for name, source in declared.items()}
+    for source in declared.values():
+        assert re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{7,40}, \S+", source)

@@ -10,7 +10,7 @@ import numpy as np
 from preprocess.base.hashing import digest
 from results.store.outcome import Failure, Outcome
 from results.store.study_card import FoldCard, StudyCard, fold_key
-from results.store.watched import NOTHING, TEST, VALIDATION, Watched
+from results.store.watched import NOTHING, OWN, TEST, VALIDATION, Watched, Weights
 
 CLASSES = ("negative", "positive", "surprise")
 UNITS = ("AU1", "AU2", "AU4")
@@ -85,6 +85,7 @@ def example_study(
     multilabel: bool = False,
     averaged: bool = False,
     watches: Watched | None = None,
+    weights: Weights = OWN,
 ) -> ExampleStudy:
     """Return a LOSO study, or a composite one where there are several datasets. datasets : name -> subjects.
 
@@ -144,6 +145,7 @@ def example_study(
         synthetic=synthetic,
         multilabel=multilabel,
         averaged=averaged,
+        weights=weights,
     )
     return ExampleStudy(card, tuple(folds))
 

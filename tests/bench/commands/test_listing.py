@@ -90,3 +90,9 @@ def test_only_models_have_more_to_tell(merbench: LocalRuns) -> None:
     found = merbench("list", "tasks", "--long")
     assert found.status == 2
     assert "list tasks takes neither names nor --long" in found.err
+
+
+def test_published_weights_of_a_model_are_told_with_how_they_are_read() -> None:
+    text = " ".join(" ".join(long_listing(["off_tanet"], 200)).split())
+    assert "weights ECNU-Cross-Innovation-Lab/PRICAI2021-Off-TANet@b6149babd1b1, LOSO1_60epoch.pth, for" in text
+    assert "channels rgb, as_published=True" in text

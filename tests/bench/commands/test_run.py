@@ -126,9 +126,9 @@ def test_sigterm_ends_a_run_as_ctrl_c_does(
         merbench.before_pack = terminate
         said = merbench("run", *options, *TWO)
         assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN, "as it was"
-        monkeypatch.setattr("bench.commands.run.read_datasets", reading)
+        monkeypatch.setattr("bench.commands.gathering.read_datasets", reading)
         early = merbench("run", *options, *TWO)
-        monkeypatch.setattr("bench.commands.run.read_datasets", read_datasets)
+        monkeypatch.setattr("bench.commands.gathering.read_datasets", read_datasets)
         monkeypatch.setattr("bench.workers.ray_session.ray_session", starting)
         starting_ray = merbench("run", *options, *TWO)
     finally:

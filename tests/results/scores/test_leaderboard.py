@@ -16,6 +16,7 @@ from results.scores.metrics import METRICS, accuracy
 from results.scores.pooling import score
 from results.store.outcome_store import OutcomeStore, fold_file
 from results.store.stored_study import read_study
+from results.store.watched import EXTERNAL, EXTERNAL_STAMP, STAMP, TEST
 
 DATASETS = {"casme2": 3, "samm": 4}
 
@@ -154,6 +155,21 @@ def test_oracle_rows_are_never_ranked_and_come_last(store: OutcomeStore) -> None
         ("a", "oracle", None),
     ]
     assert rows[2].uf1 == 1
+
+
+def test_external_weights_are_never_ranked_come_after_all_others_and_make_no_gap(store: OutcomeStore) -> None:
+    put(store, example_study("a"), 0.4)
+    put(store, example_study("a", selection="oracle"), 0.5)
+    put(store, example_study("a", selection="external", watches=TEST, weights=EXTERNAL), 1.0)
+    board = build(store)
+    assert [(row.selection, row.weights, row.rank) for row in board.rows] == [
+        ("last", "", 1),
+        ("oracle", "", None),
+        ("external", "external", None),
+    ]
+    assert [row.stamp for row in board.rows] == ["", STAMP, EXTERNAL_STAMP]
+    assert board.rows[2].uf1 == 1
+    assert [gap.oracle for gap in board.gaps] == ["oracle"]
 
 
 def test_the_optimism_gap_is_oracle_minus_honest_over_shared_seeds(store: OutcomeStore) -> None:

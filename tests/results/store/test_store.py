@@ -17,7 +17,7 @@ from preprocess.base.errors import StoreError
 from preprocess.base.hashing import digest
 from results.store.outcome_file import DamagedOutcome, result_digest
 from results.store.outcome_store import MissingStore, OutcomeStore, fold_file, study_folder
-from results.store.watched import NOTHING, TEST, VALIDATION, Watched
+from results.store.watched import EXTERNAL, NOTHING, TEST, VALIDATION, Watched
 
 
 @pytest.fixture
@@ -156,6 +156,22 @@ def test_cards_that_do_not_say_what_is_watched_are_read(store: OutcomeStore, sel
     file.write_text(json.dumps({"schema_version": 1, "sha256": digest(card), "card": card}))
     assert store.cards() == [study.card]
     assert store.cards()[0].key == study.card.key
+
+
+def test_a_card_of_before_that_does_not_say_whose_weights_it_scores_is_read(store: OutcomeStore) -> None:
+    study = example_study()
+    store.write_card(study.card)
+    file = Path(store.root, study_folder(study.card), "study.json")
+    card = json.loads(file.read_text())["card"]
+    assert card.pop("weights") == ""
+    file.write_text(json.dumps({"schema_version": 1, "sha256": digest(card), "card": card}))
+    assert store.cards() == [study.card]
+
+
+@pytest.mark.parametrize("watches", [NOTHING, VALIDATION])
+def test_external_weights_count_as_ones_that_saw_the_test_samples(watches: Watched) -> None:
+    with pytest.raises(ValueError, match="may have seen the test samples, but watches is"):
+        example_study(selection="external", watches=watches, weights=EXTERNAL)
 
 
 def test_a_card_that_watches_something_unheard_of_is_refused(store: OutcomeStore) -> None:

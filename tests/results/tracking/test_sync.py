@@ -29,6 +29,7 @@ from preprocess.base.errors import HonestyError, StoreError, UsageError
 from results.scores.leaderboard import build_leaderboard
 from results.store.outcome_store import OutcomeStore, fold_file
 from results.store.study_card import FoldCard, fold_key
+from results.store.watched import EXTERNAL, TEST
 from results.tracking import client as tracking_client
 from results.tracking import runs
 from results.tracking.client import CONTENT_TAG
@@ -356,6 +357,15 @@ class TestStudyRun:
         run = only_run(local_uri(store))
         assert "ORACLE (best epoch on the test subject: not comparable, not ranked)" in run.info.run_name
         assert run.data.tags["stamp"] == "best epoch on the test subject: not comparable, not ranked"
+
+    def test_external_weights_are_stamped_and_lead_nothing(self, store: OutcomeStore) -> None:
+        put(store, example_study(selection="external", watches=TEST, weights=EXTERNAL))
+        synced(store)
+        study, board = (only_run(local_uri(store), kind=kind) for kind in ("study", "leaderboard"))
+        assert "EXTERNAL (weights: external, trained elsewhere: not comparable, not ranked)" in study.info.run_name
+        assert study.data.tags["weights"] == "external"
+        assert study.data.tags["stamp"] == "weights: external, trained elsewhere: not comparable, not ranked"
+        assert board.data.tags["leader"] == ""
 
     def test_long_values_and_odd_names_are_taken(self, store: OutcomeStore, tmp_path: Path) -> None:
         params = {"widths": list(range(5000)), "note": "x" * 20_000, "odd*name": None}
