@@ -61,8 +61,11 @@ def biwoof(
     5x5 blocks, reach 1, rest last, norm l2: equal to christy1206/biwoof@0b57b37c571e, biwoof.m, of the same flow and
     strain, which it reads from files (run in Octave). It calls a function weightedhistc that is not there, for which
     one of eight bins was put; the public one of that name (P. Kovesi) would count in the last bin only what moves along
-    135 degrees exactly, which is not done here. 6x6 blocks, reach 0, rest drop, size 60, density, norm none, strain of
-    Sobel derivatives: equal to xiazhaoqiang/Benchmark-MicroExpressionRec@78d418c5fa06, core/Features.py: BiWOOF.
+    135 degrees exactly, which is not done here.
+
+    6x6 blocks, reach 0, rest drop, size 60, density, norm none, strain of Sobel derivatives: equal to
+    xiazhaoqiang/Benchmark-MicroExpressionRec@78d418c5fa06, core/Features.py: BiWOOF. Of grey files its TV-L1 flow sees
+    grey levels 255 times as large, which is not done here.
     """
     one_of("biwoof", "rest", rest, RESTS)
     if not isinstance(density, bool):
