@@ -63,7 +63,7 @@ def test_it_gives_opencvs_numbers_to_the_bit(height: int, width: int, step: floa
     ],
 )
 def test_each_option_of_a_recipe_is_that_of_opencv(option: str, value: float, opencv_name: str) -> None:
-    first, second = moved_texture(64, 72, (2.3, -1.7), seed=6)
+    first, second = moved_texture(44, 48, (2.3, -1.7), seed=6)
     work = works.work_of(frames=np.stack([first, second])[None, ..., None])
     found = works.run("flow", work, pairs="consecutive", tvl1={option: value}).flow
     assert found is not None
@@ -72,7 +72,7 @@ def test_each_option_of_a_recipe_is_that_of_opencv(option: str, value: float, op
 
 
 def test_options_go_together_and_start_from_the_methods_own() -> None:
-    first, second = moved_texture(64, 72, (2.3, -1.7), seed=7)
+    first, second = moved_texture(44, 48, (2.3, -1.7), seed=7)
     work = works.work_of(frames=np.stack([first, second])[None, ..., None])
     given: dict[str, float] = {"lambda": 0.3, "tau": 0.2, "levels": 3, "median": 1}
     names = {"lambda_": 0.3, "tau": 0.2, "nscales": 3, "medianFiltering": 1}
