@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.nn import Dropout
 
+from bench.checks.published_numbers import with_fixed_weights
 from mer_models._parts.face_areas import mosaic
 from mer_models._parts.images import resized
 from mer_models._parts.losses import focal_loss
@@ -210,6 +211,27 @@ def test_off_tanet_weighs_each_map_by_its_query_and_its_coded_key(place: tuple[i
     products = torch.tensor([[float((query[row] * coded[column]).sum()) for column in range(14)] for row in range(14)])
     weight = torch.exp(products[place]) / torch.exp(products).sum()
     torch.testing.assert_close(attention(maps)[0, 5][place], weight * value[place])
+
+
+def test_off_tanet_weighs_channels_as_the_public_class_does() -> None:
+    """The numbers are those of ChannelAttention, ratio 28, in the public models/off_tanet.py at commit b6149babd1b1.
+
+    The network's outputs hardly hang on these weights. In one sample the means reach the hidden value, in the other
+    they do not; maxima reach it in both.
+    """
+    attention = with_fixed_weights(build("off_tanet").blocks[2].way[1])
+    maps = torch.sin(torch.arange(28 * 9, dtype=torch.float64) ** 2).float().reshape(1, 28, 3, 3)
+    maps = torch.cat([maps, -maps])
+    weights = (attention(maps) / maps)[:, :6]
+    public = torch.tensor(
+        [
+            [0.573926, 0.511556, 0.477132, 0.418825, 0.438802, 0.577693],
+            [0.593565, 0.514690, 0.470939, 0.397355, 0.422434, 0.598287],
+        ]
+    )
+    seen = maps[:, :6].abs() > 1e-3
+    assert seen.flatten(2).any(dim=2).all()
+    torch.testing.assert_close(weights[seen], public[..., None, None].expand_as(weights)[seen], rtol=0, atol=2e-6)
 
 
 def test_off_tanet_as_published_takes_a_strain_of_its_own() -> None:
