@@ -21,7 +21,7 @@ from mer_models._parts.au_tokens import (
 )
 from mer_models._parts.checks import require
 from mer_models._parts.images import FewerTimes
-from mer_models.contracts import Refused, Resources, TrainingRecipe
+from mer_models.contracts import Checked, Refused, Resources, TrainingRecipe
 from mer_models.registry import register_model
 
 FRAMES = 12
@@ -38,6 +38,20 @@ NODE_WIDTHS = (40, 80, REGION_VALUES)
     ),
     recipe=TrainingRecipe(epochs=25, batch_size=32, lr=1e-4, optimizer="adam", input_range="raw"),
     resources=Resources(cpus=1, gpu=0.25, pack=4),
+    checked=(
+        Checked(
+            "ini17/Micro-expression-recognition-with-layered-relations-and-more-input-frames@ff0ff2e, models/FMER.py: "
+            "FMER",
+            form={"as_published": True},
+            inputs=((3, 12, 30, 7, 7),),
+            outputs=(
+                *(-2.263731, 0.404891, -1.171438, -0.669580, -2.268143, 0.403601),
+                *(-1.173674, -0.667306, -2.265053, 0.404848, -1.170833, -0.671690),
+            ),
+            difference=4.8e-7,
+            n_classes=4,
+        ),
+    ),
     quick={"frames": 2, "depth": 1, "epochs": 10, "batch_size": 8, "lr": 3e-4, "input_range": "standard"},
     refused=(
         *(Refused("frames", value, "a divisor of 12") for value in (-1, 0, 5, 24)),
