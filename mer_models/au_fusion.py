@@ -24,6 +24,7 @@ from mer_models._parts.au_tokens import (
 )
 from mer_models._parts.checks import require
 from mer_models._parts.images import FewerSmallerFrames
+from mer_models._parts.own_feature import also_on
 from mer_models._parts.p3d import P3D, P3D_BLOCKS
 from mer_models.contracts import Checked, Criterion, Refused, Resources, TrainingRecipe
 from mer_models.registry import register_model
@@ -107,7 +108,10 @@ class AUFusion(nn.Module):
     Inputs
     ------
     flow_patches_30 : (n, 10, 9, 2, 30, 7, 7) float32: u and v in pixels around 30 landmarks in nine steps, at ten
-        magnification levels.
+        magnification levels. The steps lie between ten frames: eight at equal steps from onset to apex, one midway to
+        the offset, the offset. Without an annotated apex, as in SMIC, or without a frame after it, ten at equal steps
+        from onset to offset. ``au_fusion/flow_patches_30_to_apex`` takes ten from onset to apex (spotted
+        where nobody annotated it), as another function of the public code does.
     frames_au_16 : (n, 3, 16, 144, 144) float32 in 0..255.
 
     Parameters
@@ -226,3 +230,10 @@ def _region(landmarks: int, depth: int) -> nn.Sequential:
     return nn.Sequential(
         TokenEncoder(PATCH_VALUES, 128, depth), perceptron(landmarks * PATCH_VALUES, 320, REGION_VALUES)
     )
+
+
+also_on(
+    "au_fusion",
+    ("flow_patches_30_to_apex", "frames_au_16"),
+    said="flow that ends at the apex, as another function of the public code has it, is",
+)

@@ -89,8 +89,9 @@ class AULayered(nn.Module):
 
     Notes
     -----
-    A unit without annotations, as AU 25, which is not among the shared units, is linked to itself alone at first. Two
-    things differ from the public code in both forms. It ends in a logarithm of probabilities, which its cross-entropy
+    A unit without annotations, as AU 25, which is not among the shared units, is linked to itself alone at first. Three
+    things differ from the public code in both forms. In SMIC, which has no apex, it goes from
+    onset to offset; here an apex is spotted. It ends in a logarithm of probabilities, which its cross-entropy
     takes again without effect. And it stops at a training accuracy of 1; here all epochs are run.
 
     With three classes it has 2,499,973 parameters; 972 fewer as published, whose links are not trained.

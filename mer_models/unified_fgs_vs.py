@@ -19,6 +19,7 @@ from mer_models._parts.graph_stream import (
     require_graph_width,
 )
 from mer_models._parts.images import Resized
+from mer_models._parts.own_feature import also_on
 from mer_models._parts.pretrained import DEFAULT, NONE, fetched_from_hub
 from mer_models._parts.vit_weights import load_vit
 from mer_models._parts.weights_file import SUFFIXES, is_weights_file
@@ -107,6 +108,9 @@ class UnifiedFGSVS(nn.Module):
     stldn_patches : (n, 459, 7, 7) float32 in 0..1: patches of nine maps around 51 landmarks, map after map.
     stldn_maps : (n, 9, 224, 224) float32, codes 0..65 of the same maps.
 
+    ``unified_fgs_vs/stldn_patches_equal_steps`` is the same network on patches and maps of the frames that the public
+    code takes: with ``as_published``, the whole published form.
+
     Parameters
     ----------
     vit : timm's name of the transformer, vit_SIZE_patchP_SIDE, and behind a dot which of its trained weights are meant.
@@ -124,6 +128,9 @@ class UnifiedFGSVS(nn.Module):
     =============  ==============================================  ================================================
     part           default                                         as_published
     =============  ==============================================  ================================================
+    frames         the eleven that the landmarks moved to          nine in tenths of the way from onset to apex, the
+                   farthest since the frame before, from onset     apex, the one after, under the name above; the
+                   to offset                                       function that looks for motion is never called
     values         a landmark's are the 49 pixels of its patch     the numbers of (459, 49) are read on as (49, 9,
                                                                    51): pixels, maps and landmarks are mixed
     graph layer    links carry values between landmarks            the links' diagonal alone is read, and it is 1:
@@ -146,8 +153,10 @@ class UnifiedFGSVS(nn.Module):
     This benchmark's own choices: the three groups of values of a graph layer, which share one matrix of links, are
     passed on zero, one and two times; codes are centred and of length 1 before their inner products, so that links are
     correlations between landmarks at first, and are divided by the sum of their sizes, where the public code scales
-    nothing. The public code keeps the epoch of the lowest validation loss, which is a matter of the selection here. Its
-    frames are not aligned, and its maps are resized behind the division, not before.
+    nothing. The public code's function for landmark motion ranks sums that grow point by point, whose places are no
+    frames; here a frame's motion is the mean over the points of an aligned face, smoothed over time. The public code
+    keeps the epoch of the lowest validation loss, which is a matter of the selection here. Its frames are not aligned,
+    and its maps are resized behind the division, not before.
     """
 
     def __init__(
@@ -269,3 +278,10 @@ def _transformer(vit: str, image_size: int, pretrained: str) -> Any:
         if isinstance(layer, nn.LayerNorm):
             layer.eps = VARIANCE_BOUND
     return network
+
+
+also_on(
+    "unified_fgs_vs",
+    ("stldn_patches_equal_steps", "stldn_maps_equal_steps"),
+    said="the frames of the public code are those of",
+)

@@ -1,4 +1,4 @@
-"""Key frames by landmark motion: frames between which the face's points move equally far."""
+"""Key frames by landmark motion: where the face's points move most, or between which they move equally far."""
 
 from __future__ import annotations
 
@@ -19,11 +19,8 @@ SIZE = 256
 SMOOTH = 1.5
 
 
-def landmark_motion_frames(work: Work, present: list[int], count: int) -> list[int]:
-    """Choose frames between which the landmarks move equally far.
-
-    The motion between two frames is the mean path of the 51 inner points of a face that was aligned frame by frame, so
-    that the motion of the head does not count. Paths are summed along the clip.
+def most_motion(work: Work, present: list[int], count: int) -> list[int]:
+    """Choose the frames that the landmarks moved to farthest since the frame before.
 
     Parameters
     ----------
@@ -33,19 +30,61 @@ def landmark_motion_frames(work: Work, present: list[int], count: int) -> list[i
 
     Returns
     -------
-    Frame numbers in order, the first and the last one of the clip included.
+    Frame numbers in order. The first frame, which nothing moved to, is none of them; of equal ones the earlier are.
+    Where there are no more than ``count`` frames, all of them, some repeated; where nothing moves, equal steps.
+    """
+    seen = work.seen(present)
+    if len(seen) <= count:
+        return _spread(seen, count)
+    motion = landmark_motion(work, seen)
+    if not motion.any():
+        return _spread(seen[1:], count)
+    chosen = np.argsort(-motion, kind="stable")[:count]
+    return [seen[1 + index] for index in sorted(chosen)]
+
+
+def equal_motion(work: Work, present: list[int], count: int) -> list[int]:
+    """Choose frames between which the landmarks move equally far: motions are summed along the clip.
+
+    Parameters
+    ----------
+    work : whose clip it is.
+    present : the clip's frame numbers.
+    count : how many frames to choose.
+
+    Returns
+    -------
+    Frame numbers in order, the first and the last one of the clip included; equal steps where nothing moves.
+    """
+    seen = work.seen(present)
+    path = np.concatenate([[0.0], np.cumsum(landmark_motion(work, seen))])
+    if path[-1] == 0:
+        return _spread(seen, count)
+    goals = np.linspace(0, path[-1], count)[1:-1]
+    between = [seen[int(np.abs(path - goal).argmin())] for goal in goals]
+    return [seen[0], *between, seen[-1]][:count]
+
+
+def landmark_motion(work: Work, numbers: list[int]) -> np.ndarray:
+    """Measure how far the landmarks move from each frame to the next.
+
+    The motion between two frames is the mean path of the 51 inner points of a face that was aligned frame by frame, so
+    that the motion of the head does not count. Positions are smoothed over time.
+
+    Parameters
+    ----------
+    work : whose clip it is.
+    numbers : T frame numbers in order.
+
+    Returns
+    -------
+    (T - 1,) float64, in pixels of a picture of SIZE x SIZE.
     """
     from scipy.ndimage import gaussian_filter1d
 
-    points = aligned_landmarks(work, present)
-    smooth = gaussian_filter1d(points, SMOOTH, axis=0, mode="nearest")
-    steps = np.linalg.norm(np.diff(smooth, axis=0), axis=2).mean(axis=1)
-    path = np.concatenate([[0.0], np.cumsum(steps)])
-    if path[-1] == 0:
-        path = np.arange(len(present), dtype=np.float64)
-    goals = np.linspace(0, path[-1], count)[1:-1]
-    between = [present[int(np.abs(path - goal).argmin())] for goal in goals]
-    return [present[0], *between, present[-1]][:count]
+    smooth = gaussian_filter1d(aligned_landmarks(work, numbers), SMOOTH, axis=0, mode="nearest")
+    motion: np.ndarray = np.linalg.norm(np.diff(smooth, axis=0), axis=2).mean(axis=1)
+    return motion
 
 
 def aligned_landmarks(work: Work, present: list[int]) -> np.ndarray:
@@ -72,3 +111,8 @@ def aligned_landmarks(work: Work, present: list[int]) -> np.ndarray:
     fits, _ = landmarks_of_frames(work.finder, pictures, transform_points(face.landmarks, transform))
     result = [transform_points(points, face_transform(points, (SIZE, SIZE)))[17:] for points in fits]
     return np.asarray(result, dtype=np.float64)
+
+
+def _spread(numbers: list[int], count: int) -> list[int]:
+    """Return ``count`` of the numbers at equal steps, from the first to the last."""
+    return [numbers[index] for index in np.rint(np.linspace(0, len(numbers) - 1, count)).astype(int)]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from preprocess.base.errors import UsageError
 from preprocess.motion.valid import within
 from preprocess.steps import Work, as_before, register_step
 from preprocess.steps._options import needed, one_of, positive
+from preprocess.steps._past_apex import past_apex
 from preprocess.steps._weights import load_pair_network
 from preprocess.steps.flow import grey_frames
 
@@ -18,11 +20,20 @@ from preprocess.steps.flow import grey_frames
 Interpolator = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
+TIMES = ("equal", "past_apex")
+
+
 @register_step("interpolate", version=2, pictures=as_before)
 def interpolate(
-    work: Work, *, count: int, method: str = "tim", weights: str | None = None, longer: str = "interpolate"
+    work: Work,
+    *,
+    count: int,
+    method: str = "tim",
+    weights: str | None = None,
+    longer: str = "interpolate",
+    times: str = "equal",
 ) -> Work:
-    """Interpolate the loaded frames to ``count`` frames at equal steps of time from the first to the last.
+    """Interpolate the loaded frames to ``count`` frames.
 
     Times are the frames' own numbers, so that a missing frame does not shift its neighbours.
 
@@ -35,6 +46,11 @@ def interpolate(
     weights : path of the network's TorchScript file.
     longer : what is done with clips of more than ``count`` frames: "interpolate", or "cut", which takes their first
         ``count`` as they are.
+    times : when the made frames are. "equal": at equal steps from the first loaded frame to the last. "past_apex", of
+        frames from onset to offset (``select: {frames: clip}``): all but two at equal steps from the onset to the apex,
+        one midway between apex and offset, and the offset (of five frames or fewer all but one up to the apex). Where
+        no apex is annotated, or no frame is there after it, at equal steps from onset to offset; where no offset is
+        annotated, or its frame is missing, the last frame is the offset. The clip's notes tell each of these.
 
     Returns
     -------
@@ -48,30 +64,71 @@ def interpolate(
     -------
     Method tim: equal to tvaranka/meb@f731b0a98168, meb/utils/traditional_methods.py: tim, which rounds to whole grey
     levels and does not end at 0 and 255. Not checked against the Matlab code of Zhou et al.
+    Times past_apex: equal to
+    ini17/Micro-expression-recognition-by-fusing-Action-Unit-detection-and-spatio-temporal-features@7dede55,
+    PythonCodes/VideoInterpolation.py: video_interpolation, and for clips without an apex to VideoInterpolation_SMIC.py
+    beside it. Not checked: method flow, which stands in the place of their network.
     """
     one_of("interpolate", "method", method, ("tim", "flow", "weights"))
     one_of("interpolate", "longer", longer, ("interpolate", "cut"))
-    frames = needed(work, "interpolate", "frames", "load")
-    if longer == "cut" and len(work.numbers) >= positive("interpolate", "count", count):
+    one_of("interpolate", "times", times, TIMES)
+    needed(work, "interpolate", "frames", "load")
+    positive("interpolate", "count", count)
+    if times == "past_apex" and (count < 3 or longer == "cut"):
+        raise UsageError(
+            f"Step interpolate: times past_apex, count {count}, longer {longer!r}; expected a count of 3 or more, and "
+            "longer 'interpolate'."
+        )
+    if longer == "cut" and len(work.numbers) >= count:
         return _cut(work, count)
-    places = _positions(work.numbers, positive("interpolate", "count", count))
+    if times == "equal":
+        return _at(work, _positions(work.numbers, count), dict(work.key), method, weights)
+    work = _once(work)
+    moments = past_apex(work.clip, work.numbers, count)
+    key = dict(zip(moments.key, _places(work.numbers, list(moments.key.values())), strict=True))
+    made = _at(work, _places(work.numbers, moments.times), key, method, weights)
+    return replace(made, notes=(*made.notes, *moments.notes))
+
+
+def _at(work: Work, places: np.ndarray, key: Mapping[str, float], method: str, weights: str | None) -> Work:
+    """Return the work interpolated at positions (n,) between 0 and T - 1.
+
+    Parameters
+    ----------
+    work : with frames.
+    places : the positions.
+    key : role of each key frame -> its position.
+    method, weights : as for ``interpolate``.
+    """
+    assert work.frames is not None
     if method == "weights":
         network = load_pair_network(weights, "interpolate", "a time")
-        levels = [_between(level, places, network) for level in frames]
+        levels = [_between(level, places, network) for level in work.frames]
     else:
         run: Interpolator = temporal_interpolation if method == "tim" else flow_interpolation
-        levels = [within(level, work.valid, lambda part: run(part, places)) for level in frames]
-    nearest = np.rint(places).astype(int)
-    key = tuple((role, int(np.abs(places - index).argmin())) for role, index in work.key)
+        levels = [within(level, work.valid, lambda part: run(part, places)) for level in work.frames]
     points = work.landmarks
     if points is not None:
         points = _between(points[..., None], places, lambda a, b, time: (1 - time) * a + time * b)[..., 0]
     return replace(
         work,
         frames=np.stack(levels),
-        numbers=tuple(work.numbers[index] for index in nearest),
-        key=key,
+        numbers=tuple(work.numbers[index] for index in np.rint(places).astype(int)),
+        key=tuple((role, int(np.abs(places - place).argmin())) for role, place in key.items()),
         landmarks=points,
+    )
+
+
+def _once(work: Work) -> Work:
+    """Return the work with each frame once; one that took a damaged one's place is there twice. Key frames are left."""
+    numbers, first = np.unique(work.numbers, return_index=True)
+    assert work.frames is not None
+    return replace(
+        work,
+        frames=work.frames[:, first],
+        numbers=tuple(int(number) for number in numbers),
+        key=(),
+        landmarks=None if work.landmarks is None else work.landmarks[first],
     )
 
 
@@ -172,7 +229,13 @@ def _positions(numbers: tuple[int, ...], count: int) -> np.ndarray:
         return np.linspace(0, length - 1, count)
     if count == length and numbers[-1] - numbers[0] == length - 1:
         return np.arange(length, dtype=np.float64)
-    return np.interp(np.linspace(numbers[0], numbers[-1], count), numbers, np.arange(length))
+    return _places(numbers, np.linspace(numbers[0], numbers[-1], count))
+
+
+def _places(numbers: tuple[int, ...], times: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Return the positions of moments among frames with these numbers, which grow."""
+    places: np.ndarray = np.interp(np.asarray(times), numbers, np.arange(len(numbers)))
+    return places
 
 
 def _split(place: float) -> tuple[int, float]:

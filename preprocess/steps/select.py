@@ -13,7 +13,7 @@ from preprocess.samples.clip import ClipError
 from preprocess.samples.frames import FrameReader
 from preprocess.steps import Work, as_before, register_step
 from preprocess.steps._apex_spotting import SPOTTERS
-from preprocess.steps._landmark_motion import landmark_motion_frames
+from preprocess.steps._landmark_motion import equal_motion, most_motion
 from preprocess.steps._options import one_of, positive, refuse_merged
 
 
@@ -66,9 +66,10 @@ def select(work: Work, *, frames: str = "onset_apex", count: int | None = None, 
         onset, then as many about the apex: see ``_near``); "clip" (onset to offset), "onset_to_apex"; "uniform"
         (``count`` frames, onset to offset, equally spaced), "uniform_to_apex" (onset to apex); "around_apex" (``count``
         consecutive frames, the apex in their middle); "onset_around_apex" (the onset, then ``count`` later frames about
-        the apex: see ``_after_onset``); "landmark_motion" (``count`` frames between which the landmarks
-        move equally far); "unified_11" (nine from onset towards the apex in tenths of the way, the apex, the one
-        after); "binary_9" (onset, 3, apex, 3, offset, equally spaced).
+        the apex: see ``_after_onset``); "landmark_motion_top" (the ``count`` frames that the landmarks moved to
+        farthest since the frame before, onset to offset), "landmark_motion_steps" (``count`` frames, onset to offset,
+        between which the landmarks move equally far); "unified_11" (nine from onset towards the apex in tenths of the
+        way, the apex, the one after); "binary_9" (onset, 3, apex, 3, offset, equally spaced).
     count : how many frames, where ``frames`` takes a number.
     spot : how the apex is found where nobody annotated it: "profile" (the rise and fall that explain the face's change
         best), "roi_difference" (where the brow and mouth regions differ most from onset and offset) or "midpoint".
@@ -78,6 +79,13 @@ def select(work: Work, *, frames: str = "onset_apex", count: int | None = None, 
     The work with these fields set:
     numbers : of the chosen frames.
     key : which of them are key frames.
+
+    Checked
+    -------
+    unified_11: equal to shayhan-ameen/Unified_MaE_and_ME_Recognition@593fea0, process_dataset.py: dataset_process.
+    landmark_motion_top: equal to landmark_motion_based_keyframe_selection there for one landmark. For 51 it ranks sums
+    that grow landmark by landmark, whose places are no frames; nothing calls it. What frames it was meant to look at,
+    and landmark_motion_steps, are not checked.
 
     Raises
     ------
@@ -188,8 +196,11 @@ MODES: dict[str, Mode] = {
     "uniform_to_apex": Mode(lambda work, span, count: _evenly(span.onset, span.apex, count), count=True),
     "around_apex": Mode(lambda work, span, count: _around(span, count), count=True),
     "onset_around_apex": Mode(lambda work, span, count: _after_onset(span, count), count=True),
-    "landmark_motion": Mode(
-        lambda work, span, count: landmark_motion_frames(work, span.present, count), apex=False, count=True
+    "landmark_motion_top": Mode(
+        lambda work, span, count: most_motion(work, span.present, count), apex=False, count=True
+    ),
+    "landmark_motion_steps": Mode(
+        lambda work, span, count: equal_motion(work, span.present, count), apex=False, count=True
     ),
     "unified_11": Mode(lambda work, span, count: _unified(span)),
     "binary_9": Mode(

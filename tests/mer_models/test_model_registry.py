@@ -326,3 +326,17 @@ def test_a_model_reads_its_own_codes_feature_under_a_name_of_its_own(model: str,
     assert MODELS.select([f"{model}*"]) == [model], "a pattern chooses what is listed"
     with pytest.raises(UsageError, match=message):
         MODELS.get(f"{model}/flow_uvs_60")
+
+
+@pytest.mark.parametrize(
+    ("model", "frames"),
+    [("unified_fgs_vs", "landmark_motion_top"), ("unified_fgs_vs/stldn_patches_equal_steps", "unified_11")],
+)
+def test_both_streams_of_the_unified_framework_look_at_the_same_frames(model: str, frames: str) -> None:
+    info, usual = MODELS.get(model), MODELS.get("unified_fgs_vs")
+    assert (info.name, info.build) == (model, usual.build)
+    recipes = [FEATURES.get(name) for name in info.features]
+    assert [recipe.shape for recipe in recipes] == [FEATURES.get(name).shape for name in usual.features]
+    chosen = [dict(recipe.steps)["select"] for recipe in recipes]
+    assert chosen[0] == chosen[1]
+    assert chosen[0]["frames"] == frames

@@ -51,12 +51,31 @@ def test_region_vectors_show_which_part_of_the_face_moved_and_where_to(clips: Re
     assert np.hypot(*smiled[mouth].T).min() > 1.5 * np.hypot(*smiled[brows].T).max()
 
 
+TO_APEX = 7
+"""Steps of flow_patches_30 up to the apex."""
+
+
+def brows_up(patches: np.ndarray) -> np.ndarray:
+    """Return how far the brows go up in each step, (..., 9), of flow patches (..., 9, 2, 30, 7, 7)."""
+    brow = [slot for slot, point in enumerate(BROWS_MOUTH_30) if point < 27]
+    result: np.ndarray = -patches[..., 1, brow, :, :].mean(axis=(-3, -2, -1))
+    return result
+
+
 def test_flow_patches_grow_with_the_magnification(clips: RenderedClips) -> None:
     patches = clips.tensor("flow_patches_30", "subtle")
-    brow = [slot for slot, point in enumerate(BROWS_MOUTH_30) if point < 27]
-    up = -patches[:, :, 1][:, :, brow].mean(axis=(2, 3, 4)).sum(axis=1)
+    up = brows_up(patches)[:, :TO_APEX].sum(axis=1)
     assert np.all(np.diff(up) > 0)
     assert 1.8 < up[-1] / up[0] < 3.2, "levels run from 1.2 to 3.0"
+
+
+def test_flow_patches_go_up_to_the_apex_and_back_to_the_offset(clips: RenderedClips) -> None:
+    past, to_apex = (brows_up(clips.tensor(name)[4]) for name in ("flow_patches_30", "flow_patches_30_to_apex"))
+    assert to_apex.min() > 0
+    assert to_apex.sum() > 3.5
+    assert past[:TO_APEX].sum() == pytest.approx(to_apex.sum(), rel=0.15)
+    assert past[TO_APEX:].max() < -0.3 * to_apex.sum(), "half of the way back in each of the last two"
+    assert abs(past.sum()) < 0.15 * to_apex.sum()
 
 
 def test_descriptors_weigh_the_moving_half_of_the_face(clips: RenderedClips) -> None:
@@ -90,7 +109,7 @@ def test_mosaics_show_the_motion_in_the_tile_of_its_region(clips: RenderedClips)
 
 
 def test_the_published_divisor_squeezes_the_same_patches(clips: RenderedClips) -> None:
-    sane, published = clips.tensor("stldn_patches"), clips.tensor("stldn_patches_as_published")
+    sane, published = clips.tensor("stldn_patches_equal_steps"), clips.tensor("stldn_patches_as_published")
     assert np.allclose(sane * 65, published * 986, atol=1e-3)
     assert 0.9 < sane.max() <= 1
     assert published.max() < 0.067

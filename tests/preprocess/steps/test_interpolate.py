@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +24,12 @@ def blob(x: float, y: float = 32.0) -> np.ndarray:
     return (spot + 30)[..., None]
 
 
-def clip_of(xs: list[float], numbers: list[int] | None = None, **fields: Any) -> Work:
+def clip_of(xs: Sequence[float], numbers: Sequence[int] | None = None, **fields: Any) -> Work:
+    """Return the work of a clip whose spot is at x in each frame; onset, apex and offset go to the clip."""
     frames = np.rint([blob(x) for x in xs]).astype(np.uint8)[None]
-    return works.work_of(frames=frames, numbers=tuple(numbers or range(len(xs))), **fields)
+    times = {role: fields.pop(role) for role in ("onset", "apex", "offset") if role in fields}
+    work = works.work_of(frames=frames, numbers=tuple(numbers or range(len(xs))), **fields)
+    return replace(work, clip=replace(work.clip, **times))
 
 
 def interpolated(work: Work, **options: Any) -> np.ndarray:
@@ -118,6 +123,84 @@ def test_longer_clips_are_cut_on_request(length: int) -> None:
         assert dict(result.key) == ({"onset": 0, "offset": 8} if length == 9 else {"onset": 0})
 
 
+# The moments at which the public code asks for frames, by onset, apex, offset and count:
+# ini17/Micro-expression-recognition-by-fusing-Action-Unit-detection-and-spatio-temporal-features@7dede55,
+# PythonCodes/VideoInterpolation.py: video_interpolation.
+PUBLIC = {
+    (10, 31, 45, 10): [10, 13, 16, 19, 22, 25, 28, 31, 38, 45],
+    (100, 107, 110, 10): [100, 101, 102, 103, 104, 105, 106, 107, 108.5, 110],
+    (1, 13, 20, 5): [1, 5, 9, 13, 20],
+    (1, 10, 10, 10): [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
+}
+
+
+@pytest.mark.parametrize(("onset", "apex", "offset", "count"), PUBLIC)
+def test_most_frames_before_the_apex_are_those_of_the_public_code(
+    onset: int, apex: int, offset: int, count: int
+) -> None:
+    numbers = list(range(onset, offset + 1))
+    work = clip_of([10 + number - onset for number in numbers], numbers, onset=onset, apex=apex, offset=offset)
+    result = works.run("interpolate", work, method="flow", count=count, times="past_apex")
+    assert result.frames is not None
+    wanted = np.array(PUBLIC[onset, apex, offset, count], dtype=float)
+    np.testing.assert_allclose([place(frame) for frame in result.frames[0]], 10 + wanted - onset, atol=0.2)
+    assert result.numbers == tuple(np.rint(wanted))
+    key = {"onset": 0, "offset": count - 1}
+    assert dict(result.key) == (key if apex == offset else {**key, "apex": count - 3 if count > 5 else count - 2})
+    assert len(result.notes) == (apex == offset)
+
+
+@pytest.mark.parametrize(
+    ("there", "times", "wanted", "notes"),
+    [
+        (
+            range(1, 20),
+            {"onset": 1, "apex": None, "offset": 19},
+            np.linspace(1, 19, 10),
+            ["no apex is annotated: frames at equal steps from onset to offset"],
+        ),
+        (
+            range(1, 20),
+            {"onset": 1, "apex": 8, "offset": None},
+            [*range(1, 9), 13.5, 19],
+            ["no offset is annotated: the last frame, 19, taken"],
+        ),
+        (
+            [*range(1, 8), *range(9, 17)],
+            {"onset": 1, "apex": 8, "offset": 20},
+            [*range(1, 9), 12, 16],
+            ["offset 20 is missing: 16 taken", "apex 8 is missing: interpolated"],
+        ),
+        (
+            range(1, 11),
+            {"onset": 1, "apex": 14, "offset": 20},
+            range(1, 11),
+            [
+                "offset 20 is missing: 10 taken",
+                "no frame lies after the apex: frames at equal steps from onset to offset",
+            ],
+        ),
+    ],
+)
+def test_what_takes_the_place_of_a_key_frame_that_is_not_there_is_told(
+    there: Iterable[int], times: dict[str, int | None], wanted: Iterable[float], notes: list[str]
+) -> None:
+    numbers = list(there)
+    work = clip_of([10.0 + 2 * number for number in numbers], numbers, **times)
+    result = works.run("interpolate", work, method="flow", count=10, times="past_apex")
+    assert result.frames is not None
+    np.testing.assert_allclose([place(frame) for frame in result.frames[0]], 10 + 2.0 * np.array([*wanted]), atol=0.3)
+    assert list(result.notes) == notes
+
+
+def test_a_frame_that_took_a_damaged_ones_place_does_not_stand_still() -> None:
+    numbers = [1, 2, 3, 3, 5, 6, 7, 8, 9]
+    work = clip_of([20.0 + 2 * number for number in numbers], numbers, onset=1, apex=5, offset=9)
+    frames = works.run("interpolate", work, method="flow", count=7, times="past_apex").frames
+    assert frames is not None
+    np.testing.assert_allclose([place(frame) for frame in frames[0]], [22, 24, 26, 28, 30, 34, 38], atol=0.3)
+
+
 def test_what_is_done_with_longer_clips_is_checked() -> None:
     with pytest.raises(UsageError, match="longer is 'drop'"):
         works.run("interpolate", clip_of([20.0, 21.0]), count=9, longer="drop")
@@ -166,7 +249,14 @@ def test_a_network_that_gives_something_else_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({}, "needs the option 'count'"), ({"count": 0}, "above 0"), ({"count": 3, "method": "rife"}, "method is 'rife'")],
+    [
+        ({}, "needs the option 'count'"),
+        ({"count": 0}, "above 0"),
+        ({"count": 3, "method": "rife"}, "method is 'rife'"),
+        ({"count": 3, "times": "past"}, "Did you mean: past_apex"),
+        ({"count": 2, "times": "past_apex"}, "count 2, .*; expected a count of 3 or more"),
+        ({"count": 9, "times": "past_apex", "longer": "cut"}, "longer 'cut'; expected"),
+    ],
 )
 def test_bad_options_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):

@@ -16,7 +16,7 @@ from preprocess.faces.alignment import face_transform, transform_points, warp
 from preprocess.faces.face import Face
 from preprocess.faces.finder import DlibFaceFinder
 from preprocess.samples.clip import Clip, ClipError
-from preprocess.steps import STEPS, Work
+from preprocess.steps import STEPS, Work, _landmark_motion
 
 LENGTH, APEX = 17, 6
 
@@ -156,6 +156,7 @@ def test_a_large_recording_shrinks_without_aliasing() -> None:
 def test_frames_are_chosen_as_told(
     smile: Clip, finder: Any, frames: str, count: int | None, wanted: list[int], roles: dict[str, int]
 ) -> None:
+    """unified_11 as in shayhan-ameen/Unified_MaE_and_ME_Recognition@593fea0, process_dataset.py: dataset_process."""
     work = selected(smile, finder, frames=frames, count=count)
     assert list(work.numbers) == wanted
     assert dict(work.key) == roles
@@ -284,14 +285,50 @@ def test_landmarks_are_in_the_pixels_of_the_loaded_frames(smile: Clip, finder: A
     assert np.abs(moved[36:48].mean(axis=0)).max() < 0.8
 
 
-def test_frames_at_equal_steps_of_landmark_motion_crowd_where_the_face_moves(tmp_path: Path, finder: Any) -> None:
-    levels = [0.0] * 8 + [0.25, 0.5, 0.75, 1.0] + [1.0] * 8
-    frames = [portraits.frame(portraits.bump(portraits.MOUTH, 0, -14 * level, reach=50)) for level in levels]
+def test_key_frames_by_landmark_motion_are_those_of_rise_and_fall(
+    tmp_path: Path, finder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mouth moves in the frames that lead to 6, 7 and 8, and back in those that lead to 14, 15 and 16."""
+    levels = [0.0] * 5 + [1 / 3, 2 / 3] + [1.0] * 6 + [2 / 3, 1 / 3] + [0.0] * 5
+    frames = [portraits.frame(portraits.bump(portraits.MOUTH, 0, -12 * level, reach=50)) for level in levels]
     clip = portraits.clip_of(portraits.write_frames(tmp_path, frames, suffix=".jpg"))
-    numbers = selected(clip, finder, frames="landmark_motion", count=7).numbers
-    assert numbers[0] == 1
-    assert numbers[-1] == 20
-    assert sum(7 <= number <= 13 for number in numbers) >= 5
+    points = _landmark_motion.aligned_landmarks(Work(clip=clip, finder=finder), clip.numbers)
+    monkeypatch.setattr(_landmark_motion, "aligned_landmarks", lambda work, numbers: points)
+    assert selected(clip, finder, frames="landmark_motion_top", count=6).numbers == (6, 7, 8, 14, 15, 16)
+    first, *rise, hold, before, after, last = selected(clip, finder, frames="landmark_motion_steps", count=7).numbers
+    assert (first, last) == (1, 20)
+    assert all(5 <= number <= 8 for number in rise)
+    assert 8 <= hold <= 13
+    assert all(13 <= number <= 16 for number in (before, after))
+
+
+@pytest.mark.parametrize(
+    ("way", "most", "steps"),
+    [
+        ([0, 0, 0, 5, 5, 5, 6, 6, 6, 8], (104, 107, 110), (101, 104, 110)),
+        ([0, 3, 3, 6, 6, 9, 9, 12, 12, 12], (102, 104, 106), (101, 104, 110)),
+        ([0] * 10, (102, 106, 110), (101, 105, 110)),
+    ],
+)
+def test_frames_are_chosen_by_the_way_of_the_landmarks(
+    smile: Clip, finder: Any, monkeypatch: pytest.MonkeyPatch, way: list[int], most: Any, steps: Any
+) -> None:
+    """The first frame has no frame before it; of equal motions the earlier counts; without any, steps are equal.
+
+    The first way gives the same frames, with one landmark, in landmark_motion_based_keyframe_selection of
+    shayhan-ameen/Unified_MaE_and_ME_Recognition@593fea0, process_dataset.py; it counts from the second frame.
+    """
+    points = np.array(way, dtype=float)[:, None, None] * np.ones((10, 51, 2))
+    monkeypatch.setattr(_landmark_motion, "aligned_landmarks", lambda work, numbers: points[: len(numbers)])
+    monkeypatch.setattr(_landmark_motion, "SMOOTH", 1e-3)
+    clip = replace(smile, offset=110)
+    assert selected(clip, finder, frames="landmark_motion_top", count=3).numbers == most
+    assert selected(clip, finder, frames="landmark_motion_steps", count=3).numbers == steps
+    everything = tuple(range(101, 111))
+    assert selected(clip, finder, frames="landmark_motion_top", count=10).numbers == everything
+    doubled = selected(clip, finder, frames="landmark_motion_top", count=20).numbers
+    assert sorted(doubled) == list(doubled)
+    assert set(doubled) == set(everything)
 
 
 @pytest.mark.parametrize("spot", ["profile", "roi_difference", "midpoint"])
