@@ -21,6 +21,7 @@ from bench.engine.inputs import Inputs, make_inputs
 from bench.engine.train import FoldJob, FoldResult, recipe_of, train_pack
 from bench.study.data import StudyData
 from bench.study.folds import Fold
+from mer_models.contracts import Criterion
 from mer_models.registry import ModelInfo
 from preprocess.labels.action_units import SHARED_UNITS
 from preprocess.recipes import FEATURES
@@ -167,12 +168,17 @@ def check_gradients(case: NetworkCase) -> None:
         loss = functional.cross_entropy(network(*batch), labels)
         expect(loss.isfinite(), f"The cross-entropy of the logits is {loss.item()}.")
         loss.backward()
-        idle -= {name for name, p in network.named_parameters() if p.grad is not None and p.grad.abs().max() > 0}
+        idle -= _reached(network)
         if not idle:
             return
         torch.optim.SGD(network.parameters(), lr=0.01).step()
         network.zero_grad()
-    expect(False, f"No gradient reaches {', '.join(sorted(idle))}. Use these parameters in forward, or remove them.")
+    if hasattr(network, "loss"):
+        # Some parameters serve the training alone, such as those of a decoder.
+        _own_loss(network.train(), batch, labels).backward()
+        idle -= _reached(network)
+    where = "forward or loss" if hasattr(network, "loss") else "forward"
+    expect(not idle, f"No gradient reaches {', '.join(sorted(idle))}. Use these parameters in {where}, or remove them.")
 
 
 def check_seed(case: NetworkCase) -> None:
@@ -279,10 +285,7 @@ def check_own_loss(case: NetworkCase) -> None:
     if not hasattr(network, "loss"):
         raise NotTried("it has no loss of its own")
     batch, labels = case.batch(4), torch.arange(4) % CLASSES
-    told: dict[str, Any] = {}
-    if "action_units" in inspect.signature(network.loss).parameters:
-        told["action_units"] = torch.arange(4 * len(SHARED_UNITS)).view(4, -1).remainder(2).float()
-    first = network.loss(*batch, labels=labels, criterion=functional.cross_entropy, **told)
+    first = _own_loss(network, batch, labels)
     expect(first.shape == () and first.isfinite(), f"Its loss is {first}; expected one finite number.")
     first.backward()
     idle = [name for name, one in network.named_parameters() if one.requires_grad and one.grad is None]
@@ -292,10 +295,10 @@ def check_own_loss(case: NetworkCase) -> None:
     with torch.no_grad():
         for parameter in gradients:
             parameter -= step * parameter.grad
-        lower = network.loss(*batch, labels=labels, criterion=functional.cross_entropy, **told)
+        lower = _own_loss(network, batch, labels)
         expect(lower < first, f"A small step against its gradient moves the loss from {first} to {lower}.")
         if not case.info.one_class_only(case.values):
-            value = network.loss(*batch, labels=functional.one_hot(labels, CLASSES), criterion=_binary, **told)
+            value = _own_loss(network, batch, functional.one_hot(labels, CLASSES), _binary)
             expect(value.isfinite(), f"Where samples may show several classes, its loss is {value}.")
 
 
@@ -340,6 +343,25 @@ def _check_logits(logits: Tensor, n: int, n_classes: int, mode: str) -> None:
         f"expected ({n}, {n_classes}) float32.",
     )
     expect(logits.isfinite().all(), f"In {mode} mode, the logits of random features are not finite.")
+
+
+def _own_loss(
+    network: Any, batch: tuple[Tensor, ...], labels: Tensor, criterion: Criterion = functional.cross_entropy
+) -> Tensor:
+    """Return a network's own loss of a batch; what it draws, such as what it hides, is the same every time."""
+    told: dict[str, Any] = {}
+    if "action_units" in inspect.signature(network.loss).parameters:
+        units = len(SHARED_UNITS)
+        told["action_units"] = torch.arange(len(labels) * units).view(-1, units).remainder(2).float()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        loss: Tensor = network.loss(*batch, labels=labels, criterion=criterion, **told)
+    return loss
+
+
+def _reached(network: nn.Module) -> set[str]:
+    """Return the names of the parameters that have a gradient other than 0."""
+    return {name for name, one in network.named_parameters() if one.grad is not None and one.grad.abs().max() > 0}
 
 
 def _binary(logits: Tensor, shown: Tensor) -> Tensor:
