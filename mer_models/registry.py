@@ -57,6 +57,7 @@ class ModelInfo:
     multilabel: bool = True
     one_class_where: tuple[str, ...] = ()
     published_input: bool = False
+    seen_before: tuple[str, ...] = ()
     quick: Mapping[str, Any] = field(default_factory=dict)
     refused: tuple[Refused, ...] = field(default=(), repr=False)
 
@@ -166,6 +167,8 @@ class ModelFacts(TypedDict, total=False):
     one_class_where : settings, such as ``as_published``, with which it serves tasks of one class a sample only.
     published_input : whether ``as_published`` says what the network is shown. It then goes with the recipe's own
         ``input_range`` alone: another one among the quick values is left out, and one that is set is refused.
+    seen_before : datasets on whose clips, without labels, the weights were trained that ``pretrained`` names. A study
+        of one of them notes it, since such weights have seen the people whom a fold holds out.
     quick : hyper-parameters, the builder's or the recipe's, with which a laptop trains it in seconds a fold; the
         presets ``quick`` and ``smoke`` take them, and the tests build it with them.
     refused : values that its options refuse, for the tests; where any are given, each option needs one, unless it is
@@ -182,6 +185,7 @@ class ModelFacts(TypedDict, total=False):
     multilabel: bool
     one_class_where: tuple[str, ...]
     published_input: bool
+    seen_before: tuple[str, ...]
     quick: Mapping[str, Any]
     refused: tuple[Refused, ...]
 
@@ -239,6 +243,8 @@ def _check_settings(info: ModelInfo) -> None:
     known = info.hyperparameters()
     if info.published_input and not (info.recipe and type(known.get("as_published")) is bool):
         raise TypeError(f"{info.name}: published_input is for networks with the setting as_published, true or false")
+    if info.seen_before and "pretrained" not in known:
+        raise TypeError(f"{info.name}: seen_before is for models with the setting pretrained")
     for key in info.one_class_where:
         if type(known.get(key)) is not bool:
             raise TypeError(f"{info.name}: one_class_where names {key!r}, which is no setting that is true or false")

@@ -9,6 +9,7 @@ import numpy as np
 
 from bench.study.data import StudyData
 from bench.study.folds import Fold, classes_shown
+from mer_models._parts.pretrained import NONE
 from mer_models.registry import ModelInfo
 from preprocess.base.errors import DataError, MerError, UsageError
 from preprocess.labels.action_units import unreadable_cells
@@ -26,7 +27,7 @@ def check_settings(info: ModelInfo, values: dict[str, Any], n_classes: int) -> N
     UsageError : it does not; the message says why.
     """
     params = {name: values[name] for name in info.params}
-    if params in (info.params, info.quick_params) and params.get("pretrained", "none") == "none":
+    if params in (info.params, info.quick_params) and params.get("pretrained", NONE) == NONE:
         # The model's own values, which are tested with it; trained weights may be out of reach all the same.
         return
     try:
@@ -137,4 +138,16 @@ def unknown_units(model: str, data: StudyData) -> list[str]:
         f"{name}: no sample has action units, so {model} learns nothing from them"
         for name in sorted(set(data.datasets.tolist()))
         if (data.action_units[data.datasets == name] < 0).all()
+    ]
+
+
+def seen_before(info: ModelInfo, values: Mapping[str, Any], data: StudyData) -> list[str]:
+    """Return a note for each dataset whose clips the weights that a model starts from were trained on."""
+    if values.get("pretrained", NONE) == NONE:
+        return []
+    return [
+        f"{name}: the weights that {info.name} starts from were trained on its clips, without labels, so they have "
+        "seen the people whom a fold holds out"
+        for name in info.seen_before
+        if name in data.datasets
     ]

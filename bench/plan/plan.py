@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.plan.cards import CardMaker, Setting, may_be_stored, unmade_features, why_new
-from bench.plan.checks import check_inputs, lacking_classes, unknown_units, unread_units
+from bench.plan.checks import check_inputs, lacking_classes, seen_before, unknown_units, unread_units
 from bench.plan.hyperparameters import check_layouts
 from bench.plan.request import Request
 from bench.plan.training import Training
@@ -278,10 +278,11 @@ class _Builder:
         for note in notes:
             self._note(f"{where}, task {setting.task.name}, protocol {protocol.name}: {note}.")
         of_units = setting.info.uses_action_units or setting.task.column == UNITS
-        unknown = unknown_units(setting.info.name, data) + (self._unread_units(setting) if of_units else [])
-        for note in unknown:
+        own = unknown_units(setting.info.name, data) + (self._unread_units(setting) if of_units else [])
+        own += seen_before(setting.info, setting.values, data)
+        for note in own:
             self._note(f"{note}.")
-        return folds, ids, notes + unknown
+        return folds, ids, notes + own
 
     def _unread_units(self, setting: Setting) -> list[str]:
         for dataset in setting.group:

@@ -134,7 +134,8 @@ def test_trained_weights_out_of_reach_are_told(name: str, monkeypatch: pytest.Mo
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", no_network)
     monkeypatch.setattr("torch.hub.load_state_dict_from_url", no_network)
     monkeypatch.setattr("timm.models._builder.load_pretrained", no_network)
-    expected = rf"{name}\.pretrained is 'default', but these weights cannot be had from .*OSError: Name or service"
+    why = "(these weights cannot be had from .*OSError: Name or service|no library has the weights of )"
+    expected = rf"{name}\.pretrained is 'default', but {why}"
     with pytest.raises(UsageError, match=expected):
         MODELS.get(name).build(n_classes=3, pretrained="default")
 
@@ -279,6 +280,11 @@ def test_an_estimator_asks_for_no_gpu_where_nothing_is_said(empty_registry: Regi
             network(lambda self, n_classes: None),
             {"published_input": True},
             "broken: published_input is for networks with",
+        ),
+        (
+            network(lambda self, n_classes: None),
+            {"seen_before": ("casme2",)},
+            "broken: seen_before is for models with the setting pretrained",
         ),
         (
             network(lambda self, n_classes: None),

@@ -153,3 +153,32 @@ def test_pretrained_weights_out_of_reach_are_told_once_before_data_is_read(
     assert f"--set {model}.pretrained=none" in said.err
     assert "Traceback" not in said.err
     assert not results.exists()
+
+
+class Taught(Sequence):
+    """As ``Sequence``, with weights to start from."""
+
+    def __init__(self, n_classes: int, pretrained: str = "none") -> None:
+        super().__init__(n_classes)
+
+
+@pytest.mark.parametrize(("pretrained", "noted"), [("none", []), ("default", ["synth_a"])])
+def test_weights_that_have_seen_the_people_are_noted_beside_the_scores(
+    registries: None, synthetic: list[PreparedDataset], tmp_path: Path, pretrained: str, noted: list[str]
+) -> None:
+    recipe = TrainingRecipe(epochs=1, batch_size=8, lr=1e-3, input_range="unit")
+    facts: dict[str, Any] = {"features": (FRAMES,), "paper": "Written for the tests.", "recipe": recipe}
+    register_model("taught", **facts, seen_before=("synth_a", "elsewhere"))(Taught)
+    both = [with_frames(dataset, 3, tmp_path) for dataset in synthetic]
+    plan = plan_of(both, models=["taught"], protocols=["loso", "cde"], set={"taught.pretrained": pretrained})
+    expected = [
+        f"{name}: the weights that taught starts from were trained on its clips, without labels, so they have seen the "
+        "people whom a fold holds out"
+        for name in noted
+    ]
+    assert plan.notes == [f"{note}." for note in expected]
+    assert {card.dataset: card.notes for card in plan.cards} == {
+        "synth_a": expected,
+        "synth_b": [],
+        "synth_a+synth_b": expected,
+    }
