@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.checks.check import expect, title_of
 from results.scores.leaderboard import Row
-from results.store.watched import NOTHING, TEST
+from results.store.watched import EXTERNAL, NOTHING, TEST
 from results.views.columns import Column
 
 WHOLE: dict[str, Any] = {
@@ -62,6 +62,9 @@ def example_board() -> dict[str, Row]:
         "a study with failed folds": dataclasses.replace(bare, folds_done=5, folds_failed=3),
         "a row whose epoch was chosen on the test subject": dataclasses.replace(
             whole, selection="oracle", watches=TEST, rank=None
+        ),
+        "a row of given weights": dataclasses.replace(
+            whole, selection="external", watches=TEST, weights=EXTERNAL, rank=None
         ),
         "a superseded row": dataclasses.replace(whole, superseded=True, rank=None),
         "a single subject": dataclasses.replace(whole, **alone),
