@@ -33,6 +33,8 @@ BATCH_CLIPS = 128 // FRAMES
     recipe=replace(RECIPE, batch_size=BATCH_CLIPS, lr=3.5e-3),
     # Votes are for one class.
     one_class_where=("as_published",),
+    # The public code's script for two classes trains this network, alone of the four, on its frames as they are.
+    two_classes={"augment": "", "class_weights": False},
     checked=checked_on_small_frames(
         "load_model_2dcnn",
         binary=(
@@ -90,9 +92,8 @@ class CNN2DVote(nn.Module):
     With three classes it has 19,676,739 parameters, with two 3,705,730.
 
     The recipe changes every clip anew each epoch and weighs rare classes more; the public code adds changed copies of
-    rare classes' clips to its data before it splits them. With two classes it does neither, in this network alone;
-    ``--set cnn2d_vote.augment= --set cnn2d_vote.class_weights=false`` is that. The learning rate follows the training
-    loss; there, the validation loss.
+    rare classes' clips to its data before it splits them. With two classes neither is done, there and here, in this
+    network alone. The learning rate follows the training loss; there, the validation loss.
     """
 
     def __init__(

@@ -59,6 +59,7 @@ class ModelInfo:
     published_input: bool = False
     seen_before: tuple[str, ...] = ()
     quick: Mapping[str, Any] = field(default_factory=dict)
+    two_classes: Mapping[str, Any] = field(default_factory=dict)
     refused: tuple[Refused, ...] = field(default=(), repr=False)
 
     @property
@@ -84,10 +85,13 @@ class ModelInfo:
         form = next((f"{self.name} with {name}=True" for name in self.one_class_where if values[name]), "")
         return form or ("" if self.multilabel else self.name)
 
-    def hyperparameters(self) -> dict[str, Any]:
-        """Return every settable name with its default: the builder's params and the recipe's fields."""
+    def hyperparameters(self, n_classes: int = 0) -> dict[str, Any]:
+        """Return every settable name with its default: the builder's params and the recipe's fields.
+
+        n_classes : of the task; 0 where it is not known, and for what holds in most tasks.
+        """
         recipe = dataclasses.asdict(self.recipe) if self.recipe else {}
-        return {**recipe, **self.params}
+        return {**recipe, **self.params, **(self.two_classes if n_classes == 2 else {})}
 
 
 MakeMember = Callable[[str], ModelInfo]
@@ -171,6 +175,7 @@ class ModelFacts(TypedDict, total=False):
         of one of them notes it, since such weights have seen the people whom a fold holds out.
     quick : hyper-parameters, the builder's or the recipe's, with which a laptop trains it in seconds a fold; the
         presets ``quick`` and ``smoke`` take them, and the tests build it with them.
+    two_classes : hyper-parameters whose default is another one in tasks of two classes.
     refused : values that its options refuse, for the tests; where any are given, each option needs one, unless it is
         true or false.
     """
@@ -187,6 +192,7 @@ class ModelFacts(TypedDict, total=False):
     published_input: bool
     seen_before: tuple[str, ...]
     quick: Mapping[str, Any]
+    two_classes: Mapping[str, Any]
     refused: tuple[Refused, ...]
 
 
@@ -253,16 +259,17 @@ def _check_settings(info: ModelInfo) -> None:
             raise TypeError(f"{info.name}: refused names {key!r}, which is no option: {', '.join(info.params)}")
     if info.kind == "estimator" and info.resources.gpu:
         raise TypeError(f"{info.name}: an estimator computes on the CPU, but its resources ask for a GPU")
-    for key, value in info.quick.items():
-        if key not in known:
-            raise TypeError(f"{info.name}: quick names {key!r}, which is no hyper-parameter: {', '.join(known)}")
-        if type(value) is not type(known[key]):
-            raise TypeError(f"{info.name}: quick gives {key}={value!r}, but the default is {known[key]!r}")
+    for fact, values in (("quick", info.quick), ("two_classes", info.two_classes)):
+        for key, value in values.items():
+            if key not in known:
+                raise TypeError(f"{info.name}: {fact} names {key!r}, which is no hyper-parameter: {', '.join(known)}")
+            if type(value) is not type(known[key]):
+                raise TypeError(f"{info.name}: {fact} gives {key}={value!r}, but the default is {known[key]!r}")
+        if info.recipe:
+            # Raises UsageError for values that no recipe takes.
+            dataclasses.replace(info.recipe, **{key: values[key] for key in values if key in RECIPE_FIELDS})
     if info.public_weights:
         _check_public_weights(info, info.public_weights)
-    if info.recipe:
-        # Raises UsageError for values that no recipe takes.
-        dataclasses.replace(info.recipe, **{key: value for key, value in info.quick.items() if key in RECIPE_FIELDS})
 
 
 def _check_public_weights(info: ModelInfo, public: PublicWeights) -> None:

@@ -89,7 +89,7 @@ class CardMaker:
         rows = _rows_of_parts(data, tested, {**unions, **{part: (part,) for part in parts}})
         return StudyCard(
             model=info.name,
-            params=hyperparameters.changed(info, values),
+            params=hyperparameters.changed(info, values, len(task.classes)),
             hyperparameters=values,
             dataset="+".join(sorted(dataset.name for dataset in group)),
             parts=(*unions, *parts),

@@ -102,7 +102,7 @@ def external_card(card: StudyCard, info: ModelInfo, folds: Sequence[Fold], data:
     }
     made = dataclasses.replace(
         card,
-        params={**changed(info, values), **read, "weights": given.name},
+        params={**changed(info, values, len(card.classes)), **read, "weights": given.name},
         hyperparameters={**values, "channels": given.channels},
         selection=EXTERNAL,
         watches=TEST,

@@ -15,8 +15,14 @@ from preprocess.recipes import recipes_of
 from preprocess.samples.layout import Layout
 
 
-def resolve(config: RunConfig, models: Sequence[ModelInfo]) -> dict[str, dict[str, Any]]:
+def resolve(config: RunConfig, models: Sequence[ModelInfo], n_classes: int = 0) -> dict[str, dict[str, Any]]:
     """Return model name -> every hyper-parameter with the value that a run gives it.
+
+    Parameters
+    ----------
+    config : the run.
+    models : its models.
+    n_classes : of the task, as for ``ModelInfo.hyperparameters``.
 
     Raises
     ------
@@ -24,7 +30,7 @@ def resolve(config: RunConfig, models: Sequence[ModelInfo]) -> dict[str, dict[st
         contradicts another.
     """
     infos = {info.name: info for info in models}
-    resolved = {name: _defaults(info, config) for name, info in infos.items()}
+    resolved = {name: _defaults(info, config, n_classes) for name, info in infos.items()}
     for setting, value in config.set.items():
         # A model's name may hold dots, a hyper-parameter's does not.
         model, _, key = setting.rpartition(".")
@@ -43,14 +49,14 @@ def resolve(config: RunConfig, models: Sequence[ModelInfo]) -> dict[str, dict[st
     return resolved
 
 
-def changed(info: ModelInfo, values: dict[str, Any]) -> dict[str, Any]:
-    """Return the hyper-parameters whose value differs from the model's default."""
-    defaults = info.hyperparameters()
+def changed(info: ModelInfo, values: dict[str, Any], n_classes: int = 0) -> dict[str, Any]:
+    """Return the hyper-parameters whose value differs from the model's default in tasks of so many classes."""
+    defaults = info.hyperparameters(n_classes)
     return {name: value for name, value in values.items() if value != defaults[name]}
 
 
-def _defaults(info: ModelInfo, config: RunConfig) -> dict[str, Any]:
-    values = info.hyperparameters()
+def _defaults(info: ModelInfo, config: RunConfig, n_classes: int) -> dict[str, Any]:
+    values = info.hyperparameters(n_classes)
     limit = PRESET_EPOCHS[config.resolved_preset()]
     if limit is not None:
         values |= info.quick

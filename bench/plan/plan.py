@@ -141,7 +141,7 @@ def make_plan(
     for protocol, task in itertools.product(request.protocols, request.tasks):
         for group in _groups(protocol, builder.with_labels(task, prepared)):
             for model, seed in itertools.product(request.models, request.config.seeds):
-                builder.add(Setting(model.info, model.values, task, protocol, group, seed))
+                builder.add(Setting(model.info, model.values_in(task), task, protocol, group, seed))
                 if progress:
                     progress(len(builder.plan.studies))
     return builder.finished()

@@ -23,10 +23,16 @@ class RequestedModel:
     ----------
     info : the model's entry in the registry.
     values : every hyper-parameter with the value that the run gives it.
+    two_class_values : the same for tasks of two classes.
     """
 
     info: ModelInfo
     values: dict[str, Any]
+    two_class_values: dict[str, Any]
+
+    def values_in(self, task: Task) -> dict[str, Any]:
+        """Return every hyper-parameter with its value in a task."""
+        return self.two_class_values if len(task.classes) == 2 else self.values
 
 
 @dataclass(frozen=True)
@@ -62,14 +68,14 @@ def resolve(config: RunConfig) -> Request:
     UsageError : an unknown model, task, protocol or selection; a setting that the model does not have or refuses.
     """
     infos = [MODELS.get(name) for name in MODELS.select(config.models)]
-    values = hyperparameters.resolve(config, infos)
+    values, of_two = (hyperparameters.resolve(config, infos, n_classes) for n_classes in (0, 2))
     request = Request(
         config=config,
-        models=tuple(RequestedModel(info, values[info.name]) for info in infos),
+        models=tuple(RequestedModel(info, values[info.name], of_two[info.name]) for info in infos),
         selections=tuple(SELECTIONS.get(name) for name in SELECTIONS.select(config.selection)),
         protocols=tuple(select_protocols(config.protocols)),
         tasks=tuple(TASKS.get(name) for name in TASKS.select(config.tasks)),
     )
     for model, task in itertools.product(request.models, request.tasks):
-        check_settings(model.info, model.values, len(task.classes))
+        check_settings(model.info, model.values_in(task), len(task.classes))
     return request

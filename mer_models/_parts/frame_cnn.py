@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Literal
 
 import torch
@@ -74,6 +75,7 @@ def register_frame_cnn(
     quick: Mapping[str, Any] = QUICK,
     paper: str = PAPER,
     one_class_where: tuple[str, ...] = (),
+    two_classes: Mapping[str, Any] = MappingProxyType({}),
     checked: tuple[Checked, ...] = (),
 ) -> Callable[[type], type]:
     """Return ``register_model``'s decorator with what the four networks have in common."""
@@ -85,6 +87,7 @@ def register_frame_cnn(
         resources=resources,
         quick=quick,
         one_class_where=one_class_where,
+        two_classes=two_classes,
         published_input=True,
         refused=REFUSED,
         checked=checked,

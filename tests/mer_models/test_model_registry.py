@@ -270,6 +270,7 @@ def test_an_estimator_asks_for_no_gpu_where_nothing_is_said(empty_registry: Regi
         (Complete, {"recipe": None, "resources": Resources(gpu=0.5)}, "an estimator computes on the CPU, but its"),
         (Unfinished, {"nope": 3}, "Unfinished: no fact of a model is called 'nope'"),
         (Unfinished, {"feature": FLOW}, "is called 'feature'. Did you mean: features"),
+        (network(lambda self, n_classes: None), {"two_classes": {"depth": 3}}, "broken: two_classes names 'depth'"),
         (network(lambda self, n_classes: None), {"quick": {"depth": 3}}, "broken: quick names 'depth', which is no"),
         (
             network(lambda self, n_classes: None),

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_runs import config
+from small_runs import config, plan_of
 
 from bench.config import PRESET_EPOCHS, RunConfig, load_config
 from bench.plan import hyperparameters
 from bench.plan.hyperparameters import changed
 from mer_models.registry import MODELS
 from preprocess.base.errors import UsageError
+from preprocess.labels.tasks import TASKS, Task
+from preprocess.shards.prepared import PreparedDataset
 
 
 def resolve(run: RunConfig, models: list[str]) -> dict[str, dict[str, Any]]:
@@ -100,6 +102,36 @@ def test_as_published_is_shown_what_the_public_code_shows(model: str, preset: st
 def test_some_public_code_is_shown_other_values() -> None:
     shown = {name for name in TWO_FORMS if MODELS.get(name).published_input}
     assert {"cnn3d", "mhssa_gcn", "unified_fgs_vs"} <= shown < set(TWO_FORMS)
+
+
+def in_two_classes(settings: dict[str, Any] | None = None, preset: str = "full") -> dict[str, Any]:
+    info = MODELS.get("cnn2d_vote")
+    run = config(epochs=None, set=settings or {}, preset=preset)
+    return changed(info, hyperparameters.resolve(run, [info], n_classes=2)["cnn2d_vote"], 2)
+
+
+def test_a_model_may_be_trained_otherwise_with_two_classes() -> None:
+    """As its public code does: cnn2d_vote's frames stay as they are, and all classes weigh the same."""
+    info = MODELS.get("cnn2d_vote")
+    assert (info.hyperparameters(2)["augment"], info.hyperparameters(2)["class_weights"]) == ("", False)
+    assert info.hyperparameters(3) == info.hyperparameters() == resolved("cnn2d_vote", preset="full")
+    assert info.hyperparameters()["augment"].startswith("rotate")
+    assert in_two_classes() == {}
+    assert in_two_classes({"cnn2d_vote.augment": "flip"}) == {"augment": "flip"}
+    assert "class_weights" not in in_two_classes(preset="quick")
+
+
+def test_studies_of_one_run_take_the_values_of_their_task(synthetic: list[PreparedDataset], registries: None) -> None:
+    words = {"negative": "calm", "positive": "wild", "surprise": "wild"}
+    TASKS.add("two", Task("two", ("calm", "wild"), lambda dataset: words, "a test"), origin=__name__)
+    info = dataclasses.replace(MODELS.get("ststnet"), two_classes={"lr": 0.5, "batch_size": 3})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MODELS, "get", lambda name: info)
+        run = {"models": ["ststnet"], "tasks": ["megc3", "two"], "set": {"ststnet.batch_size": 7}, "preset": "full"}
+        cards = plan_of(synthetic[:1], **run).cards
+    lr = {card.task: (card.hyperparameters["lr"], card.ingredients["hyperparameters"]["lr"]) for card in cards}
+    assert lr == {"megc3": (5e-5, 5e-5), "two": (0.5, 0.5)}
+    assert {card.label for card in cards} == {"ststnet[batch_size=7,epochs=2]"}
 
 
 def test_an_estimator_has_no_epochs() -> None:
