@@ -184,8 +184,8 @@ def _train(
 
     with progress.shown():
         report = fan_out(plan, store, cluster, use_gpu, config.workers, progress.update, training_over)
-    for message in dict.fromkeys(report.lost):
-        say(console, f"A pack was lost: {message}")
+    if report.deaths:
+        say(console, f"{report.deaths} workers died, or were lost with their node; their folds were given out again.")
     return report.error
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from bench.plan.training import Training, verify_fold, verify_selections
@@ -26,6 +26,7 @@ def run_pack(
     fold_numbers: Sequence[int],
     store: OutcomeStore,
     device: str = "cpu",
+    on_begin: Callable[[int], None] = lambda fold: None,
 ) -> Iterator[tuple[int, int]]:
     """Train the given folds, write each outcome or failure the moment it is there, and yield (done, failed) a fold.
 
@@ -39,6 +40,7 @@ def run_pack(
     fold_numbers : which folds of the training are in this pack.
     store : where outcomes and failures are written.
     device : torch's name of the device.
+    on_begin : called with a fold's number just before it is trained.
 
     Yields
     ------
@@ -85,7 +87,10 @@ def run_pack(
 
     resources = info.resources
     hyperparameters = training.cards[0].hyperparameters
-    for _ in train_pack(info, hyperparameters, data, jobs, keep, fail, device, threads=resources.cpus):
+    trained = train_pack(info, hyperparameters, data, jobs, keep, fail, device, threads=resources.cpus)
+    for job in jobs:
+        on_begin(number_of[job.fold.name])
+        next(trained)
         failed, outcome_counts["failed"] = outcome_counts["failed"], 0
         yield (0, 1) if failed else (1, 0)
 

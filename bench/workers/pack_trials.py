@@ -2,92 +2,52 @@
 
 from __future__ import annotations
 
+import functools
 import pickle
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import ray
 from ray import tune
-from ray.tune.experiment import Trial
-from ray.tune.search import Searcher
 
 from bench.plan.plan import Plan
 from bench.plan.training import Training
 from bench.study.data import StudyData
+from bench.workers.losses import Losses
 from bench.workers.memory import keep_freed_memory
 from bench.workers.pack import run_pack
+from bench.workers.packs import Packs
 from bench.workers.ray_session import Cluster
+from bench.workers.underway import note_underway
+from bench.workers.watch import Tally, Watch
 from mer_models.registry import ModelInfo
 from preprocess.base.errors import MerError
 from preprocess.base.plugins import Shipment, receive, shipment
 from preprocess.base.scoped import environment, muted
-from results.store.outcome import Failure
 from results.store.outcome_store import OutcomeStore
 
 REPORT_SECONDS = 2.0
 """A worker reports to the driver at most this often: reports cost the driver milliseconds each."""
-
-RETRIES = 3
-"""How often a pack is given out again after its worker or node died; bugs in a model are never retried."""
 
 AUTOSCALING_TRIALS = 64
 """Trials kept waiting on a cluster that may grow: the autoscaler starts nodes for what waits."""
 
 
 @dataclass(frozen=True)
-class Tally:
-    """Folds that one pack has finished and failed so far."""
-
-    done: int
-    failed: int
-
-
-@dataclass
 class FanOutReport:
     """How the fan-out ended.
 
     Attributes
     ----------
-    lost : one message for each pack whose worker died too often.
+    deaths : how many workers died, alone or with their node.
     error : why the run had to stop; None when it did not.
     """
 
-    lost: list[str]
-    error: str | None = None
-
-
-class Packs(Searcher):
-    """Hands Tune one pack after the other, so that waiting packs cost nothing."""
-
-    def __init__(self, packs: Iterator[tuple[int, list[int]]]) -> None:
-        super().__init__()
-        self._packs = packs
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Tune pickles what it could restore from; a run resumes from the outcome store instead.
-        return {}
-
-    def stop(self) -> None:
-        """Hand out nothing more."""
-        self._packs = iter(())
-
-    def suggest(self, trial_id: str) -> Any:
-        """Return the next pack as a trial's configuration, or FINISHED."""
-        pack = next(self._packs, None)
-        return Searcher.FINISHED if pack is None else {"training": pack[0], "folds": pack[1]}
-
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Ignore the result: the packs do not depend on how earlier ones went."""
-
-    def save(self, checkpoint_path: str) -> None:
-        """Save nothing: a run resumes from the outcome store."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Restore nothing: a run resumes from the outcome store."""
+    deaths: int
+    error: str | None
 
 
 class PackTrial(tune.Trainable):
@@ -161,67 +121,14 @@ class PackTrial(tune.Trainable):
             self._data[training.data] = ray.get(self._references[training.data])
         device = "cuda" if ray.get_gpu_ids() else "cpu"
         self._tally = Tally(0, 0)
-        self._folds = run_pack(training, self._data[training.data], config["folds"], self._store, device)
-
-
-class _Watch(tune.Callback):
-    """Turns Tune's events into counts for the progress display, and notes which trainings are over.
-
-    A training is over when each of its folds was in a pack that has ended.
-
-    Attributes
-    ----------
-    remaining : how many folds of each training are still to come.
-    """
-
-    def __init__(
-        self,
-        remaining: Sequence[int],
-        on_tally: Callable[[int, int], None],
-        on_training_over: Callable[[int], None],
-        on_pack_lost: Callable[[int, list[int], Trial], None],
-        on_stop: Callable[[str], None],
-    ) -> None:
-        self._remaining = list(remaining)
-        self._on_tally, self._on_training_over = on_tally, on_training_over
-        self._on_pack_lost, self._on_stop = on_pack_lost, on_stop
-        self._tallies: dict[str, Tally] = {}
-
-    def __getstate__(self) -> dict[str, Any]:
-        # As for Packs: the display and the store behind these functions cannot and need not be pickled.
-        return {}
-
-    def on_trial_result(
-        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
-    ) -> None:
-        """Count by trial, so that a pack given out twice is counted once."""
-        self._tallies[trial.trial_id] = Tally(result["folds_done"], result["folds_failed"])
-        if "stop" in result:
-            self._on_stop(result["stop"])
-        self._report()
-
-    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """A pack is over."""
-        self._pack_over(trial)
-
-    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """A pack's worker died too often, or the worker could not write to the store."""
-        folds = trial.config["folds"]
-        known = self._tallies.get(trial.trial_id, Tally(0, 0))
-        self._tallies[trial.trial_id] = Tally(known.done, len(folds) - known.done)
-        self._on_pack_lost(trial.config["training"], folds, trial)
-        self._report()
-        self._pack_over(trial)
-
-    def _report(self) -> None:
-        tallies = self._tallies.values()
-        self._on_tally(sum(tally.done for tally in tallies), sum(tally.failed for tally in tallies))
-
-    def _pack_over(self, trial: Trial) -> None:
-        training = trial.config["training"]
-        self._remaining[training] -= len(trial.config["folds"])
-        if not self._remaining[training]:
-            self._on_training_over(training)
+        self._folds = run_pack(
+            training,
+            self._data[training.data],
+            config["folds"],
+            self._store,
+            device,
+            on_begin=functools.partial(note_underway, self.trial_id),
+        )
 
 
 def fan_out(
@@ -247,24 +154,19 @@ def fan_out(
 
     Returns
     -------
-    Why packs were lost, and why the run had to stop, if it had to.
+    How many workers died, and why the run had to stop, if it had to.
     """
     slots = workers or _slots(plan, cluster, use_gpu)
     trials = slots if cluster.local or workers else max(slots, AUTOSCALING_TRIALS)
-    report = FanOutReport([])
-
     packs = Packs(plan.packs(slots))
+    losses = Losses(plan, store, packs)
 
-    def lost(training: int, folds: list[int], trial: Trial) -> None:
-        message = _why_lost(trial)
-        report.lost.append(message)
-        _record_lost(plan.trainings[training].training, folds, store, message)
+    def tally(done: int, failed: int) -> None:
+        losses.ended(done + failed)
+        on_tally(done, failed)
 
-    def stop(message: str) -> None:
-        report.error = message
-        packs.stop()
-
-    watch = _Watch([len(planned.todo) for planned in plan.trainings], on_tally, on_training_over, lost, stop)
+    remaining = [len(planned.todo) for planned in plan.trainings]
+    watch = Watch(remaining, tally, on_training_over, losses.pack_lost, packs.stop)
     trainable = tune.with_parameters(
         PackTrial,
         plugins=shipment(),
@@ -289,12 +191,13 @@ def fan_out(
                 storage_path=folder,
                 verbose=0,
                 callbacks=[watch],
-                failure_config=tune.FailureConfig(max_failures=RETRIES),
+                # A pack is not tried again as it was: see Losses.
+                failure_config=tune.FailureConfig(max_failures=0),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False, checkpoint_frequency=0),
                 log_to_file=False,
             ),
         ).fit()
-    return report
+    return FanOutReport(losses.deaths.total, packs.stopped)
 
 
 def _slots(plan: Plan, cluster: Cluster, use_gpu: bool) -> int:
@@ -310,24 +213,3 @@ def _bundle(info: ModelInfo, use_gpu: bool) -> dict[str, float]:
     if use_gpu and info.kind == "network":
         bundle["GPU"] = info.resources.gpu
     return bundle
-
-
-def _why_lost(trial: Trial) -> str:
-    file = Path(trial.error_file) if trial.error_file else None
-    lines = file.read_text().strip().splitlines() if file and file.exists() else ["unknown reason"]
-    # Ray explains at length what may have been the cause of a death; the death comes first.
-    reason = lines[-1].partition(" Some common causes")[0]
-    return f"the worker ended {RETRIES + 1} times: {reason}"
-
-
-def _record_lost(training: Training, folds: list[int], store: OutcomeStore, message: str) -> None:
-    from bench.workers.provenance import provenance
-
-    for card in training.cards:
-        done = store.state(card).done
-        for number in folds:
-            fold = card.folds[number]
-            if fold.key not in done:
-                store.write_failure(
-                    card, Failure(fold.key, card.key, fold.name, message, message, provenance("unknown", None))
-                )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from bench.console.interrupts import catch_sigterm, terminable, terminated
 from bench.workers.local_ray import WAITS, local_ray
@@ -125,7 +126,7 @@ def ray_session(address: str | None, cpus: int | None, say: Callable[[str], None
     given = cluster_address(address)
     connected = _joined(given) if given else _local(cpus or usable_cores(), say)
     # Ray and Tune read these when they are imported, and Ray's processes inherit them.
-    with environment(_ENVIRONMENT, keep=True), connected:
+    with environment(_ENVIRONMENT, keep=True), connected, _without_dumps():
         import ray
 
         total = ray.cluster_resources()
@@ -174,6 +175,15 @@ def _joined(address: str) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+@contextlib.contextmanager
+def _without_dumps() -> Iterator[None]:
+    """Keep what Ray prints of each dead worker and node, pages of it, from the terminal; a run tells of them itself."""
+    from ray._private import worker
+
+    with mock.patch.object(worker, "print_to_stdstream", return_value=None):
+        yield
 
 
 def usable_cores() -> int:

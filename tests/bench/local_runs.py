@@ -33,7 +33,7 @@ class LocalRuns:
 
     capture: pytest.CaptureFixture[str]
     before_pack: Callable[[int], None] = lambda packs: None
-    report: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(lost=[], error=None))
+    report: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(deaths=0, error=None))
     packs: int = 0
 
     def __call__(self, *arguments: str) -> Said:

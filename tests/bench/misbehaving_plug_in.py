@@ -67,10 +67,14 @@ class KillsItsWorkerOnce(Majority):
         super().fit(*features, y=y, rng=rng)
 
 
-@register_model("kills_its_worker_always", features=FEATURES, paper=PAPER, resources=Resources(gpu=0.0, pack=16))
-class KillsItsWorkerAlways(Majority):
-    """Kills its process in every fold."""
+@register_model("kills_its_worker_in_a_fold", features=FEATURES, paper=PAPER, resources=Resources(gpu=0.0, pack=16))
+class KillsItsWorkerInAFold(Majority):
+    """Kills its process in the fourth fold that it is given, and whenever it is given that one again."""
 
     def fit(self, *features: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> None:
-        note("killed", str(os.getpid()))
-        os.kill(os.getpid(), signal.SIGKILL)
+        fold = str(features[0].sum())
+        note("given", fold)
+        if fold in notes("killed") or (len(notes("given")) == 4 and not notes("killed")):
+            note("killed", fold)
+            os.kill(os.getpid(), signal.SIGKILL)
+        super().fit(*features, y=y, rng=rng)

@@ -358,9 +358,10 @@ def test_a_run_that_had_to_stop_says_why_after_the_leaderboard(merbench: LocalRu
     assert "protocol cde" in said.out
 
 
-def test_a_lost_pack_is_told_once(merbench: LocalRuns, options: list[str]) -> None:
-    merbench.report.lost = ["the worker ended 4 times: killed"] * 2
-    assert merbench("run", *options, *TWO).out.count("A pack was lost: the worker ended 4 times: killed") == 1
+def test_dead_workers_are_told_once(merbench: LocalRuns, options: list[str]) -> None:
+    merbench.report.deaths = 3
+    said = merbench("run", *options, *TWO)
+    assert said.out.count("3 workers died, or were lost with their node; their folds were given out again.") == 1
 
 
 def test_the_configuration_may_come_from_a_file(merbench: LocalRuns, tree: Path, results: str, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from bench.workers.pack_trials import _Watch
+from bench.workers.watch import Tally, Watch
 
 
 class Seen:
@@ -14,12 +14,12 @@ class Seen:
     def __init__(self, *folds: int) -> None:
         self.tallies: list[tuple[int, int]] = []
         self.over: list[int] = []
-        self.lost: list[tuple[int, list[int]]] = []
-        self.watch = _Watch(
+        self.lost = Tally(0, 0)
+        self.watch = Watch(
             folds,
             lambda done, failed: self.tallies.append((done, failed)),
             self.over.append,
-            lambda training, folds, trial: self.lost.append((training, folds)),
+            lambda trial: self.lost,
             lambda message: None,
         )
 
@@ -39,15 +39,24 @@ def test_a_training_is_over_with_the_last_of_its_folds_however_they_were_packed(
         assert seen.over == [1, 0]
 
 
-def test_folds_of_a_lost_pack_count_as_failed_and_as_over() -> None:
+def test_folds_that_a_dead_worker_has_left_are_neither_done_nor_over_until_another_trial_ends_them() -> None:
     seen = Seen(4)
     first, second = trial("a", 0, 0, 1, 2), trial("b", 0, 3)
-    seen.watch.on_trial_result(0, [], first, {"folds_done": 1, "folds_failed": 0})
-    seen.watch.on_trial_error(0, [], first)
-    assert seen.lost == [(0, [0, 1, 2])]
-    assert seen.tallies[-1] == (1, 2)
-    assert seen.over == []
     seen.watch.on_trial_result(0, [], second, {"folds_done": 1, "folds_failed": 0})
     seen.watch.on_trial_complete(0, [], second)
-    assert seen.tallies[-1] == (2, 2)
+    # It had not yet told of the second one.
+    seen.watch.on_trial_result(0, [], first, {"folds_done": 1, "folds_failed": 0})
+    seen.lost = Tally(1, 1)
+    seen.watch.on_trial_error(0, [], first)
+    assert seen.tallies[-1] == (2, 1)
+    assert seen.over == []
+    again = trial("c", 0, 2)
+    seen.lost = Tally(0, 0)
+    seen.watch.on_trial_error(0, [], again)
+    assert seen.tallies[-1] == (2, 1)
+    assert seen.over == []
+    last = trial("d", 0, 2)
+    seen.watch.on_trial_result(0, [], last, {"folds_done": 1, "folds_failed": 0})
+    seen.watch.on_trial_complete(0, [], last)
+    assert seen.tallies[-1] == (3, 1)
     assert seen.over == [0]

@@ -1,0 +1,59 @@
+"""What Ray Tune asks for the next trial: the plan's packs, and those that dead workers have left."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ray.tune.search import Searcher
+
+
+class Packs(Searcher):
+    """Hands Tune one pack after the other, so that waiting packs cost nothing.
+
+    Attributes
+    ----------
+    stopped : why nothing more is handed out; None while all is well.
+    """
+
+    def __init__(self, packs: Iterator[tuple[int, list[int]]]) -> None:
+        super().__init__()
+        self._packs = packs
+        self._again: deque[tuple[int, list[int]]] = deque()
+        self._given: set[str] = set()
+        self.stopped: str | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Tune pickles what it could restore from; a run resumes from the outcome store instead.
+        return {}
+
+    def stop(self, why: str) -> None:
+        """Hand out nothing more."""
+        self.stopped = self.stopped or why
+        self._packs = iter(())
+        self._again.clear()
+
+    def give_again(self, training: int, packs: Sequence[list[int]]) -> None:
+        """Hand out these packs of a training next."""
+        if self.stopped:
+            return
+        self._again.extend((training, folds) for folds in packs)
+
+    def suggest(self, trial_id: str) -> Any:
+        """Return the next pack as a trial's configuration, FINISHED, or None while it may come back from a worker."""
+        pack = self._again.popleft() if self._again else next(self._packs, None)
+        if pack is None:
+            return None if self._given else Searcher.FINISHED
+        self._given.add(trial_id)
+        return {"training": pack[0], "folds": pack[1]}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Note that nothing of this pack comes back, once the error's own callback has been called."""
+        self._given.discard(trial_id)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Save nothing: a run resumes from the outcome store."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Restore nothing: a run resumes from the outcome store."""

@@ -1,0 +1,80 @@
+"""What the driver makes of Tune's events: how many folds are done, and which trainings are over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ray import tune
+from ray.tune.experiment import Trial
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Folds that one pack has finished and failed so far."""
+
+    done: int
+    failed: int
+
+
+class Watch(tune.Callback):
+    """Turns Tune's events into counts for the progress display, and notes which trainings are over.
+
+    A training is over when each of its folds is done or has failed.
+
+    Parameters
+    ----------
+    remaining : how many folds of each training are still to come.
+    on_tally : called with the numbers of folds that are done and that failed so far.
+    on_training_over : called with a training's number.
+    on_loss : called with a trial whose worker died; returns how many of its folds were done, and failed.
+    on_stop : called with the reason when a worker has found that the whole run must stop.
+    """
+
+    def __init__(
+        self,
+        remaining: Sequence[int],
+        on_tally: Callable[[int, int], None],
+        on_training_over: Callable[[int], None],
+        on_loss: Callable[[Trial], Tally],
+        on_stop: Callable[[str], None],
+    ) -> None:
+        self._remaining = list(remaining)
+        self._on_tally, self._on_training_over = on_tally, on_training_over
+        self._on_loss, self._on_stop = on_loss, on_stop
+        self._tallies: dict[str, Tally] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        # As for Packs: the display and the store behind these functions cannot and need not be pickled.
+        return {}
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Count by trial, so that a pack given out twice is counted once."""
+        self._tallies[trial.trial_id] = Tally(result["folds_done"], result["folds_failed"])
+        if "stop" in result:
+            self._on_stop(result["stop"])
+        self._report()
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A pack is over."""
+        self._over(trial, len(trial.config["folds"]))
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A pack's worker died: what it has left comes back in other trials."""
+        tally = self._on_loss(trial)
+        self._tallies[trial.trial_id] = tally
+        self._report()
+        self._over(trial, tally.done + tally.failed)
+
+    def _report(self) -> None:
+        tallies = self._tallies.values()
+        self._on_tally(sum(tally.done for tally in tallies), sum(tally.failed for tally in tallies))
+
+    def _over(self, trial: Trial, folds: int) -> None:
+        training = trial.config["training"]
+        self._remaining[training] -= folds
+        if folds and not self._remaining[training]:
+            self._on_training_over(training)
