@@ -77,7 +77,6 @@ def given(how: str) -> list[str]:
         ("plan", "yaml"),
         pytest.param("run", "yaml", marks=pytest.mark.slow),
         pytest.param("prepare", "options", marks=pytest.mark.slow),
-        pytest.param("prepare", "yaml", marks=pytest.mark.slow),
     ],
 )
 def test_every_command_reads_them_from_both(command: str, how: str, root: Path, merbench: LocalRuns) -> None:
