@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from mer_models._parts.weights_file import read_weights
-from preprocess.base.errors import DataError, UsageError
+from mer_models._parts.weights_file import weights_of
+from preprocess.base.errors import UsageError
 
 _NAMES = (
     (r"(?:vit\.)?embeddings\.cls_token", "cls_token"),
@@ -43,7 +42,7 @@ def load_vit(network: Any, setting: str, path: str) -> None:
     UsageError : there is no such file, it holds no weights, or those of another network; the first difference is named.
     """
     wanted = network.state_dict()
-    found = _timm_names(_read(setting, path))
+    found = _timm_names(weights_of(setting, path))
     where = f"{setting} is {path!r}, but "
     for name, value in wanted.items():
         if name not in found:
@@ -56,16 +55,6 @@ def load_vit(network: Any, setting: str, path: str) -> None:
     if extra := sorted(found.keys() - wanted.keys()):
         raise UsageError(f"{where}the network has no {extra[0]}. Expected the weights of {_sizes(wanted)}.")
     network.load_state_dict(found)
-
-
-def _read(setting: str, path: str) -> dict[str, Tensor]:
-    file = Path(path).expanduser()
-    if not file.is_file():
-        raise UsageError(f"{setting} is {path!r}, but there is no such file. Give the file where every node sees it.")
-    try:
-        return read_weights(file)
-    except DataError as error:
-        raise UsageError(f"{setting} is {path!r}, but {error}") from error
 
 
 def _timm_names(held: dict[str, Tensor]) -> dict[str, Tensor]:

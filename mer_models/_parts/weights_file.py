@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import functools
 import hashlib
 import pickle
@@ -11,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from preprocess.base.errors import DataError
+from preprocess.base.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -81,6 +82,27 @@ def read_weights(file: Path) -> dict[str, Tensor]:
     return weights
 
 
+def weights_of(setting: str, path: str) -> dict[str, Tensor]:
+    """Return what ``read_weights`` reads of the file that a setting names.
+
+    Parameters
+    ----------
+    setting : ``model.pretrained``, for messages.
+    path : its value.
+
+    Raises
+    ------
+    UsageError : there is no such file, or it holds no weights.
+    """
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise UsageError(f"{setting} is {path!r}, but there is no such file. Give the file where every node sees it.")
+    try:
+        return read_weights(file)
+    except DataError as error:
+        raise UsageError(f"{setting} is {path!r}, but {error}") from error
+
+
 def _read(file: Path) -> Any:
     try:
         if file.suffix == ".safetensors":
@@ -92,7 +114,9 @@ def _read(file: Path) -> Any:
         with warnings.catch_warnings():
             # Of old and odd forms of files: what cannot be read of them is told below.
             warnings.simplefilter("ignore")
-            return torch.load(file, map_location="cpu", weights_only=True)
+            # The settings of a training, which many a checkpoint keeps beside the weights, are values by name alone.
+            with torch.serialization.safe_globals([argparse.Namespace]):
+                return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         # torch's own words advise to read such a file without weights_only, which would run what is in it.
         code = re.search(r"GLOBAL (\S+)", str(error))
