@@ -79,7 +79,7 @@ def score_external(
             plan = make_plan(request, prepare_features(raw, request, session, console), None)
             for note in plan.notes:
                 say(console, note)
-            studies = _studies(plan, info, files, order)
+            studies = _studies(plan, info, files, public is not None, order)
             store = OutcomeStore(results_root(config.results), create=True)
             failed = sum(study.score(store, device, console) for study in studies)
         except KeyboardInterrupt:
@@ -105,11 +105,11 @@ def _device(given: str) -> str:
     return "cuda" if there and given != "cpu" else "cpu"
 
 
-def _studies(plan: Plan, info: ModelInfo, files: WeightsFiles, order: str) -> list[_Study]:
+def _studies(plan: Plan, info: ModelInfo, files: WeightsFiles, public: bool, order: str) -> list[_Study]:
     """Return what is to be scored, each file of it read once to see that it fits."""
     folds = [planned.training.folds(plan.data[planned.training.data]) for planned in plan.trainings]
     of_folds = files.of_folds([fold.name for of_study in folds for fold in of_study])
-    given = Given(files.name, of_folds, files.by_fold, order)
+    given = Given(files.name, of_folds, files.by_fold, public, order)
     studies = [
         _Study(planned, info, own, in_order(info, plan.data[planned.training.data], order), given)
         for planned, own in zip(plan.trainings, folds, strict=True)
@@ -169,6 +169,13 @@ class _Study:
     def weights(self, file: Path) -> dict[str, np.ndarray]:
         """Return a file's weights under the network's names; DataError where they are not this network's."""
         held = read_weights(file)
+        if is_public(held, self._info.public_weights) != self._given.public:
+            forms = ("the network's own", f"those of {self._info.name}'s public files")
+            wrong, expected = forms if self._given.public else forms[::-1]
+            raise DataError(
+                f"{file}: its names are {wrong}, where the first file has {expected}. How channels are read depends on "
+                "that: give files of one form."
+            )
         try:
             return fitted(held, self._wanted, self._info.public_weights)
         except DataError as error:

@@ -39,12 +39,14 @@ class Given:
     name : what their folder or file is called.
     files : fold -> its file.
     by_fold : whether each fold has its own file.
+    public : whether the files have the names that the model declares of published ones; else the network's own.
     channels : ``bgr`` where the network reads pictures of three channels from the last to the first, else ``rgb``.
     """
 
     name: str
     files: Mapping[str, Path]
     by_fold: bool
+    public: bool
     channels: str
 
 

@@ -258,6 +258,23 @@ def test_files_must_fit_the_people(merbench: LocalRuns, options: list[str], file
 
 
 @pytest.mark.parametrize(
+    ("first", "others", "told"),
+    [
+        (as_published, as_ours, "its names are the network's own, where the first file has those of ststnet's public"),
+        (as_ours, as_published, "its names are those of ststnet's public files, where the first file has the network"),
+    ],
+)
+def test_files_of_two_forms_are_not_mixed(
+    merbench: LocalRuns, options: list[str], tmp_path: Path, first: Any, others: Any, told: str
+) -> None:
+    write(tmp_path / "w", PEOPLE, others)
+    folder = write(tmp_path / "w", ["006"], first)
+    said = merbench("test", "ststnet", "cde", *options, "--weights", str(folder))
+    assert said.status == 2
+    assert told in said.err
+
+
+@pytest.mark.parametrize(
     ("words", "more", "told"),
     [
         (["ststnet"], [], "--weights takes a model and a protocol, as in `merbench test ststnet cde`; given: ststnet."),
