@@ -329,7 +329,7 @@ class NetworkWithLoss(Protocol):
 
         Parameters
         ----------
-        features : the features of the batch.
+        features : the features of the batch; after those that ``forward`` takes, the model's targets.
         labels : (n,) int64, class indices; or (n, n_classes), 0 and 1, in a multi-label task.
         criterion : the engine's own loss, with the recipe's class weights. A network may add to it, or ignore it and
             with it the class weights.

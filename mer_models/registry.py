@@ -61,6 +61,12 @@ class ModelInfo:
     quick: Mapping[str, Any] = field(default_factory=dict)
     two_classes: Mapping[str, Any] = field(default_factory=dict)
     refused: tuple[Refused, ...] = field(default=(), repr=False)
+    targets: tuple[str, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The features that ``forward`` or ``fit`` takes: all but the targets."""
+        return self.features[: len(self.features) - len(self.targets)]
 
     @property
     def uses_action_units(self) -> bool:
@@ -158,8 +164,8 @@ class ModelFacts(TypedDict, total=False):
 
     Attributes
     ----------
-    features : names of the features that ``forward`` or ``fit`` takes, in order; empty for an estimator that looks at
-        the training labels alone.
+    features : names of the features that ``forward`` or ``fit`` takes, in order, and of the targets after them; empty
+        for an estimator that looks at the training labels alone.
     paper : the source, or that it is a baseline without one.
     recipe : how a network is trained; an estimator has none.
     resources : what a pack of folds asks of the cluster; an estimator asks for no GPU.
@@ -178,6 +184,8 @@ class ModelFacts(TypedDict, total=False):
     two_classes : hyper-parameters whose default is another one in tasks of two classes.
     refused : values that its options refuse, for the tests; where any are given, each option needs one, unless it is
         true or false.
+    targets : the last of the features, where the network learns to estimate them beside the classes: its ``loss`` is
+        given them after the others, as they are stored; ``forward`` never sees them.
     """
 
     features: Required[tuple[str, ...]]
@@ -194,6 +202,7 @@ class ModelFacts(TypedDict, total=False):
     quick: Mapping[str, Any]
     two_classes: Mapping[str, Any]
     refused: tuple[Refused, ...]
+    targets: tuple[str, ...]
 
 
 def register_model(name: str, **facts: Unpack[ModelFacts]) -> Callable[[type], type]:
@@ -247,6 +256,12 @@ def describe_model(cls: type, name: str, **facts: Unpack[ModelFacts]) -> ModelIn
 
 def _check_settings(info: ModelInfo) -> None:
     known = info.hyperparameters()
+    if info.targets and (info.features[-len(info.targets) :] != info.targets or not info.inputs):
+        raise TypeError(
+            f"{info.name}: targets is {info.targets}, but must be the last of its features {info.features}, not all"
+        )
+    if info.targets and not callable(getattr(info.build, "loss", None)):
+        raise TypeError(f"{info.name}: only a loss of its own is given targets, and it has none")
     if info.published_input and not (info.recipe and type(known.get("as_published")) is bool):
         raise TypeError(f"{info.name}: published_input is for networks with the setting as_published, true or false")
     if info.seen_before and "pretrained" not in known:

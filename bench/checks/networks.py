@@ -65,9 +65,23 @@ class NetworkCase:
             return self.info.build(n_classes=n_classes, **self.info.quick_params)
 
     def batch(self, n: int, seed: int = 0) -> tuple[Tensor, ...]:
-        """Return random features of up to ``BATCH`` samples as the engine hands them over."""
+        """Return random features of up to ``BATCH`` samples as the engine hands them to ``forward``."""
         rows = torch.arange(seed, seed + n) % BATCH
         return tuple(values.clone() for values in self._random.batch(rows))
+
+    def loss(self, network: Any, n: int, labels: Tensor, criterion: Criterion = functional.cross_entropy) -> Tensor:
+        """Return a network's own loss of n random samples, with the targets and action units that it takes.
+
+        What it draws, such as what it hides, is the same every time.
+        """
+        told: dict[str, Any] = {}
+        if "action_units" in inspect.signature(network.loss).parameters:
+            told["action_units"] = torch.arange(n * len(SHARED_UNITS)).view(n, -1).remainder(2).float()
+        features = self._random.training_batch(torch.arange(n) % BATCH, np.random.default_rng(0))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            loss: Tensor = network.loss(*features, labels=labels, criterion=criterion, **told)
+        return loss
 
     def easy(self) -> tuple[tuple[Tensor, ...], Tensor]:
         """Return features of easy samples as the engine hands them over, and their classes."""
@@ -116,7 +130,8 @@ def check_full_size(case: NetworkCase) -> None:
     info = case.info
     sample = random_samples(info, 1, np.random.default_rng(0))
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        logits = info.build(n_classes=CLASSES, **info.untrained_params).eval()(*map(torch.from_numpy, sample))
+        shown = map(torch.from_numpy, sample[: len(info.inputs)])
+        logits = info.build(n_classes=CLASSES, **info.untrained_params).eval()(*shown)
     _check_logits(logits, 1, CLASSES, "evaluation")
 
 
@@ -156,7 +171,7 @@ def check_blank_input(case: NetworkCase) -> None:
 
 
 def check_gradients(case: NetworkCase) -> None:
-    """The loss is finite and its gradients reach every parameter."""
+    """The loss is finite and its gradients reach every parameter, of what its own loss alone uses too."""
     # A second step, because some blocks start as the identity (their last scale is 0); another draw of weights, because
     # a bottleneck of three ReLUs may be dead under one.
     batch, labels = case.batch(4), torch.arange(4) % CLASSES
@@ -175,7 +190,7 @@ def check_gradients(case: NetworkCase) -> None:
         network.zero_grad()
     if hasattr(network, "loss"):
         # Some parameters serve the training alone, such as those of a decoder.
-        _own_loss(network.train(), batch, labels).backward()
+        case.loss(network.train(), 4, labels).backward()
         idle -= _reached(network)
     where = "forward or loss" if hasattr(network, "loss") else "forward"
     expect(not idle, f"No gradient reaches {', '.join(sorted(idle))}. Use these parameters in {where}, or remove them.")
@@ -226,7 +241,7 @@ def check_input_unchanged(case: NetworkCase) -> None:
     before = [values.clone() for values in batch]
     with torch.no_grad():
         case.build()(*batch)
-    for name, values, was in zip(case.info.features, batch, before, strict=True):
+    for name, values, was in zip(case.info.inputs, batch, before, strict=True):
         expect(torch.equal(values, was), f"It changes its input {name} in place. Write to copies only.")
 
 
@@ -284,8 +299,8 @@ def check_own_loss(case: NetworkCase) -> None:
     network: Any = case.build().eval()
     if not hasattr(network, "loss"):
         raise NotTried("it has no loss of its own")
-    batch, labels = case.batch(4), torch.arange(4) % CLASSES
-    first = _own_loss(network, batch, labels)
+    labels = torch.arange(4) % CLASSES
+    first = case.loss(network, 4, labels)
     expect(first.shape == () and first.isfinite(), f"Its loss is {first}; expected one finite number.")
     first.backward()
     idle = [name for name, one in network.named_parameters() if one.requires_grad and one.grad is None]
@@ -295,10 +310,10 @@ def check_own_loss(case: NetworkCase) -> None:
     with torch.no_grad():
         for parameter in gradients:
             parameter -= step * parameter.grad
-        lower = _own_loss(network, batch, labels)
+        lower = case.loss(network, 4, labels)
         expect(lower < first, f"A small step against its gradient moves the loss from {first} to {lower}.")
         if not case.info.one_class_only(case.values):
-            value = _own_loss(network, batch, functional.one_hot(labels, CLASSES), _binary)
+            value = case.loss(network, 4, functional.one_hot(labels, CLASSES), _binary)
             expect(value.isfinite(), f"Where samples may show several classes, its loss is {value}.")
 
 
@@ -323,7 +338,7 @@ def check_reductions(case: NetworkCase) -> None:
     if all(less.shape == x.shape for less, x in zip(reduced, whole, strict=True)):
         raise NotTried("its quick form looks at all there is")
     with torch.no_grad():
-        close = _close(first(*reduced), first(*whole))
+        close = _close(first(*reduced[: len(case.info.inputs)]), first(*whole[: len(case.info.inputs)]))
     expect(close, "Features that are reduced already have other logits. Apply the same reductions in forward.")
     for reduce, less, x in zip(reductions, reduced, whole, strict=True):
         if reduce:
@@ -345,20 +360,6 @@ def _check_logits(logits: Tensor, n: int, n_classes: int, mode: str) -> None:
     expect(logits.isfinite().all(), f"In {mode} mode, the logits of random features are not finite.")
 
 
-def _own_loss(
-    network: Any, batch: tuple[Tensor, ...], labels: Tensor, criterion: Criterion = functional.cross_entropy
-) -> Tensor:
-    """Return a network's own loss of a batch; what it draws, such as what it hides, is the same every time."""
-    told: dict[str, Any] = {}
-    if "action_units" in inspect.signature(network.loss).parameters:
-        units = len(SHARED_UNITS)
-        told["action_units"] = torch.arange(len(labels) * units).view(-1, units).remainder(2).float()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        loss: Tensor = network.loss(*batch, labels=labels, criterion=criterion, **told)
-    return loss
-
-
 def _reached(network: nn.Module) -> set[str]:
     """Return the names of the parameters that have a gradient other than 0."""
     return {name for name, one in network.named_parameters() if one.grad is not None and one.grad.abs().max() > 0}
@@ -373,7 +374,7 @@ def _idle_features(case: NetworkCase) -> list[str]:
     idle = []
     with torch.no_grad():
         logits = network(*batch)
-        for place, name in enumerate(case.info.features):
+        for place, name in enumerate(case.info.inputs):
             changed = [values.flip(0) if place == at else values for at, values in enumerate(batch)]
             if torch.equal(network(*changed), logits):
                 idle.append(name)

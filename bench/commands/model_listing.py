@@ -35,7 +35,7 @@ def size_and_cost(info: ModelInfo) -> tuple[int, float]:
     from torch.utils.flop_counter import FlopCounterMode
 
     network: Any = info.build(n_classes=CLASSES, **info.untrained_params).eval()
-    sample = [torch.zeros(1, *FEATURES.get(name).shape) for name in info.features]
+    sample = [torch.zeros(1, *FEATURES.get(name).shape) for name in info.inputs]
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
         network(*sample)
@@ -43,8 +43,9 @@ def size_and_cost(info: ModelInfo) -> tuple[int, float]:
 
 
 def _described(info: ModelInfo, width: int | None) -> list[str]:
-    inputs = "; ".join(f"{name} ({_tensor(name)})" for name in info.features)
+    inputs = "; ".join(f"{name} ({_tensor(name)})" for name in info.inputs)
     facts = [("inputs", (inputs or "none") + ("; action units in training" if info.uses_action_units else ""))]
+    facts += [("targets", "; ".join(f"{name} ({_tensor(name)})" for name in info.targets))] if info.targets else []
     if info.recipe:
         parameters, gflops = size_and_cost(info)
         facts += [

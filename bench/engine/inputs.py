@@ -95,8 +95,9 @@ class Inputs:
 
     Attributes
     ----------
-    features : one after the other, as the network takes them.
-    ranges : for each feature, what brings a float32 batch into the recipe's range.
+    features : one after the other, as the network takes them; after them the targets, which its loss alone takes.
+    ranges : for each feature, what brings a float32 batch into the recipe's range; targets stay as they are stored.
+    shown : how many of the features the network is shown: all but the targets.
     evaluation_batch : samples that an evaluation feeds at a time. It depends on the features' shapes, the network and
         the recipe alone, so that a score has the same bits wherever it is computed.
     augment : what changes training batches; None for nothing.
@@ -104,6 +105,7 @@ class Inputs:
 
     features: tuple[DeviceFeature, ...]
     ranges: tuple[Change, ...]
+    shown: int
     evaluation_batch: int
     augment: Augmenter | None = None
 
@@ -113,23 +115,23 @@ class Inputs:
         return self.features[0].values.device
 
     def batch(self, rows: Tensor) -> tuple[Tensor, ...]:
-        """Return the features of the given rows as float32, in the recipe's range.
+        """Return the features of the given rows that the network is shown, as float32, in the recipe's range.
 
         Parameters
         ----------
         rows : int64 row numbers, on the device.
         """
-        return self._in_range(feature.batch(rows) for feature in self.features)
+        return self._in_range(feature.batch(rows) for feature in self.features[: self.shown])
 
     def training_batch(self, rows: Tensor, rng: np.random.Generator) -> tuple[Tensor, ...]:
-        """Return a batch whose samples are changed at random where the recipe says so."""
+        """Return a batch of all features, targets too, whose samples are changed at random where the recipe says so."""
         if self.augment is None:
-            return self.batch(rows)
+            return self._in_range(feature.batch(rows) for feature in self.features)
         changed = self.augment([feature.values[rows].float() for feature in self.features], rng)
         return self._in_range(feature.reduce(values) for feature, values in zip(self.features, changed, strict=True))
 
     def _in_range(self, batch: Iterable[Tensor]) -> tuple[Tensor, ...]:
-        return tuple(scale(values) for scale, values in zip(self.ranges, batch, strict=True))
+        return tuple(scale(values) for scale, values in zip(self.ranges, batch, strict=False))
 
 
 def make_inputs(
@@ -143,9 +145,13 @@ def make_inputs(
     augment = make_augmenter(recipe.augment, layouts)
     features = _features(info, network, augment, data, device)
     fitted_on = torch.from_numpy(train).to(device)
-    ranges = [_range(recipe, layout, one, fitted_on) for layout, one in zip(layouts.values(), features, strict=True)]
-    most = max(recipe.batch_size, _at_a_time(*(feature.values for feature in features)))
-    return Inputs(features, tuple(ranges), min(LARGEST_EVALUATION, most), augment)
+    shown = len(info.inputs)
+    ranges = [
+        _range(recipe, layouts[name], one, fitted_on) if place < shown else _unchanged
+        for place, (name, one) in enumerate(zip(info.features, features, strict=True))
+    ]
+    most = max(recipe.batch_size, _at_a_time(*(feature.values for feature in features[:shown])))
+    return Inputs(features, tuple(ranges), shown, min(LARGEST_EVALUATION, most), augment)
 
 
 def _features(

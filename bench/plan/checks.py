@@ -67,7 +67,7 @@ def check_inputs(
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             network = build_network(info, params, n_classes, seed=0, device="cpu").eval()
-            network(*(torch.zeros(1, *shapes[name]) for name in info.features))
+            network(*(torch.zeros(1, *shapes[name]) for name in info.inputs))
     except MerError:
         raise
     except Exception as error:

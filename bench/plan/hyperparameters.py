@@ -130,9 +130,10 @@ def check_layouts(info: ModelInfo, values: dict[str, Any], layouts: Mapping[str,
     own = {name: layouts[name] for name in info.features}
     try:
         make_augmenter(values["augment"], own)
-        if values["input_range"] == "difference" and all(layout.time_axis is None for layout in own.values()):
-            raise UsageError(f"input_range difference finds no time in {', '.join(own)}.")
-        other = {name: layout.channels for name, layout in own.items() if layout.channels != 3}
+        shown = {name: own[name] for name in info.inputs}
+        if values["input_range"] == "difference" and all(layout.time_axis is None for layout in shown.values()):
+            raise UsageError(f"input_range difference finds no time in {', '.join(shown)}.")
+        other = {name: layout.channels for name, layout in shown.items() if layout.channels != 3}
         if values["input_range"] == "imagenet" and other:
             found = ", ".join(f"{name}: {channels}" for name, channels in other.items())
             raise UsageError(f"input_range imagenet needs three channels, red, green and blue; {found}.")

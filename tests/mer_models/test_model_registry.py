@@ -292,6 +292,17 @@ def test_an_estimator_asks_for_no_gpu_where_nothing_is_said(empty_registry: Regi
             {"quick": {"lr": 1}},
             "broken: quick gives lr=1, but the default is 0.1",
         ),
+        (network(lambda self, n_classes: None), {"targets": FLOW}, "broken: targets is .* the last of its features"),
+        (
+            network(lambda self, n_classes: None),
+            {"features": ("flow_uv_28", *FLOW), "targets": ("flow_uv_28",)},
+            "broken: targets is .* the last of its features",
+        ),
+        (
+            network(lambda self, n_classes: None),
+            {"features": ("flow_uv_28", *FLOW), "targets": FLOW},
+            "broken: only a loss of its own is given targets",
+        ),
         (Unfinished, {"recipe": None}, "Unfinished: an estimator .* missing: state, load_state"),
         (Unfinished, {}, "Unfinished: a network .* missing: forward"),
     ],

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from local_runs import LocalRuns
-from throwaway_models import register_network
+from throwaway_models import TinyNet, register_network
 
 from bench.commands.listing import listing
 from bench.commands.model_listing import long_listing, size_and_cost
 from bench.engine.augmentation import AUGMENTATIONS
 from bench.engine.selection import SELECTIONS
 from bench.study.protocols import PROTOCOLS
-from mer_models.registry import MODELS
+from mer_models.contracts import TrainingRecipe
+from mer_models.registry import MODELS, register_model
 from preprocess.base.errors import UsageError
 from preprocess.base.registry import Registry
 from preprocess.datasets import DATASETS
@@ -84,6 +87,22 @@ def test_what_a_network_costs(registries: None) -> None:
     assert parameters == 6 + 48 * 3 + 3
     assert gflops == pytest.approx(2 * 48 * 3 / 1e9)
     assert "lr_step=4" in "".join(long_listing(["my_network"]))
+
+
+class EstimatingNet(TinyNet):
+    """Has a loss that takes a target."""
+
+    def loss(self, flow: Any, landmarks: Any, labels: Any, criterion: Any) -> Any:
+        return criterion(self(flow), labels) + landmarks.mean() * self(flow).mean()
+
+
+def test_targets_of_a_network_are_told_apart_from_its_inputs(registries: None) -> None:
+    facts: Any = {"paper": "none", "recipe": TrainingRecipe(epochs=1, batch_size=1, lr=1.0)}
+    features = ("flow_uvs_28", "landmarks_28")
+    register_model("estimating", features=features, targets=features[1:], **facts)(EstimatingNet)
+    lines = [line.split() for line in "\n".join(long_listing(["estimating"])).splitlines()]
+    assert ["inputs", "flow_uvs_28", "(uint8", "3x28x28)"] in lines
+    assert ["targets", "landmarks_28", "(float32", "68x2)"] in lines
 
 
 def test_only_models_have_more_to_tell(merbench: LocalRuns) -> None:

@@ -15,9 +15,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from bench.study.data import StudyData
-from mer_models.contracts import Criterion
-from mer_models.registry import MODELS
+from mer_models.contracts import Criterion, TrainingRecipe
+from mer_models.registry import MODELS, register_model
 from preprocess.labels.action_units import SHARED_UNITS
+from preprocess.samples.layout import Content, Layout
 from preprocess.shards.prepared import PreparedDataset
 
 DATA = study_data(subjects=3)
@@ -62,6 +63,38 @@ class UnitsNet(TinyNet):
         assert action_units.dtype == torch.int8
         assert len(labels) == len(action_units)
         self.shares.copy_(action_units.clamp_min(0).float().mean(dim=0))
+
+
+class EstimatingNet(TinyNet):
+    """Learns to estimate the mean of a target beside the classes, and keeps the targets of its last step."""
+
+    seen: Tensor
+
+    def __init__(self, n_classes: int) -> None:
+        super().__init__(n_classes)
+        self.estimate = torch.nn.Linear(48, 1)
+        self.register_buffer("seen", torch.zeros(4, 1, 2))
+
+    def forward(self, *features: Tensor) -> Tensor:
+        (flow,) = features
+        return super().forward(flow)
+
+    def loss(self, flow: Tensor, target: Tensor, labels: Tensor, criterion: Criterion) -> Tensor:
+        self.seen = target.detach().clone()
+        values = self.pool(self.norm(flow)).flatten(1)
+        error = functional.mse_loss(self.estimate(values)[:, 0], target.mean(dim=(1, 2)))
+        return criterion(self(flow), labels) + error
+
+
+TARGET = "target_of_a_test"
+
+
+def with_targets(data: StudyData, values: np.ndarray) -> StudyData:
+    """Return the data with two numbers a sample, as landmark x and y of one point, for its networks to estimate."""
+    layout = Layout("vx", (1, 2), Content(points=(0,), width=28.0))
+    return dataclasses.replace(
+        data, features={**data.features, TARGET: values}, layouts={**data.layouts, TARGET: layout}
+    )
 
 
 def with_units(data: StudyData = DATA) -> StudyData:
@@ -191,3 +224,42 @@ def test_a_study_without_any_action_units_says_so_once(registries: None, synthet
     assert plan.notes == ["synth_a: no sample has action units, so units learns nothing from them."]
     # On the cards, leaderboards and reports tell it beside the scores.
     assert all(card.notes == [plan.notes[0].removesuffix(".")] for card in plan.cards)
+
+
+def register_estimating(**recipe: Any) -> None:
+    values: dict[str, Any] = {"epochs": 3, "batch_size": 4, "lr": 1e-2, "input_range": "standard", **recipe}
+    register_model(
+        "estimating",
+        features=("flow_uvs_28", TARGET),
+        targets=(TARGET,),
+        paper="none",
+        recipe=TrainingRecipe(**values),
+    )(EstimatingNet)
+
+
+PLACES = np.random.default_rng(3).uniform(1, 26, (len(DATA), 1, 2)).astype(np.float32)
+
+
+def test_targets_reach_the_loss_as_they_are_stored_and_never_the_test(registries: None) -> None:
+    register_estimating(shuffle=False)
+    first = trained("estimating", with_targets(DATA, PLACES), [FOLD], selections=("last", "oracle"))
+    last = PLACES[FOLD.train][-len(first[NAME].weights["seen"]) :, 0]
+    assert first[NAME].weights["seen"][:, 0].tobytes() == last.tobytes()
+    moved = PLACES.copy()
+    moved[FOLD.test] += 9
+    again = trained("estimating", with_targets(DATA, moved), [FOLD], selections=("last", "oracle"))
+    for name, result in first.items():
+        assert_equal_results(result, again[name])
+    moved[FOLD.train] += 9
+    other = trained("estimating", with_targets(DATA, moved), [FOLD])[NAME]
+    assert other.weights["estimate.bias"].tobytes() != first[NAME].weights["estimate.bias"].tobytes()
+
+
+def test_targets_are_mirrored_with_their_samples(registries: None) -> None:
+    register_estimating(shuffle=False, augment="flip", epochs=1, batch_size=len(FOLD.train))
+    seen = trained("estimating", with_targets(DATA, PLACES), [FOLD])[NAME].weights["seen"][:, 0]
+    stored = PLACES[FOLD.train, 0]
+    kept = np.isclose(seen[:, 0], stored[:, 0])
+    np.testing.assert_allclose(seen[~kept, 0], 27 - stored[~kept, 0], rtol=1e-5)
+    assert 0 < kept.sum() < len(kept)
+    assert seen[:, 1].tobytes() == stored[:, 1].tobytes()

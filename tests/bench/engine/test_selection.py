@@ -41,7 +41,7 @@ def kept(by_epoch: list[list[int]], *names: str) -> dict[str, Kept]:
     """Train a Replay of one batch an epoch and return what each selection keeps."""
     recipe = TrainingRecipe(epochs=len(by_epoch), batch_size=3, lr=1.0, optimizer="sgd")
     nothing = DeviceFeature(torch.zeros(len(DATA), 1), lambda rows: rows)
-    inputs = Inputs((nothing,), (lambda rows: rows,), evaluation_batch=512)
+    inputs = Inputs((nothing,), (lambda rows: rows,), shown=1, evaluation_batch=512)
     rules = [SELECTIONS.get(name) for name in names]
     return train_network(Replay(by_epoch), recipe, inputs, DATA, FOLD, rules)
 
