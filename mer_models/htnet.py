@@ -115,11 +115,15 @@ class HTNet(nn.Module):
 
     def forward(self, flow: torch.Tensor) -> torch.Tensor:
         """Return the logits (n, n_classes) of flow images (n, 3, 28, 28)."""
+        return self.classifier(self.norm(self.face(flow)).mean(dim=(1, 2)))
+
+    def face(self, flow: torch.Tensor) -> torch.Tensor:
+        """Return what the last level makes of flow images, (n, 1, 1, 4 dim)."""
         maps = self.embed(mosaic(flow, exchanged=self.exchanged)).permute(0, 2, 3, 1)
         maps = self.levels[0](maps)
         for aggregate, level in zip(self.aggregations, self.levels[1:], strict=True):
             maps = level(aggregate(maps))
-        return self.classifier(self.norm(maps).mean(dim=(1, 2)))
+        return maps
 
 
 also_on("htnet", "flow_farneback_28", said="HTNet's own flow is")

@@ -66,14 +66,14 @@ def contrastive_loss(embeddings: Tensor, labels: Tensor, temperature: float) -> 
     apart = ~torch.eye(len(embeddings), dtype=torch.bool, device=embeddings.device)
     logits = (embeddings @ embeddings.T / temperature).masked_fill(~apart, torch.finfo(embeddings.dtype).min)
     log_share = functional.log_softmax(logits, dim=1)
-    weights = _likeness(labels) * apart
+    weights = likeness(labels) * apart
     totals = weights.sum(dim=1)
     terms = -(weights * log_share).sum(dim=1) / totals.clamp_min(1e-6)
     return terms.sum() / (totals > 0).sum().clamp_min(1)
 
 
-def _likeness(labels: Tensor) -> Tensor:
-    """Return (n, n) in 0..1."""
+def likeness(labels: Tensor) -> Tensor:
+    """Return how alike each two samples are, (n, n) in 0..1: see ``contrastive_loss``."""
     if labels.dim() == 1:
         return (labels[:, None] == labels[None]).float()
     shown = labels.float()

@@ -7,7 +7,9 @@ import torch
 from torch.nn import functional
 
 from bench.checks.networks import NetworkCase
+from bench.checks.published_numbers import fixed_input, with_fixed_weights
 from mer_models._parts.losses import contrastive_loss, focal_loss, margin_loss
+from mer_models._parts.poincare import distances, to_ball
 from mer_models.registry import MODELS
 
 WITH_LOSS = [name for name, info in MODELS.items() if info.kind == "network" and hasattr(info.build, "loss")]
@@ -142,3 +144,107 @@ def test_capsules_are_trained_by_the_margins_of_their_lengths(monkeypatch: pytes
         torch.testing.assert_close(logits.sigmoid(), lengths, rtol=1e-3, atol=1e-6)
         given = network.loss(frames, labels=labels, criterion=functional.cross_entropy)
         torch.testing.assert_close(given, margin_loss(lengths, labels, 0.99, 0.01, 0.5), rtol=1e-3, atol=1e-5)
+
+
+def test_the_ways_through_the_poincare_ball_by_hand() -> None:
+    """On a line through the centre they are 2 artanh; across, longer than that of the chord to the edge of the ball."""
+    points = torch.tensor([[0.0, 0.0], [0.5, 0.0], [-0.5, 0.0], [0.0, 0.5]], requires_grad=True)
+    ways = distances(points, curvature=1.0)
+    one = 2 * torch.atanh(torch.tensor(0.5))
+    torch.testing.assert_close(ways[0], one * torch.tensor([0.0, 1, 1, 1]))
+    torch.testing.assert_close(ways[1, 2], 2 * one)
+    # The law of cosines in hyperbolic geometry, of a right angle at the centre.
+    torch.testing.assert_close(torch.cosh(ways[1, 3]), torch.cosh(one) ** 2)
+    torch.testing.assert_close(distances(points / 0.1**0.5, curvature=0.1), ways / 0.1**0.5)
+    ways.sum().backward()
+    assert points.grad is not None
+    assert points.grad.isfinite().all()
+
+
+def test_vectors_are_cut_and_mapped_into_the_poincare_ball() -> None:
+    vectors = torch.tensor([[0.3, 0.4], [30.0, 40.0], [0.0, 0.0]])
+    lengths = to_ball(vectors, curvature=0.1, longest=2.3).norm(dim=1)
+    root = 0.1**0.5
+    expected = torch.tanh(root * torch.tensor([0.5, 2.3, 0.0])) / root
+    torch.testing.assert_close(lengths, expected, atol=2e-5, rtol=0)
+    # From the centre, the way to a point is twice as long as its vector was.
+    ways = distances(to_ball(vectors, 0.1, 99.0), 0.1)
+    torch.testing.assert_close(ways[2, 0], torch.tensor(1.0), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(("training", "expected"), [(False, 0.6245447), (True, 0.5344738)])
+def test_hyphtnets_loss_is_that_of_its_code(training: bool, expected: float) -> None:
+    """What LossFunction(alpha=0.5) of Arksuzuran/HypHTNet@9ecb8dd02457, utils.py, gives for what its HTNet does."""
+    form = {"as_published": True, "dim": 12, "embedding": 16, "contrast": 0.5}
+    network = with_fixed_weights(MODELS.get("hyphtnet").build(n_classes=3, **form)).train(training)
+    labels = torch.tensor([0, 1, 2, 0, 1, 0])
+    with torch.no_grad():
+        loss = network.loss(fixed_input((6, 3, 28, 28)), labels=labels, criterion=functional.cross_entropy)
+    assert float(loss) == pytest.approx(expected, abs=5e-6)
+
+
+@pytest.mark.slow
+def test_mols_loss_is_that_of_its_code() -> None:
+    """What evaluate of CYF-cuber/MOL@0a7545544579, train.py, logs of its whole class, for weights by the same rule."""
+    network = with_fixed_weights(MODELS.get("mol").build(n_classes=3, as_published=True))
+    frames, flow = fixed_input((2, 8, 1, 144, 144)), fixed_input((2, 7, 2, 144, 144), 1)
+    landmarks = fixed_input((2, 8, 68, 2), 2, (0.0, 143.0))
+    labels = torch.tensor([0, 2])
+    with torch.no_grad():
+        loss = network.loss(frames, flow, landmarks, labels=labels, criterion=functional.cross_entropy)
+    assert float(loss) == pytest.approx(1.0875795 + 10 * 0.0734420 + 0.1 * 39.2154, abs=2e-5)
+
+
+def small_mol(**params: object) -> torch.nn.Module:
+    torch.manual_seed(0)
+    return MODELS.get("mol").build(n_classes=3, **{"image_size": 64, "maps": 16, **params})
+
+
+def test_mol_looks_for_flow_and_landmarks_where_frames_are_cut() -> None:
+    """Frames, flow and landmarks, all moved alike in the picture, have the same loss where the cut moves with them."""
+    network = small_mol().eval()
+    generator = torch.Generator().manual_seed(1)
+    frames = torch.rand(2, 8, 1, 72, 72, generator=generator)
+    flow = torch.randn(2, 7, 2, 72, 72, generator=generator)
+    landmarks = 143 * torch.rand(2, 8, 68, 2, generator=generator)
+    told = {"labels": torch.tensor([0, 2]), "criterion": functional.cross_entropy}
+    corner = torch.tensor([[1, 3]])
+    moved = [values.roll((-3, -1), dims=(-2, -1)) for values in (frames, flow)]
+    with torch.no_grad():
+        middle = network.loss(frames, flow, landmarks, **told)
+        network._corners = lambda given: (corner.expand(2, 2),) * 2
+        # The middle of 72 begins at 4; a pixel of what is looked at is two of the whole frames, x comes first.
+        there = network.loss(*moved, landmarks - 2 * torch.tensor([1.0, 3.0]), **told)
+        assert not torch.isclose(network.loss(*moved, landmarks, **told), there)
+    torch.testing.assert_close(there, middle)
+
+
+@pytest.mark.parametrize("as_published", [False, True])
+def test_mol_cuts_at_random_while_training_and_as_published_moves_landmarks_too_far(as_published: bool) -> None:
+    network = small_mol(as_published=as_published)
+    corners, moves = network.train()._corners(torch.zeros(500, 8, 1, 72, 72))
+    assert corners.unique().tolist() == list(range(9))
+    assert torch.equal(corners, moves) is not as_published
+    assert float(moves.float().mean()) == pytest.approx(20 if as_published else 4, rel=0.05)
+    corners, moves = network.eval()._corners(torch.zeros(2, 8, 1, 72, 72))
+    assert corners.tolist() == moves.tolist() == [[4, 4], [4, 4]]
+
+
+def test_mol_estimates_the_flow_of_drawn_pairs() -> None:
+    network = small_mol(flow_pairs=2, landmark_weight=0.0).train()
+    drawn = [tuple(network._drawn_pairs().tolist()) for _ in range(200)]
+    assert {len(set(pairs)) for pairs in drawn} == {2}
+    assert set(sum(drawn, ())) == set(range(7))
+    assert network.eval()._drawn_pairs().tolist() == list(range(7))
+    assert not any(name.startswith("locate") for name, _ in network.named_parameters())
+
+
+def test_hyphtnet_moves_through_the_ball_unless_as_published() -> None:
+    face = torch.randn(5, 1, 1, 96, generator=torch.Generator().manual_seed(0))
+    for as_published in (False, True):
+        network = MODELS.get("hyphtnet").build(n_classes=3, dim=24, embedding=8, as_published=as_published).eval()
+        with torch.no_grad():
+            points = network.points(face)
+            apart = torch.cdist(points, points) if as_published else distances(points, 0.1)
+            torch.testing.assert_close(network._apart(points), apart)
+            assert points.norm(dim=1).max() < 0.1**-0.5

@@ -10,7 +10,9 @@ import torch
 from torch.nn import Dropout
 
 from bench.checks.published_numbers import with_fixed_weights
+from mer_models._parts.f5c import Correspondence, FullyConnectedConvolution
 from mer_models._parts.face_areas import mosaic
+from mer_models._parts.flow_estimator import FlowEstimator
 from mer_models._parts.images import resized
 from mer_models._parts.losses import focal_loss
 from mer_models._parts.rcn import RecurrentBlock
@@ -244,6 +246,87 @@ def test_off_tanet_as_published_takes_a_strain_of_its_own() -> None:
         network = build("off_tanet", as_published=as_published).eval()
         strains = [torch.cat([flow / 100, torch.full_like(flow[:, :1], strain)], dim=1) for strain in (0.0, 1.0)]
         assert torch.equal(*map(network, strains)) == as_published
+
+
+def mol_size(maps: int, side: int) -> int:
+    """Of the default form."""
+    half = maps // 2
+    stack = convolution(1, maps // 16, 4) + convolution(maps // 16, maps // 4, 3)
+    stack += convolution(maps // 4, half, 2) + convolution(half, maps, 1)
+    block = 2 * 2 * half + 4 * half * (side + 1 + side) + 2 * linear(side**2, side**2) + convolution(maps, maps, 1)
+    classes = maps // 4 * (maps * 20 + 1) + linear(maps // 4 * (side // 4) ** 2 * 5, 2 * maps) + linear(2 * maps, 3)
+    points = convolution(maps, maps // 4, 3) + linear(maps // 4 * (side - 2) ** 2, 4 * maps) + linear(4 * maps, 136)
+
+    def normed(channels: int, width: int, size: int) -> int:
+        return width * channels * size**2 + 2 * width
+
+    down = normed(1, half, 6) + normed(half, maps, 4) + normed(maps, 2 * maps, 2) + normed(2 * maps, maps // 4, 1)
+    down += normed(maps // 4 + 441 + 2 * maps, 2 * maps, 3)
+    for before, after in ((2, 4), (4, 4), (4, 8)):
+        down += normed(before * maps, after * maps, 3) + normed(after * maps, after * maps, 3)
+    # What the flow of each size is predicted from, and what is enlarged of it beside the flow found so far.
+    widths = [8 * maps, 8 * maps + 2, 6 * maps + 2, 3 * maps + 2, 2 * maps + 2, maps + 2, maps // 4 + 3]
+    risen = [4 * maps, 2 * maps, maps, maps, half, maps // 4]
+    up = sum(18 * width for width in widths)
+    up += sum(16 * before * after + 64 for before, after in zip(widths, risen, strict=False))
+    return stack + 2 * block + classes + points + down + up
+
+
+@pytest.mark.parametrize("maps", [16, 32])
+def test_mol_size(maps: int) -> None:
+    assert count(build("mol", image_size=64, maps=maps)) == mol_size(maps, 8)
+    assert mol_size(128, 16) == 44_119_709
+
+
+def test_hyphtnet_has_a_second_head_beside_htnet() -> None:
+    head = 2 * 96 + linear(96, 32) + 2 * 32
+    assert count(build("hyphtnet", dim=24, embedding=32)) == htnet_size(24) + head
+
+
+@pytest.mark.parametrize("as_published", [False, True])
+def test_mol_links_maps_that_are_alike_and_as_published_places(as_published: bool) -> None:
+    torch.manual_seed(0)
+    relate = Correspondence(9, 2, as_published=as_published)
+    maps = torch.rand(1, 6, 9)
+    vectors = maps[0].T if as_published else maps[0]
+    unit = vectors / vectors.norm(dim=1, keepdim=True)
+    expected = torch.zeros(6, 9)
+    for at in range(6):
+        edges = []
+        for place in range(2):
+            if as_published:
+                nearest = [(unit @ one).sort(descending=True).indices[place] for one in unit]
+                more = maps[0, at, nearest] - 2 * maps[0, at]
+            else:
+                more = maps[0, (unit @ unit[at]).sort(descending=True).indices[place]] - maps[0, at]
+            edges.append(torch.relu(relate.own(maps[0, at]) + relate.difference(more)))
+        expected[at] = torch.stack(edges).amax(dim=0)
+    torch.testing.assert_close(relate(maps)[0], expected)
+
+
+def test_mols_ring_convolution_closes_each_axis_and_sees_the_whole_map() -> None:
+    torch.manual_seed(0)
+    ring = FullyConnectedConvolution(4, 8).eval()
+    maps = torch.rand(1, 4, 8, 8)
+    with torch.no_grad():
+        for positions in ring.positions:
+            positions.zero_()
+        for turned in ((3, 0), (0, 5)):
+            torch.testing.assert_close(ring(maps.roll(turned, (2, 3))), ring(maps).roll(turned, (2, 3)))
+    maps.requires_grad_()
+    (gradient,) = torch.autograd.grad(ring(maps)[0, 0, 2, 3], maps)
+    assert (gradient[0, 0] != 0).all()
+
+
+def test_mols_flow_estimator_compares_places_that_lie_apart() -> None:
+    """At a displacement of (2 down, 4 left), a cell meets the one there; outside of the map there is nothing."""
+    estimator = FlowEstimator(8, 4, side=8)
+    first, second = torch.rand(1, 32, 8, 8), torch.rand(1, 32, 8, 8)
+    likeness = estimator._likeness(first, second)
+    at = 21 * (10 + 1) + (10 - 2)
+    torch.testing.assert_close(likeness[0, at, 3, 5], (first[0, :, 3, 5] * second[0, :, 5, 1]).mean())
+    assert not likeness[0, at, 3, :4].any()
+    assert not likeness[0, at, 6:].any()
 
 
 SMALL_CAUSALNET = {"dim": 24, "layers_1": 1, "layers_2": 1, "layers_3": 1}
