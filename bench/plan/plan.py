@@ -171,7 +171,7 @@ class _Builder:
     """Collects trainings; keeps what studies have in common so that it is worked out once."""
 
     def __init__(self, request: Request, store: OutcomeStore | None, read: bool) -> None:
-        self.plan = Plan([])
+        self.plan = Plan([], notes=list(request.left_out))
         self._read = read
         self._config, self._selections = request.config, request.selections
         self._store = store

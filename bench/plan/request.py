@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from bench.engine.selection import SELECTIONS, Selection
 from bench.plan import hyperparameters
 from bench.plan.checks import check_settings
 from bench.study.protocols import Protocol, select_protocols
+from mer_models._parts.pretrained import NoWeights
 from mer_models.registry import MODELS, ModelInfo
 from preprocess.labels.tasks import TASKS, Task
 
@@ -46,6 +47,7 @@ class Request:
     tasks : the label schemes.
     protocols : the splitting rules; ``transfer`` knows its datasets.
     selections : which epochs are scored.
+    left_out : a note for each model that a pattern chose and whose own first weights cannot be had.
     """
 
     config: RunConfig
@@ -53,6 +55,7 @@ class Request:
     tasks: tuple[Task, ...]
     protocols: tuple[Protocol, ...]
     selections: tuple[Selection, ...]
+    left_out: tuple[str, ...] = ()
 
     @property
     def features(self) -> list[str]:
@@ -69,13 +72,39 @@ def resolve(config: RunConfig) -> Request:
     """
     infos = [MODELS.get(name) for name in MODELS.select(config.models)]
     values, of_two = (hyperparameters.resolve(config, infos, n_classes) for n_classes in (0, 2))
-    request = Request(
+    tasks = tuple(TASKS.get(name) for name in TASKS.select(config.tasks))
+    models, left_out = _with_weights(
+        [RequestedModel(info, values[info.name], of_two[info.name]) for info in infos], tasks, config.models
+    )
+    return Request(
         config=config,
-        models=tuple(RequestedModel(info, values[info.name], of_two[info.name]) for info in infos),
+        models=tuple(models),
         selections=tuple(SELECTIONS.get(name) for name in SELECTIONS.select(config.selection)),
         protocols=tuple(select_protocols(config.protocols)),
-        tasks=tuple(TASKS.get(name) for name in TASKS.select(config.tasks)),
+        tasks=tasks,
+        left_out=tuple(left_out),
     )
-    for model, task in itertools.product(request.models, request.tasks):
-        check_settings(model.info, model.values_in(task), len(task.classes))
-    return request
+
+
+def _with_weights(
+    models: Sequence[RequestedModel], tasks: Sequence[Task], named: Sequence[str]
+) -> tuple[list[RequestedModel], list[str]]:
+    """Return the models that can start, all settings checked, and notes of those that a pattern chose and that cannot.
+
+    A model that was ``named`` is wanted, and so is the last one: its error is raised.
+    """
+    kept: list[RequestedModel] = []
+    missing: dict[str, NoWeights] = {}
+    for model in models:
+        try:
+            for task in tasks:
+                check_settings(model.info, model.values_in(task), len(task.classes))
+        except NoWeights as error:
+            if model.info.name in named:
+                raise
+            missing[model.info.name] = error
+        else:
+            kept.append(model)
+    if missing and not kept:
+        raise next(iter(missing.values()))
+    return kept, [f"Model {name} left out: {error}" for name, error in missing.items()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from mer_models._parts.pretrained import NoWeights
 from mer_models._parts.weights_file import weights_of
 from preprocess.base.errors import UsageError
 
@@ -13,12 +14,12 @@ _NAMES = {"encoder.patch_embed.": "backbone.patch_embed.proj.", "encoder.": "bac
 """How our names start, and theirs."""
 
 
-def released_needed(setting: str) -> UsageError:
+def released_needed(setting: str) -> NoWeights:
     """Return the error that tells which file is needed, since no library has it.
 
     setting : ``model.pretrained``.
     """
-    return UsageError(
+    return NoWeights(
         f"{setting} is 'default', but no library has the weights of Micron-BERT. Ask its authors for {RELEASED} "
         f"(README of uark-cviu/Micron-BERT), put it where every node sees it, and name it with --set {setting}=PATH; "
         f"--set {setting}=none starts from random weights."

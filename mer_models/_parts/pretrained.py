@@ -11,6 +11,11 @@ from preprocess.base.errors import UsageError
 
 T = TypeVar("T")
 
+
+class NoWeights(UsageError):
+    """The weights that a model starts from by its own default cannot be had; where nobody named it, it is left out."""
+
+
 NONE = "none"
 DEFAULT = "default"
 REFUSED_WEIGHTS = (Refused("pretrained", "mine", "none or default"),)
@@ -33,7 +38,7 @@ def fetched(setting: str, given: str, source: str, fetch: Callable[[], T]) -> T:
 
     Raises
     ------
-    UsageError : the weights cannot be had.
+    NoWeights : the weights cannot be had.
     """
     before = socket.getdefaulttimeout()
     # torch.hub names no time-out of its own, and would wait for ever for a server that connects and stays silent.
@@ -43,7 +48,7 @@ def fetched(setting: str, given: str, source: str, fetch: Callable[[], T]) -> T:
     except Exception as error:
         # Libraries raise what they like here: no network, no such weights, a damaged file in their cache.
         reason = " ".join(str(error).split())[:300]
-        raise UsageError(
+        raise NoWeights(
             f"{setting} is {given!r}, but these weights cannot be had from {source}: {type(error).__name__}: {reason} "
             f"Check the name and the network, or put the file into the library's cache on every node; "
             f"--set {setting}={NONE} starts from random weights."
@@ -64,7 +69,7 @@ def fetched_from_hub(setting: str, given: str, fetch: Callable[[], T]) -> T:
 
     Raises
     ------
-    UsageError : the weights cannot be had.
+    NoWeights : the weights cannot be had.
     """
     from huggingface_hub import constants
 

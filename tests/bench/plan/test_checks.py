@@ -15,6 +15,7 @@ from torch import nn
 
 from bench.plan.checks import check_inputs
 from bench.plan.request import resolve
+from mer_models._parts.pretrained import NoWeights
 from mer_models.contracts import TrainingRecipe
 from mer_models.registry import MODELS, register_model
 from preprocess.base.errors import UsageError
@@ -182,3 +183,30 @@ def test_weights_that_have_seen_the_people_are_noted_beside_the_scores(
         "synth_b": [],
         "synth_a+synth_b": expected,
     }
+
+
+class OutOfReach(Sequence):
+    """As ``Sequence``, with weights that nobody has."""
+
+    def __init__(self, n_classes: int, pretrained: str = "default") -> None:
+        if pretrained != "none":
+            raise NoWeights(f"out_of_reach.pretrained is {pretrained!r}, but nobody has these weights.")
+        super().__init__(n_classes)
+
+
+def test_a_model_without_its_weights_is_left_out_with_a_note_unless_it_is_named(
+    registries: None, synthetic: list[PreparedDataset], tmp_path: Path
+) -> None:
+    recipe = TrainingRecipe(epochs=1, batch_size=8, lr=1e-3, input_range="unit")
+    facts: dict[str, Any] = {"features": (FRAMES,), "paper": "Written for the tests.", "recipe": recipe}
+    register_model("out_of_reach", **facts)(OutOfReach)
+    data = [with_frames(synthetic[0], 3, tmp_path)]
+    told = "out_of_reach.pretrained is 'default', but nobody has these weights."
+    plan = plan_of(data, models=["majority", "out_of*"])
+    assert plan.notes == [f"Model out_of_reach left out: {told}"]
+    assert {card.model for card in plan.cards} == {"majority"}
+    for alone in (["majority", "out_of_reach"], ["majority", "out_of*", "out_of_reach"], ["out_of*"]):
+        with pytest.raises(UsageError, match=f"^{told}"):
+            plan_of(data, models=alone)
+    plan = plan_of(data, models=["out_of*"], set={"out_of_reach.pretrained": "none"})
+    assert plan.notes == []
