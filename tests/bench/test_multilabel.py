@@ -364,6 +364,7 @@ def test_2_training_labels_do_change_the_fit(model: str) -> None:
     assert any(honest.weights[name].tobytes() != other.weights[name].tobytes() for name in honest.weights)
 
 
+@pytest.mark.slow
 def test_7_packing_changes_no_outcome(model: str, coded: list[PreparedDataset], tmp_path: Any) -> None:
     found = []
     for number, slots in enumerate((1, 1000)):

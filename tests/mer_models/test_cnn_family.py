@@ -13,6 +13,8 @@ from mer_models.cnn_lstm import _ReLULSTM
 from mer_models.convlstm import _ConvLSTM, _hard_sigmoid
 from mer_models.registry import MODELS
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("cnn3d", "cnn_lstm", "convlstm", "cnn2d_vote")
 
 

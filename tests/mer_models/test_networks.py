@@ -15,17 +15,19 @@ from torch.nn import functional
 
 from bench.checks.check import Check
 from bench.checks.networks import NetworkCase
+from bench.config import DEFAULT_MODELS
 from mer_models.registry import MODELS
 
-NETWORKS = [name for name, info in MODELS.items() if info.kind == "network"]
+NETWORKS = [
+    pytest.param(name, marks=() if name in DEFAULT_MODELS else pytest.mark.slow)
+    for name, info in MODELS.items()
+    if info.kind == "network"
+]
 
 Tensors = tuple[torch.Tensor, ...]
 
 
-SLOW = ("learns", "trains", "multilabel", "full_size")
-
-
-@pytest.mark.parametrize("check", every("model", lambda info: info.kind == "network", "networks", SLOW))
+@pytest.mark.parametrize("check", every("model", lambda info: info.kind == "network", "networks", slow="*"))
 def test_every_network_passes_its_checks(check: Check) -> None:
     passes(check)
 

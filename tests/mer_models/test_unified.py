@@ -22,6 +22,8 @@ from mer_models.registry import MODELS
 from mer_models.unified_fgs_vs import UnifiedFGSVS, _Fusion
 from preprocess.base.errors import UsageError
 
+pytestmark = pytest.mark.slow
+
 SMALL: dict[str, Any] = {"vit": "vit_tiny_patch16_224", "image_size": 32, "pretrained": "none"}
 
 

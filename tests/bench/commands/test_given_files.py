@@ -70,6 +70,7 @@ def given(how: str) -> list[str]:
     return ["--config", "sweep.yaml"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "how"),
     [

@@ -54,6 +54,7 @@ def clips(database: Path) -> list[dict[str, Any]]:
     return [{"sample_id": f"synth_casme2/{name}", **fact} for name, fact in sorted(facts.items())]
 
 
+@pytest.mark.slow
 def test_shards_are_made_once_and_a_contact_sheet_is_drawn(merbench: LocalRuns, database: Path) -> None:
     unknown = merbench("datasets", "report", "casme2", "--results", "runs")
     assert "quality: not measured yet; `merbench prepare` measures it" in unknown.out
@@ -76,6 +77,7 @@ def test_shards_are_made_once_and_a_contact_sheet_is_drawn(merbench: LocalRuns, 
         assert ": face by hog, outside 0%, motion " in said
 
 
+@pytest.mark.slow
 def test_a_clip_that_cannot_be_used_is_told_by_prepare_and_left_out_of_the_run(
     merbench: LocalRuns, database: Path
 ) -> None:
@@ -138,6 +140,7 @@ def test_an_interruption_is_no_traceback(merbench: LocalRuns, database: Path, mo
         assert "Interrupted. The shards made so far are kept" in said.out
 
 
+@pytest.mark.slow
 def test_inspect_draws_one_clip(merbench: LocalRuns, database: Path) -> None:
     first = clips(database)[0]
     said = merbench("inspect", first["sample_id"], "--data", "casme2", "--out", "clip.png")

@@ -94,6 +94,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_ray_makes_the_same_bytes(films: Path, session: RaySession, tmp_path: Path) -> None:
     from ray.data import DataContext

@@ -125,6 +125,7 @@ def test_a_damaged_onset_does_not_hide_the_face(tmp_path: Path, portrait: np.nda
     assert finder.find(portraits.clip_of(files)).frame == 2
 
 
+@pytest.mark.slow
 def test_no_face_in_any_frame_is_an_error_that_lists_what_was_tried(tmp_path: Path, finder: DlibFaceFinder) -> None:
     clip = portraits.clip_of(portraits.write_frames(tmp_path, [portraits.without_face()] * 2))
     tried = "hog on frame 1, hog on frame 2, hog_padded on frame 1, cnn on frame 1, cnn on frame 2"
@@ -168,6 +169,7 @@ def test_what_is_shaped_like_a_crop_and_shows_no_face_is_refused(tmp_path: Path,
         finder_with(Blinded("cnn")).find(clip)
 
 
+@pytest.mark.slow
 def test_the_cnn_detector_is_asked_first_by_option(tmp_path: Path, portrait: np.ndarray) -> None:
     detectors = Blinded()
     clip = portraits.clip_of(portraits.write_frames(tmp_path, [portrait]))
@@ -212,6 +214,7 @@ def test_a_changed_clip_is_searched_anew(tmp_path: Path, portrait: np.ndarray) -
     assert abs(middle(moved)[0] - middle(face)[0] - 30) < 3
 
 
+@pytest.mark.slow
 def test_a_finder_travels_to_another_process(tmp_path: Path, portrait: np.ndarray, finder: DlibFaceFinder) -> None:
     clip = portraits.clip_of(portraits.write_frames(tmp_path, [portrait]))
     face = finder.find(clip)
@@ -389,6 +392,7 @@ def test_a_mouth_on_the_chin_in_every_fit_is_no_face(tmp_path: Path, portrait: n
         finder_with(Misled(lambda picture, box: True)).find(clip)
 
 
+@pytest.mark.slow
 def test_what_was_measured_of_a_face_reaches_the_clip(
     tmp_path: Path, portrait: np.ndarray, finder: DlibFaceFinder
 ) -> None:

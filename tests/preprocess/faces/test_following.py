@@ -91,6 +91,7 @@ def rms(apart: np.ndarray) -> float:
     return float(np.sqrt((apart**2).sum(axis=-1).mean()))
 
 
+@pytest.mark.slow
 def test_a_head_that_holds_still_keeps_its_one_transform_and_its_pictures_to_the_bit(
     still: tuple[Clip, Film], finder: Any
 ) -> None:
@@ -124,6 +125,7 @@ def test_following_a_head_that_holds_still_would_add_no_trembling(
     assert rms(apart - slow) < 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FARTHEST)
 def test_a_head_that_goes_far_is_followed_to_a_tenth_of_a_pixel(far: Any, finder: Any, name: str) -> None:
     clip, made = far(name, goes, RISE)
@@ -172,6 +174,7 @@ def test_the_apex_of_a_moving_head_is_found(far: Any, finder: Any, name: str, co
         assert abs(works.run("select", work).numbers[-1] - PLANNED.apex) <= 2
 
 
+@pytest.mark.slow
 def test_landmark_motion_is_that_of_the_face(far: Any, still: tuple[Clip, Film], finder: Any) -> None:
     ways = []
     for clip in (still[0], far("half a face to the right", goes, RISE)[0]):
@@ -228,6 +231,7 @@ def test_a_face_found_in_the_middle_of_a_clip_is_followed_both_ways(tmp_path: Pa
         assert np.linalg.norm(gone(path, number) - wanders(number)) < 1
 
 
+@pytest.mark.slow
 def test_a_video_is_followed_as_images_are(tmp_path: Path, finder: Any) -> None:
     writer = cv2.VideoWriter(str(tmp_path / "clip.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 25.0, (640, 480))
     for picture in wandering():
@@ -253,6 +257,7 @@ def test_a_face_that_is_lost_is_told_and_found_again(tmp_path: Path, finder: Any
         assert np.linalg.norm(gone(work.path, number) - wanders(number)) < 3
 
 
+@pytest.mark.slow
 def test_the_apex_is_no_frame_in_which_the_face_is_lost(tmp_path: Path, finder: Any) -> None:
     frames = portraits.expression(
         25, 8, lambda level: portraits.bump(portraits.MOUTH, -2 * level, -4 * level), noise=1.0
@@ -266,6 +271,7 @@ def test_the_apex_is_no_frame_in_which_the_face_is_lost(tmp_path: Path, finder: 
         assert abs(works.run("select", work, spot=spot).numbers[-1] - 9) <= 2
 
 
+@pytest.mark.slow
 def test_after_a_cut_the_face_is_lost_to_the_end_and_the_crop_stays_where_it_was(tmp_path: Path, finder: Any) -> None:
     frames = [*wandering()[:15], *[portraits.without_face()] * 5]
     clip = portraits.clip_of(portraits.write_frames(tmp_path, frames, suffix=".jpg"), fps=25.0)

@@ -40,6 +40,7 @@ def test_the_systems_inputs_have_their_published_shapes() -> None:
     assert shapes["roi_mosaic_28"] == (3, 28, 28)
 
 
+@pytest.mark.slow
 def test_region_vectors_show_which_part_of_the_face_moved_and_where_to(clips: RenderedClips) -> None:
     brows, mouth = slice(0, 6), [AU_GRAPH_12.index(48), AU_GRAPH_12.index(54)]
     raised, smiled = clips.tensor("au_rois_flow", "brows")[-1], clips.tensor("au_rois_flow", "smile")[-1]
@@ -62,6 +63,7 @@ def brows_up(patches: np.ndarray) -> np.ndarray:
     return result
 
 
+@pytest.mark.slow
 def test_flow_patches_grow_with_the_magnification(clips: RenderedClips) -> None:
     patches = clips.tensor("flow_patches_30", "subtle")
     up = brows_up(patches)[:, :TO_APEX].sum(axis=1)
@@ -108,6 +110,7 @@ def test_mosaics_show_the_motion_in_the_tile_of_its_region(clips: RenderedClips)
     assert smiled[14:, 14:].mean() > smiled[:14].mean()
 
 
+@pytest.mark.slow
 def test_the_published_divisor_squeezes_the_same_patches(clips: RenderedClips) -> None:
     sane, published = clips.tensor("stldn_patches_equal_steps"), clips.tensor("stldn_patches_as_published")
     assert np.allclose(sane * 65, published * 986, atol=1e-3)
