@@ -21,8 +21,8 @@ from preprocess.base.plugins import unload_plugins
 
 NAMES = [
     "100% and %20, is it?x=1",
-    pytest.param("a#b:c;d&e 'f' \"g\"", marks=pytest.mark.slow),
-    pytest.param("Größe 表情 [x]*{y}$HOME :warning:", marks=pytest.mark.slow),
+    "a#b:c;d&e 'f' \"g\"",
+    "Größe 表情 [x]*{y}$HOME :warning:",
 ]
 
 
@@ -56,6 +56,7 @@ def plug_in(tmp_path: Path) -> Iterator[Path]:
     unload_plugins()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_run_in_folders_of_any_name(
     name: str, merbench: LocalRuns, tree: Path, plug_in: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -81,6 +81,7 @@ def test_contrastive_loss_without_pairs_is_nothing(labels: list[int]) -> None:
     assert (values.grad == 0).all()
 
 
+@pytest.mark.slow
 def test_the_contrast_is_added_to_the_engines_losses_of_both_halves() -> None:
     case = NetworkCase(MODELS.get("samer"))
     network = case.build().eval()

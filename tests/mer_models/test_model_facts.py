@@ -496,6 +496,7 @@ def test_capsules_route_to_where_predictions_agree() -> None:
     assert lengths[1] < 6 * 0.5
 
 
+@pytest.mark.slow
 def test_slstt_size() -> None:
     layer = 2 * 2 * 768 + linear(768, 3 * 768) + linear(768, 768) + linear(768, 3072) + linear(3072, 768)
     transformer = linear(3 * 256, 768) + 197 * 768 + 768 + 12 * layer + 2 * 768
@@ -530,6 +531,7 @@ SAID = {name: re.findall(r"([\d,]*\d) parameters", info.build.__doc__ or "") for
 """Model -> the sizes that its docstring states."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, sizes in SAID.items() if sizes])
 def test_the_size_in_the_docstring_is_the_size(name: str) -> None:
     assert f"{count(build(name)):,}" in (MODELS.get(name).build.__doc__ or "")

@@ -125,6 +125,7 @@ def test_a_member_that_is_not_there_is_named(name: str, message: str) -> None:
 PRETRAINED = [name for name, info in MODELS.items() if "pretrained" in info.params]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PRETRAINED)
 def test_trained_weights_out_of_reach_are_told(name: str, monkeypatch: pytest.MonkeyPatch, silent_hub: None) -> None:
     def no_network(*arguments: Any, **options: Any) -> None:

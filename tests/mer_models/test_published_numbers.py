@@ -19,6 +19,7 @@ PAGE = (Path(mer_models.__path__[0]) / "README.md").read_text(encoding="utf-8")
 CHECKED = {name: info.checked for name, info in MODELS.items() if info.checked}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", every("model", lambda info: bool(info.checked), "published_numbers"))
 def test_a_form_gives_the_outputs_of_its_authors_class(check: Check) -> None:
     passes(check)
@@ -39,6 +40,7 @@ def test_what_was_checked_says_where_the_class_stands_and_differs_little(name: s
         assert len(one.outputs) >= min(12, one.inputs[0][0] * one.n_classes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHECKED)
 def test_the_compared_outputs_hang_on_the_input(name: str) -> None:
     """Else a mistake before the last layer would not show: other input gives numbers far beyond the tolerance."""

@@ -142,6 +142,7 @@ def all_of(root: Path) -> dict[str, tuple[str, dict[str, list[int]], dict[str, s
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [str.upper, str.lower, mixed])
 @pytest.mark.parametrize("name", NAMES)
 def test_names_may_be_in_any_letters(name: str, change: Callable[[str], str], root: Path) -> None:
@@ -151,6 +152,7 @@ def test_names_may_be_in_any_letters(name: str, change: Callable[[str], str], ro
     assert all_of(root) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_what_computers_leave_behind_changes_nothing(name: str, root: Path) -> None:
     write(name, root)
@@ -169,6 +171,7 @@ def test_a_link_that_leads_back_is_refused_within_a_tree_whatever_it_is_called(n
         read_source(root)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_folder_of_links_to_databases_is_read_and_the_links_are_told(name: str, root: Path) -> None:
     write(name, root)
@@ -185,6 +188,7 @@ def test_a_folder_of_links_to_databases_is_read_and_the_links_are_told(name: str
     assert any(f"{root} is a link to" in note for root in linked for note in notes) == bool(linked)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_database_behind_a_link_of_any_name_is_read(name: str, root: Path) -> None:
     write(name, root)
@@ -226,6 +230,7 @@ def test_a_count_that_differs_from_the_published_one_is_told(name: str, root: Pa
     assert any("annotated clips of" in note and "published are" in note for note in notes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FRAME_FOLDERS)
 def test_a_clip_that_lies_elsewhere_is_followed_and_told(name: str, root: Path) -> None:
     write(name, root)

@@ -62,6 +62,7 @@ def named_folder(name: str, root: Path) -> tuple[Path, Path]:
     raise AssertionError(f"no cell of {name} names a folder")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("odd", ODD)
 @pytest.mark.parametrize("name", [name for name in WITH_SHEET if name not in UNNAMED])
 def test_a_clip_of_an_odd_name_is_found_in_every_database(name: str, odd: str, root: Path) -> None:

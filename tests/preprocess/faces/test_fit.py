@@ -165,6 +165,7 @@ def test_a_fit_that_knows_the_turn_finds_turned_faces(sight: Sight, turn: float)
     assert abs((fit.turn - turn + 180) % 360 - 180) < 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [112, 128, 224])
 def test_landmarks_frame_by_frame_follow_a_face_that_shifts(sight: Sight, size: int) -> None:
     transform = face_transform(sight.landmarks, (size, size))

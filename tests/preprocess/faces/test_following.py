@@ -111,6 +111,7 @@ def test_a_head_that_holds_still_keeps_its_one_transform_and_its_pictures_to_the
     assert spotted[0] == spotted[1]
 
 
+@pytest.mark.slow
 def test_following_a_head_that_holds_still_would_add_no_trembling(
     still: tuple[Clip, Film], finder: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,6 +155,7 @@ def test_a_quick_motion_at_a_low_frame_rate_is_followed_to_its_corners(far: Any,
     assert rms(off_the_way(shown, made, kept)) < 0.15
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FARTHEST)
 def test_flow_of_a_followed_head_is_the_expressions(far: Any, still: tuple[Clip, Film], finder: Any, name: str) -> None:
     def error(clip: Clip, made: Film) -> float:

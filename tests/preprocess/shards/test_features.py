@@ -71,6 +71,7 @@ def test_flow_patches_grow_with_the_magnification(clips: RenderedClips) -> None:
     assert 1.8 < up[-1] / up[0] < 3.2, "levels run from 1.2 to 3.0"
 
 
+@pytest.mark.slow
 def test_flow_patches_go_up_to_the_apex_and_back_to_the_offset(clips: RenderedClips) -> None:
     past, to_apex = (brows_up(clips.tensor(name)[4]) for name in ("flow_patches_30", "flow_patches_30_to_apex"))
     assert to_apex.min() > 0

@@ -109,6 +109,7 @@ def test_errors_of_drawing(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["films", "occupied"]
 
 
+@pytest.mark.slow
 def test_the_outline_goes_with_a_head_that_moves(tmp_path: Path) -> None:
     options = Options("casme2", subjects=1, clips=1.0)
     planned = plan(options)[0]
