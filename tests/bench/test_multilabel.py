@@ -154,6 +154,7 @@ def test_units_that_cannot_be_read_cost_their_sample_only_and_are_noted(
     assert only(plan).n_samples["full"] == (len(samples) if uses_units else annotated - 1)
 
 
+@pytest.mark.slow
 def test_a_study_of_several_emotions_a_clip_goes_through(synthetic: list[PreparedDataset], store: OutcomeStore) -> None:
     words = ["Positive", "Negative+Surprise", "Repression", "Others", "Positive+Surprise"]
     samples = synthetic[0].samples.copy()

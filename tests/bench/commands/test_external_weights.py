@@ -100,6 +100,7 @@ def assert_scored(tmp_path: Path, tree: Path, bgr: bool, people: Iterable[str] =
     assert all(np.allclose(found[name], row, rtol=1e-4, atol=1e-3) for name, row in expected.items())
 
 
+@pytest.mark.slow
 def test_published_files_are_scored_by_subject_in_their_own_channel_order(
     merbench: LocalRuns, options: list[str], files: Path, tree: Path, tmp_path: Path
 ) -> None:

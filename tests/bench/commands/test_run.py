@@ -287,6 +287,7 @@ def test_a_plan_tells_what_is_done_and_what_would_run(merbench: LocalRuns, optio
     ]
 
 
+@pytest.mark.slow
 def test_a_run_without_data_renders_faces_and_calls_them_synthetic(
     merbench: LocalRuns, results: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

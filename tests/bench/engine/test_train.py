@@ -304,6 +304,7 @@ def test_one_leaking_fold_stops_the_pack_before_anything_is_trained(registries: 
     assert fitted == []
 
 
+@pytest.mark.slow
 def test_a_strided_1x1_convolution_of_few_channels_trains() -> None:
     """In a process of its own, since it dies where oneDNN gets such a convolution channels last."""
     program = """

@@ -146,6 +146,7 @@ def test_axes_that_a_dataset_cannot_mean_are_told_by_dataset_and_feature(bring: 
         bring("chw")
 
 
+@pytest.mark.slow
 def test_the_engine_asks_nobody_for_recipes() -> None:
     """Layouts come with the data, so that it needs neither recipe files nor what reads them."""
     code = (

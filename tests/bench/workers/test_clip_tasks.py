@@ -143,6 +143,7 @@ def test_a_subject_that_always_kills_its_worker_is_told_when_the_others_are_done
     assert there == ["subject=s1", "subject=s3"]
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_errors_of_workers_are_errors_of_the_run(films: Path, notes: Path, session: RaySession, tmp_path: Path) -> None:
     session.cluster()
