@@ -83,7 +83,6 @@ def interpolate(
         return _cut(work, count)
     if times == "equal":
         return _at(work, _positions(work.numbers, count), dict(work.key), method, weights)
-    work = _once(work)
     moments = past_apex(work.clip, work.numbers, count)
     key = dict(zip(moments.key, _places(work.numbers, list(moments.key.values())), strict=True))
     made = _at(work, _places(work.numbers, moments.times), key, method, weights)
@@ -116,19 +115,6 @@ def _at(work: Work, places: np.ndarray, key: Mapping[str, float], method: str, w
         numbers=tuple(work.numbers[index] for index in np.rint(places).astype(int)),
         key=tuple((role, int(np.abs(places - place).argmin())) for role, place in key.items()),
         landmarks=points,
-    )
-
-
-def _once(work: Work) -> Work:
-    """Return the work with each frame once; one that took a damaged one's place is there twice. Key frames are left."""
-    numbers, first = np.unique(work.numbers, return_index=True)
-    assert work.frames is not None
-    return replace(
-        work,
-        frames=work.frames[:, first],
-        numbers=tuple(int(number) for number in numbers),
-        key=(),
-        landmarks=None if work.landmarks is None else work.landmarks[first],
     )
 
 
@@ -233,7 +219,7 @@ def _positions(numbers: tuple[int, ...], count: int) -> np.ndarray:
 
 
 def _places(numbers: tuple[int, ...], times: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Return the positions of moments among frames with these numbers, which grow."""
+    """Return the positions of moments among frames with these numbers, in order; of a repeated one the last counts."""
     places: np.ndarray = np.interp(np.asarray(times), numbers, np.arange(len(numbers)))
     return places
 
