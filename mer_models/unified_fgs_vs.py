@@ -109,7 +109,8 @@ class UnifiedFGSVS(nn.Module):
     stldn_maps : (n, 9, 224, 224) float32, codes 0..65 of the same maps.
 
     ``unified_fgs_vs/stldn_patches_equal_steps`` is the same network on patches and maps of the frames that the public
-    code takes: with ``as_published``, the whole published form.
+    code takes: with ``as_published``, the whole published form. ``unified_fgs_vs/stldn_patches_motion_steps`` takes
+    frames between which the landmarks move equally far.
 
     Parameters
     ----------
@@ -128,9 +129,10 @@ class UnifiedFGSVS(nn.Module):
     =============  ==============================================  ================================================
     part           default                                         as_published
     =============  ==============================================  ================================================
-    frames         the eleven that the landmarks moved to          nine in tenths of the way from onset to apex, the
-                   farthest since the frame before, from onset     apex, the one after, under the name above; the
-                   to offset                                       function that looks for motion is never called
+    frames         the eleven that the landmarks moved to          the same; by the first name above those of the
+                   farthest since the frame before, from onset     public code, which never calls its function for
+                   to apex                                         motion: nine in tenths of the way from onset to
+                                                                   apex, the apex, the one after
     values         a landmark's are the 49 pixels of its patch     the numbers of (459, 49) are read on as (49, 9,
                                                                    51): pixels, maps and landmarks are mixed
     graph layer    links carry values between landmarks            the links' diagonal alone is read, and it is 1:
@@ -282,6 +284,7 @@ def _transformer(vit: str, image_size: int, pretrained: str) -> Any:
 
 also_on(
     "unified_fgs_vs",
+    ("stldn_patches_motion_steps", "stldn_maps_motion_steps"),
     ("stldn_patches_equal_steps", "stldn_maps_equal_steps"),
-    said="the frames of the public code are those of",
+    said="patches of other frames are",
 )

@@ -19,13 +19,13 @@ SIZE = 256
 SMOOTH = 1.5
 
 
-def most_motion(work: Work, present: list[int], count: int) -> list[int]:
+def most_motion(work: Work, numbers: list[int], count: int) -> list[int]:
     """Choose the frames that the landmarks moved to farthest since the frame before.
 
     Parameters
     ----------
     work : whose clip it is.
-    present : the clip's frame numbers.
+    numbers : of the frames to choose from, in order.
     count : how many frames to choose.
 
     Returns
@@ -33,7 +33,7 @@ def most_motion(work: Work, present: list[int], count: int) -> list[int]:
     Frame numbers in order. The first frame, which nothing moved to, is none of them; of equal ones the earlier are.
     Where there are no more than ``count`` frames, all of them, some repeated; where nothing moves, equal steps.
     """
-    seen = work.seen(present)
+    seen = work.seen(numbers) or numbers
     if len(seen) <= count:
         return _spread(seen, count)
     motion = landmark_motion(work, seen)
@@ -43,20 +43,20 @@ def most_motion(work: Work, present: list[int], count: int) -> list[int]:
     return [seen[1 + index] for index in sorted(chosen)]
 
 
-def equal_motion(work: Work, present: list[int], count: int) -> list[int]:
-    """Choose frames between which the landmarks move equally far: motions are summed along the clip.
+def equal_motion(work: Work, numbers: list[int], count: int) -> list[int]:
+    """Choose frames between which the landmarks move equally far: motions are summed from the first on.
 
     Parameters
     ----------
     work : whose clip it is.
-    present : the clip's frame numbers.
+    numbers : of the frames to choose from, in order.
     count : how many frames to choose.
 
     Returns
     -------
-    Frame numbers in order, the first and the last one of the clip included; equal steps where nothing moves.
+    Frame numbers in order, the first and the last one included; equal steps where nothing moves.
     """
-    seen = work.seen(present)
+    seen = work.seen(numbers) or numbers
     path = np.concatenate([[0.0], np.cumsum(landmark_motion(work, seen))])
     if path[-1] == 0:
         return _spread(seen, count)

@@ -67,7 +67,7 @@ def select(work: Work, *, frames: str = "onset_apex", count: int | None = None, 
         (``count`` frames, onset to offset, equally spaced), "uniform_to_apex" (onset to apex); "around_apex" (``count``
         consecutive frames, the apex in their middle); "onset_around_apex" (the onset, then ``count`` later frames about
         the apex: see ``_after_onset``); "landmark_motion_top" (the ``count`` frames that the landmarks moved to
-        farthest since the frame before, onset to offset), "landmark_motion_steps" (``count`` frames, onset to offset,
+        farthest since the frame before, onset to apex), "landmark_motion_steps" (``count`` frames, onset to apex,
         between which the landmarks move equally far); "unified_11" (nine from onset towards the apex in tenths of the
         way, the apex, the one after); "binary_9" (onset, 3, apex, 3, offset, equally spaced).
     count : how many frames, where ``frames`` takes a number.
@@ -84,8 +84,8 @@ def select(work: Work, *, frames: str = "onset_apex", count: int | None = None, 
     -------
     unified_11: equal to shayhan-ameen/Unified_MaE_and_ME_Recognition@593fea0, process_dataset.py: dataset_process.
     landmark_motion_top: equal to landmark_motion_based_keyframe_selection there for one landmark. For 51 it ranks sums
-    that grow landmark by landmark, whose places are no frames; nothing calls it. What frames it was meant to look at,
-    and landmark_motion_steps, are not checked.
+    that grow landmark by landmark, whose places are no frames; nothing calls it, and up to which frame it was meant to
+    look is not known: up to the apex, as the code beside it does, is our reading. Not checked: landmark_motion_steps.
 
     Raises
     ------
@@ -136,6 +136,11 @@ def _key(span: Span, wanted: list[int], *, apex: bool) -> tuple[tuple[str, int],
     last = {number: index for index, number in enumerate(wanted)}
     found = {role: (last if role == "offset" else places).get(number) for role, number in roles.items()}
     return tuple((role, index) for role, index in found.items() if index is not None)
+
+
+def _rise(span: Span) -> list[int]:
+    """Return the frames that are there, onset to apex."""
+    return [one for one in span.present if one <= span.apex]
 
 
 def _evenly(first: int, last: int, count: int) -> list[int]:
@@ -191,17 +196,13 @@ MODES: dict[str, Mode] = {
     "onset_apex_offset": Mode(lambda work, span, count: [span.onset, span.apex, span.offset]),
     "near_onset_apex": Mode(lambda work, span, count: _near(span, count), count=True),
     "clip": Mode(lambda work, span, count: span.present, apex=False),
-    "onset_to_apex": Mode(lambda work, span, count: [one for one in span.present if one <= span.apex]),
+    "onset_to_apex": Mode(lambda work, span, count: _rise(span)),
     "uniform": Mode(lambda work, span, count: _evenly(span.onset, span.offset, count), apex=False, count=True),
     "uniform_to_apex": Mode(lambda work, span, count: _evenly(span.onset, span.apex, count), count=True),
     "around_apex": Mode(lambda work, span, count: _around(span, count), count=True),
     "onset_around_apex": Mode(lambda work, span, count: _after_onset(span, count), count=True),
-    "landmark_motion_top": Mode(
-        lambda work, span, count: most_motion(work, span.present, count), apex=False, count=True
-    ),
-    "landmark_motion_steps": Mode(
-        lambda work, span, count: equal_motion(work, span.present, count), apex=False, count=True
-    ),
+    "landmark_motion_top": Mode(lambda work, span, count: most_motion(work, _rise(span), count), count=True),
+    "landmark_motion_steps": Mode(lambda work, span, count: equal_motion(work, _rise(span), count), count=True),
     "unified_11": Mode(lambda work, span, count: _unified(span)),
     "binary_9": Mode(
         lambda work, span, count: _evenly(span.onset, span.apex, 5)[:-1] + _evenly(span.apex, span.offset, 5)

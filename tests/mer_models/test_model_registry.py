@@ -349,7 +349,11 @@ def test_a_model_reads_its_own_codes_feature_under_a_name_of_its_own(model: str,
 
 @pytest.mark.parametrize(
     ("model", "frames"),
-    [("unified_fgs_vs", "landmark_motion_top"), ("unified_fgs_vs/stldn_patches_equal_steps", "unified_11")],
+    [
+        ("unified_fgs_vs", "landmark_motion_top"),
+        ("unified_fgs_vs/stldn_patches_motion_steps", "landmark_motion_steps"),
+        ("unified_fgs_vs/stldn_patches_equal_steps", "unified_11"),
+    ],
 )
 def test_both_streams_of_the_unified_framework_look_at_the_same_frames(model: str, frames: str) -> None:
     info, usual = MODELS.get(model), MODELS.get("unified_fgs_vs")

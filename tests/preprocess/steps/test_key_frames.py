@@ -291,7 +291,7 @@ def test_key_frames_by_landmark_motion_are_those_of_rise_and_fall(
     """The mouth moves in the frames that lead to 6, 7 and 8, and back in those that lead to 14, 15 and 16."""
     levels = [0.0] * 5 + [1 / 3, 2 / 3] + [1.0] * 6 + [2 / 3, 1 / 3] + [0.0] * 5
     frames = [portraits.frame(portraits.bump(portraits.MOUTH, 0, -12 * level, reach=50)) for level in levels]
-    clip = portraits.clip_of(portraits.write_frames(tmp_path, frames, suffix=".jpg"))
+    clip = portraits.clip_of(portraits.write_frames(tmp_path, frames, suffix=".jpg"), apex=20)
     points = _landmark_motion.aligned_landmarks(Work(clip=clip, finder=finder), clip.numbers)
     monkeypatch.setattr(_landmark_motion, "aligned_landmarks", lambda work, numbers: points)
     assert selected(clip, finder, frames="landmark_motion_top", count=6).numbers == (6, 7, 8, 14, 15, 16)
@@ -300,6 +300,11 @@ def test_key_frames_by_landmark_motion_are_those_of_rise_and_fall(
     assert all(5 <= number <= 8 for number in rise)
     assert 8 <= hold <= 13
     assert all(13 <= number <= 16 for number in (before, after))
+    monkeypatch.setattr(_landmark_motion, "aligned_landmarks", lambda work, numbers: points[: len(numbers)])
+    rise = replace(clip, apex=11)
+    assert selected(rise, finder, frames="landmark_motion_top", count=3).numbers == (6, 7, 8)
+    work = selected(rise, finder, frames="landmark_motion_steps", count=4)
+    assert (work.numbers[0], work.numbers[-1], dict(work.key)) == (1, 11, {"onset": 0, "apex": 3})
 
 
 @pytest.mark.parametrize(
@@ -321,7 +326,7 @@ def test_frames_are_chosen_by_the_way_of_the_landmarks(
     points = np.array(way, dtype=float)[:, None, None] * np.ones((10, 51, 2))
     monkeypatch.setattr(_landmark_motion, "aligned_landmarks", lambda work, numbers: points[: len(numbers)])
     monkeypatch.setattr(_landmark_motion, "SMOOTH", 1e-3)
-    clip = replace(smile, offset=110)
+    clip = replace(smile, apex=110)
     assert selected(clip, finder, frames="landmark_motion_top", count=3).numbers == most
     assert selected(clip, finder, frames="landmark_motion_steps", count=3).numbers == steps
     everything = tuple(range(101, 111))
