@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from results.scores.metrics import Metric
@@ -33,14 +35,46 @@ def subject_bootstrap(
     ------
     ValueError : counts of another shape, no resamples, or a level outside 0..1.
     """
-    if counts.ndim < 5 or resamples < 1 or not 0 < level < 1:
-        raise ValueError(f"counts {counts.shape}, resamples {resamples}, level {level}: see the docstring")
+    _check(counts, resamples)
+    if not 0 < level < 1:
+        raise ValueError(f"level {level}: see the docstring")
+    if counts.shape[1] < 2:
+        return math.nan, math.nan
+    return percentile_interval(resampled_scores(counts, metric, resamples, rng), level)
+
+
+def resampled_scores(counts: np.ndarray, metric: Metric, resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """Return the score of each resample of subjects; equal generators draw equal people.
+
+    Parameters
+    ----------
+    counts : as ``subject_bootstrap`` takes them.
+    metric : counts -> score.
+    resamples : number of draws.
+    rng : makes the draws.
+
+    Returns
+    -------
+    (resamples,) means of the metric over datasets and seeds.
+
+    Raises
+    ------
+    ValueError : counts of another shape, or no resamples.
+    """
+    _check(counts, resamples)
     n_seeds, n_subjects, *shape = counts.shape
-    if n_subjects < 2:
-        return float("nan"), float("nan")
     draws = rng.multinomial(n_subjects, np.full(n_subjects, 1 / n_subjects), size=resamples)
     # Counts are small integers, so float64 products are exact, and much faster than integer ones.
     pooled = draws.astype(np.float64) @ counts.reshape(n_seeds, n_subjects, -1).astype(np.float64)
-    scores = metric(pooled.reshape(n_seeds, resamples, *shape)).mean(axis=(0, 2))
+    return metric(pooled.reshape(n_seeds, resamples, *shape)).mean(axis=(0, 2))
+
+
+def percentile_interval(scores: np.ndarray, level: float = 0.95) -> tuple[float, float]:
+    """Return the two ends, low and high, between which a share of ``level`` of the resampled scores lies."""
     low, high = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def _check(counts: np.ndarray, resamples: int) -> None:
+    if counts.ndim < 5 or resamples < 1:
+        raise ValueError(f"counts {counts.shape}, resamples {resamples}: see the docstring")

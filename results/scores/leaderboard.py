@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +13,12 @@ import numpy as np
 
 from preprocess.base.hashing import digest
 from results.scores.bootstrap import subject_bootstrap
+from results.scores.generations import generations
 from results.scores.metrics import Metric
 from results.scores.pooling import AVERAGE, FULL, Pooled, averaged_datasets, part_names, part_score, pool_complete
 from results.store.outcome import Outcome
 from results.store.outcome_store import OutcomeStore
-from results.store.stored_study import StoredStudy, read_study
+from results.store.stored_study import StoredStudy
 from results.store.study_card import StudyCard
 from results.store.watched import OWN, TEST, Watched, Weights, stamp_of
 
@@ -207,7 +208,7 @@ def build_leaderboard(
     root_seed = int(rng.integers(2**63))
     chosen = store.cards() if cards is None else cards
     unique = list({card.key: card for card in chosen}.values())
-    current, replaced = _generations(store, unique, cached or {})
+    current, replaced = generations(store, unique, cached or {})
     rows = [row for group in current for row in _rows(group, root_seed, resamples, superseded=False)]
     if include_superseded:
         rows += [row for group in replaced for row in _rows(group, root_seed, resamples, superseded=True)]
@@ -235,34 +236,6 @@ def study_rows(
     """
     study = StoredStudy(card, len(outcomes), 0, list(outcomes))
     return _rows([study], int(rng.integers(2**63)), resamples, superseded=False)
-
-
-def _generations(
-    store: OutcomeStore, cards: Iterable[StudyCard], cached: Mapping[str, StoredStudy]
-) -> tuple[list[list[StoredStudy]], list[list[StoredStudy]]]:
-    """Group the studies that are equal in all but seed, and tell the current groups from the superseded ones.
-
-    Groups of one name and setting differ in data, code or defaults; the one with the outcome finished last is current.
-    """
-    named: dict[tuple[str, ...], dict[str, list[StoredStudy]]] = defaultdict(lambda: defaultdict(list))
-    for card in sorted(cards, key=lambda card: (card.seed, card.key)):
-        name = (card.label, card.dataset, card.task, card.protocol, card.selection)
-        generation = digest({key: value for key, value in card.ingredients.items() if key != "seed"})
-        named[name][generation].append(cached.get(card.key) or read_study(store, card))
-    current, replaced = [], []
-    for generations in named.values():
-        groups = list(generations.values())
-        if len(groups) > 1:
-            groups.sort(key=lambda group: max(_finished(store, study) for study in group))
-        replaced += groups[:-1]
-        current.append(groups[-1])
-    return current, replaced
-
-
-def _finished(store: OutcomeStore, study: StoredStudy) -> str:
-    """Return when the study's newest outcome was made (ISO time), or an empty string where there is none."""
-    read = study if study.outcomes else dataclasses.replace(study, outcomes=store.read_outcomes(study.card)[0])
-    return read.finished
 
 
 def _rows(group: list[StoredStudy], root_seed: int, resamples: int, superseded: bool) -> list[Row]:
