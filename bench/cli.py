@@ -155,6 +155,42 @@ def leaderboard(
 
 @app.command()
 @takes("results")
+def compare(
+    config: RunConfig,
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(help="Models to compare with each other: names, comma lists, shell patterns. Default: all."),
+    ] = None,
+    benchmark: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WORDS",
+            help='Words of "dataset · task · protocol · selection", such as "casme2 loso"; may be given several times. '
+            "Default: all.",
+        ),
+    ] = None,
+    part: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Parts of a composite to compare on: full, average, a dataset, or a shell pattern. Default: full.",
+        ),
+    ] = None,
+    format: Annotated[str, typer.Option(help="table, json, csv or md.")] = "table",
+) -> None:
+    """Test which models are better than others: every pair that was tested on the same people.
+
+    From the store alone. Differences of UF1 and UAR with their intervals over people; p by swapping whole people
+    between the two models, corrected for the number of pairs.
+    """
+    from bench.commands import results as reading
+
+    parts = words(part or ["full"])
+    typer.echo(reading.compare(config.results, models or [], benchmark or [], parts, format, _width()), nl=False)
+
+
+@app.command()
+@takes("results")
 def report(config: RunConfig, study: Study) -> None:
     """Print a study's per-class and per-subject report."""
     from bench.commands import results as reading

@@ -1,8 +1,8 @@
-"""The verbs that only read the store: status, leaderboard, report, sync."""
+"""The verbs that only read the store: status, leaderboard, compare, report, sync."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -39,6 +39,19 @@ def leaderboard(results: str, format: str, include_superseded: bool, width: int 
     store = OutcomeStore(results_root(results))
     rng = np.random.default_rng(BOOTSTRAP_SEED)
     return render(build_leaderboard(store, rng=rng, include_superseded=include_superseded), format, width)
+
+
+def compare(
+    results: str, models: Sequence[str], benchmarks: Sequence[str], parts: Sequence[str], format: str, width: int | None
+) -> str:
+    """Return which models are better than others, in one of the formats of ``results.views.comparison_text``."""
+    from results.scores.comparison import compare
+    from results.store.chosen import choose_cards
+    from results.views.comparison_text import render
+
+    store = OutcomeStore(results_root(results))
+    cards = choose_cards(store.cards(), models, benchmarks)
+    return render(compare(store, cards, rng=np.random.default_rng(BOOTSTRAP_SEED), parts=parts), format, width)
 
 
 def report(results: str, study: str) -> str:

@@ -87,6 +87,7 @@ def test_the_front_door_shows_an_error_and_no_traceback() -> None:
 
 def test_every_verb_has_help(merbench: LocalRuns) -> None:
     assert {
+        "compare",
         "doctor",
         "inspect",
         "leaderboard",
@@ -312,7 +313,7 @@ def test_results_that_cannot_be_written(merbench: LocalRuns, tmp_path: Path) -> 
 
 def test_results_of_another_schema_version(merbench: LocalRuns, tmp_path: Path) -> None:
     (tmp_path / "store.json").write_text('{"schema_version": 99}')
-    for verb in ("run", "plan", "status", "leaderboard", "sync", "test"):
+    for verb in ("run", "plan", "status", "leaderboard", "compare", "sync", "test"):
         options = QUICK if verb in ("run", "plan") else []
         error = refused(merbench, verb, "--results", str(tmp_path), *options)
         assert "store schema version 99, this program reads version 1" in error
@@ -335,7 +336,7 @@ def test_relative_results_in_a_ray_job(merbench: LocalRuns, tmp_path: Path, monk
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("verb", ["status", "leaderboard", "sync", "test"])
+@pytest.mark.parametrize("verb", ["status", "leaderboard", "compare", "sync", "test"])
 def test_reading_where_nothing_was_run(merbench: LocalRuns, tmp_path: Path, verb: str) -> None:
     error = refused(merbench, verb, "--results", str(tmp_path / "runs"))
     assert error == f"error: No results at {tmp_path}/runs; run `merbench run --results {tmp_path}/runs` first.\n"

@@ -1,4 +1,4 @@
-"""The verbs that only read the store: status, leaderboard, report, sync."""
+"""The verbs that only read the store: status, leaderboard, compare, report, sync."""
 
 from __future__ import annotations
 
@@ -73,6 +73,32 @@ def test_an_unknown_format_names_near_ones(merbench: LocalRuns, done: OutcomeSto
     said = merbench("leaderboard", "--results", done.root, "--format", "jsn")
     assert said.status == 2
     assert said.err.startswith("error: Unknown format 'jsn'. Did you mean: json?")
+
+
+def test_a_comparison_of_all_and_of_named_models(merbench: LocalRuns, done: OutcomeStore) -> None:
+    said = merbench("compare", "--results", done.root)
+    assert said.status == 0
+    assert "protocol loso" in said.out
+    assert "Left out: scripted" in said.out
+    assert "3 people and 1 pair cannot give a corrected p below 0.25" in " ".join(said.out.split())
+    named = merbench(
+        "compare", "maj*", "flow_svm", "--benchmark", "casme2 loso", "--results", done.root, "--format", "json"
+    )
+    (pair,) = json.loads(named.out)["pairs"]
+    assert {pair["first"], pair["second"]} == {"majority", "flow_svm"}
+    assert json.loads(named.out)["left_out"] == []
+    assert named.out == merbench("compare", "majority,flow_svm", "--results", done.root, "--format", "json").out
+
+
+def test_a_comparison_of_what_is_not_there(merbench: LocalRuns, done: OutcomeStore) -> None:
+    for arguments, error in (
+        (["majorty"], "No study of a model 'majorty'. Did you mean: majority?"),
+        (["--benchmark", "samm"], "No study has all of these words: 'samm'."),
+        (["--part", "samm"], "No study has a part 'samm'. There are: full."),
+    ):
+        said = merbench("compare", *arguments, "--results", done.root)
+        assert said.status == 2
+        assert said.err.startswith(f"error: {error}")
 
 
 def test_a_report_by_words_and_by_key(merbench: LocalRuns, done: OutcomeStore) -> None:

@@ -1,0 +1,384 @@
+"""Every pair of models that were tested on the same people: how much they differ, and how sure that is."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import itertools
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from preprocess.base.errors import UsageError
+from preprocess.base.hashing import digest
+from results.scores.bootstrap import percentile_interval, resampled_scores
+from results.scores.counting import Counting
+from results.scores.generations import generations
+from results.scores.paired import holm, score_per_seed, swap_test
+from results.scores.pooling import FULL, Pooled, averaged_datasets, part_names, pool_complete
+from results.store.chosen import benchmark_title
+from results.store.outcome_store import OutcomeStore
+from results.store.stored_study import StoredStudy
+from results.store.study_card import StudyCard
+
+SCHEMA_VERSION = 1
+
+COMPARED = ("uf1", "uar")
+"""The metrics whose differences are tested."""
+
+LEVEL = 0.05
+"""Models are told apart where Holm's p is below this."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much two models differ in one metric.
+
+    Attributes
+    ----------
+    first : the first model's score, the mean over the seeds of the score from pooled predictions.
+    second : the second model's.
+    difference : first - second.
+    low : lower end of the 95 % interval of the difference, over resampled subjects, the same for both models; None for
+        a single subject.
+    high : its upper end.
+    p : the share of swaps of people between the models that give as large a difference.
+    p_holm : p, corrected by Holm's method for the pairs of the benchmark.
+    per_seed : the difference in each seed.
+    spread_people : standard deviation of the difference over resampled subjects; None for a single subject.
+    spread_seeds : standard deviation of the difference over the seeds; None for a single seed.
+    """
+
+    first: float
+    second: float
+    difference: float
+    low: float | None
+    high: float | None
+    p: float
+    p_holm: float
+    per_seed: list[float]
+    spread_people: float | None
+    spread_seeds: float | None
+
+    @property
+    def told_apart(self) -> bool:
+        """Whether one of the models may be called better."""
+        return self.p_holm < LEVEL
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two models on the same people.
+
+    Attributes
+    ----------
+    first : label of the model with the higher UF1.
+    second : label of the other.
+    dataset : one dataset, or a composite's joined by ``+``.
+    part : what was scored: ``full``, a dataset, a union, or ``average``.
+    task : the label scheme.
+    protocol : the rule that made the folds.
+    selection : the rule that picked the epoch.
+    synthetic : the data was drawn by this program.
+    multilabel : a sample may show any number of the classes.
+    n_samples : number of tested samples.
+    n_subjects : number of tested subjects.
+    samples : the first 16 digits of the hash of the tested samples, their subjects and classes.
+    seeds : those that both models have; scores are means over them.
+    studies : the first 16 digits of the keys of both models' studies, the first model's before the second's.
+    metrics : name -> how much they differ.
+    """
+
+    first: str
+    second: str
+    dataset: str
+    part: str
+    task: str
+    protocol: str
+    selection: str
+    synthetic: bool
+    multilabel: bool
+    n_samples: int
+    n_subjects: int
+    samples: str
+    seeds: list[int]
+    studies: list[str]
+    metrics: dict[str, Difference]
+
+    @property
+    def benchmark(self) -> tuple[Any, ...]:
+        """What the pairs share that are corrected together and stand in one table."""
+        return self.synthetic, self.dataset, self.task, self.protocol, self.selection, self.part, self.samples
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A study that is not compared.
+
+    Attributes
+    ----------
+    study : its title.
+    reason : why, in words.
+    """
+
+    study: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All pairs.
+
+    Attributes
+    ----------
+    pairs : benchmark by benchmark, those of the best models first.
+    left_out : the studies that are not compared.
+    notes : how to read the rest.
+    """
+
+    pairs: list[Pair]
+    left_out: list[LeftOut]
+    notes: list[str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values: ``{"schema_version": 1, "pairs": [...], "left_out": [...], "notes": [...]}``."""
+        return {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(self)}
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What is kept of a model's studies on one benchmark: seed -> card and counts of each subject."""
+
+    label: str
+    cards: dict[int, StudyCard]
+    counts: dict[int, np.ndarray]
+
+
+@dataclass(frozen=True)
+class _Benchmark:
+    """The models that were tested on the very same samples."""
+
+    card: StudyCard
+    part: str
+    samples: str
+    pooled: Pooled
+    entries: dict[str, _Entry]
+
+    @property
+    def title(self) -> str:
+        return f"{benchmark_title(self.card)} · {self.part}"
+
+
+def compare(
+    store: OutcomeStore,
+    cards: Sequence[StudyCard],
+    *,
+    rng: np.random.Generator,
+    parts: Sequence[str] = (FULL,),
+    resamples: int = 1000,
+    draws: int = 9999,
+) -> Comparison:
+    """Compare every pair of models that were tested on the same samples of the same people.
+
+    Compared are complete studies of one dataset, task, protocol, selection and part, over the seeds that both models
+    have. Left out, and named, are studies that may not be ranked, incomplete ones, and those without a counterpart.
+
+    Parameters
+    ----------
+    store : where the outcomes lie.
+    cards : the studies.
+    rng : gives one number; draws derive from it and from the names of the subjects, as those of a leaderboard do.
+    parts : names or shell patterns of the parts that are compared.
+    resamples : bootstrap draws an interval.
+    draws : swaps that are drawn a pair, where there are more.
+
+    Raises
+    ------
+    HonestyError : a complete study's predictions contradict its card or each other.
+    StoreError : the store cannot be read.
+    UsageError : a part that none of the studies has.
+    """
+    root_seed = int(rng.integers(2**63))
+    _check_parts(cards, parts)
+    unique = list({card.key: card for card in cards}.values())
+    left_out = [LeftOut(card.title, card.stamp) for card in unique if card.stamp]
+    current, replaced = generations(store, [card for card in unique if not card.stamp], {})
+    studies = [study for group in current for study in group]
+    left_out += [_incomplete(study) for study in studies if not study.complete]
+    benchmarks = _benchmarks([study for study in studies if study.complete], parts)
+    pairs: list[Pair] = []
+    for benchmark in benchmarks:
+        found, alone = _pairs_of(benchmark, root_seed, resamples, draws)
+        pairs += found
+        left_out += alone
+    return Comparison(pairs, left_out, _notes(pairs, benchmarks, sum(map(len, replaced)), draws))
+
+
+def _check_parts(cards: Sequence[StudyCard], parts: Sequence[str]) -> None:
+    known = sorted({name for card in cards for name in part_names(card)})
+    for part in parts:
+        if known and not fnmatch.filter(known, part):
+            raise UsageError(f"No study has a part {part!r}. There are: {', '.join(known)}.")
+
+
+def _incomplete(study: StoredStudy) -> LeftOut:
+    failed = f", {study.failed} failed" if study.failed else ""
+    reason = f"{study.done}/{len(study.card.folds)} folds are done{failed}: no score"
+    return LeftOut(study.card.title, "; ".join([reason, *study.damage]))
+
+
+def _benchmarks(studies: Sequence[StoredStudy], parts: Sequence[str]) -> list[_Benchmark]:
+    """Group the studies by the samples that they were tested on, and count what they predicted, part by part."""
+    found: dict[tuple[Any, ...], _Benchmark] = {}
+    for study in studies:
+        card = study.card
+        pooled = pool_complete(card, study.outcomes)
+        for place, part in enumerate(part_names(card)):
+            if not any(fnmatch.fnmatchcase(part, pattern) for pattern in parts):
+                continue
+            one = pooled.part(part)
+            samples = digest([one.sample_ids, one.subjects, one.y_true.tolist()])
+            where = (card.synthetic, card.dataset, card.task, card.protocol, card.selection, place, part, samples)
+            benchmark = found.setdefault(where, _Benchmark(card, part, samples, one, {}))
+            entry = benchmark.entries.setdefault(card.label, _Entry(card.label, {}, {}))
+            entry.cards[card.seed] = card
+            entry.counts[card.seed] = one.counts_by_subject(averaged_datasets(card, part))[1]
+    return [found[where] for where in sorted(found)]
+
+
+def _pairs_of(benchmark: _Benchmark, root_seed: int, resamples: int, draws: int) -> tuple[list[Pair], list[LeftOut]]:
+    metrics = benchmark.pooled.counting.metrics
+    means = {
+        label: float(score_per_seed(np.stack(list(entry.counts.values())), metrics.get(COMPARED[0])).mean())
+        for label, entry in benchmark.entries.items()
+    }
+    entries = [benchmark.entries[label] for label in sorted(means, key=lambda label: (-means[label], label))]
+    tests = _Tests(benchmark, root_seed, resamples, draws)
+    pairs = [tests.pair(one, other) for one, other in itertools.combinations(entries, 2) if _shared(one, other)]
+    if len(entries) == 1:
+        return [], [LeftOut(f"{entries[0].label} · {benchmark.title}", "no other model was tested on its samples")]
+    apart = [
+        LeftOut(f"{one.label} against {other.label} · {benchmark.title}", "they have no seed in common")
+        for one, other in itertools.combinations(entries, 2)
+        if not _shared(one, other)
+    ]
+    return _corrected(pairs), apart
+
+
+def _shared(one: _Entry, other: _Entry) -> list[int]:
+    return sorted(set(one.counts) & set(other.counts))
+
+
+class _Tests:
+    """The tests of one benchmark's pairs; everybody meets the same resamples and the same swaps."""
+
+    def __init__(self, benchmark: _Benchmark, root_seed: int, resamples: int, draws: int) -> None:
+        self._benchmark, self._resamples, self._draws = benchmark, resamples, draws
+        self._counting: Counting = benchmark.pooled.counting
+        self._subjects = sorted(set(benchmark.pooled.subjects))
+        self._generator = [root_seed, int(digest(self._subjects)[:16], 16)]
+        self._resampled: dict[tuple[str, tuple[int, ...], str], np.ndarray] = {}
+
+    def pair(self, one: _Entry, other: _Entry) -> Pair:
+        """Return how two models differ, not yet corrected for the number of pairs."""
+        seeds = _shared(one, other)
+        uf1 = self._counting.metrics.get(COMPARED[0])
+        scores = [float(score_per_seed(self._stacked(entry, seeds), uf1).mean()) for entry in (one, other)]
+        # Over the seeds that both have, the order may be another than over all.
+        first, second = (one, other) if scores[0] >= scores[1] else (other, one)
+        metrics = {name: self._counting.metrics.get(name) for name in COMPARED}
+        counts = self._stacked(first, seeds), self._stacked(second, seeds)
+        p = swap_test(*counts, metrics, self._draws, np.random.default_rng(self._generator))
+        card = self._benchmark.card
+        return Pair(
+            first=first.label,
+            second=second.label,
+            dataset=card.dataset,
+            part=self._benchmark.part,
+            task=card.task,
+            protocol=card.protocol,
+            selection=card.selection,
+            synthetic=card.synthetic,
+            multilabel=card.multilabel,
+            n_samples=len(self._benchmark.pooled.sample_ids),
+            n_subjects=len(self._subjects),
+            samples=self._benchmark.samples[:16],
+            seeds=seeds,
+            studies=[entry.cards[seed].key[:16] for entry in (first, second) for seed in seeds],
+            metrics={name: self._difference(name, first, second, seeds, p[name]) for name in COMPARED},
+        )
+
+    def _difference(self, name: str, first: _Entry, second: _Entry, seeds: list[int], p: float) -> Difference:
+        metric = self._counting.metrics.get(name)
+        one, other = (score_per_seed(self._stacked(entry, seeds), metric) for entry in (first, second))
+        low = high = spread = None
+        if len(self._subjects) > 1:
+            resampled = self._scores(first, seeds, name) - self._scores(second, seeds, name)
+            low, high = percentile_interval(resampled)
+            spread = float(resampled.std(ddof=1))
+        return Difference(
+            first=float(one.mean()),
+            second=float(other.mean()),
+            difference=float((one - other).mean()),
+            low=low,
+            high=high,
+            p=p,
+            p_holm=p,
+            per_seed=(one - other).tolist(),
+            spread_people=spread,
+            spread_seeds=float((one - other).std(ddof=1)) if len(seeds) > 1 else None,
+        )
+
+    def _scores(self, entry: _Entry, seeds: list[int], name: str) -> np.ndarray:
+        key = (entry.label, tuple(seeds), name)
+        if key not in self._resampled:
+            rng = np.random.default_rng(self._generator)
+            metric = self._counting.metrics.get(name)
+            self._resampled[key] = resampled_scores(self._stacked(entry, seeds), metric, self._resamples, rng)
+        return self._resampled[key]
+
+    @staticmethod
+    def _stacked(entry: _Entry, seeds: list[int]) -> np.ndarray:
+        return np.stack([entry.counts[seed] for seed in seeds])
+
+
+def _corrected(pairs: list[Pair]) -> list[Pair]:
+    """Return one benchmark's pairs with Holm's p, each metric corrected by itself."""
+    found = [dict(pair.metrics) for pair in pairs]
+    for name in COMPARED:
+        corrected = holm(np.array([metrics[name].p for metrics in found]))
+        for metrics, p in zip(found, corrected.tolist(), strict=True):
+            metrics[name] = dataclasses.replace(metrics[name], p_holm=p)
+    return [dataclasses.replace(pair, metrics=metrics) for pair, metrics in zip(pairs, found, strict=True)]
+
+
+def _notes(pairs: list[Pair], benchmarks: list[_Benchmark], hidden: int, draws: int) -> list[str]:
+    notes = []
+    for _, same in itertools.groupby(pairs, key=lambda pair: pair.benchmark):
+        alike = list(same)
+        smallest = len(alike) * max(0.5 ** (alike[0].n_subjects - 1), 1 / (draws + 1))
+        if smallest >= LEVEL:
+            notes.append(
+                f"{alike[0].dataset} · {alike[0].protocol} · {alike[0].part}: {alike[0].n_subjects} people and "
+                f"{len(alike)} pair{'s' if len(alike) > 1 else ''} cannot give a corrected p below {min(smallest, 1):.2g}: no models can be told "
+                "apart, however much they differ. Name fewer models, or test on more people."
+            )
+    titles: dict[str, list[_Benchmark]] = defaultdict(list)
+    for benchmark in benchmarks:
+        titles[f"{benchmark.title}{', synthetic' if benchmark.card.synthetic else ''}"].append(benchmark)
+    for title, groups in titles.items():
+        if len(groups) > 1:
+            sets = "; ".join(
+                f"{len(one.pooled.sample_ids)} samples: {', '.join(sorted(one.entries))}" for one in groups
+            )
+            notes.append(
+                f"{title}: not all models were tested on the same samples; those that were are compared ({sets})."
+            )
+    if hidden:
+        notes.append(f"Superseded studies not compared: {hidden}. Later runs with other data or code replaced them.")
+    if any(pair.synthetic for pair in pairs):
+        notes.append("Synthetic data is drawn by this program: its scores say nothing about real faces.")
+    return notes

@@ -1,0 +1,96 @@
+"""Is one model better than another? Two models on the same people, tested by swapping whole people between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from results.scores.metrics import Metric
+
+# Equal scores may differ in their last digits where their sums were taken in another order.
+_ROUNDING = 1e-12
+
+
+def score_per_seed(counts: np.ndarray, metric: Metric) -> np.ndarray:
+    """Return the score of each seed from all its people pooled, (n_seeds,).
+
+    Parameters
+    ----------
+    counts : (n_seeds, n_subjects, n_datasets, ...) as ``subject_bootstrap`` takes them.
+    metric : counts -> score; the mean over the datasets is taken.
+    """
+    return metric(counts.sum(axis=1)).mean(axis=-1)
+
+
+def swap_test(
+    first: np.ndarray, second: np.ndarray, metrics: Mapping[str, Metric], draws: int, rng: np.random.Generator
+) -> dict[str, float]:
+    """Test whether two models differ by swapping their predictions, a whole person at a time.
+
+    If it made no difference which model answered, every swap of people between the two would be as likely as what was
+    seen. A person's clips, in all seeds and datasets, are swapped together. Scores are pooled anew after each swap, for
+    UF1 is no mean over people, and averaged over the seeds.
+
+    People whom both models answered alike in every seed change nothing. Where the swaps of the n others are few, at
+    most ``draws`` + 1, all are tried: 2^(n-1), since a swap and its complement only differ in the sign. Else swaps are
+    drawn, and what was seen counts as one more of them, so that p is never 0.
+
+    Parameters
+    ----------
+    first : (n_seeds, n_subjects, n_datasets, ...) counts of a model, as ``subject_bootstrap`` takes them.
+    second : those of the other; seeds and subjects in the same order.
+    metrics : name -> function of counts.
+    draws : number of swaps that are drawn.
+    rng : draws them.
+
+    Returns
+    -------
+    Name of the metric -> p, two-sided: the share of swaps with a difference as large as the one seen.
+
+    Raises
+    ------
+    ValueError : counts of different shapes, or no draws.
+    """
+    if first.shape != second.shape or first.ndim < 5 or draws < 1:
+        raise ValueError(f"counts {first.shape} and {second.shape}, draws {draws}: see the docstring")
+    n_seeds, n_subjects, *shape = first.shape
+    one, other = (counts.reshape(n_seeds, n_subjects, -1).astype(np.float64) for counts in (first, second))
+    differs = (one != other).any(axis=(0, 2))
+    swaps, exact = _swaps(differs, draws, rng)
+    moved = swaps @ (other - one)[:, differs]
+    ours = (one.sum(axis=1)[:, None] + moved).reshape(n_seeds, len(swaps), *shape)
+    theirs = (other.sum(axis=1)[:, None] - moved).reshape(n_seeds, len(swaps), *shape)
+    found = {}
+    for name, metric in metrics.items():
+        differences = np.abs((metric(ours) - metric(theirs)).mean(axis=(0, 2)))
+        seen = abs(float((score_per_seed(first, metric) - score_per_seed(second, metric)).mean()))
+        as_large = int((differences >= seen - _ROUNDING).sum())
+        found[name] = as_large / len(swaps) if exact else (as_large + 1) / (len(swaps) + 1)
+    return found
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """Return p values corrected for their number by Holm's method, in the given order.
+
+    Of all of them that stay below a level, at least one is false with that probability at most, however they depend on
+    each other.
+    """
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    corrected = np.empty(len(p))
+    corrected[order] = np.minimum(stepped, 1)
+    return corrected
+
+
+def _swaps(differs: np.ndarray, draws: int, rng: np.random.Generator) -> tuple[np.ndarray, bool]:
+    """Return swaps of the people who differ, (n_swaps, n) of 0 and 1, and whether these are all there are."""
+    n = int(differs.sum())
+    if n == 0:
+        return np.zeros((1, 0)), True
+    # Compared as a power of 2 only where that is small: there may be hundreds of people.
+    if n - 1 <= np.log2(draws + 1):
+        bits = np.arange(2 ** (n - 1))[:, None] >> np.arange(n) & 1
+        return bits.astype(np.float64), True
+    # Drawn for everybody, so that each pair of models of the same people meets the same swaps.
+    return rng.integers(0, 2, (draws, len(differs)))[:, differs].astype(np.float64), False

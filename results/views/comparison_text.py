@@ -1,0 +1,162 @@
+"""Pairs of models as text: for the terminal, as Markdown, CSV and JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+from collections.abc import Callable
+
+from preprocess.base.errors import UsageError, did_you_mean
+from results.scores.comparison import COMPARED, LEVEL, Comparison, Difference, Pair
+from results.views.columns import MISSING, number, number_ranges
+from results.views.text import Header, fitted_widths, heading, paragraph, table, terminal_width
+
+
+def render(comparison: Comparison, format: str, width: int | None = None) -> str:
+    """Return the comparison as text that ends with a newline.
+
+    Parameters
+    ----------
+    comparison : what is shown.
+    format : a key of FORMATS. ``table`` is for people, ``md`` the same as Markdown. ``json`` is ``Comparison.to_json``.
+        ``csv`` has a line a pair and metric; what is left out does not stand there.
+    width : of the table, in characters; None for that of the terminal. The other formats ignore it.
+
+    Raises
+    ------
+    UsageError : an unknown format.
+    """
+    if format not in FORMATS:
+        raise UsageError(f"Unknown format {format!r}. {did_you_mean(format, FORMATS)}")
+    return FORMATS[format](comparison, width)
+
+
+_LEGEND = (
+    "difference: of the scores from pooled predictions, the mean over the seeds; its 95 % interval is from resampled "
+    "subjects, the same for both models. p: the share of swaps of whole subjects between the two models that give as "
+    f"large a difference; Holm: p corrected for all pairs of the table. better: yes where that is below {LEVEL}. "
+    "people, seeds: standard deviation of the difference over resampled subjects, and over the seeds."
+)
+
+_HEADERS: list[Header] = [
+    *(("model", "left"), ("against", "left"), ("seeds", "left")),
+    *(("its score", "right"), ("other's", "right"), ("difference", "right"), ("95 % interval", "left")),
+    *(("p", "right"), ("Holm", "right"), ("better", "left"), ("people", "right"), ("seeds", "right")),
+]
+
+
+def _cells(pair: Pair, metric: str) -> list[str]:
+    found = pair.metrics[metric]
+    return [
+        *(pair.first, pair.second, number_ranges(pair.seeds)),
+        *(number(found.first), number(found.second), signed(found.difference), _interval(found)),
+        *(number(found.p), number(found.p_holm), _verdict(found)),
+        *(number(found.spread_people), number(found.spread_seeds)),
+    ]
+
+
+def signed(value: float) -> str:
+    """Return a difference with its sign: ``+.0210``, ``-.0104``."""
+    return f"{'-' if value < 0 else '+'}{number(abs(value))}"
+
+
+def _interval(found: Difference) -> str:
+    if found.low is None or found.high is None:
+        return MISSING
+    return f"[{signed(found.low)}, {signed(found.high)}]"
+
+
+def _verdict(found: Difference) -> str:
+    if not found.told_apart:
+        return "no"
+    return "yes" if found.difference > 0 else "worse"
+
+
+def _title(pair: Pair) -> str:
+    title = f"{pair.dataset} · task {pair.task} · protocol {pair.protocol} · selection {pair.selection} · {pair.part}"
+    return f"{title} · SYNTHETIC DATA" if pair.synthetic else title
+
+
+def _people(pair: Pair) -> str:
+    return f"{pair.n_samples} samples of {pair.n_subjects} subjects"
+
+
+def _name(metric: str, pair: Pair) -> str:
+    names = {"uf1": "F1", "uar": "recall"} if pair.multilabel else {"uf1": "UF1", "uar": "UAR"}
+    return names[metric]
+
+
+def _table(comparison: Comparison, width: int | None) -> str:
+    width = terminal_width(width)
+    lines = []
+    for _, same in itertools.groupby(comparison.pairs, key=lambda pair: pair.benchmark):
+        pairs = list(same)
+        lines += [*heading(_title(pairs[0])), _people(pairs[0]), ""]
+        for metric in COMPARED:
+            rows = [_cells(pair, metric) for pair in pairs]
+            lines += [f"{_name(metric, pairs[0])}:", *table(_HEADERS, rows, _widths(rows, width)), ""]
+    lines += paragraph(_LEGEND, width) if comparison.pairs else ["No two models to compare."]
+    for text in _footnotes(comparison):
+        lines += paragraph(text, width)
+    return "\n".join(lines) + "\n"
+
+
+def _widths(rows: list[list[str]], width: int) -> list[int]:
+    """Return one width a column; the names of both models are folded where the table would be too wide."""
+    first = fitted_widths(_HEADERS, rows, width, 0)
+    missing = max(sum(first) + 2 * (len(first) - 1) - width, 0)
+    first[1] = max(first[1] - missing, min(first[1], 12))
+    return first
+
+
+def _markdown(comparison: Comparison, width: int | None) -> str:
+    lines = []
+    for _, same in itertools.groupby(comparison.pairs, key=lambda pair: pair.benchmark):
+        pairs = list(same)
+        lines += [f"### {_title(pairs[0])}", "", f"{_people(pairs[0])}.", ""]
+        for metric in COMPARED:
+            header = [f"{text} ({_name(metric, pairs[0])})" if text == "its score" else text for text, _ in _HEADERS]
+            rule = ["---:" if side == "right" else "---" for _, side in _HEADERS]
+            body = [[cell.replace("|", "\\|") for cell in _cells(pair, metric)] for pair in pairs]
+            lines += [*("| " + " | ".join(cells) + " |" for cells in (header, rule, *body)), ""]
+    lines += [_LEGEND] if comparison.pairs else ["No two models to compare."]
+    return "\n".join([*lines, *(f"\n{text}" for text in _footnotes(comparison))]) + "\n"
+
+
+def _footnotes(comparison: Comparison) -> list[str]:
+    left_out = [f"Left out: {one.study}: {one.reason}." for one in comparison.left_out]
+    return [*left_out, *(f"Note: {note}" for note in comparison.notes)]
+
+
+def _json(comparison: Comparison, width: int | None) -> str:
+    return json.dumps(comparison.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _csv(comparison: Comparison, width: int | None) -> str:
+    """Return a line a pair and metric; lists as JSON."""
+    lines = []
+    for pair in comparison.to_json()["pairs"]:
+        metrics = pair.pop("metrics")
+        for name, found in metrics.items():
+            scores = {"first_score": found.pop("first"), "second_score": found.pop("second")}
+            lines.append({**pair, "metric": name, **scores, **found})
+    sink = io.StringIO()
+    if lines:
+        writer = csv.DictWriter(sink, list(lines[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: _csv_cell(value) for name, value in line.items()} for line in lines)
+    return sink.getvalue()
+
+
+def _csv_cell(value: object) -> object:
+    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+FORMATS: dict[str, Callable[[Comparison, int | None], str]] = {
+    "table": _table,
+    "json": _json,
+    "csv": _csv,
+    "md": _markdown,
+}

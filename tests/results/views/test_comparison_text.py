@@ -1,0 +1,88 @@
+"""A comparison in print: every number once, in each format, and what it does not hold."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+
+from preprocess.base.errors import UsageError
+from results.scores.comparison import Comparison, Difference, LeftOut, Pair
+from results.views.comparison_text import FORMATS, render
+
+
+def pair(second: str = "majority", dataset: str = "casme2", seeds: int = 2) -> Pair:
+    uf1 = Difference(0.7353, 0.2, 0.5353, 0.41, 0.66, 0.0002, 0.0004, [0.55, 0.5206][:seeds], 0.06, 0.0208)
+    uar = Difference(0.5, 0.51, -0.01, -0.2, 0.18, 0.6, 1.0, [-0.03, 0.01][:seeds], 0.1, 0.0283)
+    metrics = {"uf1": uf1, "uar": uar}
+    where = (dataset, "full", "megc3", "loso", "last")
+    return Pair(
+        "ststnet", second, *where, False, False, 145, 24, "ab12", list(range(seeds)), ["1", "2", "3", "4"], metrics
+    )
+
+
+@pytest.fixture
+def comparison() -> Comparison:
+    left_out = [LeftOut("htnet · casme2 · megc3 · loso · last · seed 0", "3/24 folds are done: no score")]
+    return Comparison([pair(), pair("a|b"), pair(dataset="samm")], left_out, ["Take care."])
+
+
+def test_the_terminal_shows_a_table_for_each_benchmark_and_metric(comparison: Comparison) -> None:
+    text = render(comparison, "table", 160)
+    lines = text.splitlines()
+    assert "casme2 · task megc3 · protocol loso · selection last · full" in lines
+    assert lines.count("145 samples of 24 subjects") == lines.count("UF1:") == lines.count("UAR:") == 2
+    squeezed = [" ".join(line.split()) for line in lines]
+    scores = "ststnet majority 0,1 .7353 .2000 +.5353 [+.4100, +.6600] .0002 .0004 yes .0600 .0208"
+    assert scores in squeezed
+    assert "ststnet majority 0,1 .5000 .5100 -.0100 [-.2000, +.1800] .6000 1.0000 no .1000 .0283" in squeezed
+    assert "Left out: htnet · casme2 · megc3 · loso · last · seed 0: 3/24 folds are done: no score." in lines
+    assert lines[-1] == "Note: Take care."
+
+
+def test_a_narrow_terminal_folds_names_and_no_numbers() -> None:
+    long = pair("ststnet[augment=flip,balance=true,epochs=30,lr=0.001]")
+    lines = render(Comparison([long], [], []), "table", 120).splitlines()
+    assert max(map(len, lines)) <= 120
+    assert any("[+.4100, +.6600]" in line for line in lines)
+
+
+def test_markdown_holds_the_same(comparison: Comparison) -> None:
+    text = render(comparison, "md")
+    assert "| ststnet | a\\|b | 0,1 | .7353 | .2000 | +.5353 | [+.4100, +.6600] | .0002 | .0004 | yes |" in text
+    assert text.count("### ") == 2
+    assert text.count("its score (UAR)") == 2
+    assert "Left out: htnet" in text
+
+
+def test_csv_has_a_line_for_each_pair_and_metric(comparison: Comparison) -> None:
+    rows = list(csv.DictReader(io.StringIO(render(comparison, "csv"))))
+    assert [(row["second"], row["dataset"], row["metric"]) for row in rows[:3]] == [
+        ("majority", "casme2", "uf1"),
+        ("majority", "casme2", "uar"),
+        ("a|b", "casme2", "uf1"),
+    ]
+    assert len(rows) == 6
+    assert (rows[0]["first_score"], rows[0]["p_holm"], rows[0]["per_seed"]) == ("0.7353", "0.0004", "[0.55, 0.5206]")
+
+
+def test_json_holds_all(comparison: Comparison) -> None:
+    found = json.loads(render(comparison, "json"))
+    assert found["schema_version"] == 1
+    assert found["pairs"][0]["metrics"]["uf1"]["difference"] == 0.5353
+    assert found["left_out"][0]["reason"] == "3/24 folds are done: no score"
+    assert found["notes"] == ["Take care."]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_nothing_to_compare(format: str) -> None:
+    text = render(Comparison([], [LeftOut("a", "no other model was tested on its samples")], []), format)
+    assert format == "csv" or "no other model was tested on its samples" in text
+    assert format == "json" or "ststnet" not in text
+
+
+def test_an_unknown_format_names_near_ones(comparison: Comparison) -> None:
+    with pytest.raises(UsageError, match=r"Unknown format 'jsn'\. Did you mean: json"):
+        render(comparison, "jsn")
