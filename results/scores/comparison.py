@@ -358,14 +358,7 @@ def _corrected(pairs: list[Pair]) -> list[Pair]:
 def _notes(pairs: list[Pair], benchmarks: list[_Benchmark], hidden: int, draws: int) -> list[str]:
     notes = []
     for _, same in itertools.groupby(pairs, key=lambda pair: pair.benchmark):
-        alike = list(same)
-        smallest = len(alike) * max(0.5 ** (alike[0].n_subjects - 1), 1 / (draws + 1))
-        if smallest >= LEVEL:
-            notes.append(
-                f"{alike[0].dataset} · {alike[0].protocol} · {alike[0].part}: {alike[0].n_subjects} people and "
-                f"{len(alike)} pair{'s' if len(alike) > 1 else ''} cannot give a corrected p below {min(smallest, 1):.2g}: no models can be told "
-                "apart, however much they differ. Name fewer models, or test on more people."
-            )
+        notes += _too_few_people(list(same), draws)
     titles: dict[str, list[_Benchmark]] = defaultdict(list)
     for benchmark in benchmarks:
         titles[f"{benchmark.title}{', synthetic' if benchmark.card.synthetic else ''}"].append(benchmark)
@@ -382,3 +375,16 @@ def _notes(pairs: list[Pair], benchmarks: list[_Benchmark], hidden: int, draws: 
     if any(pair.synthetic for pair in pairs):
         notes.append("Synthetic data is drawn by this program: its scores say nothing about real faces.")
     return notes
+
+
+def _too_few_people(pairs: list[Pair], draws: int) -> list[str]:
+    """Return what says that one benchmark's pairs cannot be told apart, whatever was predicted; else nothing."""
+    first, several = pairs[0], "s" if len(pairs) > 1 else ""
+    smallest = len(pairs) * max(0.5 ** (first.n_subjects - 1), 1 / (draws + 1))
+    if smallest < LEVEL:
+        return []
+    return [
+        f"{first.dataset} · {first.protocol} · {first.part}: {first.n_subjects} people and {len(pairs)} pair{several} "
+        f"cannot give a corrected p below {min(smallest, 1):.2g}: no models can be told apart, however much they "
+        "differ. Name fewer models, or test on more people."
+    ]
