@@ -116,15 +116,19 @@ class Pair:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A study that is not compared.
+    """Studies that are not compared.
 
     Attributes
     ----------
-    study : its title.
+    model : the label; of two models that are not compared with each other, both.
+    benchmark : dataset, task, protocol, selection, in words, and the part where it is about one.
+    seeds : those of the studies.
     reason : why, in words.
     """
 
-    study: str
+    model: str
+    benchmark: str
+    seeds: list[int]
     reason: str
 
 
@@ -204,7 +208,7 @@ def compare(
     root_seed = int(rng.integers(2**63))
     _check_parts(cards, parts)
     unique = list({card.key: card for card in cards}.values())
-    left_out = [LeftOut(card.title, card.stamp) for card in unique if card.stamp]
+    left_out = [LeftOut(card.label, benchmark_title(card), [card.seed], card.stamp) for card in unique if card.stamp]
     current, replaced = generations(store, [card for card in unique if not card.stamp], {})
     studies = [study for group in current for study in group]
     left_out += [_incomplete(study) for study in studies if not study.complete]
@@ -227,7 +231,8 @@ def _check_parts(cards: Sequence[StudyCard], parts: Sequence[str]) -> None:
 def _incomplete(study: StoredStudy) -> LeftOut:
     failed = f", {study.failed} failed" if study.failed else ""
     reason = f"{study.done}/{len(study.card.folds)} folds are done{failed}: no score"
-    return LeftOut(study.card.title, "; ".join([reason, *study.damage]))
+    card = study.card
+    return LeftOut(card.label, benchmark_title(card), [card.seed], "; ".join([reason, *study.damage]))
 
 
 def _benchmarks(studies: Sequence[StoredStudy], parts: Sequence[str]) -> list[_Benchmark]:
@@ -259,9 +264,15 @@ def _pairs_of(benchmark: _Benchmark, root_seed: int, resamples: int, draws: int)
     tests = _Tests(benchmark, root_seed, resamples, draws)
     pairs = [tests.pair(one, other) for one, other in itertools.combinations(entries, 2) if _shared(one, other)]
     if len(entries) == 1:
-        return [], [LeftOut(f"{entries[0].label} · {benchmark.title}", "no other model was tested on its samples")]
+        alone = entries[0]
+        return [], [LeftOut(alone.label, benchmark.title, sorted(alone.counts), "no other model of the same samples")]
     apart = [
-        LeftOut(f"{one.label} against {other.label} · {benchmark.title}", "they have no seed in common")
+        LeftOut(
+            f"{one.label} against {other.label}",
+            benchmark.title,
+            sorted([*one.counts, *other.counts]),
+            "they have no seed in common",
+        )
         for one, other in itertools.combinations(entries, 2)
         if not _shared(one, other)
     ]

@@ -6,6 +6,7 @@ import csv
 import io
 import itertools
 import json
+from collections import defaultdict
 from collections.abc import Callable
 
 from preprocess.base.errors import UsageError, did_you_mean
@@ -59,7 +60,7 @@ def _cells(pair: Pair, metric: str) -> list[str]:
 
 def signed(value: float) -> str:
     """Return a difference with its sign: ``+.0210``, ``-.0104``."""
-    return f"{'-' if value < 0 else '+'}{number(abs(value))}"
+    return f"{'-' if round(value, 4) < 0 else '+'}{number(abs(value))}"
 
 
 def _interval(found: Difference) -> str:
@@ -126,8 +127,15 @@ def _markdown(comparison: Comparison, width: int | None) -> str:
 
 
 def _footnotes(comparison: Comparison) -> list[str]:
-    left_out = [f"Left out: {one.study}: {one.reason}." for one in comparison.left_out]
-    return [*left_out, *(f"Note: {note}" for note in comparison.notes)]
+    """Return what is left out, a line a benchmark and reason, and the notes."""
+    left_out: dict[tuple[str, str], dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for one in comparison.left_out:
+        left_out[one.benchmark, one.reason][one.model] += one.seeds
+    lines = []
+    for (benchmark, reason), models in left_out.items():
+        names = ", ".join(f"{model} (seed {number_ranges(seeds)})" for model, seeds in models.items())
+        lines.append(f"Left out of {benchmark}: {names}: {reason}.")
+    return [*lines, *(f"Note: {note}" for note in comparison.notes)]
 
 
 def _json(comparison: Comparison, width: int | None) -> str:

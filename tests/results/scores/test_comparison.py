@@ -14,7 +14,7 @@ from preprocess.base.errors import UsageError
 from results.scores.comparison import Comparison, Pair, compare
 from results.scores.leaderboard import build_leaderboard
 from results.scores.paired import holm
-from results.store.chosen import choose_cards
+from results.store.chosen import benchmark_title, choose_cards
 from results.store.outcome_store import OutcomeStore
 from results.store.watched import EXTERNAL, EXTERNAL_STAMP, STAMP, TEST
 
@@ -109,9 +109,9 @@ def test_what_may_not_be_ranked_or_is_incomplete_is_named_and_left_out(store: Ou
     found = compared(store)
     assert names(found.pairs) == {("a", "b", "full")}
     reasons = (STAMP, STAMP, EXTERNAL_STAMP)
-    expected = {study.card.title: reason for study, reason in zip(stamped, reasons, strict=True)}
-    expected[part_done.card.title] = "4/6 folds are done, 1 failed: no score"
-    assert {one.study: one.reason for one in found.left_out} == expected
+    studies = [*zip(stamped, reasons, strict=True), (part_done, "4/6 folds are done, 1 failed: no score")]
+    expected = {(study.card.label, benchmark_title(study.card)): reason for study, reason in studies}
+    assert {(one.model, one.benchmark): one.reason for one in found.left_out} == expected
 
 
 def test_only_the_seeds_that_both_have_are_compared(store: OutcomeStore) -> None:
@@ -133,7 +133,7 @@ def test_other_selections_tasks_and_people_are_never_paired(store: OutcomeStore)
     put(store, example_study("e", PEOPLE, synthetic=True))
     found = compared(store)
     assert found.pairs == []
-    assert [one.reason for one in found.left_out] == ["no other model was tested on its samples"] * 5
+    assert [one.reason for one in found.left_out] == ["no other model of the same samples"] * 5
 
 
 def test_studies_of_other_samples_are_compared_apart_and_a_note_says_so(store: OutcomeStore) -> None:

@@ -10,7 +10,9 @@ import pytest
 
 from preprocess.base.errors import UsageError
 from results.scores.comparison import Comparison, Difference, LeftOut, Pair
-from results.views.comparison_text import FORMATS, render
+from results.views.comparison_text import FORMATS, render, signed
+
+LEFT_OUT = "Left out of casme2 · megc3 · loso · last: htnet (seed 0-2), mmnet (seed 1): 3/24 folds are done: no score"
 
 
 def pair(second: str = "majority", dataset: str = "casme2", seeds: int = 2) -> Pair:
@@ -25,7 +27,9 @@ def pair(second: str = "majority", dataset: str = "casme2", seeds: int = 2) -> P
 
 @pytest.fixture
 def comparison() -> Comparison:
-    left_out = [LeftOut("htnet · casme2 · megc3 · loso · last · seed 0", "3/24 folds are done: no score")]
+    where = "casme2 · megc3 · loso · last"
+    left_out = [LeftOut("htnet", where, [seed], "3/24 folds are done: no score") for seed in (0, 1, 2)]
+    left_out += [LeftOut("mmnet", where, [1], "3/24 folds are done: no score")]
     return Comparison([pair(), pair("a|b"), pair(dataset="samm")], left_out, ["Take care."])
 
 
@@ -38,7 +42,7 @@ def test_the_terminal_shows_a_table_for_each_benchmark_and_metric(comparison: Co
     scores = "ststnet majority 0,1 .7353 .2000 +.5353 [+.4100, +.6600] .0002 .0004 yes .0600 .0208"
     assert scores in squeezed
     assert "ststnet majority 0,1 .5000 .5100 -.0100 [-.2000, +.1800] .6000 1.0000 no .1000 .0283" in squeezed
-    assert "Left out: htnet · casme2 · megc3 · loso · last · seed 0: 3/24 folds are done: no score." in lines
+    assert f"{LEFT_OUT}." in lines
     assert lines[-1] == "Note: Take care."
 
 
@@ -54,7 +58,7 @@ def test_markdown_holds_the_same(comparison: Comparison) -> None:
     assert "| ststnet | a\\|b | 0,1 | .7353 | .2000 | +.5353 | [+.4100, +.6600] | .0002 | .0004 | yes |" in text
     assert text.count("### ") == 2
     assert text.count("its score (UAR)") == 2
-    assert "Left out: htnet" in text
+    assert LEFT_OUT in text
 
 
 def test_csv_has_a_line_for_each_pair_and_metric(comparison: Comparison) -> None:
@@ -72,17 +76,21 @@ def test_json_holds_all(comparison: Comparison) -> None:
     found = json.loads(render(comparison, "json"))
     assert found["schema_version"] == 1
     assert found["pairs"][0]["metrics"]["uf1"]["difference"] == 0.5353
-    assert found["left_out"][0]["reason"] == "3/24 folds are done: no score"
+    assert [one["seeds"] for one in found["left_out"]] == [[0], [1], [2], [1]]
     assert found["notes"] == ["Take care."]
 
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_nothing_to_compare(format: str) -> None:
-    text = render(Comparison([], [LeftOut("a", "no other model was tested on its samples")], []), format)
-    assert format == "csv" or "no other model was tested on its samples" in text
+    text = render(Comparison([], [LeftOut("a", "b", [0], "no other model of the same samples")], []), format)
+    assert format == "csv" or "no other model of the same samples" in text
     assert format == "json" or "ststnet" not in text
 
 
 def test_an_unknown_format_names_near_ones(comparison: Comparison) -> None:
     with pytest.raises(UsageError, match=r"Unknown format 'jsn'\. Did you mean: json"):
         render(comparison, "jsn")
+
+
+def test_a_difference_of_nothing_has_no_minus() -> None:
+    assert [signed(value) for value in (-1e-9, 0.0, -0.5, 1.0)] == ["+.0000", "+.0000", "-.5000", "+1.0000"]
