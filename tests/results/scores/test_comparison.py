@@ -147,6 +147,12 @@ def test_studies_of_other_samples_are_compared_apart_and_a_note_says_so(store: O
     assert "18 samples: c, d" in note
 
 
+def test_studies_of_other_labels_of_the_same_samples_are_not_compared(store: OutcomeStore) -> None:
+    put(store, example_study("a", PEOPLE, labels=(0, 1, 2, 0)))
+    put(store, example_study("b", PEOPLE, labels=(0, 1, 2, 1)))
+    assert compared(store).pairs == []
+
+
 def test_parts_are_compared_where_they_are_asked_for(store: OutcomeStore) -> None:
     for model in ("a", "b"):
         put(store, example_study(model, {"casme2": 3, "samm": 4}, averaged=True))
