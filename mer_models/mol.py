@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mer_models._parts.checks import require
+from mer_models._parts.checks import refused_shares, require, require_share
 from mer_models._parts.f5c import F5C
 from mer_models._parts.flow_estimator import FlowEstimator
 from mer_models._parts.images import Resized
@@ -63,6 +63,7 @@ LEFT_EYE, RIGHT_EYE = slice(36, 42), slice(42, 48)
         Refused("flow_pairs", 8, "a whole number from 1 to 7"),
         Refused("flow_weight", -1.0, "a number of at least 0"),
         Refused("landmark_weight", -0.1, "a number of at least 0"),
+        *refused_shares(),
     ),
 )
 class MOL(nn.Module):
@@ -92,7 +93,8 @@ class MOL(nn.Module):
     Parameters
     ----------
     image_size : side of what is cut from frames, 128 as published or 64; frames are first resized to nine eighths.
-    maps : channels of the shared maps, a multiple of 16; all others are reduced in proportion. The published 128 gives
+    maps : channels of the shared maps, a multiple of 16; all others are reduced in proportion, those of the first
+        convolution no further than to 4. The published 128 gives
         44,119,709 parameters with three classes, 44,086,685 as published (the public class holds 18,180 more that it
         never uses); 39,730,282 of them estimate flow.
     neighbours : links of a map, itself among them.
@@ -101,6 +103,7 @@ class MOL(nn.Module):
     flow_weight : of the flow's loss; with 0 no flow is estimated.
     landmark_weight : of the landmarks' loss; with 0 none are looked for. The public code's README takes 0.1; 0.5 where
         nothing is said.
+    dropout : share of the values that is set to 0 before each linear layer of the recognition, in training.
     as_published : do as the public code (CYF-cuber/MOL, modules/CCC.py) does where that departs from the paper's
         channel correspondence. (1) Links go between places of the map whose channels are alike, the same for all
         channels, and not between channels. (2) What another one has more has a map's own values subtracted twice.
@@ -134,6 +137,7 @@ class MOL(nn.Module):
         flow_pairs: int = PAIRS,
         flow_weight: float = 10.0,
         landmark_weight: float = 0.1,
+        dropout: float = 0.5,
         as_published: bool = False,
     ) -> None:
         super().__init__()
@@ -143,6 +147,7 @@ class MOL(nn.Module):
         require(1 <= flow_pairs <= PAIRS, "mol.flow_pairs", flow_pairs, f"a whole number from 1 to {PAIRS}")
         require(flow_weight >= 0, "mol.flow_weight", flow_weight, "a number of at least 0")
         require(landmark_weight >= 0, "mol.landmark_weight", landmark_weight, "a number of at least 0")
+        require_share("mol.dropout", dropout)
         self.image_size = image_size
         self.flow_pairs = flow_pairs
         self.flow_weight = flow_weight
@@ -153,9 +158,10 @@ class MOL(nn.Module):
         self.enlarged = FULL / whole
         self.margin = whole - image_size
         side = image_size // SHRINK
+        first = max(4, maps // 16)
         self.stack = nn.Sequential(
-            nn.Conv2d(1, maps // 16, kernel_size=4, stride=2),
-            nn.Conv2d(maps // 16, maps // 4, kernel_size=3, stride=2),
+            nn.Conv2d(1, first, kernel_size=4, stride=2),
+            nn.Conv2d(first, maps // 4, kernel_size=3, stride=2),
             nn.Conv2d(maps // 4, maps // 2, kernel_size=2, stride=2, padding=1),
             nn.Conv2d(maps // 2, maps, kernel_size=1),
         )
@@ -164,11 +170,11 @@ class MOL(nn.Module):
         self.recognise = nn.Sequential(
             nn.Conv3d(maps, maps // 4, kernel_size=(2, 2, 5), stride=(2, 2, 1)),
             nn.MaxPool3d(kernel_size=2),
-            nn.Dropout(),
+            nn.Dropout(dropout),
             nn.Flatten(),
             nn.Linear(maps // 4 * pooled, 2 * maps),
             nn.ReLU(),
-            nn.Dropout(),
+            nn.Dropout(dropout),
             nn.Linear(2 * maps, n_classes),
         )
         if landmark_weight:
@@ -233,9 +239,10 @@ class MOL(nn.Module):
     def _cut(self, pictures: Tensor, corners: Tensor) -> Tensor:
         """Return (n, t, c, size, size) of pictures (n, t, c, whole, whole)."""
         along = corners[..., None] + torch.arange(self.image_size, device=corners.device)
-        return pictures.take_along_dim(along[:, None, None, 0, :, None], dim=3).take_along_dim(
-            along[:, None, None, 1, None, :], dim=4
-        )
+        rows, columns = along[:, None, None, 0, :, None], along[:, None, None, 1, None, :]
+        n, times, channels, _, width = pictures.shape
+        cut = pictures.gather(3, rows.expand(n, times, channels, -1, width))
+        return cut.gather(4, columns.expand(*cut.shape[:4], -1))
 
     def _shared(self, clip: Tensor) -> tuple[Tensor, Tensor]:
         """Return the maps (n, 7, maps, h, w) of the first and of the second frame of each pair."""

@@ -87,16 +87,17 @@ class Correspondence(nn.Module):
         self.difference = nn.Linear(places, places)
 
     def forward(self, maps: Tensor) -> Tensor:
-        return functional.relu(self.own(maps)[:, None] + self.difference(self._differences(maps))).amax(dim=1)
-
-    def _differences(self, maps: Tensor) -> Tensor:
-        """Return what each linked one has more than a map, (n, k, c, p)."""
         if self.as_published:
-            # (n, p, k) places, put into (n, k, 1, p): each map takes the same ones.
+            # (n, p, k) places, put into (n, k, c, p): each map takes the same ones.
             others = self._alike(maps.transpose(1, 2)).transpose(1, 2)[:, :, None]
-            return maps[:, None].take_along_dim(others, dim=3) - 2 * maps[:, None]
-        others = self._alike(maps).transpose(1, 2)[..., None]
-        return maps[:, None].take_along_dim(others, dim=2) - maps[:, None]
+            others = others.expand(-1, -1, maps.shape[1], -1)
+            more = maps[:, None].expand(others.shape).gather(3, others) - 2 * maps[:, None]
+            return functional.relu(self.own(maps)[:, None] + self.difference(more)).amax(dim=1)
+        # B(other - own) is B(other) - B(own), which each map needs once; the greatest edge has the greatest B(other).
+        seen = functional.linear(maps, self.difference.weight)
+        others = self._alike(maps)[..., None].expand(-1, -1, -1, maps.shape[2])
+        most = seen[:, None].expand(-1, maps.shape[1], -1, -1).gather(2, others).amax(dim=2)
+        return functional.relu(self.own(maps) + most - seen + self.difference.bias)
 
     def _alike(self, vectors: Tensor) -> Tensor:
         """Return the places (n, m, k) of those among (n, m, d) vectors that point in the nearest direction to each."""

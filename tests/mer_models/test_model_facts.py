@@ -251,7 +251,8 @@ def test_off_tanet_as_published_takes_a_strain_of_its_own() -> None:
 def mol_size(maps: int, side: int) -> int:
     """Of the default form."""
     half = maps // 2
-    stack = convolution(1, maps // 16, 4) + convolution(maps // 16, maps // 4, 3)
+    first = max(4, maps // 16)
+    stack = convolution(1, first, 4) + convolution(first, maps // 4, 3)
     stack += convolution(maps // 4, half, 2) + convolution(half, maps, 1)
     block = 2 * 2 * half + 4 * half * (side + 1 + side) + 2 * linear(side**2, side**2) + convolution(maps, maps, 1)
     classes = maps // 4 * (maps * 20 + 1) + linear(maps // 4 * (side // 4) ** 2 * 5, 2 * maps) + linear(2 * maps, 3)
