@@ -17,7 +17,7 @@ from preprocess.base.hashing import digest
 from results.scores.bootstrap import percentile_interval, resampled_scores
 from results.scores.counting import Counting
 from results.scores.generations import generations
-from results.scores.paired import holm, score_per_seed, swap_test
+from results.scores.paired import detectable, holm, score_per_seed, swap_test
 from results.scores.pooling import FULL, Pooled, averaged_datasets, part_names, pool_complete
 from results.store.chosen import benchmark_title
 from results.store.outcome_store import OutcomeStore
@@ -50,6 +50,8 @@ class Difference:
     per_seed : the difference in each seed.
     spread_people : standard deviation of the difference over resampled subjects; None for a single subject.
     spread_seeds : standard deviation of the difference over the seeds; None for a single seed.
+    detectable : the smallest true difference that this many people would tell apart in 80 of 100 studies, at the level
+        that Holm's correction asks of the clearest pair; None where there is none below 1, or nothing to judge by.
     """
 
     first: float
@@ -62,6 +64,7 @@ class Difference:
     per_seed: list[float]
     spread_people: float | None
     spread_seeds: float | None
+    detectable: float | None = None
 
     @property
     def told_apart(self) -> bool:
@@ -276,7 +279,7 @@ def _pairs_of(benchmark: _Benchmark, root_seed: int, resamples: int, draws: int)
         for one, other in itertools.combinations(entries, 2)
         if not _shared(one, other)
     ]
-    return _corrected(pairs), apart
+    return _corrected(pairs, draws), apart
 
 
 def _shared(one: _Entry, other: _Entry) -> list[int]:
@@ -356,14 +359,27 @@ class _Tests:
         return np.stack([entry.counts[seed] for seed in seeds])
 
 
-def _corrected(pairs: list[Pair]) -> list[Pair]:
-    """Return one benchmark's pairs with Holm's p, each metric corrected by itself."""
+def _corrected(pairs: list[Pair], draws: int) -> list[Pair]:
+    """Return one benchmark's pairs with Holm's p, each metric corrected by itself, and what they could detect."""
     found = [dict(pair.metrics) for pair in pairs]
     for name in COMPARED:
         corrected = holm(np.array([metrics[name].p for metrics in found]))
-        for metrics, p in zip(found, corrected.tolist(), strict=True):
-            metrics[name] = dataclasses.replace(metrics[name], p_holm=p)
+        for pair, metrics, p in zip(pairs, found, corrected.tolist(), strict=True):
+            smallest = _detectable(metrics[name], pair.n_subjects, len(pairs), draws)
+            metrics[name] = dataclasses.replace(metrics[name], p_holm=p, detectable=smallest)
     return [dataclasses.replace(pair, metrics=metrics) for pair, metrics in zip(pairs, found, strict=True)]
+
+
+def _detectable(difference: Difference, n_subjects: int, n_pairs: int, draws: int) -> float | None:
+    if not difference.spread_people or _smallest_p(n_subjects, n_pairs, draws) >= LEVEL:
+        return None
+    smallest = detectable(difference.spread_people, n_subjects, LEVEL / n_pairs)
+    return smallest if smallest < 1 else None
+
+
+def _smallest_p(n_subjects: int, n_pairs: int, draws: int) -> float:
+    """Return the smallest corrected p that so many people and pairs can give, whatever was predicted."""
+    return float(min(n_pairs * max(0.5 ** (n_subjects - 1), 1 / (draws + 1)), 1))
 
 
 def _notes(pairs: list[Pair], benchmarks: list[_Benchmark], hidden: int, draws: int) -> list[str]:
@@ -391,11 +407,11 @@ def _notes(pairs: list[Pair], benchmarks: list[_Benchmark], hidden: int, draws: 
 def _too_few_people(pairs: list[Pair], draws: int) -> list[str]:
     """Return what says that one benchmark's pairs cannot be told apart, whatever was predicted; else nothing."""
     first, several = pairs[0], "s" if len(pairs) > 1 else ""
-    smallest = len(pairs) * max(0.5 ** (first.n_subjects - 1), 1 / (draws + 1))
+    smallest = _smallest_p(first.n_subjects, len(pairs), draws)
     if smallest < LEVEL:
         return []
     return [
         f"{first.dataset} · {first.protocol} · {first.part}: {first.n_subjects} people and {len(pairs)} pair{several} "
-        f"cannot give a corrected p below {min(smallest, 1):.2g}: no models can be told apart, however much they "
+        f"cannot give a corrected p below {smallest:.2g}: no models can be told apart, however much they "
         "differ. Name fewer models, or test on more people."
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from scipy.special import stdtrit
 
 from results.scores.metrics import Metric
 
@@ -84,6 +85,24 @@ def holm(p: np.ndarray) -> np.ndarray:
     corrected = np.empty(len(p))
     corrected[order] = np.minimum(stepped, 1)
     return corrected
+
+
+def detectable(spread: float, n_subjects: int, level: float, power: float = 0.8) -> float:
+    """Return the smallest difference that this many people tell apart in a share of ``power`` of all studies.
+
+    The difference over people is taken for t-distributed. Resampling people gives a spread that is too small by
+    sqrt((n - 1) / n), which is made good.
+
+    Parameters
+    ----------
+    spread : standard deviation of the difference over resampled subjects.
+    n_subjects : number of people, 2 or more.
+    level : models are told apart where p is below this.
+    power : the share of studies of other people that find the difference.
+    """
+    freedom = n_subjects - 1
+    reach = stdtrit(freedom, 1 - level / 2) + stdtrit(freedom, power)
+    return float(reach * spread * np.sqrt(n_subjects / freedom))
 
 
 def _swaps(differs: np.ndarray, draws: int, rng: np.random.Generator) -> tuple[np.ndarray, bool]:

@@ -13,7 +13,7 @@ from example_studies import ExampleStudy, example_study
 from preprocess.base.errors import UsageError
 from results.scores.comparison import Comparison, Pair, compare
 from results.scores.leaderboard import build_leaderboard
-from results.scores.paired import holm
+from results.scores.paired import detectable, holm
 from results.store.chosen import benchmark_title, choose_cards
 from results.store.outcome_store import OutcomeStore
 from results.store.watched import EXTERNAL, EXTERNAL_STAMP, STAMP, TEST
@@ -43,8 +43,8 @@ def names(pairs: list[Pair]) -> set[tuple[str, ...]]:
 def test_every_pair_has_the_scores_of_the_leaderboard(store: OutcomeStore) -> None:
     for model, hit_rate in (("a", 1.0), ("b", 0.6), ("c", 0.3)):
         for seed in (0, 1):
-            put(store, example_study(model, PEOPLE, seed), hit_rate)
-    found = compared(store)
+            put(store, example_study(model, {"casme2": 12}, seed), hit_rate)
+    found = compared(store, draws=4095)
     assert names(found.pairs) == {("a", "b", "full"), ("a", "c", "full"), ("b", "c", "full")}
     assert found.left_out == []
     rows = {row.label: row for row in build_leaderboard(store, rng=np.random.default_rng(0), resamples=50).rows}
@@ -54,13 +54,16 @@ def test_every_pair_has_the_scores_of_the_leaderboard(store: OutcomeStore) -> No
         assert uf1.first >= uf1.second
         assert uf1.difference == pytest.approx(uf1.first - uf1.second)
         assert pair.metrics["uar"].first == pytest.approx(one.uar)
-        assert (pair.seeds, pair.n_samples, pair.n_subjects) == ([0, 1], one.n_samples, 6)
+        assert (pair.seeds, pair.n_samples, pair.n_subjects) == ([0, 1], one.n_samples, 12)
         assert pair.studies == [*one.studies, *other.studies]
         seeds = np.subtract(one.uf1_per_seed, other.uf1_per_seed)
         assert uf1.per_seed == pytest.approx(seeds.tolist())
         assert uf1.spread_seeds == pytest.approx(seeds.std(ddof=1))
         assert uf1.low < uf1.difference < uf1.high
     for metric in ("uf1", "uar"):
+        for pair in found.pairs:
+            of_three = detectable(pair.metrics[metric].spread_people or 0, 12, 0.05 / 3)
+            assert pair.metrics[metric].detectable == (pytest.approx(of_three) if of_three < 1 else None)
         p = np.array([pair.metrics[metric].p for pair in found.pairs])
         assert [pair.metrics[metric].p_holm for pair in found.pairs] == pytest.approx(holm(p).tolist())
     json.dumps(found.to_json(), allow_nan=False)
@@ -89,6 +92,8 @@ def test_a_large_difference_is_told_apart_and_few_people_cannot_tell_any(store: 
         assert (pair.first, pair.second) == ("good", "bad")
         assert pair.metrics["uf1"].p == 0.5 ** (people - 1)
         assert pair.metrics["uf1"].told_apart == apart
+        # All right or all wrong in every resample: there is no spread to judge by.
+        assert pair.metrics["uf1"].detectable is None
     (note,) = (note for note in compared(store).notes if "people" in note)
     assert note.startswith("set4 · loso · full: 4 people and 1 pair cannot give a corrected p below 0.12")
 

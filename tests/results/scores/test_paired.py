@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import permutation_test
 
+from results.scores.bootstrap import resampled_scores
 from results.scores.metrics import METRICS, uf1
-from results.scores.paired import holm, swap_test
+from results.scores.paired import detectable, holm, score_per_seed, swap_test
 
 BOTH = {"uf1": METRICS.get("uf1"), "uar": METRICS.get("uar")}
 
@@ -94,6 +95,28 @@ def test_a_known_difference_is_found() -> None:
     rng = np.random.default_rng(2)
     found = [swap_test(*models(rng, 24, (0.7, 0.5)), BOTH, 255, rng)["uf1"] for _ in range(100)]
     assert np.mean([p < 0.05 for p in found]) > 0.9
+
+
+def test_the_difference_of_80_percent_power_is_found_in_80_of_100_studies() -> None:
+    """Whatever the study: the true difference is the one that studies of 24 people name on average."""
+    rng = np.random.default_rng(8)
+    rates = (0.58, 0.42)
+    many = models(rng, 4000, rates)
+    true = float((score_per_seed(many[0], uf1) - score_per_seed(many[1], uf1)).mean())
+    hits, named = [], []
+    for study in range(100):
+        pair = models(rng, 24, rates)
+        one, other = (resampled_scores(counts, uf1, 200, np.random.default_rng(study)) for counts in pair)
+        named.append(detectable(float((one - other).std(ddof=1)), 24, 0.05))
+        hits.append(swap_test(*pair, {"uf1": uf1}, 255, rng)["uf1"] < 0.05)
+    assert np.mean(named) == pytest.approx(true, rel=0.05)
+    assert 0.7 < np.mean(hits) < 0.9
+
+
+def test_more_people_and_a_laxer_level_find_smaller_differences() -> None:
+    assert detectable(0.05, 68, 0.05) < detectable(0.05, 8, 0.05) < detectable(0.05, 8, 0.05 / 10)
+    # Of so many people, t is normal: 1.96 + 0.84 standard deviations.
+    assert detectable(0.05, 100_000, 0.05) == pytest.approx(0.05 * 2.8016, rel=1e-3)
 
 
 def test_holm_corrects_step_by_step() -> None:

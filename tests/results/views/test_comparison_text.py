@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 
@@ -16,7 +17,7 @@ LEFT_OUT = "Left out of casme2 · megc3 · loso · last: htnet (seed 0-2), mmnet
 
 
 def pair(second: str = "majority", dataset: str = "casme2", seeds: int = 2) -> Pair:
-    uf1 = Difference(0.7353, 0.2, 0.5353, 0.41, 0.66, 0.0002, 0.0004, [0.55, 0.5206][:seeds], 0.06, 0.0208)
+    uf1 = Difference(0.7353, 0.2, 0.5353, 0.41, 0.66, 0.0002, 0.0004, [0.55, 0.5206][:seeds], 0.06, 0.0208, 0.1741)
     uar = Difference(0.5, 0.51, -0.01, -0.2, 0.18, 0.6, 1.0, [-0.03, 0.01][:seeds], 0.1, 0.0283)
     metrics = {"uf1": uf1, "uar": uar}
     where = (dataset, "full", "megc3", "loso", "last")
@@ -39,25 +40,28 @@ def test_the_terminal_shows_a_table_for_each_benchmark_and_metric(comparison: Co
     assert "casme2 · task megc3 · protocol loso · selection last · full" in lines
     assert lines.count("145 samples of 24 subjects") == lines.count("UF1:") == lines.count("UAR:") == 2
     squeezed = [" ".join(line.split()) for line in lines]
-    scores = "ststnet majority 0,1 .7353 .2000 +.5353 [+.4100, +.6600] .0002 .0004 yes .0600 .0208"
+    scores = "ststnet majority 0,1 .7353 .2000 +.5353 [+.410, +.660] .0002 .0004 yes .0600 .0208 .1741"
     assert scores in squeezed
-    assert "ststnet majority 0,1 .5000 .5100 -.0100 [-.2000, +.1800] .6000 1.0000 no .1000 .0283" in squeezed
+    assert "ststnet majority 0,1 .5000 .5100 -.0100 [-.200, +.180] .6000 1.0000 no .1000 .0283 –" in squeezed
     assert f"{LEFT_OUT}." in lines
     assert lines[-1] == "Note: Take care."
 
 
 def test_a_narrow_terminal_folds_names_and_no_numbers() -> None:
-    long = pair("ststnet[augment=flip,balance=true,epochs=30,lr=0.001]")
-    lines = render(Comparison([long], [], []), "table", 120).splitlines()
+    long = "ststnet[augment=flip,balance=true,epochs=30,lr=0.001]"
+    both = Comparison([dataclasses.replace(pair(long), first=f"{long} again"), pair(long)], [], [])
+    lines = render(both, "table", 120).splitlines()
     assert max(map(len, lines)) <= 120
-    assert any("[+.4100, +.6600]" in line for line in lines)
+    assert any("+.5353  [+.410, +.660]  .0002" in line for line in lines)
+    assert max(map(len, render(both, "table", 220).splitlines())) > 190
+    assert sum(long in line for line in render(both, "table", 220).splitlines()) == 4
 
 
 def test_markdown_holds_the_same(comparison: Comparison) -> None:
     text = render(comparison, "md")
-    assert "| ststnet | a\\|b | 0,1 | .7353 | .2000 | +.5353 | [+.4100, +.6600] | .0002 | .0004 | yes |" in text
+    assert "| ststnet | a\\|b | 0,1 | .7353 | .2000 | +.5353 | [+.410, +.660] | .0002 | .0004 | yes |" in text
     assert text.count("### ") == 2
-    assert text.count("its score (UAR)") == 2
+    assert text.count("score (UAR)") == 2
     assert LEFT_OUT in text
 
 
@@ -93,4 +97,11 @@ def test_an_unknown_format_names_near_ones(comparison: Comparison) -> None:
 
 
 def test_a_difference_of_nothing_has_no_minus() -> None:
-    assert [signed(value) for value in (-1e-9, 0.0, -0.5, 1.0)] == ["+.0000", "+.0000", "-.5000", "+1.0000"]
+    assert [signed(value) for value in (-1e-9, 0.0, -0.5, 1.0, 0.2005)] == [
+        "+.0000",
+        "+.0000",
+        "-.5000",
+        "+1.0000",
+        "+.2005",
+    ]
+    assert signed(0.20049, 3) == "+.200"
