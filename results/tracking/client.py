@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import tempfile
@@ -9,12 +10,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from preprocess.base.scoped import environment, muted
 
+if TYPE_CHECKING:
+    from mlflow.entities import DatasetInput
+
 CONTENT_TAG = "merbench.content"
+SOURCE_NAME = "merbench"
+# Without a kind, MLflow's pages open an experiment on an overview of traces, which it has none of.
+KIND_TAG, KIND = "mlflow.experimentKind", "custom_model_development"
 SQLITE = "sqlite:///"
 ARTIFACT_FOLDER = "mlartifacts"
 
@@ -35,6 +42,7 @@ _CHATTERERS = ("mlflow", "alembic", "urllib3.connectionpool")
 _MAX_TAG_CHARACTERS = 8000
 _MAX_PARAM_CHARACTERS = 6000
 _MAX_RUN_NAME_CHARACTERS = 250
+_MAX_DATASET_DIGEST_CHARACTERS = 36
 
 
 class TrackingLost(Exception):
@@ -60,6 +68,38 @@ class Point:
 
 
 @dataclass(frozen=True)
+class UsedDataset:
+    """A dataset that a run was scored on.
+
+    Attributes
+    ----------
+    name : the dataset's.
+    digest : of its content.
+    rows : number of samples that were scored.
+    """
+
+    name: str
+    digest: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment as MLflow holds it.
+
+    Attributes
+    ----------
+    id : MLflow's number for it.
+    made : milliseconds since 1970.
+    tags : name -> text.
+    """
+
+    id: str
+    made: int
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class RunContent:
     """Everything that a run shows.
 
@@ -73,6 +113,7 @@ class RunContent:
     params : name -> text.
     metrics : the values.
     files : path below the run's artifacts -> content.
+    datasets : what it was scored on.
     """
 
     name: str
@@ -83,6 +124,7 @@ class RunContent:
     params: Mapping[str, str] = field(default_factory=dict)
     metrics: tuple[Point, ...] = ()
     files: Mapping[str, bytes] = field(default_factory=dict)
+    datasets: tuple[UsedDataset, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -135,6 +177,36 @@ class Tracker:
             runs = self._client.search_runs([known], filter_string=f"tags.`{tag}` = '{value}'")
             return [FoundRun(run.info.run_id, run.data.tags.get(CONTENT_TAG)) for run in runs]
 
+    def experiment(self, name: str) -> Experiment | None:
+        """Return an experiment with its tags; None where there is none of this name."""
+        with _asking():
+            known = self._experiment(name)
+            if known is None:
+                return None
+            found = self._client.get_experiment(known)
+            return Experiment(found.experiment_id, int(found.creation_time or 0), dict(found.tags))
+
+    def tag_experiment(self, known: Experiment, tags: Mapping[str, str]) -> None:
+        """Set those of an experiment's tags that are not so yet."""
+        with _asking():
+            for name, value in tags.items():
+                if known.tags.get(name) != value:
+                    self._client.set_experiment_tag(known.id, name, value)
+
+    def tag_runs(self, experiment: str, identity: str, tag: str, values: Mapping[str, str]) -> None:
+        """Set a tag of an experiment's runs where it is not so yet. values : of the tag ``identity`` -> the tag's."""
+        with _asking():
+            known, page = self._experiment(experiment), None
+            while known is not None:
+                runs = self._client.search_runs([known], page_token=page)
+                for run in runs:
+                    value = values.get(run.data.tags.get(identity, ""))
+                    if value is not None and run.data.tags.get(tag) != value:
+                        self._client.set_tag(run.info.run_id, tag, value)
+                page = runs.token
+                if not page:
+                    return
+
     def remove(self, run_id: str) -> None:
         """Delete a run, as its user interface does (`mlflow gc` frees the space)."""
         with _asking():
@@ -163,6 +235,7 @@ class Tracker:
                 metrics=[Metric(p.name, p.value, p.milliseconds, p.step) for p in content.metrics],
                 params=[Param(name, value[:_MAX_PARAM_CHARACTERS]) for name, value in content.params.items()],
             )
+            self._client.log_inputs(run_id, [_dataset_input(dataset) for dataset in content.datasets])
             with tempfile.TemporaryDirectory(prefix="merbench-") as folder:
                 for name, data in content.files.items():
                     path = Path(folder, name)
@@ -188,8 +261,20 @@ class Tracker:
         location = None
         if self.uri.startswith(SQLITE):
             location = (sqlite_file(self.uri).parent / ARTIFACT_FOLDER).as_uri()
-        self._experiments[name] = self._client.create_experiment(name, artifact_location=location)
+        self._experiments[name] = self._client.create_experiment(
+            name, artifact_location=location, tags={KIND_TAG: KIND}
+        )
         return self._experiments[name]
+
+
+def _dataset_input(used: UsedDataset) -> DatasetInput:
+    """Return a dataset in MLflow's form. Where it lies is nobody's business; the code that read it is its source."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    digest = used.digest[:_MAX_DATASET_DIGEST_CHARACTERS]
+    source = json.dumps({"tags": {"mlflow.source.name": SOURCE_NAME}})
+    dataset = Dataset(used.name, digest, "code", source, profile=json.dumps({"num_rows": used.rows}))
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", "evaluation")])
 
 
 def sqlite_uri(file: Path) -> str:

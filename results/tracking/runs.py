@@ -12,20 +12,25 @@ from typing import Any
 
 import numpy as np
 
-from preprocess.base.hashing import canonical_json
+from preprocess.base.hashing import canonical_json, digest
 from results.scores.leaderboard import Leaderboard, Row
 from results.scores.pooling import AVERAGE, FULL, Pooled, pool_complete
 from results.store.outcome import Failure, Outcome
 from results.store.study_card import StudyCard
-from results.tracking.client import Point, RunContent
+from results.tracking.client import SOURCE_NAME, Point, RunContent, UsedDataset
 from results.views.columns import class_counts, interval, number
 from results.views.leaderboard_text import render
 from results.views.pictures import classes_picture, confusion_picture, curves_picture
 from results.views.study_files import study_tables
 
 # MLflow's own tag for the text at the top of a run's page, and how much of it a server must take.
-_NOTE_TAG = "mlflow.note.content"
+NOTE_TAG = "mlflow.note.content"
 _NOTE_CHARACTERS = 8000
+
+RANKED_TAG = "ranked"
+# What people sort a list of runs by: of the whole, and of a part. Every score stands in scores.json.
+_SORTED_BY = ("uf1", "uf1_low", "uf1_high", "uar", "uar_low", "uar_high", "accuracy", "weighted_f1")
+_PART_SORTED_BY = ("uf1", "uar")
 
 
 def experiment_name(card: StudyCard) -> str:
@@ -54,14 +59,20 @@ def scored_run(card: StudyCard, outcomes: Sequence[Outcome], rows: Sequence[Row]
         status="FINISHED",
         started=started,
         ended=ended,
-        tags={**_study_tags(card, outcomes[0].provenance), _NOTE_TAG: _score_note(card, rows)},
+        tags={
+            **_study_tags(card, outcomes[0].provenance),
+            **_score_tags(card, rows),
+            NOTE_TAG: _score_note(card, rows),
+        },
         params=_params(card),
         metrics=(*_score_points(rows, ended), *_fold_points(outcomes, ended)),
         files={
             "study.json": _study_json(card),
+            "scores.json": _scores_json(rows),
             **study_tables(pooled, outcomes, rows),
             **_pictures(card, pooled, outcomes, rows),
         },
+        datasets=_datasets(card),
     )
 
 
@@ -77,7 +88,7 @@ def failed_run(card: StudyCard, outcomes: Sequence[Outcome], failures: Sequence[
         status="FAILED",
         started=started,
         ended=ended,
-        tags={**_study_tags(card, failures[0].provenance), "error": failures[0].error, _NOTE_TAG: _cut(note)},
+        tags={**_study_tags(card, failures[0].provenance), "error": failures[0].error, NOTE_TAG: _cut(note)},
         params=_params(card),
         metrics=(Point("folds_done", len(outcomes), 0, ended), Point("folds_failed", len(failures), 0, ended)),
         files={"tracebacks.txt": tracebacks.encode(), "study.json": _study_json(card)},
@@ -91,7 +102,7 @@ def leaderboard_run(leaderboard: Leaderboard) -> RunContent:
     leaders = [row for row in leaderboard.rows if row.rank == 1 and row.uf1 is not None]
     best: dict[str, float] = {}
     for row in leaders:
-        name = _metric_name(row.part, "best_uf1")
+        name = metric_name(row.part, "best_uf1")
         best[name] = max(best.get(name, 0.0), row.uf1 or 0.0)
     table = render(leaderboard, "md")
     tags = {
@@ -101,7 +112,7 @@ def leaderboard_run(leaderboard: Leaderboard) -> RunContent:
         "protocol": first.protocol,
         "synthetic": str(first.synthetic).lower(),
         "leader": ", ".join(row.label for row in leaders if row.part == FULL),
-        _NOTE_TAG: table if len(table) <= _NOTE_CHARACTERS else "The table is among the artifacts: leaderboard.md.",
+        NOTE_TAG: table if len(table) <= _NOTE_CHARACTERS else "The table is among the artifacts: leaderboard.md.",
         **_version_tag(),
     }
     return RunContent(
@@ -109,7 +120,7 @@ def leaderboard_run(leaderboard: Leaderboard) -> RunContent:
         status="FINISHED",
         started=now,
         ended=now,
-        tags=tags,
+        tags={**tags, **_source_tags(None)},
         metrics=tuple(Point(name, value, 0, now) for name, value in best.items()),
         files={f"leaderboard.{kind}": render(leaderboard, kind).encode() for kind in ("json", "csv", "md")},
     )
@@ -136,10 +147,20 @@ def _study_tags(card: StudyCard, provenance: Mapping[str, Any]) -> dict[str, str
         **_fingerprints(card.ingredients),
     }
     tags |= {name: str(provenance[name]) for name in ("git", "device") if provenance.get(name)}
+    tags |= _source_tags(provenance.get("git"))
     if card.weights:
         tags["weights"] = card.weights
     if card.stamp:
         tags["stamp"] = card.stamp
+    return tags
+
+
+def _source_tags(git: str | None) -> dict[str, str]:
+    """Return MLflow's own tags for what made a run. git : the commit, with ``+dirty`` where files differ."""
+    tags = {"mlflow.source.name": SOURCE_NAME, "mlflow.source.type": "LOCAL"}
+    if git:
+        commit, _, changed = git.partition("+")
+        tags |= {"mlflow.source.git.commit": commit, "mlflow.source.git.dirty": str(bool(changed)).lower()}
     return tags
 
 
@@ -192,36 +213,68 @@ def _score_names(card: StudyCard) -> tuple[str, str]:
     return ("mean F1", "mean recall") if card.multilabel else ("UF1", "UAR")
 
 
+def _score_tags(card: StudyCard, rows: Sequence[Row]) -> dict[str, str]:
+    """Return what a list of runs shows beside the scores."""
+    full = rows[0]
+    return {
+        "uf1_interval": interval(full.uf1_low, full.uf1_high),
+        "uar_interval": interval(full.uar_low, full.uar_high),
+        "folds": f"{full.folds_done}/{full.folds_total}",
+        # A sync that looks at the other studies, too, knows better: a later run may have replaced this one.
+        RANKED_TAG: str(not card.stamp).lower(),
+    }
+
+
 def _score_points(rows: Sequence[Row], now: int) -> list[Point]:
+    """Return what people sort runs by, and every metric that somebody registered."""
     points = []
     for row in rows:
-        values: dict[str, float | None] = {
-            name: getattr(row, name)
-            for name in ("uf1", "uar", "accuracy", "weighted_f1", "uf1_low", "uf1_high", "uar_low", "uar_high")
-        }
-        values |= row.other_metrics
-        values |= {f"f1/{name}": value for name, value in (row.f1_per_class or {}).items()}
-        values |= {f"recall/{name}": value for name, value in (row.recall_per_class or {}).items()}
-        values |= {"n_samples": row.n_samples, "n_subjects": row.n_subjects}
-        points += [
-            Point(_metric_name(row.part, name), value, 0, now) for name, value in values.items() if value is not None
-        ]
+        scores = _scores(row)
+        names = (*_SORTED_BY, *row.other_metrics) if row.part == FULL else _PART_SORTED_BY
+        points += [Point(metric_name(row.part, name), scores[name], 0, now) for name in names if name in scores]
     return points
+
+
+def _scores(row: Row) -> dict[str, float]:
+    """Return everything that is measured of a part, by name."""
+    values: dict[str, float | None] = {name: getattr(row, name) for name in _SORTED_BY}
+    values |= row.other_metrics
+    values |= {f"f1/{name}": value for name, value in (row.f1_per_class or {}).items()}
+    values |= {f"recall/{name}": value for name, value in (row.recall_per_class or {}).items()}
+    values |= {"n_samples": row.n_samples, "n_subjects": row.n_subjects}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _scores_json(rows: Sequence[Row]) -> bytes:
+    scores = {row.part: _scores(row) for row in rows}
+    return (json.dumps(scores, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def _fold_points(outcomes: Sequence[Outcome], ended: int) -> list[Point]:
-    """Return the series over the folds (step = place in the card): raw material, never averaged into a score."""
+    """Return the accuracy of each fold (step = place in the card): raw material, never averaged into a score.
+
+    What else is known of a fold stands in folds.csv.
+    """
     points = []
     for step, outcome in enumerate(outcomes):
-        moment = _milliseconds(outcome.provenance) or ended
-        values = {
-            "fold/accuracy": float(np.mean(outcome.y_true == outcome.y_pred)) if len(outcome.y_true) else None,
-            "fold/n_test": len(outcome.y_true),
-            "fold/selected_epoch": outcome.selected_epoch,
-            "fold/seconds": outcome.provenance.get("seconds"),
-        }
-        points += [Point(name, float(value), step, moment) for name, value in values.items() if value is not None]
+        if len(outcome.y_true):
+            right = float(np.mean(outcome.y_true == outcome.y_pred))
+            points.append(Point("fold/accuracy", right, step, _milliseconds(outcome.provenance) or ended))
     return points
+
+
+def _datasets(card: StudyCard) -> tuple[UsedDataset, ...]:
+    """Return the datasets of a study, those left out whose fingerprint the card does not hold."""
+    known = dict(card.ingredients.get("datasets", {}))
+    return tuple(
+        UsedDataset(
+            name,
+            known[name] if isinstance(known[name], str) else digest(known[name]),
+            card.n_samples.get(name, card.n_samples[FULL]),
+        )
+        for name in card.dataset.split("+")
+        if name in known
+    )
 
 
 def _pictures(card: StudyCard, pooled: Pooled, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> dict[str, bytes]:
@@ -270,7 +323,8 @@ def _milliseconds(provenance: Mapping[str, Any]) -> int | None:
     return int(datetime.fromisoformat(text).timestamp() * 1000) if text else None
 
 
-def _metric_name(part: str, name: str) -> str:
+def metric_name(part: str, name: str) -> str:
+    """Return the name of a score of a part; of the whole, the score's own."""
     return _safe_name(name if part == FULL else f"{part}/{name}")
 
 

@@ -7,9 +7,9 @@ import dataclasses
 import re
 import shlex
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -24,7 +24,9 @@ from results.store.storage import local_folder
 from results.store.stored_study import StoredStudy, read_study
 from results.store.study_card import StudyCard
 from results.tracking.client import (
+    CONTENT_TAG,
     SQLITE,
+    Experiment,
     FoundRun,
     RunContent,
     Tracker,
@@ -33,7 +35,8 @@ from results.tracking.client import (
     sqlite_file,
     sqlite_uri,
 )
-from results.tracking.runs import experiment_name, failed_run, leaderboard_run, scored_run
+from results.tracking.pages import page_tags, view_path
+from results.tracking.runs import RANKED_TAG, experiment_name, failed_run, leaderboard_run, scored_run
 
 STUDY_TAG = "merbench.study"
 LEADERBOARD_TAG = "merbench.leaderboard"
@@ -41,9 +44,16 @@ LEADERBOARD_TAG = "merbench.leaderboard"
 TRACKING_OFF = "Tracking is off: a results address has no MLflow database beside it. Give --tracking-uri to have one."
 
 # Counts in every run's content digest: raised when runs show something else, so that the next sync makes them anew.
-VIEW_VERSION = 2
+VIEW_VERSION = 3
+
+# Where `mlflow ui` serves a database unless told otherwise.
+UI_ADDRESS = "http://127.0.0.1:5000"
+_MOST_ADDRESSES = 8
 
 _EXPECTED = "Give http://HOST:PORT of an MLflow server, or sqlite:///FILE.db for a database file."
+
+
+Done = Literal["logged", "updated", "unchanged", "incomplete"]
 
 
 @dataclass
@@ -52,18 +62,17 @@ class SyncReport:
 
     Attributes
     ----------
-    logged : number of runs made.
-    updated : number of runs made again, because the study changed or its run was half-written.
-    unchanged : number of runs left as they were.
-    incomplete : number of studies with folds left to run; they have no run.
+    done : a study's key -> ``logged`` (its run was made), ``updated`` (made again, because the study changed or its run
+        was half-written), ``unchanged``, or ``incomplete`` (folds are left to run; it has no run).
     unreachable : why MLflow could not be brought up to date, in one line; None where all went well.
     """
 
-    logged: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    incomplete: int = 0
+    done: dict[str, Done] = field(default_factory=dict)
     unreachable: str | None = None
+
+    def count(self, done: Done) -> int:
+        """Return with how many studies this was done."""
+        return list(self.done.values()).count(done)
 
 
 def resolve_tracking_uri(uri: str | None, results_root: str) -> str | None:
@@ -136,6 +145,7 @@ def sync(
     rng: np.random.Generator,
     say: Callable[[str], None],
     leaderboards: bool = True,
+    before: Mapping[str, Done] | None = None,
 ) -> SyncReport:
     """Bring MLflow up to date with some studies. Doing it again changes nothing and doubles nothing.
 
@@ -154,13 +164,15 @@ def sync(
     say : takes each line that is meant for the user.
     leaderboards : renew also the leaderboard of each experiment that a given study belongs to, over all studies of the
         store. During a run that would read every outcome after every study, so do it at the end.
+    before : what earlier syncs of the same command did, by study key. A run that they made, and that this one leaves as
+        it is, is told as made.
 
     Raises
     ------
     StoreError : the store cannot be read.
     HonestyError : predictions contradict their study's card.
     """
-    report = SyncReport()
+    report, pages = SyncReport(), list[tuple[str, Experiment]]()
     given: dict[str, list[StudyCard]] = defaultdict(list)
     for card in cards:
         given[experiment_name(card)].append(card)
@@ -168,14 +180,17 @@ def sync(
     for card in store.cards() if leaderboards else ():
         known[experiment_name(card)].append(card)
     try:
-        view = _View(store, Tracker(tracking_uri), rng, say, report)
+        view = _View(store, Tracker(tracking_uri), rng, say, report, pages)
         for experiment, shown in given.items():
             studies = {card.key: view.show(experiment, card) for card in shown}
             if leaderboards:
                 view.show_leaderboard(experiment, known[experiment], studies)
     except TrackingLost as lost:
         report.unreachable = str(lost)
+    report.done = {key: _told(done, (before or {}).get(key)) for key, done in report.done.items()}
     say(_summary(report, store, tracking_uri))
+    for line in _addresses(pages, tracking_uri) if report.unreachable is None else ():
+        say(line)
     return report
 
 
@@ -202,41 +217,57 @@ class _View:
     rng: np.random.Generator
     say: Callable[[str], None]
     report: SyncReport
+    pages: list[tuple[str, Experiment]]
 
     def show(self, experiment: str, card: StudyCard) -> _Shown:
         """Make the study's run, unless it is there and shows the same; return what the store holds of the study."""
         shown = self._read(card)
         found = self.tracker.find(experiment, STUDY_TAG, card.key)
         if shown.content is None:
-            self.report.incomplete += 1
+            self.report.done[card.key] = "incomplete"
             self._remove(found)
         elif [run.content for run in found] == [shown.content]:
-            self.report.unchanged += 1
+            self.report.done[card.key] = "unchanged"
         else:
             run = self._run(shown)
             self._remove(found)
             self.tracker.write(experiment, (STUDY_TAG, card.key), run, shown.content)
-            self.report.updated += bool(found)
-            self.report.logged += not found
+            self.report.done[card.key] = "updated" if found else "logged"
         return _without_curves(shown)
 
     def show_leaderboard(self, experiment: str, cards: list[StudyCard], read: dict[str, _Shown]) -> None:
-        """Make the experiment's leaderboard run, unless it shows the same already; none before a study is complete.
+        """Make the experiment's page and leaderboard run, unless they show the same already.
+
+        There is no such run before a study is complete, and no page of an experiment without runs.
 
         cards : all of the experiment. read : those that were read already, by study key.
         """
         shown = [read.get(card.key) or _without_curves(self._read(card)) for card in cards]
-        # Two stores may share a server: each keeps a leaderboard of its own studies.
+        # Two stores may share a server: each keeps a leaderboard of its own studies. The page is the last one's.
         identity = (LEADERBOARD_TAG, digest([experiment, shown_uri(self.store.root)]))
         content = digest([VIEW_VERSION, [one.told() for one in shown]])
         found = self.tracker.find(experiment, *identity)
-        if not any(one.study.complete for one in shown):
+        complete = any(one.study.complete for one in shown)
+        if not complete:
             self._remove(found)
-        elif [run.content for run in found] != [content]:
-            cached = {one.study.card.key: one.study for one in shown}
-            leaderboard = build_leaderboard(self.store, cards, rng=copy.deepcopy(self.rng), cached=cached)
+        page = self.tracker.experiment(experiment)
+        page_content = digest([content, identity[1]])
+        standing = not complete or [run.content for run in found] == [content]
+        if page is None:
+            return
+        self.pages.append((experiment, page))
+        if standing and page.tags.get(CONTENT_TAG) == page_content:
+            return
+        cached = {one.study.card.key: one.study for one in shown}
+        leaderboard = build_leaderboard(self.store, cards, rng=copy.deepcopy(self.rng), cached=cached)
+        if not standing:
             self._remove(found)
             self.tracker.write(experiment, identity, leaderboard_run(leaderboard), content)
+        ranked = {key for row in leaderboard.rows if not (row.stamp or row.superseded) for key in row.studies}
+        values = {card.key: str(card.key[:16] in ranked).lower() for card in cards}
+        self.tracker.tag_runs(experiment, STUDY_TAG, RANKED_TAG, values)
+        tags = page_tags(page, leaderboard, shown_uri(self.store.root))
+        self.tracker.tag_experiment(page, {**tags, CONTENT_TAG: page_content})
 
     def _read(self, card: StudyCard) -> _Shown:
         study = read_study(self.store, card)
@@ -276,14 +307,29 @@ def _summary(report: SyncReport, store: OutcomeStore, tracking_uri: str) -> str:
             f"MLflow at {shown} is not up to date: {report.unreachable}. No result is lost; once it works again, "
             f"bring it up to date with: {again}"
         )
-    counts = {
-        "logged": report.logged,
-        "updated": report.updated,
-        "unchanged": report.unchanged,
-        "incomplete": report.incomplete,
-    }
-    told = ", ".join(f"{number} {name}" for name, number in counts.items() if number) or "nothing to show"
-    return f"MLflow at {shown}: {told}."
+    counts = {done: report.count(done) for done in get_args(Done)}
+    told = [f"{number} {done}" for done, number in counts.items() if number]
+    if told:
+        number, done = told[0].split()
+        told[0] = f"{number} {'run' if number == '1' else 'runs'} {done}"
+    return f"MLflow at {shown}: {', '.join(told) or 'nothing to show'}."
+
+
+def _told(done: Done, before: Done | None) -> Done:
+    """Return what a command did with a study: its last sync did ``done``, and one before that ``before``."""
+    return before if before in ("logged", "updated") and done != "incomplete" else done
+
+
+def _addresses(pages: list[tuple[str, Experiment]], tracking_uri: str) -> list[str]:
+    """Return where to see each experiment's runs, the best first: a few lines, since there may be many experiments."""
+    server = shown_uri(tracking_uri)
+    if tracking_uri.startswith(SQLITE):
+        server = UI_ADDRESS
+    lines = [f"  {server}/{view_path(page)}    {experiment}" for experiment, page in pages[:_MOST_ADDRESSES]]
+    if len(pages) > _MOST_ADDRESSES:
+        lines.append(f"  and {len(pages) - _MOST_ADDRESSES} more experiments, at {server}")
+    started = f", after: mlflow ui --backend-store-uri {shlex.quote(tracking_uri)}" if server == UI_ADDRESS else ""
+    return [f"Runs in MLflow, the best first{started}", *lines] if lines else []
 
 
 def _sqlite_uri(uri: str) -> str:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from preprocess.base.errors import MerError
 from results.store.outcome_store import OutcomeStore
 from results.store.study_card import StudyCard
+
+if TYPE_CHECKING:
+    from results.tracking.sync import Done
 
 OFF = "off"
 
@@ -65,6 +69,7 @@ class TrackingWriter:
             say(TRACKING_OFF)
         self._waiting: queue.SimpleQueue[list[StudyCard] | None] = queue.SimpleQueue()
         self._stopped = threading.Event()
+        self._done: dict[str, Done] = {}
         self._thread = threading.Thread(target=self._work, name="mlflow-writer", daemon=True)
         self._thread.start()
 
@@ -99,10 +104,11 @@ class TrackingWriter:
         try:
             open_tracking(self.where, self._store.root)
             rng = np.random.default_rng(0)
-            report = sync(self._store, cards, self.where, rng, say=say, leaderboards=leaderboards)
+            report = sync(self._store, cards, self.where, rng, say=say, leaderboards=leaderboards, before=self._done)
         except MerError as error:
             say(f"MLflow is not up to date: {error}")
             return False
+        self._done |= report.done
         return report.unreachable is None
 
 

@@ -88,7 +88,7 @@ def test_a_run_in_folders_of_any_name(
     assert tracking[:3] == ["mlflow", "ui", "--backend-store-uri"]
     again = merbench("sync", "--results", str(results), "--tracking-uri", tracking[3])
     assert again.status == 0, again.err
-    assert "4 unchanged" in again.out or "2 unchanged" in again.out
+    assert "4 runs unchanged" in again.out or "2 runs unchanged" in again.out
     assert merbench("status", "--results", str(results)).status == 0
     moved = home / "other" / "tracks.db"
     assert merbench("sync", "--results", str(results), "--tracking-uri", address(moved)).status == 0

@@ -7,25 +7,24 @@ import json
 import os
 import pickle
 import shutil
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import requests
 from example_studies import ExampleStudy, example_study
+from mlflow_server import free_port, mlflow_server
 
 from preprocess.base.errors import HonestyError, StoreError, UsageError
+from preprocess.base.hashing import digest
 from results.scores.leaderboard import build_leaderboard
 from results.store.outcome_store import OutcomeStore, fold_file
 from results.store.study_card import FoldCard, fold_key
@@ -37,11 +36,13 @@ from results.tracking.sync import (
     LEADERBOARD_TAG,
     STUDY_TAG,
     TRACKING_OFF,
+    Done,
     SyncReport,
     open_tracking,
     resolve_tracking_uri,
     sync,
 )
+from results.views.columns import interval
 from results.views.pictures import classes_picture, confusion_picture, curves_picture
 
 # MLflow takes seconds to import, which a process that runs none of these tests is spared.
@@ -113,9 +114,9 @@ def synced(store: OutcomeStore, uri: str | None = None, seed: int = 0, **options
     return sync(store, store.cards(), uri or local_uri(store), rng, lambda line: None, **options)
 
 
-def counts(report: SyncReport) -> tuple[int, int, int, int]:
+def counts(report: SyncReport) -> tuple[int, ...]:
     assert report.unreachable is None
-    return report.logged, report.updated, report.unchanged, report.incomplete
+    return tuple(report.count(done) for done in get_args(Done))
 
 
 def client_of(uri: str) -> MlflowClient:
@@ -210,23 +211,49 @@ class TestAddress:
 
 
 class TestStudyRun:
-    def test_a_complete_study_shows_its_pooled_scores(self, store: OutcomeStore) -> None:
+    def test_a_complete_study_shows_its_pooled_scores(self, store: OutcomeStore, tmp_path: Path) -> None:
         card = put(store, example_study(datasets=COMPOSITE, params={"epochs": 30})).card
         assert counts(synced(store)) == (1, 0, 0, 0)
         run = only_run(local_uri(store))
         rows = build_leaderboard(store, rng=np.random.default_rng(0)).rows
         assert [row.part for row in rows] == ["full", "casme2", "samm", "smic"]
+        scores = json.loads(artifact(local_uri(store), run, "scores.json", tmp_path / "got"))
         for row in rows:
-            prefix = "" if row.part == "full" else f"{row.part}/"
-            for name in ("uf1", "uar", "accuracy", "weighted_f1", "uf1_low", "uf1_high", "n_samples", "n_subjects"):
-                assert run.data.metrics[prefix + name] == getattr(row, name), (row.part, name)
-            assert row.f1_per_class is not None
-            for name, value in row.f1_per_class.items():
-                assert run.data.metrics[f"{prefix}f1/{name}"] == value
+            for name in ("uf1", "uar", "accuracy", "weighted_f1", "uf1_low", "uar_high", "n_samples", "n_subjects"):
+                assert scores[row.part][name] == getattr(row, name), (row.part, name)
+            assert {f"f1/{name}": value for name, value in (row.f1_per_class or {}).items()}.items() <= (
+                scores[row.part].items()
+            )
+        assert run.data.metrics["uf1"] == rows[0].uf1
+        assert run.data.metrics["samm/uar"] == rows[2].uar
+        assert run.data.tags["uf1_interval"] == interval(rows[0].uf1_low, rows[0].uf1_high)
+        assert (run.data.tags["folds"], run.data.tags["ranked"]) == ("8/8", "true")
         assert run.info.status == "FINISHED"
         assert run.data.params == {"epochs": "30"}
         assert run.info.run_name == f"{card.label} · last · seed 0"
         assert card.label == "ststnet[epochs=30]"
+
+    def test_its_metrics_are_what_people_sort_by(self, store: OutcomeStore) -> None:
+        put(store, example_study(datasets=COMPOSITE))
+        synced(store)
+        whole = {"uf1", "uf1_low", "uf1_high", "uar", "uar_low", "uar_high", "accuracy", "weighted_f1"}
+        parts = {f"{part}/{name}" for part in COMPOSITE for name in ("uf1", "uar")}
+        assert only_run(local_uri(store)).data.metrics.keys() == whole | parts | {"fold/accuracy"}
+
+    def test_it_names_its_datasets_and_the_code_that_made_it(self, store: OutcomeStore) -> None:
+        study = example_study(datasets=COMPOSITE)
+        store.write_card(study.card)
+        for outcome in study.outcomes():
+            outcome.provenance["git"] = "0123abcd+dirty"
+            store.write_outcome(study.card, outcome)
+        synced(store)
+        run = only_run(local_uri(store))
+        used = {entry.dataset.name: entry.dataset for entry in run.inputs.dataset_inputs}
+        rows = {name: json.loads(dataset.profile)["num_rows"] for name, dataset in used.items()}
+        assert rows == {name: study.card.n_samples[name] for name in COMPOSITE}
+        assert used["samm"].digest == digest(study.card.ingredients["datasets"]["samm"])[:36]
+        tags = {name.removeprefix("mlflow.source."): run.data.tags[name] for name in run.data.tags}
+        assert (tags["name"], tags["git.commit"], tags["git.dirty"]) == ("merbench", "0123abcd", "true")
 
     def test_tags_tell_what_the_score_depends_on(self, store: OutcomeStore) -> None:
         card = put(store, example_study()).card
@@ -286,7 +313,6 @@ class TestStudyRun:
         folds = table(artifact(uri, run, "folds.csv", tmp_path / "got"))
         assert [row["fold"] for row in folds] == [fold.name for fold in study.card.folds]
         assert [int(row["n_test"]) for row in folds] == [4, 4, 4, 4]
-        assert run.data.metrics["fold/n_test"] == 4
 
     def test_predictions_are_a_table_by_sample_id(self, store: OutcomeStore, tmp_path: Path) -> None:
         study = put(store, example_study(datasets=COMPOSITE))
@@ -320,8 +346,9 @@ class TestStudyRun:
         right = sum(int(row["correct"]) for row in subjects) / 32
         assert right == run.data.metrics["accuracy"]
         classes = table(artifact(uri, run, "classes.csv", got))
+        scores = json.loads(artifact(uri, run, "scores.json", got))
         assert {row["part"] for row in classes} == {"full", "casme2", "samm", "smic"}
-        assert float(classes[0]["f1"]) == pytest.approx(run.data.metrics["f1/negative"], abs=1e-6)
+        assert float(classes[0]["f1"]) == pytest.approx(scores["full"]["f1/negative"], abs=1e-6)
         curves = pq.read_table(io.BytesIO(artifact(uri, run, "curves.parquet", got)))
         assert curves.num_rows == 8 * 6
         assert sorted(set(curves["epoch"].to_pylist())) == [1, 2, 3]
@@ -519,7 +546,7 @@ class TestAgain:
         said: list[str] = []
         sync(store, store.cards(), local_uri(store), np.random.default_rng(0), said.append)
         assert capfd.readouterr() == ("", "")
-        assert said == [f"MLflow at {local_uri(store)}: 1 logged, 1 incomplete."]
+        assert said[0] == f"MLflow at {local_uri(store)}: 1 run logged, 1 incomplete."
         assert [path.name for path in tmp_path.iterdir()] == [Path(store.root).name]
 
 
@@ -696,44 +723,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> It
     """The address of a real MLflow server on loopback, with a database and artifacts of its own."""
     folder = tmp_path_factory.mktemp("server")
     shutil.copy(empty_database, folder / "server.db")
-    port = free_port()
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{folder}/server.db"]
-    command += ["--artifacts-destination", (folder / "artifacts").as_uri(), "--workers", "1"]
-    command += ["--host", "127.0.0.1", "--port", str(port)]
-    # The server's job runners are ten more processes that nothing here needs.
-    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    log = folder / "log.txt"
-    with log.open("wb") as sink:
-        process = subprocess.Popen(
-            command, cwd=folder, env={**os.environ, **quiet}, stdout=sink, stderr=sink, start_new_session=True
-        )
-    try:
-        wait_for(f"http://127.0.0.1:{port}", process, log)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + 90
-    while time.monotonic() < until and process.poll() is None:
-        try:
-            if requests.get(f"{address}/health", timeout=2).ok:
-                return
-        except requests.RequestException:
-            time.sleep(0.2)
-    raise RuntimeError(f"the MLflow server did not start:\n{log.read_text()}")
+    with mlflow_server(folder) as address:
+        yield address
 
 
 @pytest.mark.slow
@@ -783,7 +774,7 @@ class TestNoServer:
         began = time.monotonic()
         report = sync(store, store.cards(), uri, np.random.default_rng(0), said.append)
         assert time.monotonic() - began < 5
-        assert (report.logged, report.unreachable) == (0, "ConnectionRefusedError: [Errno 111] Connection refused")
+        assert (report.done, report.unreachable) == ({}, "ConnectionRefusedError: [Errno 111] Connection refused")
         (line,) = said
         assert "No result is lost" in line
         assert "merbench sync --results" in line

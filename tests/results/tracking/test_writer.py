@@ -23,12 +23,14 @@ class Mlflow:
         self.synced: list[tuple[list[str], bool]] = []
         self.answers: list[str | Exception | None] = []
 
-    def sync(self, store: OutcomeStore, cards: list[Any], uri: str, rng: Any, say: Any, leaderboards: bool) -> Any:
+    def sync(
+        self, store: OutcomeStore, cards: list[Any], uri: str, rng: Any, say: Any, leaderboards: bool, before: Any
+    ) -> Any:
         self.synced.append(([card.dataset for card in cards], leaderboards))
         answer = self.answers.pop(0) if self.answers else None
         if isinstance(answer, Exception):
             raise answer
-        return SimpleNamespace(unreachable=answer)
+        return SimpleNamespace(unreachable=answer, done={})
 
 
 @pytest.fixture
@@ -63,6 +65,21 @@ def test_studies_are_shown_as_they_end_and_leaderboards_at_the_end(
     tracking.add([second])
     tracking.finish([first, second])
     assert mlflow.synced == [(["synth_a"], False), (["synth_b"], False), (["synth_a", "synth_b"], True)]
+
+
+@pytest.mark.slow
+def test_what_was_logged_while_others_trained_is_told_as_logged(said: list[str], store: OutcomeStore) -> None:
+    for _ in range(2):
+        tracking = writer(store, said)
+        for place in range(2):
+            study = example_study(datasets={"synth_a": 2}, seed=place)
+            store.write_card(study.card)
+            for outcome in study.outcomes():
+                store.write_outcome(study.card, outcome)
+            tracking.add([study.card])
+        tracking.finish([*store.cards()])
+    told = [line.rpartition(": ")[2] for line in said if line.startswith("MLflow at")]
+    assert told == ["2 runs logged.", "2 runs unchanged."]
 
 
 def test_off_is_off(mlflow: Mlflow, said: list[str], store: OutcomeStore) -> None:
