@@ -37,7 +37,8 @@ def render(comparison: Comparison, format: str, width: int | None = None) -> str
 _LEGEND = (
     "score, other: the model's and the other's, from pooled predictions, the mean over the seeds. diff: their "
     "difference; its 95 % interval is from resampled subjects, the same for both models. p: the share of swaps of "
-    "whole subjects between the two models that give as large a difference; Holm: p corrected for all pairs of the table. "
+    "whole subjects between the two models that give as large a difference; Holm: p corrected for all pairs of the "
+    "table. "
     f"better: yes where that is below {LEVEL}. ± people, ± seeds: standard deviation of the difference over resampled "
     "subjects, and over the seeds. 80 %: the smallest true difference that so many subjects and pairs tell apart in 80 "
     "of 100 studies."
