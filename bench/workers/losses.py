@@ -12,7 +12,7 @@ from ray.tune.experiment import Trial
 
 from bench.plan.plan import Plan
 from bench.plan.training import Training
-from bench.workers.deaths import DEATHS_OF_A_FOLD, MANY_DEATHS, PATIENCE_SECONDS, Death, Deaths
+from bench.workers.deaths import MANY_DEATHS, PATIENCE_SECONDS, Death, Deaths
 from bench.workers.packs import Packs
 from bench.workers.provenance import provenance
 from bench.workers.underway import forget_underway, last_underway
@@ -45,22 +45,31 @@ class Losses:
             self._ended = folds
             self.deaths.progress()
 
+    def pack_over(self, trial: Trial) -> None:
+        """Note that a worker lived to the end of its pack."""
+        self.deaths.lived(trial.config["training"], trial.config["folds"])
+        forget_underway(trial.trial_id)
+
     def pack_lost(self, trial: Trial) -> Tally:
         """Return how many folds of a dead worker's pack were done, and how many failed; see to the others."""
         number, folds = trial.config["training"], trial.config["folds"]
         training = self._plan.trainings[number].training
         done, failed = _ended_folds(training, folds, self._store)
+        self.deaths.lived(number, done | failed)
         if done or failed:
             # They need not have been reported.
             self.deaths.progress()
         death = how_it_died(trial)
         forget_underway(trial.trial_id)
-        at_fault, again = self.deaths.after(number, [fold for fold in folds if fold not in done | failed], death)
-        if at_fault is not None:
-            message = f"{DEATHS_OF_A_FOLD} workers died while they trained this fold: {death.reason}"
-            _record_failure(training, at_fault, self._store, message)
-            failed = failed | {at_fault}
-        self._packs.give_again(number, again)
+        verdict = self.deaths.after(number, [fold for fold in folds if fold not in done | failed], death)
+        if verdict.failed is not None:
+            count = self.deaths.of_fold(number, verdict.failed)
+            message = f"{count} workers died while they trained this fold: {death.reason}"
+            _record_failure(training, verdict.failed, self._store, message)
+            failed = failed | {verdict.failed}
+        if verdict.suspect is not None:
+            self._packs.give_last(number, verdict.suspect)
+        self._packs.give_again(number, verdict.again)
         self._stop_where_waiting_is_vain(death)
         return Tally(len(done), len(failed))
 

@@ -166,7 +166,7 @@ def fan_out(
         on_tally(done, failed)
 
     remaining = [len(planned.todo) for planned in plan.trainings]
-    watch = Watch(remaining, tally, on_training_over, losses.pack_lost, packs.stop)
+    watch = Watch(remaining, tally, on_training_over, losses.pack_over, losses.pack_lost, packs.stop)
     trainable = tune.with_parameters(
         PackTrial,
         plugins=shipment(),

@@ -21,6 +21,7 @@ class Packs(Searcher):
         super().__init__()
         self._packs = packs
         self._again: deque[tuple[int, list[int]]] = deque()
+        self._last: deque[tuple[int, list[int]]] = deque()
         self._given: set[str] = set()
         self.stopped: str | None = None
 
@@ -33,20 +34,31 @@ class Packs(Searcher):
         self.stopped = self.stopped or why
         self._packs = iter(())
         self._again.clear()
+        self._last.clear()
 
     def give_again(self, training: int, packs: Sequence[list[int]]) -> None:
         """Hand out these packs of a training next."""
-        if self.stopped:
-            return
-        self._again.extend((training, folds) for folds in packs)
+        if not self.stopped:
+            self._again.extend((training, folds) for folds in packs)
+
+    def give_last(self, training: int, fold: int) -> None:
+        """Hand out this fold by itself when nothing else is left."""
+        if not self.stopped:
+            self._last.append((training, [fold]))
 
     def suggest(self, trial_id: str) -> Any:
         """Return the next pack as a trial's configuration, FINISHED, or None while it may come back from a worker."""
-        pack = self._again.popleft() if self._again else next(self._packs, None)
+        pack = self._next()
         if pack is None:
             return None if self._given else Searcher.FINISHED
         self._given.add(trial_id)
         return {"training": pack[0], "folds": pack[1]}
+
+    def _next(self) -> tuple[int, list[int]] | None:
+        if self._again:
+            return self._again.popleft()
+        pack = next(self._packs, None)
+        return self._last.popleft() if pack is None and self._last else pack
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Note that nothing of this pack comes back, once the error's own callback has been called."""

@@ -28,6 +28,7 @@ class Watch(tune.Callback):
     remaining : how many folds of each training are still to come.
     on_tally : called with the numbers of folds that are done and that failed so far.
     on_training_over : called with a training's number.
+    on_over : called with a trial that has ended well.
     on_loss : called with a trial whose worker died; returns how many of its folds were done, and failed.
     on_stop : called with the reason when a worker has found that the whole run must stop.
     """
@@ -37,12 +38,13 @@ class Watch(tune.Callback):
         remaining: Sequence[int],
         on_tally: Callable[[int, int], None],
         on_training_over: Callable[[int], None],
+        on_over: Callable[[Trial], None],
         on_loss: Callable[[Trial], Tally],
         on_stop: Callable[[str], None],
     ) -> None:
         self._remaining = list(remaining)
         self._on_tally, self._on_training_over = on_tally, on_training_over
-        self._on_loss, self._on_stop = on_loss, on_stop
+        self._on_over, self._on_loss, self._on_stop = on_over, on_loss, on_stop
         self._tallies: dict[str, Tally] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -60,6 +62,7 @@ class Watch(tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A pack is over."""
+        self._on_over(trial)
         self._over(trial, len(trial.config["folds"]))
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:

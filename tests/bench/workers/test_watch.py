@@ -19,6 +19,7 @@ class Seen:
             folds,
             lambda done, failed: self.tallies.append((done, failed)),
             self.over.append,
+            lambda trial: None,
             lambda trial: self.lost,
             lambda message: None,
         )
