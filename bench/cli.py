@@ -176,7 +176,7 @@ def compare(
             help="Parts of a composite to compare on: full, average, a dataset, or a shell pattern. Default: full.",
         ),
     ] = None,
-    format: Annotated[str, typer.Option(help="table, json, csv or md.")] = "table",
+    format: Annotated[str, typer.Option(help="table, json, csv, md or latex.")] = "table",
 ) -> None:
     """Test which models are better than others: every pair that was tested on the same people.
 

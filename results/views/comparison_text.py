@@ -1,4 +1,4 @@
-"""Pairs of models as text: for the terminal, as Markdown, CSV and JSON."""
+"""Pairs of models as text: for the terminal, as Markdown, LaTeX, CSV and JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from collections.abc import Callable
 
 from preprocess.base.errors import UsageError, did_you_mean
 from results.scores.comparison import COMPARED, LEVEL, Comparison, Difference, Pair
-from results.views.columns import MISSING, number, number_ranges
+from results.views.columns import number, number_ranges
+from results.views.comparison_latex import latex_tables
+from results.views.comparison_words import interval, metric_name, signed, title
 from results.views.text import Header, heading, natural_widths, paragraph, table, terminal_width
 
 
@@ -22,7 +24,7 @@ def render(comparison: Comparison, format: str, width: int | None = None) -> str
     ----------
     comparison : what is shown.
     format : a key of FORMATS. ``table`` is for people, ``md`` the same as Markdown. ``json`` is ``Comparison.to_json``.
-        ``csv`` has a line a pair and metric; what is left out does not stand there.
+        ``csv`` has a line a pair and metric, ``latex`` a table a benchmark; what is left out stands in neither.
     width : of the table, in characters; None for that of the terminal. The other formats ignore it.
 
     Raises
@@ -56,21 +58,10 @@ def _cells(pair: Pair, metric: str) -> list[str]:
     found = pair.metrics[metric]
     return [
         *(pair.first, pair.second, number_ranges(pair.seeds)),
-        *(number(found.first), number(found.second), signed(found.difference), _interval(found)),
+        *(number(found.first), number(found.second), signed(found.difference), interval(found)),
         *(number(found.p), number(found.p_holm), _verdict(found)),
         *(number(found.spread_people), number(found.spread_seeds), number(found.detectable)),
     ]
-
-
-def signed(value: float, digits: int = 4) -> str:
-    """Return a difference with its sign: ``+.0210``, ``-.0104``."""
-    return f"{round(value, digits) + 0.0:+.{digits}f}".replace("0.", ".", 1)
-
-
-def _interval(found: Difference) -> str:
-    if found.low is None or found.high is None:
-        return MISSING
-    return f"[{signed(found.low, 3)}, {signed(found.high, 3)}]"
 
 
 def _verdict(found: Difference) -> str:
@@ -79,18 +70,8 @@ def _verdict(found: Difference) -> str:
     return "yes" if found.difference > 0 else "worse"
 
 
-def _title(pair: Pair) -> str:
-    title = f"{pair.dataset} · task {pair.task} · protocol {pair.protocol} · selection {pair.selection} · {pair.part}"
-    return f"{title} · SYNTHETIC DATA" if pair.synthetic else title
-
-
 def _people(pair: Pair) -> str:
     return f"{pair.n_samples} samples of {pair.n_subjects} subjects"
-
-
-def _name(metric: str, pair: Pair) -> str:
-    names = {"uf1": "F1", "uar": "recall"} if pair.multilabel else {"uf1": "UF1", "uar": "UAR"}
-    return names[metric]
 
 
 def _table(comparison: Comparison, width: int | None) -> str:
@@ -98,10 +79,10 @@ def _table(comparison: Comparison, width: int | None) -> str:
     lines = []
     for _, same in itertools.groupby(comparison.pairs, key=lambda pair: pair.benchmark):
         pairs = list(same)
-        lines += [*heading(_title(pairs[0])), _people(pairs[0]), ""]
+        lines += [*heading(title(pairs[0])), _people(pairs[0]), ""]
         for metric in COMPARED:
             rows = [_cells(pair, metric) for pair in pairs]
-            lines += [f"{_name(metric, pairs[0])}:", *table(_HEADERS, rows, _widths(rows, width)), ""]
+            lines += [f"{metric_name(metric, pairs[0])}:", *table(_HEADERS, rows, _widths(rows, width)), ""]
     lines += paragraph(_LEGEND, width) if comparison.pairs else ["No two models to compare."]
     for text in _footnotes(comparison):
         lines += paragraph(text, width)
@@ -120,14 +101,18 @@ def _markdown(comparison: Comparison, width: int | None) -> str:
     lines = []
     for _, same in itertools.groupby(comparison.pairs, key=lambda pair: pair.benchmark):
         pairs = list(same)
-        lines += [f"### {_title(pairs[0])}", "", f"{_people(pairs[0])}.", ""]
+        lines += [f"### {title(pairs[0])}", "", f"{_people(pairs[0])}.", ""]
         for metric in COMPARED:
-            header = [f"{text} ({_name(metric, pairs[0])})" if text == "score" else text for text, _ in _HEADERS]
+            header = [f"{text} ({metric_name(metric, pairs[0])})" if text == "score" else text for text, _ in _HEADERS]
             rule = ["---:" if side == "right" else "---" for _, side in _HEADERS]
             body = [[cell.replace("|", "\\|") for cell in _cells(pair, metric)] for pair in pairs]
             lines += [*("| " + " | ".join(cells) + " |" for cells in (header, rule, *body)), ""]
     lines += [_LEGEND] if comparison.pairs else ["No two models to compare."]
     return "\n".join([*lines, *(f"\n{text}" for text in _footnotes(comparison))]) + "\n"
+
+
+def _latex(comparison: Comparison, width: int | None) -> str:
+    return latex_tables(comparison)
 
 
 def _footnotes(comparison: Comparison) -> list[str]:
@@ -171,4 +156,5 @@ FORMATS: dict[str, Callable[[Comparison, int | None], str]] = {
     "json": _json,
     "csv": _csv,
     "md": _markdown,
+    "latex": _latex,
 }

@@ -13,6 +13,7 @@ from typing import Any
 from preprocess.base.errors import UsageError, did_you_mean
 from results.scores.leaderboard import Gap, Leaderboard, Row
 from results.views.columns import Column, class_counts, flat_columns, number, number_ranges, row_columns
+from results.views.latex import latex_escaped
 from results.views.text import Header, fitted_widths, heading, paragraph, table, terminal_width
 
 
@@ -141,10 +142,10 @@ def _markdown(leaderboard: Leaderboard, width: int | None) -> str:
 def _latex(leaderboard: Leaderboard, width: int | None) -> str:
     columns = flat_columns()
     sides = "".join(column.justify[0] for column in columns)
-    header = [_latex_escaped(column.header) for column in columns]
-    body = [[_latex_escaped(cell) for cell in cells] for cells in _cells(columns, leaderboard)]
+    header = [latex_escaped(column.header) for column in columns]
+    body = [[latex_escaped(cell) for cell in cells] for cells in _cells(columns, leaderboard)]
     lines = [" & ".join(cells) + r" \\" for cells in body]
-    notes = [rf"\multicolumn{{{len(columns)}}}{{l}}{{{_latex_escaped(note)}}} \\" for note in _footnotes(leaderboard)]
+    notes = [rf"\multicolumn{{{len(columns)}}}{{l}}{{{latex_escaped(note)}}} \\" for note in _footnotes(leaderboard)]
     return (
         "\n".join(
             [
@@ -174,17 +175,6 @@ def _footnotes(leaderboard: Leaderboard) -> list[str]:
         for note in row.notes
     }
     return [*stamps, *sorted(warnings), *leaderboard.notes]
-
-
-_LATEX_SPECIAL = {
-    **{character: f"\\{character}" for character in "&%$#_{}"},
-    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--"},
-    **{"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"},
-}
-
-
-def _latex_escaped(text: str) -> str:
-    return "".join(_LATEX_SPECIAL.get(character, character) for character in text)
 
 
 FORMATS: dict[str, Callable[[Leaderboard, int | None], str]] = {

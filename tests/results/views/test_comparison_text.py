@@ -11,7 +11,8 @@ import pytest
 
 from preprocess.base.errors import UsageError
 from results.scores.comparison import Comparison, Difference, LeftOut, Pair
-from results.views.comparison_text import FORMATS, render, signed
+from results.views.comparison_text import FORMATS, render
+from results.views.comparison_words import signed
 
 LEFT_OUT = "Left out of casme2 · megc3 · loso · last: htnet (seed 0-2), mmnet (seed 1): 3/24 folds are done: no score"
 
@@ -65,6 +66,29 @@ def test_markdown_holds_the_same(comparison: Comparison) -> None:
     assert LEFT_OUT in text
 
 
+def test_latex_has_a_table_for_each_benchmark(comparison: Comparison) -> None:
+    text = render(comparison, "latex")
+    lines = text.splitlines()
+    row = r"ststnet & a\textbar{}b & \textbf{+.5353} & [+.410, +.660] & .0004 & $-$.0100 & [$-$.200, +.180] & 1.0000 \\"
+    assert row in lines
+    # Every row has the columns that the table declares.
+    assert lines.count(r"\begin{tabular}{llrlrrlr}") == lines.count(r"\end{tabular}") == 2
+    assert all(line.count("&") == 7 for line in lines if line.startswith(("ststnet", "model")))
+    assert r"casme2 \textperiodcentered{} task megc3" in text
+    assert "145 samples of 24 subjects, 2 seeds." in text
+    assert "corrected for 2 pairs" in text
+    assert text.count("{") == text.count("}")
+
+
+def test_latex_of_one_pair_and_a_single_subject() -> None:
+    alone = pair(seeds=1)
+    uf1 = dataclasses.replace(alone.metrics["uf1"], low=None, high=None)
+    text = render(Comparison([dataclasses.replace(alone, metrics={**alone.metrics, "uf1": uf1})], [], []), "latex")
+    assert r"\textbf{+.5353} & -- & .0004 & $-$.0100" in text
+    assert "1 seed." in text
+    assert "corrected for 1 pair by" in text
+
+
 def test_csv_has_a_line_for_each_pair_and_metric(comparison: Comparison) -> None:
     rows = list(csv.DictReader(io.StringIO(render(comparison, "csv"))))
     assert [(row["second"], row["dataset"], row["metric"]) for row in rows[:3]] == [
@@ -87,7 +111,7 @@ def test_json_holds_all(comparison: Comparison) -> None:
 @pytest.mark.parametrize("format", FORMATS)
 def test_nothing_to_compare(format: str) -> None:
     text = render(Comparison([], [LeftOut("a", "b", [0], "no other model of the same samples")], []), format)
-    assert format == "csv" or "no other model of the same samples" in text
+    assert format in ("csv", "latex") or "no other model of the same samples" in text
     assert format == "json" or "ststnet" not in text
 
 

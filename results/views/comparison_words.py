@@ -1,0 +1,30 @@
+"""What all prints of a comparison say alike."""
+
+from __future__ import annotations
+
+from results.scores.comparison import Difference, Pair
+from results.views.columns import MISSING
+
+
+def signed(value: float, digits: int = 4) -> str:
+    """Return a difference with its sign: ``+.0210``, ``-.0104``."""
+    return f"{round(value, digits) + 0.0:+.{digits}f}".replace("0.", ".", 1)
+
+
+def interval(found: Difference) -> str:
+    """Return the interval of a difference, or a dash where there is none."""
+    if found.low is None or found.high is None:
+        return MISSING
+    return f"[{signed(found.low, 3)}, {signed(found.high, 3)}]"
+
+
+def title(pair: Pair) -> str:
+    """Return what a pair's benchmark is, in words."""
+    words = f"{pair.dataset} · task {pair.task} · protocol {pair.protocol} · selection {pair.selection} · {pair.part}"
+    return f"{words} · SYNTHETIC DATA" if pair.synthetic else words
+
+
+def metric_name(metric: str, pair: Pair) -> str:
+    """Return what a metric is called above a pair's scores."""
+    names = {"uf1": "F1", "uar": "recall"} if pair.multilabel else {"uf1": "UF1", "uar": "UAR"}
+    return names[metric]
