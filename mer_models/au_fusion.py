@@ -75,13 +75,14 @@ GRAPH_WIDTHS = (1, 40, 80, REGION_VALUES)
     quick={
         "au_depth": 17,
         "au_width": 4,
-        "image_size": 48,
+        "image_size": 32,
         "depth": 1,
-        "epochs": 4,
+        "epochs": 8,
         "batch_size": 8,
-        "lr": 5e-4,
+        "lr": 1e-3,
         "lr_hold": 0,
         "balance": True,
+        "augment": "",
     },
     refused=(
         Refused("au_depth", 50, "63 or 32 or 17"),

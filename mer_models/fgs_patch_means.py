@@ -12,7 +12,7 @@ from mer_models.registry import register_model
 
 @register_model(
     "fgs_patch_means",
-    features=("stldn_patches",),
+    features=("stldn_patches_motion_steps",),
     paper=(
         "this benchmark's own, after the facial graph stream of the unified framework for macro- and micro-expressions "
         "(public code shayhan-ameen/Unified_MaE_and_ME_Recognition)"
@@ -23,7 +23,7 @@ from mer_models.registry import register_model
         "graph_width": 64,
         "epochs": 8,
         "batch_size": 16,
-        "lr": 5e-3,
+        "lr": 1e-2,
         "lr_schedule": "cosine",
         "class_weights": True,
     },
@@ -38,7 +38,9 @@ class FGSPatchMeans(nn.Module):
 
     Inputs
     ------
-    stldn_patches : (n, 459, 7, 7) float32 in 0..1: patches of nine maps around 51 landmarks, map after map.
+    stldn_patches_motion_steps : (n, 459, 7, 7) float32 in 0..1: patches of nine maps around 51 landmarks, map after
+        map, of frames between which the landmarks move equally far. Of the frames with most landmark motion
+        it learns hardly anything of rendered faces.
 
     Parameters
     ----------
