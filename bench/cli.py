@@ -185,7 +185,7 @@ def compare(
     """
     from bench.commands import results as reading
 
-    parts = words(part or ["full"])
+    parts = words(part or []) or ["full"]
     typer.echo(reading.compare(config.results, models or [], benchmark or [], parts, format, _width()), nl=False)
 
 

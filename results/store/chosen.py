@@ -33,7 +33,7 @@ def choose_cards(cards: Sequence[StudyCard], models: Sequence[str], benchmarks: 
     for text in benchmarks:
         if not any(_is_benchmark(card, text) for card in cards):
             known = sorted({benchmark_title(card) for card in cards})
-            raise UsageError(f"No study has all of these words: {text!r}. There are: {'; '.join(known)}.")
+            raise UsageError(f"No study has all of these words: {text!r}. There are: {'; '.join(known) or 'none'}.")
     return [
         card
         for card in cards

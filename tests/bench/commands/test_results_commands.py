@@ -79,6 +79,7 @@ def test_a_comparison_of_all_and_of_named_models(merbench: LocalRuns, done: Outc
     said = merbench("compare", "--results", done.root)
     assert said.status == 0
     assert "protocol loso" in said.out
+    assert said.out == merbench("compare", "--part", "", "--results", done.root).out
     assert "Left out of casme2 · megc3 · loso · last: scripted (seed 0): 2/3 folds are done, 1 failed" in said.out
     assert "3 people and 1 pair cannot give a corrected p below 0.25" in " ".join(said.out.split())
     named = merbench(

@@ -210,6 +210,8 @@ def test_studies_are_chosen_by_model_and_by_words(store: OutcomeStore) -> None:
     assert chosen(["st*,offapexnet"], []) == {*forms, ("offapexnet", "casme2")}
     assert chosen(["htnet"], ["SAMM loso"]) == {("htnet", "samm")}
     assert chosen(["htnet"], ["samm", "casme2 · megc3"]) == {("htnet", "samm"), ("htnet", "casme2")}
+    with pytest.raises(UsageError, match=r"There are: none\."):
+        choose_cards([], [], ["smic"])
     with pytest.raises(UsageError, match=r"No study of a model 'htne'\. Did you mean: htnet"):
         chosen(["htne"], [])
     with pytest.raises(
