@@ -72,6 +72,7 @@ def test_flow_patches_grow_with_the_magnification(clips: RenderedClips) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_flow_patches_go_up_to_the_apex_and_back_to_the_offset(clips: RenderedClips) -> None:
     past, to_apex = (brows_up(clips.tensor(name)[4]) for name in ("flow_patches_30", "flow_patches_30_to_apex"))
     assert to_apex.min() > 0
