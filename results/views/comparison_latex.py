@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import re
 
-from results.scores.comparison import COMPARED, LEVEL, Comparison, Pair
+from results.scores.comparison import Comparison
+from results.scores.pairs import COMPARED, LEVEL, Pair
 from results.views.columns import number
 from results.views.comparison_words import interval, metric_name, signed, title
 from results.views.latex import latex_escaped

@@ -10,7 +10,8 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from preprocess.base.errors import UsageError, did_you_mean
-from results.scores.comparison import COMPARED, LEVEL, Comparison, Difference, Pair
+from results.scores.comparison import Comparison
+from results.scores.pairs import COMPARED, LEVEL, Difference, Pair
 from results.views.columns import number, number_ranges
 from results.views.comparison_latex import latex_tables
 from results.views.comparison_words import interval, metric_name, signed, title

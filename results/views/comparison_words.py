@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from results.scores.comparison import Difference, Pair
+from results.scores.pairs import Difference, Pair
 from results.views.columns import MISSING
 
 

@@ -11,9 +11,10 @@ import pytest
 from example_studies import ExampleStudy, example_study
 
 from preprocess.base.errors import UsageError
-from results.scores.comparison import Comparison, Pair, compare
+from results.scores.comparison import Comparison, compare
 from results.scores.leaderboard import build_leaderboard
 from results.scores.paired import detectable, holm
+from results.scores.pairs import Pair
 from results.store.chosen import benchmark_title, choose_cards
 from results.store.outcome_store import OutcomeStore
 from results.store.watched import EXTERNAL, EXTERNAL_STAMP, STAMP, TEST

@@ -10,7 +10,8 @@ import json
 import pytest
 
 from preprocess.base.errors import UsageError
-from results.scores.comparison import Comparison, Difference, LeftOut, Pair
+from results.scores.comparison import Comparison, LeftOut
+from results.scores.pairs import Difference, Pair
 from results.views.comparison_text import FORMATS, render
 from results.views.comparison_words import signed
 
