@@ -42,7 +42,7 @@ PAGE = Path(mer_models.__path__[0], "README.md").read_text(encoding="utf-8")
 TABLE = PAGE.partition("## Scores on the rendered default")[2].partition("\n## ")[0]
 SCORED = re.findall(r"^\| `(\S+)` \|", TABLE, re.MULTILINE)
 OTHERS = [name for name in sorted(SCORED) if name not in DEFAULT_MODELS]
-CHEAP = {"flow_uvs_28", "frames_9_128"}
+CHEAP = {"flow_uvs_28"}
 GROUPED = [name for name in OTHERS if CHEAP.issuperset(MODELS.get(name).features)]
 GROUPS = 4
 PERMUTATIONS = 2000
