@@ -19,11 +19,7 @@ from test_pages import example
 
 from preprocess.base.plugins import unload_plugins
 
-NAMES = [
-    "100% and %20, is it?x=1",
-    "a#b:c;d&e 'f' \"g\"",
-    "Größe 表情 [x]*{y}$HOME :warning:",
-]
+NAMES = ["100% and %20, is it?x=1", "a#b:c;d&e 'f' \"g\" Größe 表情 [x]*{y}$HOME :warning:"]
 
 
 def lines_of(root: Path) -> list[str]:

@@ -208,6 +208,7 @@ def test_workers_get_a_plug_in_that_they_do_not_see(
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_a_file_that_goes_while_shards_are_made_is_a_skipped_clip(
     films: Path, session: RaySession, tmp_path: Path
 ) -> None:
