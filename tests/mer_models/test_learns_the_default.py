@@ -1,10 +1,11 @@
 """Every model learns the embedded default: people that it has not seen, told apart better than chance.
 
 So does mer_models/README.md say of those in its table of scores. The models of a run that names none are tried on one
-of the default's three databases, with one feature. Those that take this feature, too, and train a fold in less
-than two seconds by the table, are tried on all three together, with people held out in four groups. All others are tried leaving out one person at a time, where the variable
-MERBENCH_TEST_RUNS names the results folder of a run (``merbench run --models '*' --results FOLDER`` leaves every
-feature there); that takes most of an hour. All of it is slow: preparing the data alone takes longer than ten seconds.
+of the default's three databases, with one feature. Those that take this feature, too, and train a fold in less than
+two seconds by the table, are tried on all three together, with people held out in four groups. All others are tried
+leaving out one person at a time, where the variable MERBENCH_TEST_RUNS names the results folder of a run (``merbench
+run --models '*' --results FOLDER`` leaves every feature there); that takes most of an hour. All of it is slow:
+preparing the data alone takes longer than ten seconds.
 """
 
 from __future__ import annotations
