@@ -121,17 +121,19 @@ class Inputs:
         ----------
         rows : int64 row numbers, on the device.
         """
-        return self._in_range(feature.batch(rows) for feature in self.features[: self.shown])
+        return _in_range(self.ranges[: self.shown], (feature.batch(rows) for feature in self.features[: self.shown]))
 
     def training_batch(self, rows: Tensor, rng: np.random.Generator) -> tuple[Tensor, ...]:
         """Return a batch of all features, targets too, whose samples are changed at random where the recipe says so."""
         if self.augment is None:
-            return self._in_range(feature.batch(rows) for feature in self.features)
+            return _in_range(self.ranges, (feature.batch(rows) for feature in self.features))
         changed = self.augment([feature.values[rows].float() for feature in self.features], rng)
-        return self._in_range(feature.reduce(values) for feature, values in zip(self.features, changed, strict=True))
+        reduced = (feature.reduce(values) for feature, values in zip(self.features, changed, strict=True))
+        return _in_range(self.ranges, reduced)
 
-    def _in_range(self, batch: Iterable[Tensor]) -> tuple[Tensor, ...]:
-        return tuple(scale(values) for scale, values in zip(self.ranges, batch, strict=False))
+
+def _in_range(ranges: Iterable[Change], batch: Iterable[Tensor]) -> tuple[Tensor, ...]:
+    return tuple(scale(values) for scale, values in zip(ranges, batch, strict=True))
 
 
 def make_inputs(

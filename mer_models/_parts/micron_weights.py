@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mer_models._parts.pretrained import NoWeights
-from mer_models._parts.weights_file import weights_of
-from preprocess.base.errors import UsageError
+from mer_models._parts.weights_file import check_same, weights_of
 
 RELEASED = "CASME2-is224-p8-b16-ep200.pth"
 _NAMES = {"encoder.patch_embed.": "backbone.patch_embed.proj.", "encoder.": "backbone.", "compare.": "att."}
@@ -42,17 +41,9 @@ def load_released(network: nn.Module, setting: str, path: str) -> None:
     """
     held = weights_of(setting, path)
     wanted = {_released_name(name): value for name, value in network.state_dict().items() if _released_name(name)}
-    where = f"{setting} is {path!r}, but "
-    for name, value in wanted.items():
-        if name not in held:
-            raise UsageError(f"{where}the file holds no {name}. Expected {_sizes(wanted)}.")
-        if held[name].shape != value.shape:
-            raise UsageError(
-                f"{where}its {name} is {tuple(held[name].shape)}, the network's {tuple(value.shape)}. Expected "
-                f"{_sizes(wanted)}; image_size, dim and depth say which network it is."
-            )
-    if extra := sorted(name for name in held.keys() - wanted.keys() if name.startswith("backbone.")):
-        raise UsageError(f"{where}the network has no {extra[0]}. Expected {_sizes(wanted)}.")
+    # Of the parts for training without labels, some forms use none.
+    used = {name: value for name, value in held.items() if name in wanted or name.startswith("backbone.")}
+    check_same(used, wanted, setting, path, _sizes(wanted), "image_size, dim and depth")
     with torch.no_grad():
         for name, value in network.state_dict().items():
             if released := _released_name(name):

@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mer_models._parts.weights_file import weights_of
-from preprocess.base.errors import UsageError
+from mer_models._parts.weights_file import check_same, weights_of
 
 _NAMES = (
     (r"(?:vit\.)?embeddings\.cls_token", "cls_token"),
@@ -43,17 +42,7 @@ def load_vit(network: Any, setting: str, path: str) -> None:
     """
     wanted = network.state_dict()
     found = _timm_names(weights_of(setting, path))
-    where = f"{setting} is {path!r}, but "
-    for name, value in wanted.items():
-        if name not in found:
-            raise UsageError(f"{where}the file holds no {name}. Expected the weights of {_sizes(wanted)}.")
-        if found[name].shape != value.shape:
-            raise UsageError(
-                f"{where}its {name} is {tuple(found[name].shape)}, the network's {tuple(value.shape)}. Expected the "
-                f"weights of {_sizes(wanted)}; vit and image_size say which network it is."
-            )
-    if extra := sorted(found.keys() - wanted.keys()):
-        raise UsageError(f"{where}the network has no {extra[0]}. Expected the weights of {_sizes(wanted)}.")
+    check_same(found, wanted, setting, path, f"the weights of {_sizes(wanted)}", "vit and image_size")
     network.load_state_dict(found)
 
 

@@ -103,6 +103,37 @@ def weights_of(setting: str, path: str) -> dict[str, Tensor]:
         raise UsageError(f"{setting} is {path!r}, but {error}") from error
 
 
+def check_same(
+    held: Mapping[str, Tensor], wanted: Mapping[str, Tensor], setting: str, path: str, expected: str, options: str
+) -> None:
+    """Assert that the weights of a file have the names and shapes of a network's.
+
+    Parameters
+    ----------
+    held : tensors by name, as in the file.
+    wanted : the network's, by the same names.
+    setting : ``model.pretrained``, for messages.
+    path : its value.
+    expected : what the file should hold, in words.
+    options : the model's options that say which network it is.
+
+    Raises
+    ------
+    UsageError : they have not; the first tensor that is missing, of another shape, or too much is named.
+    """
+    where = f"{setting} is {path!r}, but "
+    for name, value in wanted.items():
+        if name not in held:
+            raise UsageError(f"{where}the file holds no {name}. Expected {expected}.")
+        if held[name].shape != value.shape:
+            raise UsageError(
+                f"{where}its {name} is {tuple(held[name].shape)}, the network's {tuple(value.shape)}. Expected "
+                f"{expected}; {options} say which network it is."
+            )
+    if extra := sorted(held.keys() - wanted.keys()):
+        raise UsageError(f"{where}the network has no {extra[0]}. Expected {expected}.")
+
+
 def _read(file: Path) -> Any:
     try:
         if file.suffix == ".safetensors":

@@ -96,8 +96,8 @@ def lbp_top(
             plane[start:end, top:bottom, left:right][:, counted[top:bottom, left:right]].ravel(), minlength=BINS
         )
         for start, end in tiles(count, spans, "lbp_top", rest)
-        for top, bottom in (overlapping(height, rows, overlap) if overlap else tiles(height, rows, "lbp_top", rest))
-        for left, right in (overlapping(width, columns, overlap) if overlap else tiles(width, columns, "lbp_top", rest))
+        for top, bottom in _sides(height, rows, overlap, rest)
+        for left, right in _sides(width, columns, overlap, rest)
         for plane in patterns
     ]
     sums = np.stack(histograms).astype(np.float32)
@@ -138,6 +138,10 @@ def plane_patterns(clip: np.ndarray, radius: int, method: str, *, beside: bool =
         found = local_binary_pattern(flat, NEIGHBOURS, radius, method=method).reshape(stacked.shape)
         result.append(found.transpose(np.argsort(order))[inner].astype(np.uint8))
     return np.stack(result)
+
+
+def _sides(length: int, count: int, overlap: float, rest: str) -> list[tuple[int, int]]:
+    return overlapping(length, count, overlap) if overlap else tiles(length, count, "lbp_top", rest)
 
 
 def overlapping(length: int, count: int, overlap: float) -> list[tuple[int, int]]:
