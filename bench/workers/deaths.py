@@ -22,6 +22,9 @@ PATIENCE_SECONDS = 600.0
 MANY_DEATHS = 20
 """A run stops when workers die this often, and for this long, without a single fold done in between."""
 
+FAILED_STARTS = 3
+"""A run stops when so many workers raised an error before any fold of it was done: on a lost node, one may as well."""
+
 
 @dataclass(frozen=True)
 class Death:
@@ -72,6 +75,7 @@ class Deaths:
     _of_fold: Counter[tuple[int, int]] = field(default_factory=Counter)
     _innocent: int = 0
     _lived: int = 0
+    _failed_starts: int = 0
     _in_vain: int = 0
     _since: float = 0.0
 
@@ -102,6 +106,7 @@ class Deaths:
             self._since = self.clock()
         self.total += 1
         self._in_vain += 1
+        self._failed_starts += death.raised and death.fold is None
         suspect = death.fold
         if death.with_node or suspect is None or suspect not in left:
             return Verdict(None, None, _halves(left))
@@ -115,6 +120,10 @@ class Deaths:
         # As if ten attempts were known already, with next to no death: three deaths are enough where all is calm.
         rate = (self._innocent + 0.4) / (self._innocent + self._lived + 10)
         return deaths >= DEATHS_OF_A_FOLD and rate**deaths * (self._lived + 10) < CHANCE
+
+    def never_begins(self) -> bool:
+        """Return whether no worker of this run can begin: several have raised an error, and none has done a fold."""
+        return self._failed_starts >= FAILED_STARTS and not self._lived
 
     def in_vain(self) -> bool:
         """Return whether workers have died for so long, and so often, without a fold done that waiting cannot help."""

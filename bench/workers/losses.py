@@ -74,8 +74,8 @@ class Losses:
         return Tally(len(done), len(failed))
 
     def _stop_where_waiting_is_vain(self, death: Death) -> None:
-        if death.raised and death.fold is None:
-            self._packs.stop(f"A worker could not begin: {death.reason}")
+        if self.deaths.never_begins():
+            self._packs.stop(f"No worker can begin: {death.reason}")
         elif self.deaths.in_vain():
             self._packs.stop(
                 f"{MANY_DEATHS} workers and more died in {PATIENCE_SECONDS / 60:.0f} minutes without a fold done: "

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from ray.tune.search import Searcher
 
-from bench.workers.deaths import DEATHS_OF_A_FOLD, MANY_DEATHS, PATIENCE_SECONDS, Death, Deaths, Verdict
+from bench.workers.deaths import DEATHS_OF_A_FOLD, FAILED_STARTS, MANY_DEATHS, PATIENCE_SECONDS, Death, Deaths, Verdict
 from bench.workers.packs import Packs
 
 
@@ -92,6 +92,20 @@ def test_a_run_stops_only_after_many_deaths_over_a_long_time_with_nothing_done()
     deaths.after(0, [1], of_fold(None))
     now *= 3
     assert not deaths.in_vain(), "few deaths, far apart"
+
+
+def test_workers_that_raise_an_error_before_a_fold_stop_a_run_only_where_none_has_done_one() -> None:
+    raised = Death(None, with_node=False, reason="of another version", raised=True)
+    broken = Deaths()
+    for _ in range(FAILED_STARTS):
+        assert not broken.never_begins()
+        broken.after(0, [1, 2], raised)
+    assert broken.never_begins()
+    losing_nodes = Deaths()
+    losing_nodes.lived(0, [0])
+    for _ in range(3 * FAILED_STARTS):
+        losing_nodes.after(0, [1, 2], raised)
+    assert not losing_nodes.never_begins()
 
 
 def suggested(packs: Packs, trial: str) -> Any:

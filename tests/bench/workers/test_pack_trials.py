@@ -298,6 +298,6 @@ def test_a_worker_that_cannot_begin_stops_the_run_with_its_reason(
     report = pack_trials.fan_out(plan, store, cluster, False, 1, seen.tally, seen.over.append)
 
     assert report.error is not None
-    assert report.error.startswith("A worker could not begin: ")
+    assert report.error.startswith("No worker can begin: ")
     assert "pickle" in report.error
     assert seen.over == []
