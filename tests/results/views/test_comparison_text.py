@@ -6,6 +6,9 @@ import csv
 import dataclasses
 import io
 import json
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -79,6 +82,17 @@ def test_latex_has_a_table_for_each_benchmark(comparison: Comparison) -> None:
     assert "145 samples of 24 subjects, 2 seeds." in text
     assert "corrected for 2 pairs" in text
     assert text.count("{") == text.count("}")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs a LaTeX engine, pdflatex with booktabs")
+def test_latex_compiles(comparison: Comparison, tmp_path: Path) -> None:
+    head = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs}\begin{document}"
+    file = tmp_path / "comparison.tex"
+    file.write_text("\n".join([head, render(comparison, "latex"), r"\end{document}"]), encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-draftmode", file.name]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout
 
 
 def test_latex_of_one_pair_and_a_single_subject() -> None:
