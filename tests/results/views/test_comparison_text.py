@@ -86,10 +86,11 @@ def test_latex_has_a_table_for_each_benchmark(comparison: Comparison) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs a LaTeX engine, pdflatex with booktabs")
-def test_latex_compiles(comparison: Comparison, tmp_path: Path) -> None:
+def test_latex_compiles(tmp_path: Path) -> None:
+    odd = Comparison([pair(r"a_b & 5 % of $1 #2 ~^ {x\y} · é", "synth_casme2")], [], [])
     head = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs}\begin{document}"
     file = tmp_path / "comparison.tex"
-    file.write_text("\n".join([head, render(comparison, "latex"), r"\end{document}"]), encoding="utf-8")
+    file.write_text("\n".join([head, render(odd, "latex"), r"\end{document}"]), encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-draftmode", file.name]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout
