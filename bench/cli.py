@@ -245,6 +245,38 @@ def rescore(
     raise typer.Exit(retest(config, " ".join(study or []), typer.echo))
 
 
+@app.command("import")
+@takes(*READING, "datasets", "tasks", "protocols", "selection", "results", "tracking_uri", file=True)
+def import_command(
+    config: RunConfig,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV or Parquet, a row a sample.")],
+    model: Annotated[str, typer.Option(metavar="NAME", help="What the system that predicted is called.")],
+) -> None:
+    """Score somebody else's predictions of your data by the rules of a protocol, beside the models trained here.
+
+    Columns: sample_id; predicted (a class or its number) or score_CLASS for each class; fold. Rows are ranked only
+    where the folds show that every person was held out. `merbench export` writes such files.
+    """
+    from bench.commands.predictions import import_predictions
+
+    raise typer.Exit(import_predictions(config, file, model, Console(width=_width())))
+
+
+@app.command("export")
+@takes("results")
+def export_command(
+    config: RunConfig,
+    study: Study,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A .csv or .parquet file. Default: CSV on the screen.")
+    ] = None,
+) -> None:
+    """Write a study's predictions as a table, in the form that `merbench import` reads."""
+    from bench.commands.predictions import export_predictions
+
+    raise typer.Exit(export_predictions(config.results, " ".join(study), out, lambda text: typer.echo(text, err=True)))
+
+
 @app.command()
 @takes("results", "tracking_uri")
 def sync(config: RunConfig) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from rich.console import Console
 
 from bench.commands.gathering import prepare_features, read_sources
+from bench.commands.scored import show_scored
 from bench.config import RunConfig, results_root
 from bench.console.interrupts import exit_status, farewell
 from bench.console.say import say
@@ -30,11 +30,9 @@ from mer_models._parts.given_weights import fitted, is_public
 from mer_models._parts.weights_file import read_weights
 from mer_models.registry import MODELS, ModelInfo
 from preprocess.base.errors import DataError, MerError, UsageError
-from results.scores.leaderboard import build_leaderboard
 from results.store.outcome_store import OutcomeStore
 from results.store.study_card import StudyCard
-from results.tracking.writer import TrackingWriter, check_address
-from results.views.leaderboard_text import render
+from results.tracking.writer import check_address
 
 CHANNELS = ("rgb", "bgr")
 
@@ -85,7 +83,7 @@ def score_external(
         except KeyboardInterrupt:
             say(console, farewell("The folds scored so far"))
             return exit_status()
-    return _shown([study.card for study in studies], store, config, failed, console)
+    return show_scored([study.card for study in studies], store, config, failed, console)
 
 
 def _network(name: str) -> ModelInfo:
@@ -211,15 +209,3 @@ class _Study:
         stamped = {"weights": self.card.weights, "weights_file": file.name, "channels": self._given.channels}
         store.write_outcome(self.card, dataclasses.replace(outcome, provenance={**outcome.provenance, **stamped}))
         return True
-
-
-def _shown(cards: list[StudyCard], store: OutcomeStore, config: RunConfig, failed: int, console: Console) -> int:
-    """Print the leaderboard of these studies, bring MLflow up to date, and return the exit status."""
-    board = build_leaderboard(store, cards, rng=np.random.default_rng(0))
-    console.print()
-    table = render(board, "table", console.width)
-    console.print(table, highlight=False, markup=False, emoji=False, soft_wrap=True, end="")
-    TrackingWriter(store, config.tracking_uri, say=lambda text: say(console, text)).finish(cards)
-    at = shlex.quote(store.root)
-    say(console, f"Results: {store.root}; beside others: merbench leaderboard --results {at}")
-    return 1 if failed else 0

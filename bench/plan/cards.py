@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,34 +83,20 @@ class CardMaker:
         group, seed = setting.group, setting.seed
         ingredients = self._ingredients(setting, rule, data_key, data)
         study_key = digest(ingredients)
-        tested = np.sort(np.concatenate([fold.test for fold in folds]))
-        parts = sorted(set(data.datasets[tested].tolist())) if protocol.by_dataset else []
-        parts = parts if len(parts) > 1 else []
-        unions = _strengths(parts, data) if protocol.by_strength else {}
-        rows = _rows_of_parts(data, tested, {**unions, **{part: (part,) for part in parts}})
         return StudyCard(
             model=info.name,
             params=hyperparameters.changed(info, values, len(task.classes)),
             hyperparameters=values,
-            dataset="+".join(sorted(dataset.name for dataset in group)),
-            parts=(*unions, *parts),
-            task=task.name,
-            classes=tuple(task.classes),
-            protocol=protocol.name,
             selection=rule.name,
             watches=rule.watches,
             seed=seed,
-            **_counts(data, rows),
             ingredients=ingredients,
             folds=tuple(
                 FoldCard(fold_key(study_key, ids_of), fold.name, len(fold.test))
                 for fold, ids_of in zip(folds, ids, strict=True)
             ),
-            synthetic=any(dataset.synthetic for dataset in group),
             notes=notes,
-            multilabel=task.multilabel,
-            averaged=protocol.averaged,
-            unions=unions,
+            **benchmark_facts(protocol, task, group, data, folds),
         )
 
     def _ingredients(self, setting: Setting, rule: Selection, data_key: str, data: StudyData) -> dict[str, Any]:
@@ -117,7 +104,7 @@ class CardMaker:
         if info.name not in self._model_code:
             self._model_code[info.name] = code_fingerprint(info.file)
         if data_key not in self._labels:
-            self._labels[data_key] = digest(list(zip(data.sample_ids.tolist(), data.labels.tolist(), strict=True)))
+            self._labels[data_key] = labels_digest(data)
         ingredients = {
             "model": info.name,
             "hyperparameters": {name: by_content(value) for name, value in setting.values.items()},
@@ -141,6 +128,43 @@ class CardMaker:
         if code := _plugin_code(rule.name, setting.values):
             ingredients["plug_in_code"] = code
         return ingredients
+
+
+def benchmark_facts(
+    protocol: Protocol, task: Task, group: Sequence[PreparedDataset], data: StudyData, folds: Sequence[Fold]
+) -> dict[str, Any]:
+    """Return the fields of a card that do not depend on the model: what is tested, and how it is cut into parts.
+
+    Parameters
+    ----------
+    protocol : the splitting rule.
+    task : the label scheme.
+    group : the datasets.
+    data : the study's samples.
+    folds : the folds.
+    """
+    tested = np.sort(np.concatenate([fold.test for fold in folds]))
+    parts = sorted(set(data.datasets[tested].tolist())) if protocol.by_dataset else []
+    parts = parts if len(parts) > 1 else []
+    unions = _strengths(parts, data) if protocol.by_strength else {}
+    rows = _rows_of_parts(data, tested, {**unions, **{part: (part,) for part in parts}})
+    return {
+        "dataset": "+".join(sorted(dataset.name for dataset in group)),
+        "parts": (*unions, *parts),
+        "task": task.name,
+        "classes": tuple(task.classes),
+        "protocol": protocol.name,
+        **_counts(data, rows),
+        "synthetic": any(dataset.synthetic for dataset in group),
+        "multilabel": task.multilabel,
+        "averaged": protocol.averaged,
+        "unions": unions,
+    }
+
+
+def labels_digest(data: StudyData) -> str:
+    """Return the sha256 of which sample has which label."""
+    return digest(list(zip(data.sample_ids.tolist(), data.labels.tolist(), strict=True)))
 
 
 def unmade_features(card: StudyCard) -> list[str]:
@@ -178,7 +202,7 @@ def why_new(card: StudyCard, stored: list[StudyCard]) -> str:
 
 
 def _alike(card: StudyCard, stored: list[StudyCard]) -> list[StudyCard]:
-    names = ("model", "dataset", "task", "protocol", "selection", "seed")
+    names = ("model", "dataset", "task", "protocol", "selection", "seed", "weights")
     return [old for old in stored if all(getattr(old, name) == getattr(card, name) for name in names)]
 
 

@@ -12,7 +12,7 @@ from bench.plan.checks import check_inputs, lacking_classes, seen_before, unknow
 from bench.plan.hyperparameters import check_layouts
 from bench.plan.request import Request
 from bench.plan.training import Training
-from bench.study.assemble import assemble, labelled
+from bench.study.assemble import assemble, has_labels
 from bench.study.data import StudyData
 from bench.study.folds import Fold
 from bench.study.protocols import Protocol
@@ -139,7 +139,7 @@ def make_plan(
     _check_datasets(request.protocols, [dataset.name for dataset in prepared])
     builder = _Builder(request, store, read)
     for protocol, task in itertools.product(request.protocols, request.tasks):
-        for group in _groups(protocol, builder.with_labels(task, prepared)):
+        for group in groups_of(protocol, builder.with_labels(task, prepared)):
             for model, seed in itertools.product(request.models, request.config.seeds):
                 builder.add(Setting(model.info, model.values_in(task), task, protocol, group, seed))
                 if progress:
@@ -154,7 +154,7 @@ def _check_datasets(protocols: Sequence[Protocol], known: list[str]) -> None:
                 raise UsageError(f"Protocol {protocol.name}: no dataset {name!r}. {did_you_mean(name, known)}")
 
 
-def _groups(protocol: Protocol, prepared: list[PreparedDataset]) -> list[list[PreparedDataset]]:
+def groups_of(protocol: Protocol, prepared: list[PreparedDataset]) -> list[list[PreparedDataset]]:
     """Return the datasets of each study. A protocol that takes several is left to say that there is one only."""
     if not prepared:
         return []
@@ -186,9 +186,9 @@ class _Builder:
         """Return the datasets of which the task labels at least one sample; the others are noted."""
         for dataset in prepared:
             if (task.name, dataset.name) not in self._labelled:
-                made = bool(task.mapping(dataset.name))
-                self._labelled[task.name, dataset.name] = made and bool(labelled(task, dataset).any())
+                self._labelled[task.name, dataset.name] = has_labels(task, dataset)
                 if not self._labelled[task.name, dataset.name]:
+                    made = bool(task.mapping(dataset.name))
                     why = "none of its samples has a label" if made else "the task is made for other databases"
                     others = ", ".join(tasks_of(dataset.samples)) or "none"
                     self._note(

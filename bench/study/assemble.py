@@ -19,6 +19,11 @@ def labelled(task: Task, dataset: PreparedDataset) -> np.ndarray:
     return _has_label(labels_of(task, dataset.samples))
 
 
+def has_labels(task: Task, dataset: PreparedDataset) -> bool:
+    """Return whether the task is made for a dataset, and labels at least one of its samples."""
+    return bool(task.mapping(dataset.name)) and bool(labelled(task, dataset).any())
+
+
 def assemble(
     prepared: Sequence[PreparedDataset],
     task: Task,

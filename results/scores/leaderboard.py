@@ -66,7 +66,7 @@ class Row:
     multilabel : a sample may show any number of the classes.
     superseded : a later run of the same study with other data or code exists.
     notes : warnings, in words.
-    weights : ``external`` for given weights of somebody else's folds; "" for those that the studies trained.
+    weights : "" for those that the studies trained; else ``external``, ``imported`` and so on, as on their cards.
     """
 
     model: str
@@ -361,7 +361,8 @@ def _print_order(row: Row, part_place: int) -> tuple[Any, ...]:
     board = (row.synthetic, row.dataset, row.task, row.protocol, part_place, row.benchmark)
     place = row.rank if row.rank is not None else math.inf
     uf1 = row.uf1 if row.uf1 is not None else -math.inf
-    return *board, bool(row.stamp), row.weights, row.superseded, place, -uf1, row.label, row.selection, row.studies
+    apart = (True, row.weights) if row.stamp else (False, "")
+    return *board, *apart, row.superseded, place, -uf1, row.label, row.selection, row.studies
 
 
 def _gaps(rows: list[Row]) -> list[Gap]:

@@ -9,7 +9,18 @@ from functools import cached_property
 from typing import Any
 
 from preprocess.base.hashing import digest, digest_strings
-from results.store.watched import NOTHING, OWN, TEST, VALIDATION, Watched, Weights, check_watched, stamp_of
+from results.store.watched import (
+    EXTERNAL,
+    NOTHING,
+    OWN,
+    TEST,
+    UNSHOWN,
+    VALIDATION,
+    Watched,
+    Weights,
+    check_watched,
+    stamp_of,
+)
 
 _WATCHED_BEFORE: dict[str, Watched] = {"last": NOTHING, "validation": VALIDATION}
 """What the selections watched whose cards do not say it yet."""
@@ -58,12 +69,13 @@ class StudyCard:
     multilabel : True where a sample may show any number of the classes.
     averaged : True where the mean of the datasets' scores is a score of its own (``hde``, ``lodo``).
     unions : part -> its datasets, for the parts that are no dataset's name (``macro`` and ``micro``).
-    weights : ``external`` for given weights of somebody else's folds. Nothing shows that they left the test samples
-        alone, so that such a study counts as one that watches them.
+    weights : ``external`` for given weights of somebody else's folds, ``imported`` or ``imported, folds unshown`` for
+        somebody's predictions. Where nothing shows that the test samples were left alone (the first and the last), the
+        study counts as one that watches them.
 
     Raises
     ------
-    ValueError : ``watches`` is an unknown word, or not ``test`` beside external weights.
+    ValueError : ``watches`` is an unknown word, or not ``test`` beside such weights.
     """
 
     model: str
@@ -91,7 +103,7 @@ class StudyCard:
 
     def __post_init__(self) -> None:
         check_watched(self.watches)
-        if self.weights != OWN and self.watches != TEST:
+        if self.weights in (EXTERNAL, UNSHOWN) and self.watches != TEST:
             raise ValueError(f"external weights may have seen the test samples, but watches is {self.watches!r}")
 
     @cached_property

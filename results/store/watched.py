@@ -14,11 +14,14 @@ NOTHING: Watched = ""
 VALIDATION: Watched = "validation"
 TEST: Watched = "test"
 
-Weights = Literal["", "external"]
-"""Whose weights a study scores: those that it trained itself, or given ones of somebody else's folds."""
+Weights = Literal["", "external", "imported", "imported, folds unshown"]
+"""Whose weights a study scores: those that it trained itself, given ones of somebody else's folds, or unseen ones of
+which only the predictions are here, whose folds are shown to hold every tested person out, or are not."""
 
 OWN: Weights = ""
 EXTERNAL: Weights = "external"
+IMPORTED: Weights = "imported"
+UNSHOWN: Weights = "imported, folds unshown"
 
 STAMP = "best epoch on the test subject: not comparable, not ranked"
 """What stands wherever a study is shown whose selection watches the test samples."""
@@ -26,11 +29,14 @@ STAMP = "best epoch on the test subject: not comparable, not ranked"
 EXTERNAL_STAMP = "weights: external, trained elsewhere: not comparable, not ranked"
 """What stands wherever a study is shown whose weights come from elsewhere."""
 
+UNSHOWN_STAMP = "external predictions, not shown to be of people held out: not comparable, not ranked"
+"""What stands wherever a study is shown of which only predictions are known, and not that their folds are honest."""
+
 
 def stamp_of(watches: Watched, weights: Weights) -> str:
     """Return what must stand beside a study's scores; "" for one that is ranked."""
-    if weights == EXTERNAL:
-        return EXTERNAL_STAMP
+    if weights in (EXTERNAL, UNSHOWN):
+        return EXTERNAL_STAMP if weights == EXTERNAL else UNSHOWN_STAMP
     return STAMP if watches == TEST else ""
 
 

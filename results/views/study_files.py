@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from results.scores.leaderboard import Row
 from results.scores.pooling import AVERAGE, Pooled
 from results.store.outcome import Outcome
+from results.views.predictions import csv_bytes, predictions_csv
 
 
 def study_tables(pooled: Pooled, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> dict[str, bytes]:
@@ -29,7 +27,7 @@ def study_tables(pooled: Pooled, outcomes: Sequence[Outcome], rows: Sequence[Row
     File name -> content.
     """
     files = {
-        "predictions.csv": _predictions(pooled, outcomes),
+        "predictions.csv": predictions_csv(pooled, outcomes),
         "subjects.csv": _subjects(pooled),
         "classes.csv": _classes(pooled, rows),
         "folds.csv": _folds(outcomes),
@@ -37,27 +35,6 @@ def study_tables(pooled: Pooled, outcomes: Sequence[Outcome], rows: Sequence[Row
     if any(outcome.curves for outcome in outcomes):
         files["curves.parquet"] = _curves(outcomes)
     return files
-
-
-def _predictions(pooled: Pooled, outcomes: Sequence[Outcome]) -> bytes:
-    """A line a sample: its true and its predicted class, or one pair of 0 and 1 a class of a multi-label task."""
-    fold_of = {sample: outcome.fold for outcome in outcomes for sample in outcome.sample_ids}
-    names = pooled.classes
-    pairs = [f"{kind}_{name}" for kind in ("true", "predicted") for name in names]
-    header = ["sample_id", "subject", "dataset", "fold", *(pairs if pooled.multilabel else ("true", "predicted"))]
-    columns = (pooled.sample_ids, pooled.subjects, pooled.datasets, pooled.y_true, pooled.y_pred, pooled.scores)
-
-    def answers(true: np.ndarray, guess: np.ndarray) -> list[Any]:
-        return [*true.tolist(), *guess.tolist()] if pooled.multilabel else [names[int(true)], names[int(guess)]]
-
-    return _csv(
-        [*header, *(f"score_{name}" for name in names)],
-        # Nine digits tell any two float32 numbers apart.
-        (
-            [sample, subject, dataset, fold_of[sample], *answers(true, guess), *(f"{s:.9g}" for s in scores)]
-            for sample, subject, dataset, true, guess, scores in zip(*columns, strict=True)
-        ),
-    )
 
 
 def _subjects(pooled: Pooled) -> bytes:
@@ -73,7 +50,7 @@ def _subjects(pooled: Pooled) -> bytes:
         cells = [subject, dataset_of[subject], samples[subject], right, f"{right / int(counting.answers(counts)):.6f}"]
         hits = counts[:, 1, 1] if pooled.multilabel else np.diagonal(counts)
         body.append([*cells, *np.stack([support, hits], axis=1).reshape(-1).tolist()])
-    return _csv(header, body)
+    return csv_bytes(header, body)
 
 
 def _classes(pooled: Pooled, rows: Sequence[Row]) -> bytes:
@@ -95,7 +72,7 @@ def _classes(pooled: Pooled, rows: Sequence[Row]) -> bytes:
             cells = [row.part, name, row.class_counts[name], *(f"{value:.6f}" for value in values)]
             answered = counts[place][[1, 1, 0, 0], [1, 0, 1, 0]] if pooled.multilabel else counts[place]
             body.append([*cells, *answered.tolist()])
-    return _csv(header, body)
+    return csv_bytes(header, body)
 
 
 def _folds(outcomes: Sequence[Outcome]) -> bytes:
@@ -108,7 +85,7 @@ def _folds(outcomes: Sequence[Outcome]) -> bytes:
         ]
         for step, outcome in enumerate(outcomes)
     )
-    return _csv(header, body)
+    return csv_bytes(header, body)
 
 
 def _curves(outcomes: Sequence[Outcome]) -> bytes:
@@ -129,11 +106,3 @@ def _curves(outcomes: Sequence[Outcome]) -> bytes:
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
     return sink.getvalue().to_pybytes()
-
-
-def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
-    sink = io.StringIO()
-    writer = csv.writer(sink, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return sink.getvalue().encode()
