@@ -1,0 +1,73 @@
+"""The command that a cluster runs, ``merbench run``, in the forms that Kubernetes, a launcher and a shell take."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from preprocess.base.errors import UsageError
+
+_PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./ -]+")
+_PATTERN = re.compile(r"[A-Za-z0-9_@%+=:,./*?\[\]-]+")
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What a cluster is to run.
+
+    Attributes
+    ----------
+    results : an absolute folder that all nodes share, or an address such as ``s3://bucket/path``.
+    data : databases, as every node finds them; none for the synthetic ones.
+    tracking_uri : of an MLflow server that the head reaches; ``off`` for none.
+    options : more options of ``merbench run``, word by word.
+
+    Raises
+    ------
+    UsageError : results that would vanish with the cluster, or data that no other machine could find.
+    """
+
+    results: str
+    data: tuple[str, ...] = ()
+    tracking_uri: str = "off"
+    options: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, paths in (("--results", (self.results,)), ("--data", self.data)):
+            for path in paths:
+                if "://" not in path and not path.rpartition("=")[2].startswith("/"):
+                    raise UsageError(
+                        f"{name} {path!r} is relative, and a cluster has no current folder of yours. Give an absolute "
+                        "folder that all nodes share, or an address such as s3://bucket/path."
+                    )
+
+    def words(self) -> list[str]:
+        """Return the command, word by word."""
+        data = [word for path in self.data for word in ("--data", path)]
+        return ["merbench", "run", *data, "--results", self.results, "--tracking-uri", self.tracking_uri, *self.options]
+
+
+def submitted(words: Sequence[str]) -> str:
+    """Return a command as it is given to ``ray job submit``, and as the ``entrypoint`` of a RayJob.
+
+    Two shells read it, one before ``ray job submit`` and one on the head. In between, Ray quotes what has a space, but
+    no pattern: that is quoted twice here. What comes through both in no way is refused.
+
+    Raises
+    ------
+    UsageError : a word with a quote, a sign that a shell takes for its own, or with both a space and a pattern.
+    """
+    return " ".join(_submitted(word) for word in words)
+
+
+def _submitted(word: str) -> str:
+    if _PLAIN.fullmatch(word):
+        return shlex.quote(word)
+    if _PATTERN.fullmatch(word):
+        return shlex.quote(shlex.quote(word))
+    raise UsageError(
+        f"{word!r} does not pass the two shells that start a job. Write it into a YAML file on a volume of the nodes, "
+        "and give `--config /results/sweep.yaml` in its place."
+    )
