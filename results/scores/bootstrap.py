@@ -5,42 +5,85 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from scipy.special import expit, logit, stdtrit
 
 from results.scores.metrics import Metric
+
+# Equal scores may differ in their last digits where their sums were taken in another order.
+_ROUNDING = 1e-9
 
 
 def subject_bootstrap(
     counts: np.ndarray, metric: Metric, resamples: int, rng: np.random.Generator, level: float = 0.95
 ) -> tuple[float, float]:
-    """Return the percentile interval of a metric over resampled subjects.
+    """Return the interval of a metric, from how much it varies over resampled subjects.
 
     Each resample draws n_subjects subjects with replacement, the same for all seeds, and adds up their counts. Its
     score is the mean of the metric over datasets and seeds. So the interval says how the score would vary with other
     people, not with other seeds.
 
+    The quantiles of the resampled scores would be too narrow for few people, and too low, for a resample holds fewer
+    different people than the study. So only the spread of these scores is taken, on the scale of their logits, where it
+    is about the same for good and for bad models and no end leaves the range of the scores; made good for the
+    (n - 1) / n by which resampling underestimates a variance; and widened by the t distribution of n - 1.
+
     Parameters
     ----------
     counts : (n_seeds, n_subjects, n_datasets, ...) counts as the metric takes them; every seed has the subjects in the
         same order. n_datasets is 1, except for an average over several datasets.
-    metric : counts -> score.
-    resamples : number of draws.
+    metric : counts -> score, of 0 to 1; or of -1 to 1, as Cohen's kappa.
+    resamples : number of draws, 2 or more.
     rng : makes the draws.
-    level : share of the resampled scores that the interval holds.
+    level : share of the studies of other people whose interval is to hold the true score.
 
     Returns
     -------
-    Its two ends, low and high; (nan, nan) for fewer than two subjects.
+    Its two ends, low and high, with the score between them; (nan, nan) for fewer than two subjects.
 
     Raises
     ------
-    ValueError : counts of another shape, no resamples, or a level outside 0..1.
+    ValueError : counts of another shape, too few resamples, or a level outside 0..1.
     """
-    _check(counts, resamples)
-    if not 0 < level < 1:
-        raise ValueError(f"level {level}: see the docstring")
-    if counts.shape[1] < 2:
+    _check(counts, resamples, level)
+    n_seeds, n_subjects = counts.shape[:2]
+    if n_subjects < 2:
         return math.nan, math.nan
-    return percentile_interval(resampled_scores(counts, metric, resamples, rng), level)
+    resampled = resampled_scores(counts, metric, resamples, rng)
+    score = float(score_per_seed(counts, metric).mean())
+    # A score that may be negative runs from -1; its logit is then twice Fisher's z.
+    floor = -1.0 if min(score, float(resampled.min())) < 0 else 0.0
+    # Half an answer from the ends, where the logit is infinite.
+    edge = 0.5 * n_seeds / float(counts.sum())
+
+    def scale(values: np.ndarray | float) -> np.ndarray:
+        return logit(np.clip((np.asarray(values) - floor) / (1 - floor), edge, 1 - edge))
+
+    spread = float(scale(resampled).std(ddof=1))
+    if spread < _ROUNDING:
+        return score, score
+    reach = _reach(n_subjects, level) * spread
+    low, high = (float(expit(scale(score) + side * reach)) * (1 - floor) + floor for side in (-1, 1))
+    return min(low, score), max(high, score)
+
+
+def difference_interval(
+    resampled: np.ndarray, difference: float, n_subjects: int, level: float = 0.95
+) -> tuple[float, float]:
+    """Return the interval of the difference of two models that were tested on the same people.
+
+    Parameters
+    ----------
+    resampled : (resamples,) differences of the models' scores over the same resampled subjects.
+    difference : of their scores.
+    n_subjects : number of people, 2 or more.
+    level : as in ``subject_bootstrap``.
+
+    Returns
+    -------
+    Its two ends, low and high, within -1 to 1.
+    """
+    reach = _reach(n_subjects, level) * float(resampled.std(ddof=1))
+    return max(difference - reach, -1.0), min(difference + reach, 1.0)
 
 
 def resampled_scores(counts: np.ndarray, metric: Metric, resamples: int, rng: np.random.Generator) -> np.ndarray:
@@ -59,7 +102,7 @@ def resampled_scores(counts: np.ndarray, metric: Metric, resamples: int, rng: np
 
     Raises
     ------
-    ValueError : counts of another shape, or no resamples.
+    ValueError : counts of another shape, or too few resamples.
     """
     _check(counts, resamples)
     n_seeds, n_subjects, *shape = counts.shape
@@ -69,12 +112,23 @@ def resampled_scores(counts: np.ndarray, metric: Metric, resamples: int, rng: np
     return metric(pooled.reshape(n_seeds, resamples, *shape)).mean(axis=(0, 2))
 
 
-def percentile_interval(scores: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """Return the two ends, low and high, between which a share of ``level`` of the resampled scores lies."""
-    low, high = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+def score_per_seed(counts: np.ndarray, metric: Metric) -> np.ndarray:
+    """Return the score of each seed from all its people pooled, (n_seeds,).
+
+    Parameters
+    ----------
+    counts : (n_seeds, n_subjects, n_datasets, ...) as ``subject_bootstrap`` takes them.
+    metric : counts -> score; the mean over the datasets is taken.
+    """
+    return metric(counts.sum(axis=1)).mean(axis=-1)
 
 
-def _check(counts: np.ndarray, resamples: int) -> None:
-    if counts.ndim < 5 or resamples < 1:
-        raise ValueError(f"counts {counts.shape}, resamples {resamples}: see the docstring")
+def _reach(n_subjects: int, level: float) -> float:
+    """Return how many standard deviations of resampled scores an interval reaches to each side."""
+    freedom = n_subjects - 1
+    return float(stdtrit(freedom, (1 + level) / 2)) * math.sqrt(n_subjects / freedom)
+
+
+def _check(counts: np.ndarray, resamples: int, level: float = 0.95) -> None:
+    if counts.ndim < 5 or resamples < 2 or not 0 < level < 1:
+        raise ValueError(f"counts {counts.shape}, resamples {resamples}, level {level}: see the docstring")

@@ -14,10 +14,11 @@ import numpy as np
 
 from preprocess.base.errors import UsageError
 from preprocess.base.hashing import digest
-from results.scores.bootstrap import percentile_interval, resampled_scores
+from results.scores.bootstrap import difference_interval, resampled_scores, score_per_seed
+from results.scores.caveats import Tested, class_subjects, interval_caveats
 from results.scores.counting import Counting
 from results.scores.generations import generations
-from results.scores.paired import detectable, holm, score_per_seed, swap_test
+from results.scores.paired import detectable, holm, swap_test
 from results.scores.pairs import COMPARED, LEVEL, Difference, Pair
 from results.scores.pooling import FULL, Pooled, averaged_datasets, part_names, pool_complete
 from results.store.chosen import benchmark_title
@@ -88,6 +89,12 @@ class _Benchmark:
     @property
     def title(self) -> str:
         return f"{benchmark_title(self.card)} · {self.part}"
+
+    def tested(self) -> Tested:
+        """Return the people that all models were tested on."""
+        counts = next(iter(next(iter(self.entries.values())).counts.values()))
+        people = class_subjects(counts, self.pooled.counting, self.pooled.classes)
+        return Tested(self.title, len(counts), people)
 
 
 def compare(
@@ -242,7 +249,7 @@ class _Tests:
         low = high = spread = None
         if len(self._subjects) > 1:
             resampled = self._scores(first, seeds, name) - self._scores(second, seeds, name)
-            low, high = percentile_interval(resampled)
+            low, high = difference_interval(resampled, float((one - other).mean()), len(self._subjects))
             spread = float(resampled.std(ddof=1))
         return Difference(
             first=float(one.mean()),
@@ -297,6 +304,7 @@ def _notes(pairs: list[Pair], benchmarks: list[_Benchmark], hidden: int, draws: 
     notes = []
     for _, same in itertools.groupby(pairs, key=lambda pair: pair.benchmark):
         notes += _too_few_people(list(same), draws)
+    notes += interval_caveats(one.tested() for one in benchmarks if len(one.entries) > 1)
     titles: dict[str, list[_Benchmark]] = defaultdict(list)
     for benchmark in benchmarks:
         titles[f"{benchmark.title}{', synthetic' if benchmark.card.synthetic else ''}"].append(benchmark)

@@ -13,146 +13,18 @@ import numpy as np
 
 from preprocess.base.hashing import digest
 from results.scores.bootstrap import subject_bootstrap
+from results.scores.caveats import Tested, class_subjects, interval_caveats
+from results.scores.gaps import Gap, optimism_gaps
 from results.scores.generations import generations
 from results.scores.metrics import Metric
 from results.scores.pooling import AVERAGE, FULL, Pooled, averaged_datasets, part_names, part_score, pool_complete
+from results.scores.row import Row
 from results.store.outcome import Outcome
 from results.store.outcome_store import OutcomeStore
 from results.store.stored_study import StoredStudy
 from results.store.study_card import StudyCard
-from results.store.watched import OWN, TEST, Watched, Weights, stamp_of
 
 SCHEMA_VERSION = 1
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the leaderboard: the studies that are equal in all but the seed, scored on one part.
-
-    Attributes
-    ----------
-    model : its name in the registry.
-    label : the name with ``params``.
-    params : the hyper-parameters that were changed.
-    dataset : one dataset, or a composite's joined by ``+``.
-    part : ``full``, one dataset or union of a composite, or ``average``, the mean of the datasets' scores.
-    task : the label scheme.
-    protocol : the rule that made the folds.
-    selection : the rule that picked the epoch.
-    watches : the samples that the selection looks at to pick it.
-    seeds : those of the studies, sorted.
-    studies : the first 16 digits of the studies' keys, in the order of ``seeds``.
-    n_samples : number of tested samples of the part.
-    n_subjects : number of tested subjects of the part.
-    class_counts : class name -> true samples, in the task's order; of a multi-label task, samples that show the class.
-    folds_done : number of folds that have an outcome, over all seeds.
-    folds_total : number of folds that are needed, over all seeds.
-    folds_failed : number of folds that ended with an error, over all seeds.
-    uf1 : mean over the seeds of the pooled score; None until every fold of every seed is done. Of a multi-label task,
-        this and the next three are the scores of ``results.scores.multilabel``.
-    uar : as uf1.
-    accuracy : as uf1.
-    weighted_f1 : as uf1.
-    uf1_low : lower end of the 95 % subject-bootstrap interval of uf1; None without a score or with a single subject.
-    uf1_high : its upper end.
-    uar_low : as uf1_low, of uar.
-    uar_high : as uf1_high, of uar.
-    uf1_per_seed : the score of each seed, in the order of ``seeds``.
-    f1_per_class : class name -> F1, mean over the seeds.
-    recall_per_class : class name -> recall, mean over the seeds.
-    other_metrics : name -> score, for the other registered metrics.
-    rank : 1 is best, equal scores share a rank; None for incomplete and superseded rows, and those with a stamp.
-    synthetic : the data was drawn by this program, not recorded from people.
-    multilabel : a sample may show any number of the classes.
-    superseded : a later run of the same study with other data or code exists.
-    notes : warnings, in words.
-    weights : "" for those that the studies trained; else ``external``, ``imported`` and so on, as on their cards.
-    """
-
-    model: str
-    label: str
-    params: dict[str, Any]
-    dataset: str
-    part: str
-    task: str
-    protocol: str
-    selection: str
-    watches: Watched
-    seeds: list[int]
-    studies: list[str]
-    n_samples: int
-    n_subjects: int
-    class_counts: dict[str, int]
-    folds_done: int
-    folds_total: int
-    folds_failed: int
-    uf1: float | None = None
-    uar: float | None = None
-    accuracy: float | None = None
-    weighted_f1: float | None = None
-    uf1_low: float | None = None
-    uf1_high: float | None = None
-    uar_low: float | None = None
-    uar_high: float | None = None
-    uf1_per_seed: list[float] | None = None
-    f1_per_class: dict[str, float] | None = None
-    recall_per_class: dict[str, float] | None = None
-    other_metrics: dict[str, float] = dataclasses.field(default_factory=dict)
-    rank: int | None = None
-    synthetic: bool = False
-    multilabel: bool = False
-    superseded: bool = False
-    notes: list[str] = dataclasses.field(default_factory=list)
-    weights: Weights = OWN
-
-    @property
-    def stamp(self) -> str:
-        """What must stand beside the row's score; empty for a row that may be ranked."""
-        return stamp_of(self.watches, self.weights)
-
-    @property
-    def benchmark(self) -> tuple[Any, ...]:
-        """What two rows must share to be compared: dataset, task, protocol, part, and the very counts of samples."""
-        counts = (self.n_samples, self.n_subjects, *self.class_counts.items())
-        return self.synthetic, self.dataset, self.task, self.protocol, self.part, counts
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the row's fields and its stamp as plain JSON values."""
-        return {**dataclasses.asdict(self), "stamp": self.stamp}
-
-
-@dataclass(frozen=True)
-class Gap:
-    """How much better a model looks when its epoch is chosen on the test subject.
-
-    Attributes
-    ----------
-    label : the model's.
-    dataset : one dataset, or a composite's joined by ``+``.
-    part : what was scored.
-    task : the label scheme.
-    protocol : the rule that made the folds.
-    synthetic : the data was drawn by this program.
-    selection : the honest row's.
-    oracle : the name of the selection that watches the test samples.
-    seeds : those that both rows have; the scores are means over them.
-    honest_uf1 : the honest row's score.
-    oracle_uf1 : the other row's score.
-    gap : oracle_uf1 - honest_uf1.
-    """
-
-    label: str
-    dataset: str
-    part: str
-    task: str
-    protocol: str
-    synthetic: bool
-    selection: str
-    oracle: str
-    seeds: list[int]
-    honest_uf1: float
-    oracle_uf1: float
-    gap: float
 
 
 @dataclass(frozen=True)
@@ -215,7 +87,7 @@ def build_leaderboard(
     order = {(card.dataset, part): place for card in unique for place, part in enumerate(part_names(card))}
     rows = sorted(_ranked(rows), key=lambda row: _print_order(row, order[row.dataset, row.part]))
     hidden = 0 if include_superseded else sum(len(group) for group in replaced)
-    return Leaderboard(rows, _gaps(rows), _notes(rows, hidden))
+    return Leaderboard(rows, optimism_gaps(rows), _notes(rows, hidden))
 
 
 def study_rows(
@@ -317,6 +189,8 @@ def _scored(row: Row, pooled: list[Pooled], datasets: Sequence[str], root_seed: 
     notes = seeds[0].notes()
     if row.n_subjects < 2:
         notes.append("a single subject: no interval")
+    elif uf1_low == uf1_high:
+        notes.append("every resample of the people scores the same: the interval has no width, and says nothing")
     return dataclasses.replace(
         row,
         uf1=means.pop("uf1"),
@@ -331,6 +205,7 @@ def _scored(row: Row, pooled: list[Pooled], datasets: Sequence[str], root_seed: 
         uf1_per_seed=[one.metrics["uf1"] for one in seeds],
         f1_per_class=_mean_by_class([one.f1_per_class for one in seeds]),
         recall_per_class=_mean_by_class([one.recall_per_class for one in seeds]),
+        class_subjects=class_subjects(counts[0], pooled[0].counting, row.class_counts),
         notes=row.notes + notes,
     )
 
@@ -343,18 +218,14 @@ def _ranked(rows: list[Row]) -> list[Row]:
     """Return the rows with ranks: inside one benchmark, honest selections only, complete and current ones only."""
     rivals: dict[tuple[Any, ...], list[float]] = defaultdict(list)
     for row in rows:
-        if _competes(row) and row.uf1 is not None:
+        if row.competes and row.uf1 is not None:
             rivals[row.benchmark].append(row.uf1)
     ranked = []
     for row in rows:
-        if _competes(row) and row.uf1 is not None:
+        if row.competes and row.uf1 is not None:
             row = dataclasses.replace(row, rank=1 + sum(other > row.uf1 for other in rivals[row.benchmark]))
         ranked.append(row)
     return ranked
-
-
-def _competes(row: Row) -> bool:
-    return not row.stamp and not row.superseded
 
 
 def _print_order(row: Row, part_place: int) -> tuple[Any, ...]:
@@ -365,43 +236,12 @@ def _print_order(row: Row, part_place: int) -> tuple[Any, ...]:
     return *board, *apart, row.superseded, place, -uf1, row.label, row.selection, row.studies
 
 
-def _gaps(rows: list[Row]) -> list[Gap]:
-    honest: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
-    for row in rows:
-        if _competes(row):
-            honest[row.benchmark, row.label].append(row)
-    oracles = [row for row in rows if row.watches == TEST and row.weights == OWN and not row.superseded]
-    pairs = [(row, oracle) for oracle in oracles for row in honest[oracle.benchmark, oracle.label]]
-    return [gap for row, oracle in pairs if (gap := _gap(row, oracle)) is not None]
-
-
-def _gap(honest: Row, oracle: Row) -> Gap | None:
-    """Return the gap over the seeds that both rows have, or None where a row has no score or they share no seed."""
-    honest_uf1 = dict(zip(honest.seeds, honest.uf1_per_seed or [], strict=False))
-    oracle_uf1 = dict(zip(oracle.seeds, oracle.uf1_per_seed or [], strict=False))
-    seeds = sorted(set(honest_uf1) & set(oracle_uf1))
-    if not seeds:
-        return None
-    honest_mean = float(np.mean([honest_uf1[seed] for seed in seeds]))
-    oracle_mean = float(np.mean([oracle_uf1[seed] for seed in seeds]))
-    return Gap(
-        label=honest.label,
-        dataset=honest.dataset,
-        part=honest.part,
-        task=honest.task,
-        protocol=honest.protocol,
-        synthetic=honest.synthetic,
-        selection=honest.selection,
-        oracle=oracle.selection,
-        seeds=seeds,
-        honest_uf1=honest_mean,
-        oracle_uf1=oracle_mean,
-        gap=oracle_mean - honest_mean,
-    )
-
-
 def _notes(rows: list[Row], hidden: int) -> list[str]:
-    notes = []
+    notes = interval_caveats(
+        Tested(f"{row.dataset} · {row.task} · {row.protocol} · {row.part}", row.n_subjects, row.class_subjects)
+        for row in rows
+        if row.class_subjects is not None
+    )
     incomplete = sum(row.part == FULL and row.uf1 is None for row in rows)
     if incomplete:
         notes.append(f"Incomplete rows: {incomplete}. No score before all folds are done; run the same command again.")

@@ -7,21 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.special import stdtrit
 
+from results.scores.bootstrap import score_per_seed
 from results.scores.metrics import Metric
 
 # Equal scores may differ in their last digits where their sums were taken in another order.
 _ROUNDING = 1e-12
-
-
-def score_per_seed(counts: np.ndarray, metric: Metric) -> np.ndarray:
-    """Return the score of each seed from all its people pooled, (n_seeds,).
-
-    Parameters
-    ----------
-    counts : (n_seeds, n_subjects, n_datasets, ...) as ``subject_bootstrap`` takes them.
-    metric : counts -> score; the mean over the datasets is taken.
-    """
-    return metric(counts.sum(axis=1)).mean(axis=-1)
 
 
 def swap_test(

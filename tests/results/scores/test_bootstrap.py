@@ -24,14 +24,18 @@ def subjects(rng: np.random.Generator, n_subjects: int, n_seeds: int = 1, hit_ra
 
 
 def test_the_interval_equals_a_plain_loop_over_the_same_draws() -> None:
+    """The score's logit, and t of 7 times the spread of the resamples' logits, made good for 8 people."""
     matrices = subjects(np.random.default_rng(0), 8, n_seeds=2)
     draws = np.random.default_rng(5).multinomial(8, np.full(8, 1 / 8), size=40)
-    scores = [
-        np.mean([float(uf1(sum(count * m[0] for count, m in zip(draw, seed, strict=True)))) for seed in matrices])
-        for draw in draws
-    ]
-    expected = np.quantile(scores, [0.025, 0.975])
-    np.testing.assert_allclose(subject_bootstrap(matrices, uf1, 40, np.random.default_rng(5)), expected, rtol=1e-12)
+    logits = []
+    for draw in draws:
+        pooled = [sum(count * m[0] for count, m in zip(draw, seed, strict=True)) for seed in matrices]
+        score = np.mean([float(uf1(one)) for one in pooled])
+        logits.append(math.log(score / (1 - score)))
+    seen = np.mean([float(uf1(seed.sum(axis=0)[0])) for seed in matrices])
+    reach = 2.364624 * np.std(logits, ddof=1) * math.sqrt(8 / 7)
+    expected = [1 / (1 + math.exp(-(math.log(seen / (1 - seen)) + side * reach))) for side in (-1, 1)]
+    np.testing.assert_allclose(subject_bootstrap(matrices, uf1, 40, np.random.default_rng(5)), expected, rtol=1e-6)
 
 
 def test_the_same_generator_gives_the_same_interval() -> None:
@@ -41,22 +45,33 @@ def test_the_same_generator_gives_the_same_interval() -> None:
 
 
 def test_subjects_are_resampled_not_clips() -> None:
-    """Ten people, half of them always right, half never: clips would give a far narrower interval."""
+    """Ten people, half of them always right, half never: five hundred clips would give an interval of .46 to .54."""
     matrices = np.zeros((1, 10, 1, 2, 2), dtype=np.int64)
     matrices[0, :5, 0] = np.diag([50, 50])
     matrices[0, 5:, 0] = np.array([[0, 50], [50, 0]])
     low, high = subject_bootstrap(matrices, accuracy, 2000, np.random.default_rng(0))
-    assert low == pytest.approx(0.2)
-    assert high == pytest.approx(0.8)
+    assert low == pytest.approx(0.16, abs=0.02)
+    assert high == pytest.approx(0.84, abs=0.02)
 
 
-def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
-    rng = np.random.default_rng(0)
-    inside = 0
-    for _ in range(200):
-        low, high = subject_bootstrap(subjects(rng, 30), accuracy, 300, rng)
-        inside += low <= 0.7 <= high
-    assert 0.88 <= inside / 200 <= 0.99
+def test_the_score_lies_inside_and_a_perfect_one_has_no_width() -> None:
+    people = np.tile(np.eye(3, dtype=np.int64), (1, 6, 1, 1, 1))
+    assert subject_bootstrap(people, uf1, 100, np.random.default_rng(0)) == (1.0, 1.0)
+    people[0, 0] = np.roll(people[0, 0], 1, axis=-1)
+    low, high = subject_bootstrap(people, uf1, 100, np.random.default_rng(0))
+    assert 0 < low < 5 / 6 < high < 1
+
+
+def test_a_score_below_zero_has_an_interval_on_both_sides_of_it() -> None:
+    def above_half(matrix: np.ndarray) -> np.ndarray:
+        return 2 * accuracy(matrix) - 1
+
+    low, high = subject_bootstrap(
+        subjects(np.random.default_rng(3), 12, hit_rate=0.4), above_half, 200, rng=(np.random.default_rng(0))
+    )
+    score = 2 * float(accuracy(subjects(np.random.default_rng(3), 12, hit_rate=0.4).sum(axis=(0, 1, 2)))) - 1
+    assert -1 < low < score < 0
+    assert score < high < 1
 
 
 def test_a_higher_level_is_wider_and_more_people_are_narrower() -> None:

@@ -95,8 +95,9 @@ def test_a_large_difference_is_told_apart_and_few_people_cannot_tell_any(store: 
         assert pair.metrics["uf1"].told_apart == apart
         # All right or all wrong in every resample: there is no spread to judge by.
         assert pair.metrics["uf1"].detectable is None
-    (note,) = (note for note in compared(store).notes if "people" in note)
-    assert note.startswith("set4 · loso · full: 4 people and 1 pair cannot give a corrected p below 0.12")
+    notes = compared(store).notes
+    assert "Fewer than 8 people: set4 · megc3 · loso · last · full (4)." in notes[1]
+    assert notes[0].startswith("set4 · loso · full: 4 people and 1 pair cannot give a corrected p below 0.12")
 
 
 def test_what_may_not_be_ranked_or_is_incomplete_is_named_and_left_out(store: OutcomeStore) -> None:

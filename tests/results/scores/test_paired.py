@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import permutation_test
 
-from results.scores.bootstrap import resampled_scores
+from results.scores.bootstrap import resampled_scores, score_per_seed
 from results.scores.metrics import METRICS, uf1
-from results.scores.paired import detectable, holm, score_per_seed, swap_test
+from results.scores.paired import detectable, holm, swap_test
 
 BOTH = {"uf1": METRICS.get("uf1"), "uar": METRICS.get("uar")}
 
