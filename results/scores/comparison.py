@@ -166,7 +166,7 @@ def _benchmarks(studies: Sequence[StoredStudy], parts: Sequence[str]) -> list[_B
             if not any(fnmatch.fnmatchcase(part, pattern) for pattern in parts):
                 continue
             one = pooled.part(part)
-            samples = digest([one.sample_ids, one.subjects, one.y_true.tolist()])
+            samples = one.samples
             where = (card.synthetic, card.dataset, card.task, card.protocol, card.selection, place, part, samples)
             benchmark = found.setdefault(where, _Benchmark(card, part, samples, one, {}))
             entry = benchmark.entries.setdefault(card.label, _Entry(card.label, {}, {}))

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from preprocess.base.hashing import digest
 from results.scores.bootstrap import subject_bootstrap
 from results.scores.caveats import Tested, class_subjects, interval_caveats
 from results.scores.gaps import Gap, optimism_gaps
 from results.scores.generations import generations
 from results.scores.metrics import Metric
 from results.scores.pooling import AVERAGE, FULL, Pooled, averaged_datasets, part_names, part_score, pool_complete
+from results.scores.ranking import Evidence, Scored, ranked
 from results.scores.row import Row
 from results.store.outcome import Outcome
 from results.store.outcome_store import OutcomeStore
@@ -81,11 +80,11 @@ def build_leaderboard(
     chosen = store.cards() if cards is None else cards
     unique = list({card.key: card for card in chosen}.values())
     current, replaced = generations(store, unique, cached or {})
-    rows = [row for group in current for row in _rows(group, root_seed, resamples, superseded=False)]
+    scored = [row for group in current for row in _rows(group, root_seed, resamples, superseded=False)]
     if include_superseded:
-        rows += [row for group in replaced for row in _rows(group, root_seed, resamples, superseded=True)]
+        scored += [row for group in replaced for row in _rows(group, root_seed, resamples, superseded=True)]
     order = {(card.dataset, part): place for card in unique for place, part in enumerate(part_names(card))}
-    rows = sorted(_ranked(rows), key=lambda row: _print_order(row, order[row.dataset, row.part]))
+    rows = sorted(ranked(scored, root_seed), key=lambda row: _print_order(row, order[row.dataset, row.part]))
     hidden = 0 if include_superseded else sum(len(group) for group in replaced)
     return Leaderboard(rows, optimism_gaps(rows), _notes(rows, hidden))
 
@@ -107,13 +106,13 @@ def study_rows(
     HonestyError : outcomes contradict the card.
     """
     study = StoredStudy(card, len(outcomes), 0, list(outcomes))
-    return _rows([study], int(rng.integers(2**63)), resamples, superseded=False)
+    return [scored.row for scored in _rows([study], int(rng.integers(2**63)), resamples, superseded=False)]
 
 
-def _rows(group: list[StoredStudy], root_seed: int, resamples: int, superseded: bool) -> list[Row]:
+def _rows(group: list[StoredStudy], root_seed: int, resamples: int, superseded: bool) -> list[Scored]:
     parts = part_names(group[0].card)
     if not all(study.complete for study in group):
-        return [_bare_row(group, part, superseded) for part in parts]
+        return [Scored(_bare_row(group, part, superseded), None) for part in parts]
     pooled = [pool_complete(study.card, study.outcomes) for study in group]
     return [
         _scored(
@@ -166,21 +165,19 @@ def _study_notes(study: StoredStudy) -> list[str]:
     return [*notes, f"failed folds: {study.failed}; `merbench report {study.card.key[:16]}` tells why"]
 
 
-def _scored(row: Row, pooled: list[Pooled], datasets: Sequence[str], root_seed: int, resamples: int) -> Row:
-    """Return the row with the scores of its part.
+def _scored(row: Row, pooled: list[Pooled], datasets: Sequence[str], root_seed: int, resamples: int) -> Scored:
+    """Return the row with the scores of its part, and what they are made of.
 
     pooled : the part's predictions, a seed each. datasets : those whose scores are averaged; none for one score of all.
     """
     seeds = [part_score(row.part, one, datasets) for one in pooled]
     subjects = pooled[0].counts_by_subject(datasets)[0]
     counts = np.stack([one.counts_by_subject(datasets)[1] for one in pooled])
-    # Who is resampled decides the draws, and nothing else does: models tested on the same people are resampled alike,
-    # and equal predictions have equal intervals, whichever code made them.
-    generator = [root_seed, int(digest(subjects)[:16], 16)]
     metrics = pooled[0].counting.metrics
+    evidence = Evidence(pooled[0].samples, subjects, counts, metrics.get("uf1"))
 
     def interval(metric: Metric) -> tuple[float | None, float | None]:
-        low, high = subject_bootstrap(counts, metric, resamples, np.random.default_rng(generator))
+        low, high = subject_bootstrap(counts, metric, resamples, evidence.generator(root_seed))
         return (None, None) if math.isnan(low) else (low, high)
 
     means = {name: float(np.mean([one.metrics[name] for one in seeds])) for name in metrics.names()}
@@ -191,7 +188,7 @@ def _scored(row: Row, pooled: list[Pooled], datasets: Sequence[str], root_seed: 
         notes.append("a single subject: no interval")
     elif uf1_low == uf1_high:
         notes.append("every resample of the people scores the same: the interval has no width, and says nothing")
-    return dataclasses.replace(
+    row = dataclasses.replace(
         row,
         uf1=means.pop("uf1"),
         uar=means.pop("uar"),
@@ -208,32 +205,18 @@ def _scored(row: Row, pooled: list[Pooled], datasets: Sequence[str], root_seed: 
         class_subjects=class_subjects(counts[0], pooled[0].counting, row.class_counts),
         notes=row.notes + notes,
     )
+    return Scored(row, evidence)
 
 
 def _mean_by_class(seeds: list[dict[str, float]]) -> dict[str, float]:
     return {name: float(np.mean([one[name] for one in seeds])) for name in seeds[0]}
 
 
-def _ranked(rows: list[Row]) -> list[Row]:
-    """Return the rows with ranks: inside one benchmark, honest selections only, complete and current ones only."""
-    rivals: dict[tuple[Any, ...], list[float]] = defaultdict(list)
-    for row in rows:
-        if row.competes and row.uf1 is not None:
-            rivals[row.benchmark].append(row.uf1)
-    ranked = []
-    for row in rows:
-        if row.competes and row.uf1 is not None:
-            row = dataclasses.replace(row, rank=1 + sum(other > row.uf1 for other in rivals[row.benchmark]))
-        ranked.append(row)
-    return ranked
-
-
 def _print_order(row: Row, part_place: int) -> tuple[Any, ...]:
     board = (row.synthetic, row.dataset, row.task, row.protocol, part_place, row.benchmark)
-    place = row.rank if row.rank is not None else math.inf
     uf1 = row.uf1 if row.uf1 is not None else -math.inf
     apart = (True, row.weights) if row.stamp else (False, "")
-    return *board, *apart, row.superseded, place, -uf1, row.label, row.selection, row.studies
+    return *board, *apart, row.superseded, row.rank is None, -uf1, row.label, row.selection, row.studies
 
 
 def _notes(rows: list[Row], hidden: int) -> list[str]:
@@ -247,6 +230,11 @@ def _notes(rows: list[Row], hidden: int) -> list[str]:
         notes.append(f"Incomplete rows: {incomplete}. No score before all folds are done; run the same command again.")
     if hidden:
         notes.append(f"Superseded studies not shown: {hidden}. Later runs with other data or code replaced them.")
+    if any(row.tied for row in rows):
+        notes.append(
+            "1 = : these rows cannot be told from the best one of their benchmark, by swaps of whole people between "
+            "the two. `merbench compare` tests every pair."
+        )
     if any(row.multilabel for row in rows):
         notes.append(
             "Multi-label tasks: F1 (in a table of both kinds under UF1) is the mean over the classes of the F1 of "

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from preprocess.base.errors import HonestyError
+from preprocess.base.hashing import digest
 from results.scores.counting import MULTI_LABEL, SINGLE_LABEL, Counting
 from results.store.outcome import Outcome
 from results.store.study_card import StudyCard
@@ -52,6 +53,11 @@ class Pooled:
     def counting(self) -> Counting:
         """How these predictions are counted and scored."""
         return MULTI_LABEL if self.multilabel else SINGLE_LABEL
+
+    @property
+    def samples(self) -> str:
+        """The hash of the samples, their subjects and classes: equal for models that were tested on the same."""
+        return digest([self.sample_ids, self.subjects, self.y_true.tolist()])
 
     def part(self, name: str) -> Pooled:
         """Return the predictions of one part.

@@ -46,7 +46,9 @@ class Row:
     recall_per_class : class name -> recall, mean over the seeds.
     class_subjects : class name -> subjects that show it; of an average, in the dataset where they are fewest.
     other_metrics : name -> score, for the other registered metrics.
-    rank : 1 is best, equal scores share a rank; None for incomplete and superseded rows, and those with a stamp.
+    rank : 1 is best; rows that cannot be told from the best share it, and so do equal scores. None for incomplete and
+        superseded rows, and those with a stamp.
+    tied : the row shares the rank 1 with rows that it cannot be told from.
     synthetic : the data was drawn by this program, not recorded from people.
     multilabel : a sample may show any number of the classes.
     superseded : a later run of the same study with other data or code exists.
@@ -85,6 +87,7 @@ class Row:
     class_subjects: dict[str, int] | None = None
     other_metrics: dict[str, float] = dataclasses.field(default_factory=dict)
     rank: int | None = None
+    tied: bool = False
     synthetic: bool = False
     multilabel: bool = False
     superseded: bool = False

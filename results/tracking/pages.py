@@ -127,7 +127,9 @@ def _leader(rows: Sequence[Row], score: str) -> str:
     if not ranked:
         return ""
     best = max(ranked, key=lambda row: row.uf1 or 0.0)
-    told = f"Highest {score}: {_cut(best.label)} {number(best.uf1)} {interval(best.uf1_low, best.uf1_high)}"
+    others = sum(row.tied for row in rows) - 1
+    tied = f", and {others} more that cannot be told from it" if others > 0 else ""
+    told = f"Highest {score}: {_cut(best.label)} {number(best.uf1)} {interval(best.uf1_low, best.uf1_high)}{tied}"
     return f"{told}{' (SYNTHETIC DATA)' if best.synthetic else ''} · "
 
 

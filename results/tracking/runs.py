@@ -111,7 +111,7 @@ def leaderboard_run(leaderboard: Leaderboard) -> RunContent:
         "task": first.task,
         "protocol": first.protocol,
         "synthetic": str(first.synthetic).lower(),
-        "leader": ", ".join(row.label for row in leaders if row.part == FULL),
+        "leader": _cut(", ".join(row.label for row in leaders if row.part == FULL)),
         NOTE_TAG: table if len(table) <= _NOTE_CHARACTERS else "The table is among the artifacts: leaderboard.md.",
         **_version_tag(),
     }

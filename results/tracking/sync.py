@@ -44,7 +44,7 @@ LEADERBOARD_TAG = "merbench.leaderboard"
 TRACKING_OFF = "Tracking is off: a results address has no MLflow database beside it. Give --tracking-uri to have one."
 
 # Counts in every run's content digest: raised when runs show something else, so that the next sync makes them anew.
-VIEW_VERSION = 4
+VIEW_VERSION = 5
 
 # Where `mlflow ui` serves a database unless told otherwise.
 UI_ADDRESS = "http://127.0.0.1:5000"

@@ -153,8 +153,8 @@ def classes(row: Row) -> str:
 
 @column("#", "right")
 def rank(row: Row) -> str:
-    """Place among the honest rows of the same benchmark."""
-    return MISSING if row.rank is None else str(row.rank)
+    """Place among the honest rows of the same benchmark; ``1 =`` where it cannot be told from the best one."""
+    return MISSING if row.rank is None else f"{row.rank}{' =' if row.tied else ''}"
 
 
 @column("model")

@@ -59,6 +59,15 @@ def test_the_description_is_the_leaderboard(store: OutcomeStore) -> None:
     assert "\\* oracle: best epoch on the test subject: not comparable, not ranked" in lines
 
 
+def test_the_description_names_no_winner_where_there_is_none(store: OutcomeStore) -> None:
+    for model, hit_rate in (("ststnet", 0.9), ("htnet", 0.9), ("majority", 0.1)):
+        put(store, example_study(model, {"casme2": 12}), hit_rate)
+    lines = tags_of(store)[NOTE_TAG].splitlines()
+    assert ", and 1 more that cannot be told from it · " in lines[0]
+    ranks = [line.split("|")[1].strip() for line in lines if line.startswith("| ")][2:]
+    assert ranks == ["1 =", "1 =", "3"]
+
+
 def test_a_long_description_is_cut_at_whole_rows_and_says_so(store: OutcomeStore) -> None:
     for place in range(60):
         put(store, example_study(params={"lr": place, "note": "x" * 2000}, datasets={"casme2": 2}))

@@ -83,6 +83,17 @@ def test_every_score_stands_under_its_task_counts_and_classes(board: Leaderboard
         assert interval(row.uf1_low, row.uf1_high) in line
 
 
+@pytest.mark.parametrize("format", ["table", "md", "latex"])
+def test_rows_that_cannot_be_told_from_the_best_share_its_rank(board: Leaderboard, format: str) -> None:
+    tied = [row for row in board.rows if row.tied]
+    assert {row.label for row in tied} == {"ststnet", "htnet[as_published=True,epochs=30]"}
+    text = render(board, format, 200)
+    # The last one is in the note that says what it means.
+    assert len(re.findall(r"(?<!F)1 =", text)) == len(tied) + 1
+    lines = list(csv.DictReader(io.StringIO(render(board, "csv"))))
+    assert [(line["rank"], line["tied"]) for line in lines if line["tied"] == "true"] == [("1", "true")] * len(tied)
+
+
 def test_an_incomplete_row_shows_its_folds_and_no_number(board: Leaderboard) -> None:
     lines = [line for line in render(board, "table", 120).splitlines() if "off_apexnet" in line and "│" not in line]
     assert len(lines) == 3
@@ -98,7 +109,7 @@ def test_oracle_rows_stand_in_a_stamped_block(board: Leaderboard) -> None:
     assert len(stamps) == len(oracle) == 3
     for stamp, row in zip(stamps, oracle, strict=True):
         assert row == stamp + 3
-        assert lines[row].startswith("–")
+        assert lines[row].strip().startswith("–")
 
 
 def test_synthetic_data_is_stamped(board: Leaderboard) -> None:
