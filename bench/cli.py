@@ -191,6 +191,21 @@ def compare(
 
 @app.command()
 @takes("results")
+def board(
+    config: RunConfig,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.html", help="The file to write. Default: board.html in the results folder."),
+    ] = None,
+) -> None:
+    """Write the results as one page that any browser opens: tables, intervals, pairs of models, how each came about."""
+    from bench.commands.board import write_board
+
+    typer.echo(write_board(config.results, out))
+
+
+@app.command()
+@takes("results")
 def report(config: RunConfig, study: Study) -> None:
     """Print a study's per-class and per-subject report."""
     from bench.commands import results as reading

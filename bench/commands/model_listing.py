@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
+from bench.plan.sizes import network_size
 from mer_models.contracts import Checked, PublicWeights, PublishedScore, TrainingRecipe
 from mer_models.registry import MODELS, ModelInfo
 from preprocess.recipes import FEATURES
@@ -25,32 +25,15 @@ def long_listing(patterns: list[str], width: int | None = None) -> Iterator[str]
         yield "\n".join(_described(MODELS.get(name), width))
 
 
-def size_and_cost(info: ModelInfo) -> tuple[int, float]:
-    """Return a network's number of parameters with three classes, and the GFLOPs of one sample's forward pass.
-
-    A multiplication with its addition counts as two operations. Only matrix products, convolutions and attention count,
-    as in ``torch.utils.flop_counter``.
-    """
-    import torch
-    from torch.utils.flop_counter import FlopCounterMode
-
-    network: Any = info.build(n_classes=CLASSES, **info.untrained_params).eval()
-    sample = [torch.zeros(1, *FEATURES.get(name).shape) for name in info.inputs]
-    counter = FlopCounterMode(display=False)
-    with torch.no_grad(), counter:
-        network(*sample)
-    return sum(parameter.numel() for parameter in network.parameters()), counter.get_total_flops() / 1e9
-
-
 def _described(info: ModelInfo, width: int | None) -> list[str]:
     inputs = "; ".join(f"{name} ({_tensor(name)})" for name in info.inputs)
     facts = [("inputs", (inputs or "none") + ("; action units in training" if info.uses_action_units else ""))]
     facts += [("targets", "; ".join(f"{name} ({_tensor(name)})" for name in info.targets))] if info.targets else []
     if info.recipe:
-        parameters, gflops = size_and_cost(info)
+        size = network_size(info, {}, CLASSES)
         facts += [
-            ("parameters", f"{parameters:,} with {CLASSES} classes"),
-            ("GFLOPs", f"{gflops:.3g} a sample, multiply-add as two"),
+            ("parameters", f"{size.parameters:,} with {CLASSES} classes"),
+            ("GFLOPs", f"{size.gflops:.3g} a sample, multiply-add as two"),
             ("recipe", _recipe(info.recipe)),
         ]
     settings = ", ".join(f"{name}={value}" for name, value in info.params.items())

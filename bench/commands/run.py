@@ -6,11 +6,13 @@ import shlex
 import time
 from collections.abc import Callable, Sized
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 
+from bench.commands.board import board_of_run
 from bench.commands.gathering import prepare_features, read_sources
 from bench.config import RunConfig, results_root
 from bench.console.interrupts import exit_status, farewell, terminable
@@ -98,7 +100,8 @@ def run(config: RunConfig, console: Console) -> int:
     table = render(board, "table", console.width)
     console.print(table, highlight=False, markup=False, emoji=False, soft_wrap=True, end="")
     writer.finish(plan.cards)
-    _where_next(config, root, writer, console)
+    board_file = board_of_run(store, plan.cards, lambda text: say(console, text))
+    _where_next(config, root, writer, board_file, console)
     if ended is not None:
         raise MerError(ended)
     return _status(plan, store, time.monotonic() - start, console)
@@ -224,9 +227,13 @@ def _status(plan: Plan, store: OutcomeStore, seconds: float, console: Console) -
     return SOME_FAILED if failed else DONE
 
 
-def _where_next(config: RunConfig, root: str, writer: TrackingWriter, console: Console) -> None:
+def _where_next(config: RunConfig, root: str, writer: TrackingWriter, board: Path | None, console: Console) -> None:
     say(console, f"Results: {root}")
     at = shlex.quote(root)
+    if board:
+        say(console, f"  {board}    all of it as a page for your browser")
+    else:
+        say(console, f"  merbench board --results {at} --out board.html    all of it as a page for your browser")
     say(console, f"  merbench leaderboard --results {at} --format md    this table as Markdown, CSV, JSON or LaTeX")
     say(
         console, f"  merbench report --results {at} STUDY               per subject and per class (STUDY: ststnet loso)"

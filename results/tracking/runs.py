@@ -18,6 +18,7 @@ from results.scores.pooling import AVERAGE, FULL, Pooled, pool_complete
 from results.store.outcome import Failure, Outcome
 from results.store.study_card import StudyCard
 from results.tracking.client import SOURCE_NAME, Point, RunContent, UsedDataset
+from results.views.board_page import FILE
 from results.views.columns import class_counts, interval, number
 from results.views.leaderboard_text import render
 from results.views.pictures import classes_picture, confusion_picture, curves_picture
@@ -95,8 +96,8 @@ def failed_run(card: StudyCard, outcomes: Sequence[Outcome], failures: Sequence[
     )
 
 
-def leaderboard_run(leaderboard: Leaderboard) -> RunContent:
-    """Return the run that holds the ranked table of one experiment."""
+def leaderboard_run(leaderboard: Leaderboard, board: bytes) -> RunContent:
+    """Return the run that holds the ranked table of one experiment. board : the same as a page, which MLflow shows."""
     now = time.time_ns() // 1_000_000
     first = leaderboard.rows[0]
     leaders = [row for row in leaderboard.rows if row.rank == 1 and row.uf1 is not None]
@@ -122,7 +123,10 @@ def leaderboard_run(leaderboard: Leaderboard) -> RunContent:
         ended=now,
         tags={**tags, **_source_tags(None)},
         metrics=tuple(Point(name, value, 0, now) for name, value in best.items()),
-        files={f"leaderboard.{kind}": render(leaderboard, kind).encode() for kind in ("json", "csv", "md")},
+        files={
+            FILE: board,
+            **{f"leaderboard.{kind}": render(leaderboard, kind).encode() for kind in ("json", "csv", "md")},
+        },
     )
 
 

@@ -37,6 +37,7 @@ from results.tracking.client import (
 )
 from results.tracking.pages import page_tags, view_path
 from results.tracking.runs import RANKED_TAG, experiment_name, failed_run, leaderboard_run, scored_run
+from results.views.board_page import board_page
 
 STUDY_TAG = "merbench.study"
 LEADERBOARD_TAG = "merbench.leaderboard"
@@ -45,6 +46,9 @@ TRACKING_OFF = "Tracking is off: a results address has no MLflow database beside
 
 # Counts in every run's content digest: raised when runs show something else, so that the next sync makes them anew.
 VIEW_VERSION = 5
+
+# The same of the leaderboards' runs alone.
+BOARD_VERSION = 1
 
 # Where `mlflow ui` serves a database unless told otherwise.
 UI_ADDRESS = "http://127.0.0.1:5000"
@@ -245,7 +249,7 @@ class _View:
         shown = [read.get(card.key) or _without_curves(self._read(card)) for card in cards]
         # Two stores may share a server: each keeps a leaderboard of its own studies. The page is the last one's.
         identity = (LEADERBOARD_TAG, digest([experiment, shown_uri(self.store.root)]))
-        content = digest([VIEW_VERSION, [one.told() for one in shown]])
+        content = digest([VIEW_VERSION, BOARD_VERSION, [one.told() for one in shown]])
         found = self.tracker.find(experiment, *identity)
         complete = any(one.study.complete for one in shown)
         if not complete:
@@ -262,7 +266,8 @@ class _View:
         leaderboard = build_leaderboard(self.store, cards, rng=copy.deepcopy(self.rng), cached=cached)
         if not standing:
             self._remove(found)
-            self.tracker.write(experiment, identity, leaderboard_run(leaderboard), content)
+            page_of_all = board_page(self.store, cards, rng=self.rng, cached=cached)
+            self.tracker.write(experiment, identity, leaderboard_run(leaderboard, page_of_all), content)
         ranked = {key for row in leaderboard.rows if not (row.stamp or row.superseded) for key in row.studies}
         values = {card.key: str(card.key[:16] in ranked).lower() for card in cards}
         self.tracker.tag_runs(experiment, STUDY_TAG, RANKED_TAG, values)

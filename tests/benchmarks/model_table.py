@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from benchmark_report import run_plainly
 
-from bench.commands.model_listing import size_and_cost
+from bench.plan.sizes import network_size
 from mer_models.registry import MODELS
 from results.scores.leaderboard import Row, build_leaderboard
 from results.scores.pooling import FULL
@@ -113,7 +113,7 @@ def _parameters(card: StudyCard) -> str:
     if not info.params.keys() <= card.hyperparameters.keys():
         return "unknown: the model had other settings then"
     used = {name: card.hyperparameters[name] for name in info.params}
-    return f"{size_and_cost(dataclasses.replace(info, params=used))[0]:,}"
+    return f"{network_size(dataclasses.replace(info, params=used), {}, 3).parameters:,}"
 
 
 if __name__ == "__main__":

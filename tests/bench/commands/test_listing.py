@@ -9,9 +9,10 @@ from local_runs import LocalRuns
 from throwaway_models import TinyNet, register_network
 
 from bench.commands.listing import listing
-from bench.commands.model_listing import long_listing, size_and_cost
+from bench.commands.model_listing import long_listing
 from bench.engine.augmentation import AUGMENTATIONS
 from bench.engine.selection import SELECTIONS
+from bench.plan.sizes import network_size
 from bench.study.protocols import PROTOCOLS
 from mer_models.contracts import TrainingRecipe
 from mer_models.registry import MODELS, register_model
@@ -83,9 +84,9 @@ def test_everything_of_a_model(merbench: LocalRuns) -> None:
 def test_what_a_network_costs(registries: None) -> None:
     """Its one layer, 48 x 3, is a product of 144 multiplications and additions."""
     register_network(name="my_network", lr_step=4)
-    parameters, gflops = size_and_cost(MODELS.get("my_network"))
-    assert parameters == 6 + 48 * 3 + 3
-    assert gflops == pytest.approx(2 * 48 * 3 / 1e9)
+    size = network_size(MODELS.get("my_network"), {}, 3)
+    assert size.parameters == 6 + 48 * 3 + 3
+    assert size.gflops == pytest.approx(2 * 48 * 3 / 1e9)
     assert "lr_step=4" in "".join(long_listing(["my_network"]))
 
 

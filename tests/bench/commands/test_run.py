@@ -55,6 +55,9 @@ def test_a_run_ends_with_a_leaderboard_and_where_to_look_next(
     assert "6 studies of 20 folds (preset full): 0 done, 0 failed before, 20 trainings to do" in said.out
     assert "casme2+samm · task megc3 · protocol cde" in said.out
     assert f"merbench leaderboard --results {results}" in said.out
+    page = Path(results, "board.html")
+    assert str(page) in said.out
+    assert '"label":"flow_svm"' in page.read_text()
     assert "SYNTHETIC" not in said.out
     rows = json.loads(board(merbench, results))["rows"]
     assert {(row["model"], row["dataset"], row["part"]) for row in rows} == {

@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import requests
+from board_pages import shown_rows
 from example_studies import ExampleStudy, example_study
 from mlflow_server import free_port, mlflow_server
 
@@ -565,6 +566,8 @@ class TestLeaderboard:
         assert shown == json.loads(json.dumps(expected.to_json()))
         assert "oracle" in artifact(uri, run, "leaderboard.md", got).decode()
         assert len(table(artifact(uri, run, "leaderboard.csv", got))) == len(expected.rows)
+        page = artifact(uri, run, "board.html", got).decode()
+        assert [row["uf1"] for row in shown_rows(page)] == [row.uf1 and round(row.uf1, 5) for row in expected.rows]
         best = next(row for row in expected.rows if row.part == "full" and row.rank == 1)
         assert (run.info.run_name, run.data.tags["leader"]) == ("leaderboard", "rcn_a")
         assert run.data.metrics["best_uf1"] == best.uf1 != 1.0

@@ -1,0 +1,82 @@
+"""``merbench board``: the results as one page that any browser opens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bench.commands.results import BOOTSTRAP_SEED
+from bench.config import results_root
+from bench.plan.sizes import sizes_of
+from preprocess.base.errors import MerError, UsageError
+from preprocess.base.files import write_atomic
+from results.store.outcome_store import OutcomeStore
+from results.store.storage import local_folder
+from results.store.study_card import StudyCard
+from results.views.board_page import FILE, board_page
+
+SECONDS, SECONDS_AT_THE_END = 60.0, 1.0
+"""How long sizes of networks are worked out: when the board is asked for, and at the end of a run."""
+
+MOST_FOLDS = 3000
+"""Folds of a store whose board a run makes anew when it ends; of a larger store, the run's own studies."""
+
+
+def write_board(results: str, out: Path | None) -> Path:
+    """Write the board of a store.
+
+    Parameters
+    ----------
+    results : the store.
+    out : the file; None for ``board.html`` beside the results, or here where they lie at an address.
+
+    Returns
+    -------
+    The file.
+
+    Raises
+    ------
+    UsageError : the file cannot be written.
+    """
+    store = OutcomeStore(results_root(results))
+    cards = store.cards()
+    page = board_page(store, cards, rng=np.random.default_rng(BOOTSTRAP_SEED), sizes=sizes_of(cards, SECONDS))
+    return _written(out or (local_folder(store.root) or Path()) / FILE, page)
+
+
+def board_of_run(store: OutcomeStore, own: Sequence[StudyCard], say: Callable[[str], None]) -> Path | None:
+    """Write the board beside the results when a run ends.
+
+    Parameters
+    ----------
+    store : the results; at an address there is no folder to write to.
+    own : the run's studies: what is shown of a store that is too large to be read at the end of every run.
+    say : is told why there is no board; a run ends well without one.
+
+    Returns
+    -------
+    The file; None where there is none.
+    """
+    folder = local_folder(store.root)
+    if folder is None:
+        return None
+    cards = store.cards()
+    if sum(len(card.folds) for card in cards) > MOST_FOLDS:
+        cards = list(own)
+    sizes = sizes_of(own, SECONDS_AT_THE_END)
+    try:
+        page = board_page(store, cards, rng=np.random.default_rng(BOOTSTRAP_SEED), sizes=sizes)
+        return _written(folder / FILE, page)
+    except MerError as error:
+        say(f"There is no board: {error}")
+        return None
+
+
+def _written(path: Path, page: bytes) -> Path:
+    try:
+        write_atomic(path, page)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}. Name another file with --out.") from error
+    return path
