@@ -176,16 +176,30 @@ def compare(
             help="Parts of a composite to compare on: full, average, a dataset, or a shell pattern. Default: full.",
         ),
     ] = None,
+    over_benchmarks: Annotated[
+        bool, typer.Option("--over-benchmarks", help="Rank the models over all benchmarks together, instead of pairs.")
+    ] = False,
+    diagram: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="With --over-benchmarks: draw the critical-difference diagram (.png, .svg)."),
+    ] = None,
     format: Annotated[str, typer.Option(help="table, json, csv, md or latex.")] = "table",
 ) -> None:
     """Test which models are better than others: every pair that was tested on the same people.
 
     From the store alone. Differences of UF1 and UAR with their intervals over people; p by swapping whole people
-    between the two models, corrected for the number of pairs.
+    between the two models, corrected for the number of pairs. With --over-benchmarks, mean ranks over all benchmarks,
+    by the tests of Friedman and Nemenyi.
     """
     from bench.commands import results as reading
 
     parts = words(part or []) or ["full"]
+    if over_benchmarks:
+        chosen = (config.results, models or [], benchmark or [], parts)
+        typer.echo(reading.compare_over_benchmarks(*chosen, format, _width(), diagram), nl=False)
+        return
+    if diagram:
+        raise UsageError("--diagram draws ranks over several benchmarks: give --over-benchmarks, too.")
     typer.echo(reading.compare(config.results, models or [], benchmark or [], parts, format, _width()), nl=False)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from bench.config import results_root
 from preprocess.base.errors import UsageError
+from preprocess.base.files import write_atomic
 from results.store.outcome_store import OutcomeStore
 from results.views.text import Header, table
 
@@ -52,6 +53,37 @@ def compare(
     store = OutcomeStore(results_root(results))
     cards = choose_cards(store.cards(), models, benchmarks)
     return render(compare(store, cards, rng=np.random.default_rng(BOOTSTRAP_SEED), parts=parts), format, width)
+
+
+def compare_over_benchmarks(
+    results: str,
+    models: Sequence[str],
+    benchmarks: Sequence[str],
+    parts: Sequence[str],
+    format: str,
+    width: int | None,
+    diagram: str | None,
+) -> str:
+    """Return the models' ranks over all benchmarks, in a format of ``results.views.over_benchmarks_text``.
+
+    diagram : file that the critical-difference diagram is written to; None for none.
+    """
+    from results.scores.over_benchmarks import rank_over_benchmarks
+    from results.store.chosen import choose_cards
+    from results.views.over_benchmarks_text import render
+    from results.views.rank_picture import check_ending, rank_diagram
+
+    ending = check_ending(diagram) if diagram else ""
+    store = OutcomeStore(results_root(results))
+    ranked = rank_over_benchmarks(store, choose_cards(store.cards(), models, benchmarks), parts)
+    text = render(ranked, format, width)
+    if diagram:
+        picture = rank_diagram(ranked, ending)
+        try:
+            write_atomic(diagram, picture)
+        except OSError as error:
+            raise UsageError(f"--diagram {diagram} cannot be written: {error.strerror}.") from error
+    return text
 
 
 def report(results: str, study: str) -> str:

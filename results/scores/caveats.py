@@ -16,7 +16,7 @@ _PLACES_AT_MOST = 4
 
 
 @dataclass(frozen=True)
-class Tested:
+class People:
     """The people that a benchmark is scored on.
 
     Attributes
@@ -48,7 +48,7 @@ def class_subjects(counts: np.ndarray, counting: Counting, classes: Iterable[str
     return dict(zip(classes, people.tolist(), strict=True))
 
 
-def interval_caveats(benchmarks: Iterable[Tested]) -> list[str]:
+def interval_caveats(benchmarks: Iterable[People]) -> list[str]:
     """Return what limits the intervals of these benchmarks, a sentence a reason; each benchmark may come many times."""
     tested = list({one.place: one for one in benchmarks if one.n_subjects > 1}.values())
     few = [f"{one.place} ({one.n_subjects})" for one in tested if one.n_subjects < FEW_SUBJECTS]

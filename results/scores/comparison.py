@@ -3,48 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
 import itertools
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from preprocess.base.errors import UsageError
 from preprocess.base.hashing import digest
 from results.scores.bootstrap import difference_interval, resampled_scores, score_per_seed
-from results.scores.caveats import Tested, class_subjects, interval_caveats
+from results.scores.caveats import interval_caveats
 from results.scores.counting import Counting
-from results.scores.generations import generations
+from results.scores.gathered import Benchmark, Entry, Gathered, LeftOut, gather
 from results.scores.paired import detectable, holm, swap_test
 from results.scores.pairs import COMPARED, LEVEL, Difference, Pair
-from results.scores.pooling import FULL, Pooled, averaged_datasets, part_names, pool_complete
-from results.store.chosen import benchmark_title
+from results.scores.pooling import FULL
 from results.store.outcome_store import OutcomeStore
-from results.store.stored_study import StoredStudy
 from results.store.study_card import StudyCard
 
 SCHEMA_VERSION = 1
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """Studies that are not compared.
-
-    Attributes
-    ----------
-    model : the label; of two models that are not compared with each other, both.
-    benchmark : dataset, task, protocol, selection, in words, and the part where it is about one.
-    seeds : those of the studies.
-    reason : why, in words.
-    """
-
-    model: str
-    benchmark: str
-    seeds: list[int]
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -65,36 +42,6 @@ class Comparison:
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values: ``{"schema_version": 1, "pairs": [...], "left_out": [...], "notes": [...]}``."""
         return {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(self)}
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """What is kept of a model's studies on one benchmark: seed -> card and counts of each subject."""
-
-    label: str
-    cards: dict[int, StudyCard]
-    counts: dict[int, np.ndarray]
-
-
-@dataclass(frozen=True)
-class _Benchmark:
-    """The models that were tested on the very same samples."""
-
-    card: StudyCard
-    part: str
-    samples: str
-    pooled: Pooled
-    entries: dict[str, _Entry]
-
-    @property
-    def title(self) -> str:
-        return f"{benchmark_title(self.card)} · {self.part}"
-
-    def tested(self) -> Tested:
-        """Return the people that all models were tested on."""
-        counts = next(iter(next(iter(self.entries.values())).counts.values()))
-        people = class_subjects(counts, self.pooled.counting, self.pooled.classes)
-        return Tested(self.title, len(counts), people)
 
 
 def compare(
@@ -127,60 +74,18 @@ def compare(
     UsageError : a part that none of the studies has.
     """
     root_seed = int(rng.integers(2**63))
-    _check_parts(cards, parts)
-    unique = list({card.key: card for card in cards}.values())
-    left_out = [LeftOut(card.label, benchmark_title(card), [card.seed], card.stamp) for card in unique if card.stamp]
-    current, replaced = generations(store, [card for card in unique if not card.stamp], {})
-    studies = [study for group in current for study in group]
-    left_out += [_incomplete(study) for study in studies if not study.complete]
-    benchmarks = _benchmarks([study for study in studies if study.complete], parts)
+    gathered = gather(store, cards, parts)
+    benchmarks, left_out = gathered.benchmarks, list(gathered.left_out)
     pairs: list[Pair] = []
     for benchmark in benchmarks:
         found, alone = _pairs_of(benchmark, root_seed, resamples, draws)
         pairs += found
         left_out += alone
-    return Comparison(pairs, left_out, _notes(pairs, benchmarks, sum(map(len, replaced)), draws))
+    return Comparison(pairs, left_out, _notes(pairs, gathered, draws))
 
 
-def _check_parts(cards: Sequence[StudyCard], parts: Sequence[str]) -> None:
-    known = sorted({name for card in cards for name in part_names(card)})
-    for part in parts:
-        if known and not fnmatch.filter(known, part):
-            raise UsageError(f"No study has a part {part!r}. There are: {', '.join(known)}.")
-
-
-def _incomplete(study: StoredStudy) -> LeftOut:
-    failed = f", {study.failed} failed" if study.failed else ""
-    reason = f"{study.done}/{len(study.card.folds)} folds are done{failed}: no score"
-    card = study.card
-    return LeftOut(card.label, benchmark_title(card), [card.seed], "; ".join([reason, *study.damage]))
-
-
-def _benchmarks(studies: Sequence[StoredStudy], parts: Sequence[str]) -> list[_Benchmark]:
-    """Group the studies by the samples that they were tested on, and count what they predicted, part by part."""
-    found: dict[tuple[Any, ...], _Benchmark] = {}
-    for study in studies:
-        card = study.card
-        pooled = pool_complete(card, study.outcomes)
-        for place, part in enumerate(part_names(card)):
-            if not any(fnmatch.fnmatchcase(part, pattern) for pattern in parts):
-                continue
-            one = pooled.part(part)
-            samples = one.samples
-            where = (card.synthetic, card.dataset, card.task, card.protocol, card.selection, place, part, samples)
-            benchmark = found.setdefault(where, _Benchmark(card, part, samples, one, {}))
-            entry = benchmark.entries.setdefault(card.label, _Entry(card.label, {}, {}))
-            entry.cards[card.seed] = card
-            entry.counts[card.seed] = one.counts_by_subject(averaged_datasets(card, part))[1]
-    return [found[where] for where in sorted(found)]
-
-
-def _pairs_of(benchmark: _Benchmark, root_seed: int, resamples: int, draws: int) -> tuple[list[Pair], list[LeftOut]]:
-    metrics = benchmark.pooled.counting.metrics
-    means = {
-        label: float(score_per_seed(np.stack(list(entry.counts.values())), metrics.get(COMPARED[0])).mean())
-        for label, entry in benchmark.entries.items()
-    }
+def _pairs_of(benchmark: Benchmark, root_seed: int, resamples: int, draws: int) -> tuple[list[Pair], list[LeftOut]]:
+    means = benchmark.scores(COMPARED[0])
     entries = [benchmark.entries[label] for label in sorted(means, key=lambda label: (-means[label], label))]
     tests = _Tests(benchmark, root_seed, resamples, draws)
     pairs = [tests.pair(one, other) for one, other in itertools.combinations(entries, 2) if _shared(one, other)]
@@ -200,21 +105,21 @@ def _pairs_of(benchmark: _Benchmark, root_seed: int, resamples: int, draws: int)
     return _corrected(pairs, draws), apart
 
 
-def _shared(one: _Entry, other: _Entry) -> list[int]:
+def _shared(one: Entry, other: Entry) -> list[int]:
     return sorted(set(one.counts) & set(other.counts))
 
 
 class _Tests:
     """The tests of one benchmark's pairs; everybody meets the same resamples and the same swaps."""
 
-    def __init__(self, benchmark: _Benchmark, root_seed: int, resamples: int, draws: int) -> None:
+    def __init__(self, benchmark: Benchmark, root_seed: int, resamples: int, draws: int) -> None:
         self._benchmark, self._resamples, self._draws = benchmark, resamples, draws
         self._counting: Counting = benchmark.pooled.counting
         self._subjects = sorted(set(benchmark.pooled.subjects))
         self._generator = [root_seed, int(digest(self._subjects)[:16], 16)]
         self._resampled: dict[tuple[str, tuple[int, ...], str], np.ndarray] = {}
 
-    def pair(self, one: _Entry, other: _Entry) -> Pair:
+    def pair(self, one: Entry, other: Entry) -> Pair:
         """Return how two models differ, not yet corrected for the number of pairs."""
         seeds = _shared(one, other)
         uf1 = self._counting.metrics.get(COMPARED[0])
@@ -243,7 +148,7 @@ class _Tests:
             metrics={name: self._difference(name, first, second, seeds, p[name]) for name in COMPARED},
         )
 
-    def _difference(self, name: str, first: _Entry, second: _Entry, seeds: list[int], p: float) -> Difference:
+    def _difference(self, name: str, first: Entry, second: Entry, seeds: list[int], p: float) -> Difference:
         metric = self._counting.metrics.get(name)
         one, other = (score_per_seed(self._stacked(entry, seeds), metric) for entry in (first, second))
         low = high = spread = None
@@ -264,7 +169,7 @@ class _Tests:
             spread_seeds=float((one - other).std(ddof=1)) if len(seeds) > 1 else None,
         )
 
-    def _scores(self, entry: _Entry, seeds: list[int], name: str) -> np.ndarray:
+    def _scores(self, entry: Entry, seeds: list[int], name: str) -> np.ndarray:
         key = (entry.label, tuple(seeds), name)
         if key not in self._resampled:
             rng = np.random.default_rng(self._generator)
@@ -273,7 +178,7 @@ class _Tests:
         return self._resampled[key]
 
     @staticmethod
-    def _stacked(entry: _Entry, seeds: list[int]) -> np.ndarray:
+    def _stacked(entry: Entry, seeds: list[int]) -> np.ndarray:
         return np.stack([entry.counts[seed] for seed in seeds])
 
 
@@ -300,24 +205,12 @@ def _smallest_p(n_subjects: int, n_pairs: int, draws: int) -> float:
     return float(min(n_pairs * max(0.5 ** (n_subjects - 1), 1 / (draws + 1)), 1))
 
 
-def _notes(pairs: list[Pair], benchmarks: list[_Benchmark], hidden: int, draws: int) -> list[str]:
+def _notes(pairs: list[Pair], gathered: Gathered, draws: int) -> list[str]:
     notes = []
     for _, same in itertools.groupby(pairs, key=lambda pair: pair.benchmark):
         notes += _too_few_people(list(same), draws)
-    notes += interval_caveats(one.tested() for one in benchmarks if len(one.entries) > 1)
-    titles: dict[str, list[_Benchmark]] = defaultdict(list)
-    for benchmark in benchmarks:
-        titles[f"{benchmark.title}{', synthetic' if benchmark.card.synthetic else ''}"].append(benchmark)
-    for title, groups in titles.items():
-        if len(groups) > 1:
-            sets = "; ".join(
-                f"{len(one.pooled.sample_ids)} samples: {', '.join(sorted(one.entries))}" for one in groups
-            )
-            notes.append(
-                f"{title}: not all models were tested on the same samples; those that were are compared ({sets})."
-            )
-    if hidden:
-        notes.append(f"Superseded studies not compared: {hidden}. Later runs with other data or code replaced them.")
+    notes += interval_caveats(one.tested() for one in gathered.benchmarks if len(one.entries) > 1)
+    notes += gathered.notes()
     if any(pair.synthetic for pair in pairs):
         notes.append("Synthetic data is drawn by this program: its scores say nothing about real faces.")
     return notes

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from results.scores.bootstrap import subject_bootstrap
-from results.scores.caveats import Tested, class_subjects, interval_caveats
+from results.scores.caveats import People, class_subjects, interval_caveats
 from results.scores.gaps import Gap, optimism_gaps
 from results.scores.generations import generations
 from results.scores.metrics import Metric
@@ -221,7 +221,7 @@ def _print_order(row: Row, part_place: int) -> tuple[Any, ...]:
 
 def _notes(rows: list[Row], hidden: int) -> list[str]:
     notes = interval_caveats(
-        Tested(f"{row.dataset} · {row.task} · {row.protocol} · {row.part}", row.n_subjects, row.class_subjects)
+        People(f"{row.dataset} · {row.task} · {row.protocol} · {row.part}", row.n_subjects, row.class_subjects)
         for row in rows
         if row.class_subjects is not None
     )

@@ -6,7 +6,6 @@ import csv
 import io
 import itertools
 import json
-from collections import defaultdict
 from collections.abc import Callable
 
 from preprocess.base.errors import UsageError, did_you_mean
@@ -14,7 +13,7 @@ from results.scores.comparison import Comparison
 from results.scores.pairs import COMPARED, LEVEL, Difference, Pair
 from results.views.columns import number, number_ranges
 from results.views.comparison_latex import latex_tables
-from results.views.comparison_words import interval, metric_name, signed, title
+from results.views.comparison_words import interval, left_out_lines, metric_name, signed, title
 from results.views.text import Header, heading, natural_widths, paragraph, table, terminal_width
 
 
@@ -118,14 +117,7 @@ def _latex(comparison: Comparison, width: int | None) -> str:
 
 def _footnotes(comparison: Comparison) -> list[str]:
     """Return what is left out, a line a benchmark and reason, and the notes."""
-    left_out: dict[tuple[str, str], dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
-    for one in comparison.left_out:
-        left_out[one.benchmark, one.reason][one.model] += one.seeds
-    lines = []
-    for (benchmark, reason), models in left_out.items():
-        names = ", ".join(f"{model} (seed {number_ranges(seeds)})" for model, seeds in models.items())
-        lines.append(f"Left out of {benchmark}: {names}: {reason}.")
-    return [*lines, *(f"Note: {note}" for note in comparison.notes)]
+    return [*left_out_lines(comparison.left_out), *(f"Note: {note}" for note in comparison.notes)]
 
 
 def _json(comparison: Comparison, width: int | None) -> str:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
+
+from results.scores.gathered import LeftOut
 from results.scores.pairs import Difference, Pair
-from results.views.columns import MISSING
+from results.views.columns import MISSING, number_ranges
 
 
 def signed(value: float, digits: int = 4) -> str:
@@ -28,3 +32,15 @@ def metric_name(metric: str, pair: Pair) -> str:
     """Return what a metric is called above a pair's scores."""
     names = {"uf1": "F1", "uar": "recall"} if pair.multilabel else {"uf1": "UF1", "uar": "UAR"}
     return names[metric]
+
+
+def left_out_lines(left_out: Sequence[LeftOut]) -> list[str]:
+    """Return what is left out, a line a benchmark and reason."""
+    found: dict[tuple[str, str], dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for one in left_out:
+        found[one.benchmark, one.reason][one.model] += one.seeds
+    lines = []
+    for (benchmark, reason), models in found.items():
+        names = ", ".join(f"{model} (seed {number_ranges(seeds)})" for model, seeds in models.items())
+        lines.append(f"Left out of {benchmark}: {names}: {reason}.")
+    return lines

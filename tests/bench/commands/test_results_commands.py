@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from example_studies import example_study
 from local_runs import LocalRuns
 from throwaway_models import register_scripted
 
@@ -98,6 +99,33 @@ def test_a_comparison_of_what_is_not_there(merbench: LocalRuns, done: OutcomeSto
         (["--part", "samm"], "No study has a part 'samm'. There are: full."),
     ):
         said = merbench("compare", *arguments, "--results", done.root)
+        assert said.status == 2
+        assert said.err.startswith(f"error: {error}")
+
+
+def test_ranks_over_benchmarks_and_their_diagram(merbench: LocalRuns, tmp_path: Path) -> None:
+    store = OutcomeStore(tmp_path / "runs", create=True)
+    for model, hit_rate in (("a", 0.9), ("b", 0.6), ("c", 0.2)):
+        for dataset in ("casme2", "samm"):
+            study = example_study(model, {dataset: 4})
+            store.write_card(study.card)
+            for outcome in study.outcomes(hit_rate):
+                store.write_outcome(study.card, outcome)
+    arguments = ["--over-benchmarks", "--results", store.root]
+    said = merbench("compare", *arguments, "--diagram", str(tmp_path / "ranks.svg"))
+    assert said.status == 0
+    assert "3 models over 2 benchmarks" in said.out
+    assert "Note: 2 benchmarks: of fewer than 5, mean ranks say little" in said.out
+    assert "<svg" in (tmp_path / "ranks.svg").read_text(encoding="utf-8")
+    one = json.loads(merbench("compare", *arguments, "--benchmark", "samm", "--format", "json").out)
+    assert one["benchmarks"] == ["samm · megc3 · loso · last · full"]
+    for wrong, error in (
+        ([*arguments, "--diagram", "ranks.pdf"], "--diagram ranks.pdf: expected a file that ends in .png or .svg."),
+        ([*arguments, "a", "b", "--diagram", "ranks.png"], "There is no diagram to draw: 2 models on 2 benchmarks"),
+        (["--results", store.root, "--diagram", "ranks.png"], "--diagram draws ranks over several benchmarks"),
+        ([*arguments, "--diagram", str(tmp_path / "ranks.svg" / "ranks.png")], "--diagram "),
+    ):
+        said = merbench("compare", *wrong)
         assert said.status == 2
         assert said.err.startswith(f"error: {error}")
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from results.scores.caveats import Tested, class_subjects, interval_caveats
+from results.scores.caveats import People, class_subjects, interval_caveats
 from results.scores.counting import MULTI_LABEL, SINGLE_LABEL
 
 ENOUGH = {"negative": 9, "surprise": 4}
 
 
 def test_enough_people_of_each_class_have_no_caveat() -> None:
-    assert interval_caveats([Tested("casme2", 8, ENOUGH), Tested("samm", 28, ENOUGH)]) == []
+    assert interval_caveats([People("casme2", 8, ENOUGH), People("samm", 28, ENOUGH)]) == []
 
 
 def test_few_people_and_rare_classes_are_named_once_with_their_number() -> None:
-    few, rare = Tested("a · full", 7, ENOUGH), Tested("b · full", 20, {"negative": 20, "surprise": 3, "disgust": 0})
+    few, rare = People("a · full", 7, ENOUGH), People("b · full", 20, {"negative": 20, "surprise": 3, "disgust": 0})
     notes = interval_caveats([few, rare, few])
     assert len(notes) == 2
     assert notes[0].startswith("Fewer than 8 people: a · full (7). ")
@@ -24,13 +24,13 @@ def test_few_people_and_rare_classes_are_named_once_with_their_number() -> None:
 
 
 def test_of_many_places_only_some_are_named() -> None:
-    (note,) = interval_caveats(Tested(f"set{number}", 5, ENOUGH) for number in range(9))
+    (note,) = interval_caveats(People(f"set{number}", 5, ENOUGH) for number in range(9))
     assert "set3 (5); and 5 more." in note
     assert "set4" not in note
 
 
 def test_a_single_person_has_no_interval_to_warn_of() -> None:
-    assert interval_caveats([Tested("alone", 1, {"surprise": 1})]) == []
+    assert interval_caveats([People("alone", 1, {"surprise": 1})]) == []
 
 
 def test_people_count_once_and_an_average_takes_the_dataset_where_they_are_fewest() -> None:

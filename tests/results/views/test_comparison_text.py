@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from preprocess.base.errors import UsageError
-from results.scores.comparison import Comparison, LeftOut
+from results.scores.comparison import Comparison
+from results.scores.gathered import LeftOut
 from results.scores.pairs import Difference, Pair
 from results.views.comparison_text import FORMATS, render
 from results.views.comparison_words import signed
