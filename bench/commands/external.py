@@ -105,11 +105,12 @@ def _device(given: str) -> str:
 
 def _studies(plan: Plan, info: ModelInfo, files: WeightsFiles, public: bool, order: str) -> list[_Study]:
     """Return what is to be scored, each file of it read once to see that it fits."""
-    folds = [planned.training.folds(plan.data[planned.training.data]) for planned in plan.trainings]
+    data = {key: samples.read() for key, samples in plan.data.items()}
+    folds = [planned.training.folds(data[planned.training.data]) for planned in plan.trainings]
     of_folds = files.of_folds([fold.name for of_study in folds for fold in of_study])
     given = Given(files.name, of_folds, files.by_fold, public, order)
     studies = [
-        _Study(planned, info, own, in_order(info, plan.data[planned.training.data], order), given)
+        _Study(planned, info, own, in_order(info, data[planned.training.data], order), given)
         for planned, own in zip(plan.trainings, folds, strict=True)
     ]
     for study in studies:
@@ -139,7 +140,7 @@ def in_order(info: ModelInfo, data: StudyData, order: str) -> StudyData:
             f"--channels bgr: {info.name} reads no pictures of three channels ({', '.join(info.features)})."
         )
     turned = {
-        name: np.ascontiguousarray(np.flip(data.features[name], axis=layout.channel_axis))
+        name: np.ascontiguousarray(np.flip(data.features[name][:], axis=layout.channel_axis))
         for name, layout in layouts.items()
     }
     return dataclasses.replace(data, features={**data.features, **turned})

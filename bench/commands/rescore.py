@@ -98,7 +98,7 @@ def _data_of(card: StudyCard, raw: dict[str, RawDataset], store: OutcomeStore) -
         if dataset.lacking:
             raise DataError(f"{card.title}: {' '.join(dataset.lacking.values())}")
         _check_same(card, dataset)
-    return assemble(prepared, TASKS.get(card.task), info.features)
+    return assemble(prepared, TASKS.get(card.task), info.features).read()
 
 
 def _check_same(card: StudyCard, dataset: PreparedDataset) -> None:

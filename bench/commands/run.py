@@ -64,7 +64,7 @@ def _show_plan(config: RunConfig, console: Console) -> None:
         surveyed = survey_datasets(raw, request.features, shards_folder(root))
     for line in (line for dataset in surveyed for line in describe_outstanding(dataset)):
         say(console, line)
-    plan = make_plan(request, surveyed, store, _planning(console), read=False)
+    plan = make_plan(request, surveyed, store, _planning(console))
     say(console, plan_table(plan))
     if any(dataset.outstanding for dataset in surveyed):
         say(console, "Nothing was made. Which clips cannot be used shows when features are made: folds may get fewer.")

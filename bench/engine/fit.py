@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from bench.engine.batches import Epochs, Schedule
-from bench.engine.inputs import Inputs, laid_out
+from bench.engine.inputs import Inputs
 from bench.engine.loss import Objective, make_objective, prepare_training
 from bench.engine.selection import Selection
+from bench.engine.stored import laid_out
 from bench.study.data import StudyData
 from bench.study.folds import Fold
 from mer_models.contracts import TrainingRecipe

@@ -6,7 +6,7 @@ in this order. What no augmentation changes is reduced once for all folds that f
 
 from __future__ import annotations
 
-import warnings
+import math
 import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,7 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from bench.engine.augmentation import Augmenter, make_augmenter
+from bench.engine.stored import Stored, on_device, stored_values
 from bench.study.data import StudyData
+from bench.study.feature_rows import Values
 from mer_models.contracts import TrainingRecipe
 from mer_models.registry import ModelInfo
 from preprocess.samples.layout import Layout
@@ -28,30 +30,31 @@ class _LatestReduction:
     """What was reduced last, kept while the same is asked for again: the folds of a study come one after the other."""
 
     def __init__(self) -> None:
-        self._of: weakref.ref[np.ndarray] | None = None
+        self._of: weakref.ref[Values] | None = None
         self._by: tuple[Change, str] | None = None
         self._values = torch.empty(0)
 
-    def of(self, array: np.ndarray, values: Tensor, reduce: Change, device: str, at_a_time: int) -> Tensor:
+    def of(self, feature: Values, values: Stored, reduce: Change, device: str, at_a_time: int) -> Tensor:
         """Return what ``reduce`` makes of all values, float32 on the device.
 
-        array : where the values come from; two calls with the same one have the same values. reduce : equal to others
+        feature : where the values come from; two calls with the same one have the same values. reduce : equal to others
         that do the same.
         """
-        if self._of is None or self._of() is not array or self._by != (reduce, device):
+        if self._of is None or self._of() is not feature or self._by != (reduce, device):
             # Two of them at once may be too much.
             self._of, self._values = None, torch.empty(0)
-            parts = [reduce(part.to(device).float()) for part in values.split(at_a_time)]
-            self._of, self._by, self._values = weakref.ref(array), (reduce, device), torch.cat(parts)
+            parts = [reduce(values[rows].to(device).float()) for rows in torch.arange(values.shape[0]).split(at_a_time)]
+            self._of, self._by, self._values = weakref.ref(feature), (reduce, device), torch.cat(parts)
         return self._values
 
 
-def _saves_memory(values: Tensor, reduce: Change) -> bool:
+def _saves_memory(values: Stored, reduce: Change) -> bool:
     """Return whether the reduced values take at most half of the memory of the stored ones.
 
-    Stored ones are shared by all workers of a node and stay where they are; each worker reduces for itself.
+    Large stored ones are shared by all workers of a node and stay where they are; each worker reduces for itself.
     """
-    stored, reduced = values[:1], reduce(values[:1].float())
+    stored = values[torch.arange(1)]
+    reduced = reduce(stored.float())
     return 2 * reduced.numel() * reduced.element_size() <= stored.numel() * stored.element_size()
 
 
@@ -81,7 +84,7 @@ class DeviceFeature:
     reduce : what is left to do to a float32 batch of them.
     """
 
-    values: Tensor
+    values: Stored
     reduce: Change
 
     def batch(self, rows: Tensor) -> Tensor:
@@ -162,16 +165,11 @@ def _features(
     features = []
     reductions = getattr(network, "reductions", (None,) * len(info.features))
     for place, (name, reduction) in enumerate(zip(info.features, reductions, strict=True)):
-        values, reduce = _tensor(data.features[name]), reduction or _unchanged
+        values, reduce = stored_values(data.features[name]), reduction or _unchanged
         if not (augment and augment.changes(place)) and _saves_memory(values, reduce):
             values, reduce = _LATEST.of(data.features[name], values, reduce, device, _at_a_time(values)), _unchanged
-        features.append(DeviceFeature(laid_out(values.to(device), device), reduce))
+        features.append(DeviceFeature(on_device(values, device), reduce))
     return tuple(features)
-
-
-def laid_out(values: Tensor, device: str) -> Tensor:
-    """Put images and convolution weights channels last on the CPU, where a small network's step is a fifth faster."""
-    return values.contiguous(memory_format=torch.channels_last) if values.dim() == 4 and device == "cpu" else values
 
 
 def _range(recipe: TrainingRecipe, layout: Layout, feature: DeviceFeature, train: Tensor) -> Change:
@@ -227,14 +225,6 @@ def _mean_and_deviation(feature: DeviceFeature, train: Tensor, change: Change, a
     return mean, (squares / max(1, count - 1)).sqrt().float().clamp_min(1e-6)
 
 
-def _at_a_time(*stored: Tensor) -> int:
-    """Return how many samples of all the given tensors make EVALUATION_BYTES of float32, at least one."""
-    return max(1, EVALUATION_BYTES // max(1, sum(4 * values[0].numel() for values in stored)))
-
-
-def _tensor(values: np.ndarray) -> Tensor:
-    """Return an array as a tensor that shares its memory and is never written to."""
-    with warnings.catch_warnings():
-        # Arrays out of Ray's object store cannot be written; torch cannot know that nobody will.
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable", category=UserWarning)
-        return torch.from_numpy(values)
+def _at_a_time(*stored: Stored) -> int:
+    """Return how many samples of all the given values make EVALUATION_BYTES of float32, at least one."""
+    return max(1, EVALUATION_BYTES // max(1, sum(4 * math.prod(values.shape[1:]) for values in stored)))

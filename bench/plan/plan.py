@@ -76,7 +76,7 @@ class Plan:
     Attributes
     ----------
     trainings : in the order in which they are given out.
-    data : key -> the arrays that trainings are cut from.
+    data : key -> the samples that trainings are cut from, whose features are not read.
     notes : what was asked for and is not planned, and why.
     """
 
@@ -116,7 +116,6 @@ def make_plan(
     prepared: Sequence[PreparedDataset],
     store: OutcomeStore | None,
     progress: Callable[[int], None] | None = None,
-    read: bool = True,
 ) -> Plan:
     """Work out all studies of a request over the prepared datasets, and compare them with the store.
 
@@ -128,7 +127,6 @@ def make_plan(
     prepared : the datasets with their features.
     store : the results so far; None where there are none yet.
     progress : called with the number of studies planned so far.
-    read : whether features are read. Without, for a plan that is only looked at, some may still have to be made.
 
     Raises
     ------
@@ -137,7 +135,7 @@ def make_plan(
     Unfit : nothing of what was asked for applies.
     """
     _check_datasets(request.protocols, [dataset.name for dataset in prepared])
-    builder = _Builder(request, store, read)
+    builder = _Builder(request, store)
     for protocol, task in itertools.product(request.protocols, request.tasks):
         for group in groups_of(protocol, builder.with_labels(task, prepared)):
             for model, seed in itertools.product(request.models, request.config.seeds):
@@ -170,9 +168,8 @@ def groups_of(protocol: Protocol, prepared: list[PreparedDataset]) -> list[list[
 class _Builder:
     """Collects trainings; keeps what studies have in common so that it is worked out once."""
 
-    def __init__(self, request: Request, store: OutcomeStore | None, read: bool) -> None:
+    def __init__(self, request: Request, store: OutcomeStore | None) -> None:
         self.plan = Plan([], notes=list(request.left_out))
-        self._read = read
         self._config, self._selections = request.config, request.selections
         self._store = store
         self._stored = store.cards() if store else []
@@ -246,7 +243,7 @@ class _Builder:
         units = setting.info.uses_action_units
         key = "|".join(["+".join(d.name for d in group), task.name, *features, *(["action units"] if units else [])])
         if key not in self.plan.data:
-            self.plan.data[key] = assemble(group, task, features, units, self._read)
+            self.plan.data[key] = assemble(group, task, features, units)
         return key, self.plan.data[key]
 
     def _check_shapes(self, setting: Setting, data: StudyData) -> None:

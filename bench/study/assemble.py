@@ -1,4 +1,4 @@
-"""From prepared datasets to the arrays of a study."""
+"""From prepared datasets to the data of a study."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from bench.study.data import Copy, StudyData
+from bench.study.feature_rows import rows_of
 from preprocess.base.errors import DataError, Unfit
 from preprocess.labels.action_units import SHARED_UNITS, multi_hot
 from preprocess.labels.tasks import Task
 from preprocess.labels.tasks import labels as labels_of
-from preprocess.shards.prepared import FeatureInfo, PreparedDataset
+from preprocess.shards.prepared import PreparedDataset
 
 
 def labelled(task: Task, dataset: PreparedDataset) -> np.ndarray:
@@ -29,9 +30,8 @@ def assemble(
     task: Task,
     features: Sequence[str],
     action_units: bool = False,
-    read: bool = True,
 ) -> StudyData:
-    """Join datasets into the data of one study.
+    """Join the rows and labels of datasets into the data of one study, whose features stay where they are.
 
     A sample without a class in the task, or without one of the features, is left out.
 
@@ -39,9 +39,8 @@ def assemble(
     ----------
     prepared : the datasets.
     task : the label scheme.
-    features : names of the features to load.
+    features : names of the features.
     action_units : whether the samples' action units are loaded, too.
-    read : False, where nothing is trained, gives blank features of the right shape, which take no memory.
 
     Raises
     ------
@@ -56,8 +55,8 @@ def assemble(
     splits: list[np.ndarray] = []
     labels: list[np.ndarray] = []
     units: list[np.ndarray] = []
-    blocks: dict[str, list[np.ndarray]] = {name: [] for name in features}
-    for dataset in prepared:
+    part: list[np.ndarray] = []
+    for number, dataset in enumerate(prepared):
         label = labels_of(task, dataset.samples)
         keep = _has_label(label) & dataset.usable(features)
         labels.append(label[keep])
@@ -66,9 +65,7 @@ def assemble(
         splits.append(dataset.samples["split"].fillna("").to_numpy(dtype=str)[keep])
         if action_units:
             units.append(multi_hot(dataset.samples[keep], SHARED_UNITS).astype(np.int8))
-        for name in features:
-            if read:
-                blocks[name].append(dataset.load(name, keep))
+        part.append(np.full(int(keep.sum()), number))
     all_ids = np.concatenate(ids)
     order = np.argsort(all_ids, kind="stable")
     sorted_ids = all_ids[order]
@@ -79,6 +76,7 @@ def assemble(
         names = ", ".join(d.name for d in prepared)
         also = f" and the features {', '.join(features)}" if features else ""
         raise Unfit(f"No sample of {names} has a class in task {task.name!r} ({', '.join(task.classes)}){also}.")
+    part_of = np.concatenate(part)[order]
     return StudyData(
         sample_ids=sorted_ids,
         subjects=np.concatenate(subjects)[order],
@@ -86,8 +84,8 @@ def assemble(
         splits=np.concatenate(splits)[order],
         labels=np.concatenate(labels)[order].astype(np.int64),
         features={
-            name: _joined(parts, order) if read else _blank(prepared[0].features[name], len(order))
-            for name, parts in blocks.items()
+            name: rows_of([dataset.block(name) for dataset in prepared], sorted_ids.tolist(), part_of)
+            for name in features
         },
         layouts={name: prepared[0].features[name].layout for name in features},
         classes=tuple(task.classes),
@@ -140,14 +138,6 @@ def _copies(prepared: Sequence[PreparedDataset], features: Sequence[str], sample
         if len(there) > 1:
             copies.append(Copy(tuple(row for row, _ in there), tuple(text for _, text in there)))
     return tuple(copies)
-
-
-def _joined(parts: Sequence[np.ndarray], order: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(np.concatenate(parts)[order])
-
-
-def _blank(info: FeatureInfo, count: int) -> np.ndarray:
-    return np.broadcast_to(np.zeros((), info.dtype), (count, *info.shape))
 
 
 def _has_label(labels: np.ndarray) -> np.ndarray:

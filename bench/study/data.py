@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bench.study.feature_rows import FeatureRows, OpenBlock, Values
 from preprocess.samples.layout import Layout
 
 
@@ -34,7 +36,7 @@ class StudyData:
     datasets : (n,) unicode, the dataset of each sample.
     splits : (n,) unicode, the database's own division of its samples; empty text where it has none.
     labels : (n,) int64 class indices; of a multi-label task (n, n_classes) int64, 1 where the sample shows the class.
-    features : name -> (n, ...) C-contiguous array as stored (8-bit or float32).
+    features : name -> (n, ...) values as stored (8-bit or float32), by reference until they are opened.
     layouts : name -> what the axes and values of that feature mean.
     classes : names of the classes; a label is an index into them.
     action_units : (n, 12) int8, 1 where a sample shows each of ``SHARED_UNITS``, 0 where not; a row of -1 where nobody
@@ -48,7 +50,7 @@ class StudyData:
     datasets: np.ndarray
     splits: np.ndarray
     labels: np.ndarray
-    features: dict[str, np.ndarray]
+    features: Mapping[str, Values]
     layouts: dict[str, Layout]
     classes: tuple[str, ...]
     action_units: np.ndarray | None = None
@@ -57,6 +59,25 @@ class StudyData:
 
     def __len__(self) -> int:
         return len(self.sample_ids)
+
+    def opened(self, open_block: OpenBlock) -> StudyData:
+        """Return the same samples with features that can be looked at.
+
+        Parameters
+        ----------
+        open_block : returns a block's values.
+        """
+        return replace(
+            self,
+            features={
+                name: values.opened(open_block) if isinstance(values, FeatureRows) else values
+                for name, values in self.features.items()
+            },
+        )
+
+    def read(self) -> StudyData:
+        """Return the same samples with features read into memory."""
+        return self.opened(lambda block: block.read())
 
     @property
     def multilabel(self) -> bool:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import pickle
+import shutil
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +21,8 @@ from bench.plan.training import Training
 from bench.study.data import StudyData
 from bench.workers.losses import Losses
 from bench.workers.memory import keep_freed_memory
+from bench.workers.needed_blocks import NeededBlocks
+from bench.workers.node_blocks import NodeBlocks, blocks_folder
 from bench.workers.pack import run_pack
 from bench.workers.packs import Packs
 from bench.workers.ray_session import Cluster
@@ -55,6 +60,8 @@ class PackTrial(tune.Trainable):
 
     _folds: Iterator[tuple[int, int]]
     _tally: Tally
+    _data: StudyData
+    _opened: str | None = None
 
     def setup(
         self,
@@ -63,16 +70,18 @@ class PackTrial(tune.Trainable):
         trainings: bytes = b"",
         data: dict[str, Any] | None = None,
         store_root: str = "",
+        run: str = "",
     ) -> None:
-        """Receive the run's plug-ins, its trainings and the references to its data, once in each worker.
+        """Receive the run's plug-ins, its trainings and the references to its samples, once in each worker.
 
         Parameters
         ----------
         config : the first pack.
         plugins : what the run's plug-ins registered here; received before the trainings are read.
         trainings : a pickled list of Training, which may need the plug-ins.
-        data : references to the data, by the key that trainings name.
+        data : references to the studies' samples, by the key that trainings name.
         store_root : where outcomes are written.
+        run : names the run, for what its workers share on a node.
         """
         assert plugins is not None
         assert data is not None
@@ -80,15 +89,20 @@ class PackTrial(tune.Trainable):
         self._stop = ""
         try:
             receive(plugins)
+            self._blocks = NodeBlocks(run)
         except MerError as error:
             # No pack can be trained on this node; the first step tells the run.
             self._stop = str(error)
             return
         self._trainings: list[Training] = pickle.loads(trainings)
         self._references = data
-        self._data: dict[str, StudyData] = {}
         self._store = OutcomeStore(store_root)
         self._start(config)
+
+    def cleanup(self) -> None:
+        """Leave what the node's workers share."""
+        if not self._stop:
+            self._blocks.close()
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next pack."""
@@ -116,18 +130,18 @@ class PackTrial(tune.Trainable):
 
     def _start(self, config: dict[str, Any]) -> None:
         training = self._trainings[config["training"]]
-        if training.data not in self._data:
-            # The arrays stay in the node's shared memory; only references and views live in the worker.
-            self._data[training.data] = ray.get(self._references[training.data])
+        self._blocks.keep(config["blocks"])
         device = "cuda" if ray.get_gpu_ids() else "cpu"
         self._tally = Tally(0, 0)
-        self._folds = run_pack(
-            training,
-            self._data[training.data],
-            config["folds"],
-            self._store,
-            device,
-            on_begin=functools.partial(note_underway, self.trial_id),
+        self._folds = self._trained(training, config["folds"], device)
+
+    def _trained(self, training: Training, folds: list[int], device: str) -> Iterator[tuple[int, int]]:
+        """Train the folds, once their blocks are there: reading them is part of the pack, and may fail as it may."""
+        if self._opened != training.data:
+            self._data = ray.get(self._references[training.data]).opened(self._blocks.open)
+            self._opened = training.data
+        yield from run_pack(
+            training, self._data, folds, self._store, device, functools.partial(note_underway, self.trial_id)
         )
 
 
@@ -158,21 +172,28 @@ def fan_out(
     """
     slots = workers or _slots(plan, cluster, use_gpu)
     trials = slots if cluster.local or workers else max(slots, AUTOSCALING_TRIALS)
-    packs = Packs(plan.packs(slots))
+    needed = NeededBlocks(plan)
+    packs = Packs(plan.packs(slots), needed)
     losses = Losses(plan, store, packs)
 
     def tally(done: int, failed: int) -> None:
         losses.ended(done + failed)
         on_tally(done, failed)
 
+    def training_over(number: int) -> None:
+        needed.training_over(number)
+        on_training_over(number)
+
     remaining = [len(planned.todo) for planned in plan.trainings]
-    watch = Watch(remaining, tally, on_training_over, losses.pack_over, losses.pack_lost, packs.stop)
+    watch = Watch(remaining, tally, training_over, losses.pack_over, losses.pack_lost, packs.stop)
+    run = uuid.uuid4().hex[:12]
     trainable = tune.with_parameters(
         PackTrial,
         plugins=shipment(),
         trainings=pickle.dumps([planned.training for planned in plan.trainings]),
         data={key: ray.put(data) for key, data in plan.data.items()},
         store_root=store.root,
+        run=run,
     )
     bundles = [_bundle(planned.info, use_gpu) for planned in plan.trainings]
     with (
@@ -180,7 +201,11 @@ def fan_out(
         environment({"TUNE_MAX_PENDING_TRIALS_PG": str(trials)}),
         # It would list the lost packs by numbers of its own; they are told by their studies.
         muted("ray.tune.tune"),
+        contextlib.ExitStack() as after,
     ):
+        if cluster.local:
+            # Workers that Ray kills have no time to do it.
+            after.callback(shutil.rmtree, blocks_folder(run), ignore_errors=True)
         tune.Tuner(
             tune.with_resources(trainable, lambda config: tune.PlacementGroupFactory([bundles[config["training"]]])),
             tune_config=tune.TuneConfig(

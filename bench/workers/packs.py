@@ -8,18 +8,25 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
+from bench.workers.needed_blocks import NeededBlocks
+
 
 class Packs(Searcher):
     """Hands Tune one pack after the other, so that waiting packs cost nothing.
+
+    Parameters
+    ----------
+    packs : (training number, fold numbers), lazily.
+    needed : the blocks that nodes keep.
 
     Attributes
     ----------
     stopped : why nothing more is handed out; None while all is well.
     """
 
-    def __init__(self, packs: Iterator[tuple[int, list[int]]]) -> None:
+    def __init__(self, packs: Iterator[tuple[int, list[int]]], needed: NeededBlocks) -> None:
         super().__init__()
-        self._packs = packs
+        self._packs, self._needed = packs, needed
         self._again: deque[tuple[int, list[int]]] = deque()
         self._last: deque[tuple[int, list[int]]] = deque()
         self._given: set[str] = set()
@@ -52,7 +59,7 @@ class Packs(Searcher):
         if pack is None:
             return None if self._given else Searcher.FINISHED
         self._given.add(trial_id)
-        return {"training": pack[0], "folds": pack[1]}
+        return {"training": pack[0], "folds": pack[1], "blocks": self._needed.by(pack[0])}
 
     def _next(self) -> tuple[int, list[int]] | None:
         if self._again:

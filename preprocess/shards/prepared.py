@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from preprocess.base.errors import DataError
+from preprocess.base.hashing import digest
 from preprocess.samples.copies import Copies
 from preprocess.samples.layout import Layout
 from preprocess.samples.quality import merged
-from preprocess.shards.file import Remarks, Shard, decode
+from preprocess.shards.block import Block
+from preprocess.shards.file import Remarks
 from preprocess.shards.pace import Pace
 
 if TYPE_CHECKING:
@@ -140,42 +142,25 @@ class PreparedDataset:
         import numpy as np
 
         info = self._info(feature)
-        wanted = self.samples["sample_id"].to_numpy(dtype=object)
-        wanted = wanted if keep is None else wanted[keep]
-        rows = {sample_id: row for row, sample_id in enumerate(wanted)}
-        for sample_id in wanted:
+        ids = self.samples["sample_id"].to_numpy(dtype=object)
+        wanted = np.ones(len(ids), dtype=bool) if keep is None else keep
+        for sample_id in ids[wanted]:
             if sample_id in info.remarks.skipped:
                 reason = info.remarks.skipped[sample_id]
                 raise DataError(f"Sample {sample_id} has no {feature}: {reason} Leave it out.")
-        result = np.empty((len(wanted), *info.shape), dtype=info.dtype)
-        for path, content in self.contents[feature].items():
-            shard = _shard(path, content)
-            chosen = [index for index, sample_id in enumerate(shard.sample_ids) if sample_id in rows]
-            result[[rows.pop(shard.sample_ids[index]) for index in chosen]] = shard.tensors[chosen]
-        if rows:
-            raise DataError(
-                f"Sample {next(iter(rows))} is in no shard of {feature}. Run `prepare` with its samples table."
-            )
-        return result
+        values = self.block(feature).read()
+        return values if keep is None else values[wanted[self.usable([feature])]]
+
+    def block(self, feature: str) -> Block:
+        """Return a feature of all samples that have it, by reference."""
+        info = self._info(feature)
+        ids = tuple(self.samples["sample_id"][self.usable([feature])].tolist())
+        title = f"{self.name}/{feature}"
+        key = digest([title, info.fingerprint, ids])[:32]
+        return Block(title, key, ids, info.shape, info.dtype, self.contents[feature])
 
     def _info(self, feature: str) -> FeatureInfo:
         if feature not in self.features:
             known = ", ".join(sorted(self.features)) or "none"
             raise DataError(f"Dataset {self.name} has no feature {feature!r} prepared; it has: {known}.")
         return self.features[feature]
-
-
-def _shard(path: Path, content: str) -> Shard:
-    """Read a shard whose tensors have this content hash; its seal answers for its bytes."""
-    try:
-        shard = decode(path.read_bytes(), str(path))
-    except OSError as error:
-        raise DataError(f"Shard {path} cannot be read: {error.strerror}. Run again to make it anew.") from error
-    except DataError as error:
-        raise DataError(f"{_CHANGED.format(path)} ({error})") from error
-    if shard.content != content:
-        raise DataError(_CHANGED.format(path))
-    return shard
-
-
-_CHANGED = "Shard {} was changed or damaged after it was prepared. Run again to make it anew."

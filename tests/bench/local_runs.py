@@ -62,7 +62,7 @@ class LocalRuns:
             self.before_pack(self.packs)
             self.packs += 1
             training = plan.trainings[number].training
-            for finished, lost in run_pack(training, plan.data[training.data], folds, store):
+            for finished, lost in run_pack(training, plan.data[training.data].read(), folds, store):
                 done, failed = done + finished, failed + lost
                 on_tally(done, failed)
             remaining[number] -= len(folds)

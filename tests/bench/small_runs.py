@@ -142,7 +142,7 @@ def run_here(
     done = failed = 0
     for number, folds in order(list(plan.packs(slots))):
         training = plan.trainings[number].training
-        for finished, lost in run_pack(training, plan.data[training.data], folds, store):
+        for finished, lost in run_pack(training, plan.data[training.data].read(), folds, store):
             done, failed = done + finished, failed + lost
     return done, failed
 

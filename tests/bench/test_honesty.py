@@ -167,7 +167,7 @@ def test_1_every_protocol_is_honest_on_its_plans(synthetic: list[PreparedDataset
     plan = plan_of(prepared, models=["majority"], protocols=[name], selection=["last", "validation"])
     assert plan.trainings
     for planned in plan.trainings:
-        data = plan.data[planned.training.data]
+        data = plan.data[planned.training.data].read()
         folds = planned.training.folds(data)
         for fold in folds:
             fold.check(data.subjects)
@@ -341,7 +341,7 @@ def test_7_restarts_change_no_outcome(
                 store.write_card(card)
         for number in left:
             training, todo = plan.trainings[number].training, plan.trainings[number].todo
-            pack = run_pack(training, plan.data[training.data], todo, store)
+            pack = run_pack(training, plan.data[training.data].read(), todo, store)
             for _, _fold in zip(range(4), pack, strict=False):
                 pass
     assert digests(store, plan.cards) == expected

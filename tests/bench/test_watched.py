@@ -148,7 +148,7 @@ def test_a_worker_whose_selection_watches_something_else_trains_nothing(
     (planned,) = plan.trainings
     SELECTIONS.add("grey", Selection("grey", TEST, "peeks"), origin="this test")
     with pytest.raises(HonestyError, match="'grey' watches test here and nothing in the plan"):
-        list(run_pack(planned.training, plan.data[planned.training.data], planned.todo, store))
+        list(run_pack(planned.training, plan.data[planned.training.data].read(), planned.todo, store))
     assert not list(Path(store.root).rglob("*.outcome.parquet"))
 
 

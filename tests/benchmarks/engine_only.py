@@ -35,6 +35,8 @@ from bench.study.assemble import assemble
 from bench.study.data import StudyData
 from mer_models.registry import MODELS, ModelInfo
 from preprocess.base.errors import UsageError
+from preprocess.shards.features import feature_of
+from preprocess.shards.prepared import FeatureInfo
 
 PROTOCOL, TASK, SELECTION, SEED = "cde", "megc3", "last", 0
 NOT_NEEDED = ("ray", "mlflow", "pyarrow")
@@ -42,20 +44,45 @@ SAMPLE_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
+class InMemoryBlock:
+    """A block as a study takes it, of values that are here."""
+
+    sample_ids: tuple[str, ...]
+    values: np.ndarray = field(repr=False)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return the shape of one sample's tensor."""
+        return self.values.shape[1:]
+
+    @property
+    def dtype(self) -> str:
+        """Return numpy's name of the type."""
+        return self.values.dtype.name
+
+    def read(self) -> np.ndarray:
+        """Return the values."""
+        return self.values
+
+
+@dataclass(frozen=True)
 class InMemory:
-    """A dataset as ``bench.study.data.assemble`` takes it, straight from its source and without shards."""
+    """A dataset as ``bench.study.assemble`` takes it, straight from its source and without shards."""
 
     name: str
     samples: Any
-    tensors: dict[str, np.ndarray] = field(repr=False)
+    features: dict[str, FeatureInfo]
+    blocks: dict[str, InMemoryBlock] = field(repr=False)
+    macro: bool = False
+    copies: tuple[()] = ()
 
     def usable(self, features: Sequence[str]) -> np.ndarray:
         """Return (n,) bool: a tree of flow images has the features of all its samples."""
         return np.ones(len(self.samples), dtype=bool)
 
-    def load(self, feature: str, keep: np.ndarray) -> np.ndarray:
-        """Return the feature's tensors of the rows wanted, (number of them, ...)."""
-        return self.tensors[feature][keep]
+    def block(self, feature: str) -> InMemoryBlock:
+        """Return the feature's tensors of all samples."""
+        return self.blocks[feature]
 
 
 def read_data(path: Path, info: ModelInfo) -> StudyData:
@@ -66,9 +93,14 @@ def read_data(path: Path, info: ModelInfo) -> StudyData:
     datasets: list[Any] = []
     for raw in read_source(path):
         ids = raw.samples["sample_id"].tolist()
-        tensors = {name: np.stack([raw.features[name].compute(one) for one in ids]) for name in info.features}
-        datasets.append(InMemory(raw.name, raw.samples, tensors))
-    return assemble(datasets, TASKS.get(TASK), info.features)
+        blocks, features = {}, {}
+        for name in info.features:
+            feature = feature_of(raw, name)
+            tensors = np.stack([raw.features[name].compute(one) for one in ids])
+            blocks[name] = InMemoryBlock(tuple(ids), tensors)
+            features[name] = FeatureInfo({}, "", "", feature.shape, feature.dtype, feature.layout)
+        datasets.append(InMemory(raw.name, raw.samples, features, blocks))
+    return assemble(datasets, TASKS.get(TASK), info.features).read()
 
 
 def settings(info: ModelInfo, arguments: argparse.Namespace) -> dict[str, Any]:

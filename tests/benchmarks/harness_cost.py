@@ -119,7 +119,7 @@ def train_all(plan: Plan, store: OutcomeStore) -> int:
     done = 0
     for planned in plan.trainings:
         training = planned.training
-        done += sum(count for count, _ in run_pack(training, plan.data[training.data], planned.todo, store))
+        done += sum(count for count, _ in run_pack(training, plan.data[training.data].read(), planned.todo, store))
     return done
 
 

@@ -113,7 +113,7 @@ def grouped(folds: Sequence[Fold], groups: int) -> list[Fold]:
 def rendered(root: Path, shards: Path, features: Sequence[str]) -> StudyData:
     """Return the samples of the databases under ``root`` as one study, as the task ``megc3`` labels them."""
     prepared = [prepare(raw, shards, list(features)) for raw in read_source(root)]
-    return assemble(prepared, TASKS.get("megc3"), features, action_units=True)
+    return assemble(prepared, TASKS.get("megc3"), features, action_units=True).read()
 
 
 @pytest.fixture(scope="module")

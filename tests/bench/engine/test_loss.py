@@ -199,7 +199,7 @@ def test_only_studies_of_models_that_use_action_units_depend_on_them(
         plan = plan_of([coded(synthetic[0], codes)], models=["units", "plain"])
         by_model: dict[str, Any] = {}
         for planned in plan.trainings:
-            data = plan.data[planned.training.data]
+            data = plan.data[planned.training.data].read()
             by_model[planned.training.model] = (planned.training.cards[0].key, data.action_units, plan.notes)
         return by_model
 

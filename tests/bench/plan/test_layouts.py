@@ -91,7 +91,7 @@ def test_other_axes_are_another_study_and_the_same_shards(bring: Bring, model: s
 def test_a_feature_that_no_recipe_knows_is_scaled_along_its_own_channels(bring: Bring, model: str) -> None:
     """Not along its times, which stand where the channels of a picture stand."""
     for axes, other in (("tchw", (0, 1, 3, 4)), ("cthw", (0, 2, 3, 4))):
-        data = next(iter(planned(bring(axes), model).data.values()))
+        data = next(iter(planned(bring(axes), model).data.values())).read()
         fold = hand_fold(data, list(range(20)), [], [20])
         info = MODELS.get(model)
         recipe = info.recipe

@@ -34,7 +34,7 @@ def test_every_fold_is_written_the_moment_it_ends(
 ) -> None:
     plan = plan_of(synthetic[:1], models=[tiny])
     training = plan.trainings[0].training
-    pack = run_pack(training, plan.data[training.data], range(5), store)
+    pack = run_pack(training, plan.data[training.data].read(), range(5), store)
     for number in range(5):
         assert len(files(store, ".outcome.parquet")) == number
         assert next(pack) == (1, 0)
@@ -47,7 +47,7 @@ def test_outcomes_hold_the_predictions_of_the_test_samples(
 ) -> None:
     plan = plan_of(synthetic, models=[tiny], protocols=["cde"])
     assert run_here(plan, store) == (10, 0)
-    card, data = only(plan), next(iter(plan.data.values()))
+    card, data = only(plan), next(iter(plan.data.values())).read()
     label_of = dict(zip(data.sample_ids.tolist(), data.labels.tolist(), strict=True))
     outcomes, damaged = store.read_outcomes(card)
     assert damaged == []
@@ -74,9 +74,9 @@ def test_what_is_done_is_not_trained_again(
     register_scripted(lambda x, y: fitted.append(len(y)))
     plan = plan_of(synthetic[:1], store, models=["scripted"])
     training = plan.trainings[0].training
-    list(run_pack(training, plan.data[training.data], [1, 3], store))
+    list(run_pack(training, plan.data[training.data].read(), [1, 3], store))
     before = {path: path.read_bytes() for path in files(store, ".parquet")}
-    assert list(run_pack(training, plan.data[training.data], range(5), store)) == [(1, 0)] * 5
+    assert list(run_pack(training, plan.data[training.data].read(), range(5), store)) == [(1, 0)] * 5
     assert len(fitted) == 5
     assert all(path.read_bytes() == content for path, content in before.items())
 
@@ -167,7 +167,7 @@ def test_a_pack_of_other_samples_than_planned_is_refused(
     register_scripted(lambda x, y: fitted.append(len(y)))
     plan = plan_of(synthetic[:1], models=["scripted"])
     training = plan.trainings[0].training
-    data = plan.data[training.data]
+    data = plan.data[training.data].read()
     renamed = data.sample_ids.copy()
     renamed[0] = renamed[0].replace("c01", "c99")
     for number in range(5):
@@ -180,7 +180,7 @@ def test_a_pack_of_other_samples_than_planned_is_refused(
 def test_verify_fold_accepts_the_planned_folds_and_no_others(tiny: str, synthetic: list[PreparedDataset]) -> None:
     plan = plan_of(synthetic[:1], models=[tiny], selection=["last", "oracle"])
     training = plan.trainings[0].training
-    data = plan.data[training.data]
+    data = plan.data[training.data].read()
     folds = training.folds(data)
     for number, fold in enumerate(folds):
         verify_fold(training, number, fold, data)
@@ -196,7 +196,7 @@ def test_an_interrupted_pack_goes_on_to_the_same_outcomes(
     run_here(plan, whole)
     broken = OutcomeStore(tmp_path / "broken", create=True)
     training = plan.trainings[0].training
-    pack = run_pack(training, plan.data[training.data], range(5), broken)
+    pack = run_pack(training, plan.data[training.data].read(), range(5), broken)
     next(pack)
     next(pack)
     resumed = plan_of(synthetic[:1], broken, models=[tiny])

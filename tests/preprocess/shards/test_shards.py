@@ -222,7 +222,7 @@ def test_load_refuses_a_shard_that_changed_after_it_was_prepared(tree: FlowTree,
         prepared.load(FEATURE)
     assert str(shard(root, "sub01")) in str(caught.value)
     shard(root, "sub01").unlink()
-    with pytest.raises(DataError, match=r"part\.parquet cannot be read: No such file"):
+    with pytest.raises(DataError, match=r"part\.parquet is not there\. Run again"):
         prepared.load(FEATURE)
 
 

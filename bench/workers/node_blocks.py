@@ -1,0 +1,137 @@
+"""Blocks on a node: read from their shards by the worker that needs one first, then shared by all of its workers.
+
+A block becomes one file in a folder of the run, and workers map it: they share its pages, the system takes pages back
+when memory is short, and a worker, driver or node that dies takes nothing along that others need. The folder goes with
+the run's last worker; what a killed run has left goes when the next run's first worker starts on that node.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from preprocess.base.errors import StoreError
+from preprocess.shards.block import Block
+
+PREFIX = "merbench-blocks-"
+_IN_USE = "in-use"
+_SUFFIX = ".npy"
+
+
+def blocks_folder(run: str) -> Path:
+    """Return where a node keeps the blocks of a run."""
+    return Path(tempfile.gettempdir()) / f"{PREFIX}{run}"
+
+
+class NodeBlocks:
+    """The blocks that a run needs on this node, as one of its workers sees them.
+
+    Parameters
+    ----------
+    run : names the run; its workers on a node share what they read.
+    """
+
+    def __init__(self, run: str) -> None:
+        self._folder = blocks_folder(run)
+        self._in_use = _hold(self._folder)
+        for other in self._folder.parent.glob(f"{PREFIX}*"):
+            if other != self._folder:
+                remove_unused(other)
+
+    def open(self, block: Block) -> np.ndarray:
+        """Return a block's values, mapped from this node's file; it is made first where there is none.
+
+        Raises
+        ------
+        DataError : a shard cannot be read, or changed since it was prepared.
+        StoreError : this node has no room for it.
+        """
+        path = self._folder / f"{block.key}{_SUFFIX}"
+        if not path.exists():
+            with _one_at_a_time(path):
+                if not path.exists():
+                    _make(block, path)
+        # A block without a row cannot be mapped.
+        values: np.ndarray = np.load(path, mmap_mode="r" if block.nbytes else None)
+        return values
+
+    def keep(self, keys: Collection[str]) -> None:
+        """Remove all blocks but these; a worker that has one mapped goes on with it."""
+        for path in self._folder.glob(f"*{_SUFFIX}"):
+            if path.name.removesuffix(_SUFFIX) not in keys:
+                path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Say that this worker needs no block any more; the last one removes them all."""
+        self._in_use.close()
+        remove_unused(self._folder)
+
+
+def remove_unused(folder: Path) -> None:
+    """Remove a folder of blocks unless a worker that lives uses it."""
+    with contextlib.suppress(FileNotFoundError, PermissionError), open(folder / _IN_USE, "rb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _hold(folder: Path) -> IO[bytes]:
+    """Return an open file whose lock keeps the folder; the system drops the lock when the process ends in any way."""
+    while True:
+        with _room(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = open(folder / _IN_USE, "ab")  # noqa: SIM115 - it is held as long as the worker lives
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        # Its last user may have removed the folder between the two steps.
+        if (folder / _IN_USE).exists() and os.path.samestat(os.fstat(lock.fileno()), os.stat(folder / _IN_USE)):
+            return lock
+        lock.close()
+
+
+@contextlib.contextmanager
+def _one_at_a_time(path: Path) -> Iterator[None]:
+    with _room(path), open(path.with_suffix(".making"), "ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _make(block: Block, path: Path) -> None:
+    unfinished = path.with_suffix(".unfinished")
+    shape = (len(block.sample_ids), *block.shape)
+    try:
+        with _room(path, block.nbytes):
+            if block.nbytes:
+                values = np.lib.format.open_memmap(unfinished, mode="w+", dtype=block.dtype, shape=shape)
+                # All of the room at once: writing to a mapped file on a full disk would kill the process.
+                with open(unfinished, "rb+") as file:
+                    os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
+                block.read(values)
+                del values
+            else:
+                with open(unfinished, "wb") as file:
+                    np.save(file, np.empty(shape, block.dtype))
+            os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _room(path: Path, size: int = 0) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        wanted = f" ({size / 2**20:.0f} MiB)" if size else ""
+        raise StoreError(
+            f"Node {os.uname().nodename} cannot keep a feature{wanted} at {path}: {error.strerror or error}. Free some "
+            "space there, or set TMPDIR on the nodes to a folder with room for the features that are trained on."
+        ) from error

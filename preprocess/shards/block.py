@@ -1,0 +1,95 @@
+"""A block: all samples of one dataset that have one feature, by reference: where its shards lie, not what they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from preprocess.base.errors import DataError
+from preprocess.shards.file import Shard, decode
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class Block:
+    """What a node needs to know to read a feature of a dataset from its shards.
+
+    Attributes
+    ----------
+    title : ``dataset/feature``.
+    key : names its content: equal keys, equal bytes.
+    sample_ids : n ids, in the order of the samples table; row i belongs to ``sample_ids[i]``.
+    shape : of one sample's tensor.
+    dtype : numpy's name of its type.
+    shards : each shard's file -> the content hash of its tensors.
+    """
+
+    title: str
+    key: str
+    sample_ids: tuple[str, ...] = field(repr=False)
+    shape: tuple[int, ...]
+    dtype: str
+    shards: Mapping[Path, str] = field(repr=False)
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes its tensors take."""
+        import math
+
+        import numpy as np
+
+        return len(self.sample_ids) * math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
+    def read(self, into: np.ndarray | None = None) -> np.ndarray:
+        """Read all shards, one after the other, each checked against its content hash.
+
+        Parameters
+        ----------
+        into : (n, *shape) of the dtype, to be filled; None for a new array.
+
+        Returns
+        -------
+        (n, *shape), C-contiguous where it is new.
+
+        Raises
+        ------
+        DataError : a shard changed since it was prepared, cannot be read, or a sample is in none of them.
+        """
+        import numpy as np
+
+        result = np.empty((len(self.sample_ids), *self.shape), self.dtype) if into is None else into
+        rows = {sample_id: row for row, sample_id in enumerate(self.sample_ids)}
+        for path, content in self.shards.items():
+            shard = _shard(path, content)
+            chosen = [index for index, sample_id in enumerate(shard.sample_ids) if sample_id in rows]
+            result[[rows.pop(shard.sample_ids[index]) for index in chosen]] = shard.tensors[chosen]
+        if rows:
+            raise DataError(
+                f"Sample {next(iter(rows))} is in no shard of {self.title}. Run `prepare` with its samples table."
+            )
+        return result
+
+
+def _shard(path: Path, content: str) -> Shard:
+    """Read a shard whose tensors have this content hash; its seal answers for its bytes."""
+    try:
+        shard = decode(path.read_bytes(), str(path))
+    except FileNotFoundError as error:
+        raise DataError(
+            f"Shard {path} is not there. Run again to make it anew; on a cluster, let the results lie in a folder that "
+            "all nodes share, or at an address such as s3://bucket/folder."
+        ) from error
+    except OSError as error:
+        raise DataError(f"Shard {path} cannot be read: {error.strerror}. Run again to make it anew.") from error
+    except DataError as error:
+        raise DataError(f"{_CHANGED.format(path)} ({error})") from error
+    if shard.content != content:
+        raise DataError(_CHANGED.format(path))
+    return shard
+
+
+_CHANGED = "Shard {} was changed or damaged after it was prepared. Run again to make it anew."
