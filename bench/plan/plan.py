@@ -16,6 +16,7 @@ from bench.study.assemble import assemble, has_labels
 from bench.study.data import StudyData
 from bench.study.folds import Fold
 from bench.study.protocols import Protocol
+from bench.study.shared_rows import SharedRows
 from bench.study.splitting import ids_digest, make_folds
 from mer_models.registry import ModelInfo
 from preprocess.base.errors import Unfit, UsageError, did_you_mean
@@ -177,6 +178,7 @@ class _Builder:
         self._fed: set[str] = set()
         self._labelled: dict[tuple[str, str], bool] = {}
         self._cards = CardMaker()
+        self._shared = SharedRows()
         self._unread: dict[str, list[str]] = {}
 
     def with_labels(self, task: Task, prepared: Sequence[PreparedDataset]) -> list[PreparedDataset]:
@@ -243,7 +245,7 @@ class _Builder:
         units = setting.info.uses_action_units
         key = "|".join(["+".join(d.name for d in group), task.name, *features, *(["action units"] if units else [])])
         if key not in self.plan.data:
-            self.plan.data[key] = assemble(group, task, features, units)
+            self.plan.data[key] = self._shared.of(assemble(group, task, features, units))
         return key, self.plan.data[key]
 
     def _check_shapes(self, setting: Setting, data: StudyData) -> None:

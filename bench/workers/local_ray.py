@@ -19,6 +19,7 @@ import os
 import re
 import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -41,6 +42,9 @@ SOCKET_BYTES = 107
 
 END_SECONDS = 10.0
 """How long a Ray that was asked to end may take before what is left of it is killed."""
+
+# Without the site's packages it starts in 10 ms; the agent's own script and options, which follow, are not looked at.
+_IDLE = [sys.executable, "-S", "-E", str(Path(__file__).with_name("idle_agent.py"))]
 
 _SESSION = "session"
 _LONGEST_BELOW = f"/mb{'x' * 8}/{_SESSION}/sockets/plasma_store.99"
@@ -155,7 +159,9 @@ def _make_folder(say: Callable[[str], None]) -> Path:
 def _told_not_to_wait(session: Path) -> Iterator[None]:
     """Let the Ray that starts inside the block wait for no helper, and leave out helpers that serve nobody here.
 
-    Those are the dashboard, the autoscaler's monitor and what brings logs to the driver: half of the work of starting.
+    Those are the dashboard and its agent, the autoscaler's monitor, what brings logs to the driver, and the agent that
+    makes runtime environments: most of the work of starting. The raylet ends without its agents, so that something
+    idle takes their place.
     """
     from ray._private import parameter, services
 
@@ -177,6 +183,7 @@ def _told_not_to_wait(session: Path) -> Iterator[None]:
     with (
         mock.patch.object(parameter, "RayParams", functools.partial(parameter.RayParams, **changes)),
         mock.patch.object(services, "start_api_server", return_value=no_dashboard),
+        mock.patch.object(services, "_build_python_executable_command_memory_profileable", return_value=_IDLE),
     ):
         yield
 

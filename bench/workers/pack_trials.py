@@ -68,18 +68,18 @@ class PackTrial(tune.Trainable):
         config: dict[str, Any],
         plugins: Shipment | None = None,
         trainings: bytes = b"",
-        data: dict[str, Any] | None = None,
+        data: dict[str, StudyData] | None = None,
         store_root: str = "",
         run: str = "",
     ) -> None:
-        """Receive the run's plug-ins, its trainings and the references to its samples, once in each worker.
+        """Receive the run's plug-ins, its trainings and its samples, once in each worker.
 
         Parameters
         ----------
         config : the first pack.
         plugins : what the run's plug-ins registered here; received before the trainings are read.
         trainings : a pickled list of Training, which may need the plug-ins.
-        data : references to the studies' samples, by the key that trainings name.
+        data : the studies' samples, by the key that trainings name; they hold no feature.
         store_root : where outcomes are written.
         run : names the run, for what its workers share on a node.
         """
@@ -95,7 +95,7 @@ class PackTrial(tune.Trainable):
             self._stop = str(error)
             return
         self._trainings: list[Training] = pickle.loads(trainings)
-        self._references = data
+        self._samples = data
         self._store = OutcomeStore(store_root)
         self._start(config)
 
@@ -138,7 +138,7 @@ class PackTrial(tune.Trainable):
     def _trained(self, training: Training, folds: list[int], device: str) -> Iterator[tuple[int, int]]:
         """Train the folds, once their blocks are there: reading them is part of the pack, and may fail as it may."""
         if self._opened != training.data:
-            self._data = ray.get(self._references[training.data]).opened(self._blocks.open)
+            self._data = self._samples[training.data].opened(self._blocks.open)
             self._opened = training.data
         yield from run_pack(
             training, self._data, folds, self._store, device, functools.partial(note_underway, self.trial_id)
@@ -191,7 +191,7 @@ def fan_out(
         PackTrial,
         plugins=shipment(),
         trainings=pickle.dumps([planned.training for planned in plan.trainings]),
-        data={key: ray.put(data) for key, data in plan.data.items()},
+        data=plan.data,
         store_root=store.root,
         run=run,
     )
