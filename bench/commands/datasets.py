@@ -83,7 +83,8 @@ def report(
     Where features were prepared, the clips of the worst quality come last.
     """
     from bench.config import results_root
-    from bench.study.sources import shards_folder
+    from bench.study.sources import shards_root
+    from preprocess.base.storage import open_storage
     from preprocess.datasets import copies_in
     from preprocess.samples.quality import told_worst
     from preprocess.shards.stored import stored_quality
@@ -99,9 +100,10 @@ def report(
         for file in dataset.sheets:
             typer.echo(f"  annotation: {file}")
         if dataset.clips:
-            home = shards_folder(results_root(config.results)) / dataset.name
-            measured, ways = stored_quality(home)
+            shards = open_storage(shards_root(results_root(config.results)))
+            measured, ways = stored_quality(shards, dataset.name)
             known = {name: quality for name, quality in measured.items() if name in dataset.clips}
+            home = shards.where(dataset.name)
             unknown = [f"quality: not measured yet; `merbench prepare` measures it on its way (into {home})"]
             for line in told_worst(known, ways, WORST) or unknown:
                 typer.echo(f"  {line}")

@@ -9,7 +9,7 @@ from bench.console.prepared import describe, described_notes
 from bench.console.progress import ClipProgress
 from bench.console.say import say
 from bench.plan.request import Request
-from bench.study.sources import prepare_datasets, read_datasets, shards_folder
+from bench.study.sources import prepare_datasets, read_datasets, shards_root
 from bench.workers.clip_tasks import here_or_on_ray
 from bench.workers.ray_session import RaySession
 from preprocess.datasets import RawDataset
@@ -35,7 +35,7 @@ def prepare_features(
     raw: list[RawDataset], request: Request, session: RaySession, console: Console
 ) -> list[PreparedDataset]:
     """Make what is missing of the request's features, here or on Ray, and tell what became of each dataset."""
-    shards = shards_folder(results_root(request.config.results))
+    shards = shards_root(results_root(request.config.results))
     execute = here_or_on_ray(session, request.config.workers)
     with ClipProgress(console).shown() as progress:
         prepared = prepare_datasets(raw, request.features, shards, progress, execute)

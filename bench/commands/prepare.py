@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Console
 
@@ -13,9 +12,10 @@ from bench.console.interrupts import exit_status, farewell
 from bench.console.prepared import describe, described_notes
 from bench.console.progress import ClipProgress
 from bench.console.say import say
-from bench.study.sources import read_datasets, shards_folder
+from bench.study.sources import read_datasets, shards_root
 from bench.workers.clip_tasks import here_or_on_ray
 from bench.workers.ray_session import RaySession
+from preprocess.base.storage import Storage, open_storage
 from preprocess.datasets import RawDataset
 from preprocess.faces.finder import face_finder
 from preprocess.recipes import load_recipes
@@ -23,6 +23,8 @@ from preprocess.shards.features import choose
 from preprocess.shards.prepare import prepare_all
 from preprocess.shards.prepared import PreparedDataset
 from preprocess.views.contact_sheet import write_contact_sheet
+
+SHEET = "contact_sheet.png"
 
 
 def prepare(config: RunConfig, features: Sequence[str] | None, overwrite: bool, console: Console) -> int:
@@ -46,7 +48,7 @@ def prepare(config: RunConfig, features: Sequence[str] | None, overwrite: bool, 
     start = time.monotonic()
     for file in config.recipes:
         load_recipes(file)
-    shards = shards_folder(results_root(config.results))
+    shards = open_storage(shards_root(results_root(config.results)))
     try:
         with RaySession(config.address, config.workers, lambda text: say(console, text)) as session:
             with ClipProgress(console, "rendering").shown() as rendering:
@@ -56,27 +58,27 @@ def prepare(config: RunConfig, features: Sequence[str] | None, overwrite: bool, 
             chosen = choose(raw, features or DEFAULT_FEATURES)
             spread = here_or_on_ray(session, config.workers)
             with ClipProgress(console).shown() as progress:
-                prepared = prepare_all(raw, shards, chosen, progress, spread, overwrite)
+                prepared = prepare_all(raw, shards.root, chosen, progress, spread, overwrite)
         for before, after in zip(raw, prepared, strict=True):
             _tell(before, after, shards, console)
     except KeyboardInterrupt:
         say(console, farewell())
         return exit_status()
-    say(console, f"Took {time.monotonic() - start:.0f} s. Shards: {shards}")
+    say(console, f"Took {time.monotonic() - start:.0f} s. Shards: {shards.where()}")
     return 0
 
 
-def contact_sheet(raw: RawDataset, prepared: PreparedDataset, shards: Path) -> Path | None:
+def contact_sheet(raw: RawDataset, prepared: PreparedDataset, shards: Storage) -> str | None:
     """Draw a dataset's contact sheet beside its shards where anything changed; None without recordings."""
     if not raw.clips:
         return None
-    path = shards / raw.name / "contact_sheet.png"
-    if prepared.made or prepared.repaired or not path.exists():
-        write_contact_sheet(path, raw.name, raw.samples, raw.clips, face_finder(), prepared.quality)
-    return path
+    if prepared.made or prepared.repaired or SHEET not in shards.names(raw.name):
+        name = f"{raw.name}/{SHEET}"
+        write_contact_sheet(shards, name, raw.name, raw.samples, raw.clips, face_finder(), prepared.quality)
+    return shards.where(f"{raw.name}/{SHEET}")
 
 
-def _tell(raw: RawDataset, prepared: PreparedDataset, shards: Path, console: Console) -> None:
+def _tell(raw: RawDataset, prepared: PreparedDataset, shards: Storage, console: Console) -> None:
     for line in describe(prepared):
         say(console, line)
     for warning in prepared.warnings:

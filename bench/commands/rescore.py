@@ -11,7 +11,7 @@ from bench.plan.cards import ENGINE
 from bench.plan.training import Training
 from bench.study.assemble import assemble
 from bench.study.data import StudyData
-from bench.study.sources import prepare_datasets, read_datasets, shards_folder
+from bench.study.sources import prepare_datasets, read_datasets, shards_root
 from mer_models.registry import MODELS
 from preprocess.base.code import code_fingerprint
 from preprocess.base.errors import DataError, StoreError, UsageError
@@ -93,7 +93,7 @@ def _data_of(card: StudyCard, raw: dict[str, RawDataset], store: OutcomeStore) -
             "Give the --data that the study was trained on, or name another study."
         )
     info = MODELS.get(card.model)
-    prepared = prepare_datasets([raw[name] for name in names], info.features, shards_folder(store.root))
+    prepared = prepare_datasets([raw[name] for name in names], info.features, shards_root(store.root))
     for dataset in prepared:
         if dataset.lacking:
             raise DataError(f"{card.title}: {' '.join(dataset.lacking.values())}")

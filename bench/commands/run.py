@@ -23,7 +23,7 @@ from bench.console.waiting import telling
 from bench.plan.plan import Plan, PlannedStudy, make_plan
 from bench.plan.request import Request, resolve
 from bench.plan.table import plan_table
-from bench.study.sources import shards_folder, survey_datasets
+from bench.study.sources import shards_root, survey_datasets
 from bench.workers.ray_session import RaySession
 from preprocess.base.errors import HonestyError, MerError
 from preprocess.recipes import load_recipes
@@ -61,7 +61,7 @@ def _show_plan(config: RunConfig, console: Console) -> None:
     except MissingStore:
         store = None
     with telling("looking at the shards"):
-        surveyed = survey_datasets(raw, request.features, shards_folder(root))
+        surveyed = survey_datasets(raw, request.features, shards_root(root))
     for line in (line for dataset in surveyed for line in describe_outstanding(dataset)):
         say(console, line)
     plan = make_plan(request, surveyed, store, _planning(console))

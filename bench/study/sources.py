@@ -14,6 +14,7 @@ from bench.console.waiting import telling
 from bench.options.option import flag
 from bench.study.given import check_used, given_of
 from preprocess.base.errors import DataError, UsageError, did_you_mean
+from preprocess.base.storage import below
 from preprocess.datasets import Given, RawDataset, read_source
 from preprocess.shards.features import feature_of
 from preprocess.shards.making import Execute, in_this_process
@@ -63,7 +64,7 @@ def read_datasets(config: RunConfig, rendering: Progress | None = None) -> list[
 def prepare_datasets(
     raw: Sequence[RawDataset],
     features: Sequence[str],
-    shards: Path,
+    shards: str,
     progress: Progress | None = None,
     execute: Execute = in_this_process,
 ) -> list[PreparedDataset]:
@@ -73,7 +74,7 @@ def prepare_datasets(
     ----------
     raw : the datasets as they were read.
     features : names of the features to make.
-    shards : folder of the shards.
+    shards : path or address of all shards.
     progress : called with the clips done and the clips in all.
     execute : carries out what is to be made, here or on a cluster.
     """
@@ -82,7 +83,7 @@ def prepare_datasets(
     return [dataclasses.replace(dataset, lacking=lacking[dataset.name]) for dataset in prepared]
 
 
-def survey_datasets(raw: Sequence[RawDataset], features: Sequence[str], shards: Path) -> list[PreparedDataset]:
+def survey_datasets(raw: Sequence[RawDataset], features: Sequence[str], shards: str) -> list[PreparedDataset]:
     """Return the datasets with what of ``features`` is still to be made, and what each of them lacks; make nothing."""
     lacking = {dataset.name: _lacking(dataset, features) for dataset in raw}
     surveyed = survey_all(raw, shards, _wanted(features, lacking))
@@ -104,12 +105,9 @@ def _lacking(raw: RawDataset, features: Sequence[str]) -> dict[str, str]:
     return reasons
 
 
-def shards_folder(results_root: str) -> Path:
-    """Return the folder of the shards: beside the results, or in the user's cache where the results are remote."""
-    if "://" not in results_root:
-        return Path(results_root) / "shards"
-    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(cache) / "merbench" / "shards"
+def shards_root(results_root: str) -> str:
+    """Return the path or address of the shards: beside the results, where every node finds them."""
+    return below(results_root, "shards")
 
 
 def _shared_folder(config: RunConfig) -> Path | None:

@@ -159,11 +159,12 @@ def _make_folder(say: Callable[[str], None]) -> Path:
 def _told_not_to_wait(session: Path) -> Iterator[None]:
     """Let the Ray that starts inside the block wait for no helper, and leave out helpers that serve nobody here.
 
-    Those are the dashboard and its agent, the autoscaler's monitor, what brings logs to the driver, and the agent that
-    makes runtime environments: most of the work of starting. The raylet ends without its agents, so that something
-    idle takes their place.
+    Those are the dashboard and its agent, the autoscaler's monitor, what brings logs to the driver, and what makes
+    runtime environments, which nothing in a Ray of our own may ask for: most of the work of starting. The raylet ends
+    without its two agents, so that something idle takes their places.
     """
     from ray._private import parameter, services
+    from ray._private.ray_constants import PROCESS_TYPE_DASHBOARD_AGENT, PROCESS_TYPE_RUNTIME_ENV_AGENT
 
     # Compiled, and declared in part only.
     raylet: Any = importlib.import_module("ray._raylet")
@@ -180,10 +181,20 @@ def _told_not_to_wait(session: Path) -> Iterator[None]:
     }
     # What Ray's own function returns where no dashboard starts.
     no_dashboard = (None, None)
+    usual_command = services._build_python_executable_command_memory_profileable
+
+    def command_of(part: str, *arguments: Any, **more: Any) -> list[str]:
+        """Return what a helper is started by; the words after it are the helper's own."""
+        return (
+            _IDLE
+            if part in (PROCESS_TYPE_DASHBOARD_AGENT, PROCESS_TYPE_RUNTIME_ENV_AGENT)
+            else list(usual_command(part, *arguments, **more))
+        )
+
     with (
         mock.patch.object(parameter, "RayParams", functools.partial(parameter.RayParams, **changes)),
         mock.patch.object(services, "start_api_server", return_value=no_dashboard),
-        mock.patch.object(services, "_build_python_executable_command_memory_profileable", return_value=_IDLE),
+        mock.patch.object(services, "_build_python_executable_command_memory_profileable", command_of),
     ):
         yield
 

@@ -12,9 +12,11 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from unittest import mock
 
 import ray
 from ray import tune
+from ray.tune.execution import class_cache
 
 from bench.plan.plan import Plan
 from bench.plan.training import Training
@@ -206,6 +208,7 @@ def fan_out(
         if cluster.local:
             # Workers that Ray kills have no time to do it.
             after.callback(shutil.rmtree, blocks_folder(run), ignore_errors=True)
+            after.enter_context(_the_environment_that_is_there())
         tune.Tuner(
             tune.with_resources(trainable, lambda config: tune.PlacementGroupFactory([bundles[config["training"]]])),
             tune_config=tune.TuneConfig(
@@ -223,6 +226,16 @@ def fan_out(
             ),
         ).fit()
     return FanOutReport(losses.deaths.total, packs.stopped)
+
+
+@contextlib.contextmanager
+def _the_environment_that_is_there() -> Iterator[None]:
+    """Let Tune ask for no environment of its own in the block: it would turn away the workers that Ray starts ahead.
+
+    A local Ray has this process's environment, and nobody in it who makes others.
+    """
+    with mock.patch.multiple(class_cache, DEFAULT_ENV_VARS={}, ENV_VARS_TO_PROPAGATE=frozenset()):
+        yield
 
 
 def _slots(plan: Plan, cluster: Cluster, use_gpu: bool) -> int:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from preprocess.base.errors import DataError
+from preprocess.base.errors import DataError, StoreError
+from preprocess.base.storage import Storage, open_storage
 from preprocess.shards.file import Shard, decode
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ class Block:
     sample_ids : n ids, in the order of the samples table; row i belongs to ``sample_ids[i]``.
     shape : of one sample's tensor.
     dtype : numpy's name of its type.
-    shards : each shard's file -> the content hash of its tensors.
+    root : path or address of all shards.
+    shards : the name of each shard below it -> the content hash of its tensors.
     """
 
     title: str
@@ -33,7 +34,8 @@ class Block:
     sample_ids: tuple[str, ...] = field(repr=False)
     shape: tuple[int, ...]
     dtype: str
-    shards: Mapping[Path, str] = field(repr=False)
+    root: str
+    shards: Mapping[str, str] = field(repr=False)
 
     @property
     def nbytes(self) -> int:
@@ -63,8 +65,9 @@ class Block:
 
         result = np.empty((len(self.sample_ids), *self.shape), self.dtype) if into is None else into
         rows = {sample_id: row for row, sample_id in enumerate(self.sample_ids)}
-        for path, content in self.shards.items():
-            shard = _shard(path, content)
+        storage = open_storage(self.root)
+        for name, content in self.shards.items():
+            shard = _shard(storage, name, content)
             chosen = [index for index, sample_id in enumerate(shard.sample_ids) if sample_id in rows]
             result[[rows.pop(shard.sample_ids[index]) for index in chosen]] = shard.tensors[chosen]
         if rows:
@@ -74,22 +77,26 @@ class Block:
         return result
 
 
-def _shard(path: Path, content: str) -> Shard:
+def _shard(storage: Storage, name: str, content: str) -> Shard:
     """Read a shard whose tensors have this content hash; its seal answers for its bytes."""
+    where = storage.where(name)
     try:
-        shard = decode(path.read_bytes(), str(path))
+        shard = decode(storage.read(name), where)
     except FileNotFoundError as error:
         raise DataError(
-            f"Shard {path} is not there. Run again to make it anew; on a cluster, let the results lie in a folder that "
-            "all nodes share, or at an address such as s3://bucket/folder."
+            f"Shard {where} is not there. Run again to make it anew; on a cluster, let the results lie in a folder "
+            "that all nodes share, or at an address such as s3://bucket/folder."
         ) from error
-    except OSError as error:
-        raise DataError(f"Shard {path} cannot be read: {error.strerror}. Run again to make it anew.") from error
+    except StoreError as error:
+        raise DataError(f"{error} Run again to make the shard anew.") from error
     except DataError as error:
-        raise DataError(f"{_CHANGED.format(path)} ({error})") from error
+        raise DataError(f"{_changed(storage, where)} ({error})") from error
     if shard.content != content:
-        raise DataError(_CHANGED.format(path))
+        raise DataError(_changed(storage, where))
     return shard
 
 
-_CHANGED = "Shard {} was changed or damaged after it was prepared. Run again to make it anew."
+def _changed(storage: Storage, where: str) -> str:
+    # A shard behind an address is not read when it is judged: see FeatureFolder.
+    remedy = "Remove it and run again" if storage.remote else "Run again"
+    return f"Shard {where} was changed or damaged after it was prepared. {remedy} to make it anew."

@@ -5,22 +5,22 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from urllib.parse import quote
 
 from preprocess.base.errors import DataError, StoreError
-from preprocess.base.files import write_atomic
 from preprocess.base.hashing import digest
+from preprocess.base.storage import Storage
 from preprocess.shards.features import Feature
 from preprocess.shards.file import Remarks, content_of, decode, tensor_hashes
 from preprocess.shards.making import Entry, MadeShard, entry_of
 from preprocess.shards.pace import write_pace
 
 FORMAT = 2
+MANIFEST = "manifest.json"
+_PARTITION = "subject="
+_SHARD = "part.parquet"
 
 
 @dataclass
@@ -45,6 +45,9 @@ class _Verdict:
 class FeatureFolder:
     """The shards of one feature of one dataset, in one folder.
 
+    Where each look at a file is a request over a network, a shard of the manifest that is there is taken for whole:
+    objects are put whole, and whoever reads a shard checks it.
+
     Call ``judge`` first: it names the subjects whose shards must be made. ``take`` writes each shard that was made.
     Call ``finish`` when all are there: it removes what is no longer needed and writes the manifest. A process that ends
     before ``finish`` loses nothing, since each shard also carries its own hashes.
@@ -59,22 +62,22 @@ class FeatureFolder:
     stale : subject -> why its shard must be made; filled by ``judge``.
     """
 
-    def __init__(self, dataset: str, feature: Feature, sources: Mapping[str, str], path: Path) -> None:
+    def __init__(self, dataset: str, feature: Feature, sources: Mapping[str, str], storage: Storage) -> None:
         self.title = f"{dataset}/{feature.name}"
         self.feature = feature
         self.entries: dict[str, Entry] = {}
         self.tally = Tally()
         self.made_from = sources
         self.stale: dict[str, str] = {}
-        self._path = path
+        self._storage = storage
         self._recipe_hash = feature.recipe_hash
         self._clips, self._seconds = 0, 0.0
         self._damages: dict[str, str] = {}
         self._changes: dict[str, list[str]] = {}
 
-    def shard_path(self, subject: str) -> Path:
-        """Return the path of a subject's shard. Its id is percent-encoded, as in Hive-style partitions."""
-        return self._path / f"subject={quote(subject, safe='')}" / "part.parquet"
+    def shard_name(self, subject: str) -> str:
+        """Return the name of a subject's shard. Its id is percent-encoded, as in Hive-style partitions."""
+        return f"{self.title}/{_partition(subject)}/{_SHARD}"
 
     def fingerprint(self) -> str:
         """Return the sha256 of all tensors by sample id."""
@@ -83,8 +86,10 @@ class FeatureFolder:
     def judge(self, overwrite: bool = False) -> list[str]:
         """Return the subjects whose shards must be made: missing, changed or damaged, or all with ``overwrite``."""
         recipe_hash, known = self._read_manifest()
+        there = set(self._storage.names(self.title))
         for subject in self.made_from:
-            verdict = _Verdict() if overwrite else self._judge(subject, known.get(subject), recipe_hash)
+            is_there = _partition(subject) in there
+            verdict = _Verdict() if overwrite else self._judge(subject, known.get(subject), recipe_hash, is_there)
             if verdict.keep:
                 self.entries[subject] = verdict.keep
                 self.tally.reused += 1
@@ -103,15 +108,15 @@ class FeatureFolder:
         ------
         StoreError : it cannot be written; then nothing of it is left on disk.
         """
-        path = self.shard_path(subject)
-        with storing(path):
-            write_atomic(path, made.content)
+        name = self.shard_name(subject)
+        self._storage.write(name, made.content)
         self.entries[subject] = made.entry
         self._clips += made.entry.rows + len(made.entry.remarks.skipped)
         self._seconds += made.seconds
         if subject in self._damages:
             self.tally.repaired += 1
-            self.tally.warnings.append(f"{path}: {self._damages[subject]}; made again from the source.")
+            where = self._storage.where(name)
+            self.tally.warnings.append(f"{where}: {self._damages[subject]}; made again from the source.")
         else:
             self.tally.made += 1
 
@@ -130,8 +135,7 @@ class FeatureFolder:
         self._remove_stale()
         self._write_manifest()
         if self._clips:
-            with storing(self._path):
-                write_pace(self._path, self._recipe_hash, self._clips, self._seconds)
+            write_pace(self._storage, self.title, self._recipe_hash, self._clips, self._seconds)
 
     def remarks(self) -> Remarks:
         """Return the remarks of all shards as one."""
@@ -147,15 +151,18 @@ class FeatureFolder:
         """Return sample id -> hash of its tensor, of all shards; constant tensors are not among them."""
         return {name: tensor for entry in self.entries.values() for name, tensor in (entry.tensors or {}).items()}
 
-    def _judge(self, subject: str, entry: Entry | None, recipe_hash: str | None) -> _Verdict:
-        path = self.shard_path(subject)
+    def _judge(self, subject: str, entry: Entry | None, recipe_hash: str | None, is_there: bool) -> _Verdict:
         change = self._change(subject, entry, recipe_hash) if entry else None
-        if not path.exists():
-            return _Verdict(damage="is gone") if entry and not change else _Verdict(change=change)
+        if is_there and self._storage.remote and entry and not change and entry.tensors is not None:
+            return _Verdict(keep=entry)
         try:
-            content = path.read_bytes()
-        except OSError as error:
-            return _Verdict(damage=f"cannot be read ({error.strerror})")
+            content = self._storage.read(self.shard_name(subject)) if is_there else None
+        except FileNotFoundError:
+            content = None
+        except StoreError as error:
+            return _Verdict(damage=f"cannot be read ({error})")
+        if content is None:
+            return _Verdict(damage="is gone") if entry and not change else _Verdict(change=change)
         if entry and not change:
             if hashlib.sha256(content).hexdigest() != entry.sha256:
                 return _Verdict(damage="its bytes do not match the manifest's checksum")
@@ -174,7 +181,7 @@ class FeatureFolder:
         The hashes in the file itself tell which; so hours of interrupted work are not done twice.
         """
         try:
-            shard = decode(content, str(self.shard_path(subject)))
+            shard = decode(content, self._storage.where(self.shard_name(subject)))
         except DataError:
             return _Verdict(damage="is not a readable shard")
         if (shard.recipe_hash, shard.made_from) != (self._recipe_hash, self.made_from[subject]):
@@ -185,31 +192,31 @@ class FeatureFolder:
         return _Verdict(keep=entry_of(shard, content, hashes, self.feature.layout))
 
     def _remove_stale(self) -> None:
-        expected = {self.shard_path(subject).parent.name for subject in self.made_from}
-        stale = [folder for folder in sorted(self._path.glob("subject=*")) if folder.name not in expected]
-        for folder in stale:
-            with storing(folder):
-                shutil.rmtree(folder)
+        expected = {_partition(subject) for subject in self.made_from}
+        there = sorted(name for name in self._storage.names(self.title) if name.startswith(_PARTITION))
+        stale = [name for name in there if name not in expected]
+        for name in stale:
+            self._storage.delete_folder(f"{self.title}/{name}")
         if stale:
-            names = ", ".join(folder.name.removeprefix("subject=") for folder in stale)
+            names = ", ".join(name.removeprefix(_PARTITION) for name in stale)
             self.tally.warnings.append(
                 f"{self.title}: removed the shards of subjects no longer in the source: {names}."
             )
 
     def _read_manifest(self) -> tuple[str | None, dict[str, Entry]]:
         """Return the recipe hash and the entries of the manifest; (None, {}) where there is none that can be used."""
-        path = self._path / "manifest.json"
-        if not path.exists():
-            return None, {}
+        name = f"{self.title}/{MANIFEST}"
         try:
-            value = json.loads(path.read_text(encoding="utf-8"))
+            value = json.loads(self._storage.read(name).decode("utf-8"))
             if value["format"] != FORMAT:
                 raise ValueError(f"format {value['format']!r}, expected {FORMAT}")
             entries = {subject: _entry(subject_value) for subject, subject_value in value["subjects"].items()}
             return value["recipe_hash"], entries
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except FileNotFoundError:
+            return None, {}
+        except (StoreError, ValueError, KeyError, TypeError, AttributeError) as error:
             self.tally.warnings.append(
-                f"{path}: cannot be used ({error!r}); every shard was checked by its own hashes."
+                f"{self._storage.where(name)}: cannot be used ({error!r}); every shard was checked by its own hashes."
             )
             return None, {}
 
@@ -223,23 +230,26 @@ class FeatureFolder:
             "subjects": {subject: dataclasses.asdict(entry) for subject, entry in self.entries.items()},
         }
         content = (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
-        path = self._path / "manifest.json"
-        with storing(path):
-            if not path.is_file() or path.read_bytes() != content:
-                write_atomic(path, content)
+        write_changed(self._storage, f"{self.title}/{MANIFEST}", content)
 
 
-@contextmanager
-def storing(path: Path) -> Iterator[None]:
-    """Turn an operating-system error of the block into a StoreError that names ``path``."""
+def write_changed(storage: Storage, name: str, content: bytes) -> None:
+    """Write a file unless it holds the content already, so that its time tells when it changed.
+
+    Raises
+    ------
+    StoreError : it cannot be written.
+    """
     try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise StoreError(
-            f"{path} cannot be written: {reason}. Expected a folder that can be written, with room on its disk. "
-            "Free some space or choose another folder, and run again: what is whole is kept."
-        ) from error
+        same = storage.read(name) == content
+    except (FileNotFoundError, StoreError):
+        same = False
+    if not same:
+        storage.write(name, content)
+
+
+def _partition(subject: str) -> str:
+    return f"{_PARTITION}{quote(subject, safe='')}"
 
 
 def _entry(value: dict) -> Entry:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 
-from preprocess.base.files import write_atomic
+from preprocess.base.errors import StoreError
+from preprocess.base.storage import Storage
 
 FILE = "seconds.json"
 
@@ -35,32 +35,34 @@ class Pace:
         return self.seconds / self.clips
 
 
-def write_pace(folder: Path, recipe_hash: str, clips: int, seconds: float) -> None:
-    """Keep what was measured in a feature's folder, in place of what was measured before."""
+def write_pace(storage: Storage, feature: str, recipe_hash: str, clips: int, seconds: float) -> None:
+    """Keep what was measured in the folder of a feature, ``dataset/feature``, in place of what was measured before."""
     value = {"recipe_hash": recipe_hash, "clips": clips, "seconds": round(seconds, 3)}
-    write_atomic(folder / FILE, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
+    storage.write(f"{feature}/{FILE}", (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
 
 
-def read_pace(root: Path, dataset: str, feature: str, recipe_hash: str) -> Pace | None:
+def read_pace(storage: Storage, dataset: str, feature: str, recipe_hash: str) -> Pace | None:
     """Return the pace of a feature made by the same recipe: of the dataset itself, else of another; None where unknown.
 
     Parameters
     ----------
-    root : the folder of all datasets' shards.
+    storage : all datasets' shards.
     dataset, feature : of which the pace is wanted.
     recipe_hash : a pace that was measured with another recipe tells nothing.
     """
-    found = {path.parents[1].name: path for path in sorted(root.glob(f"*/{feature}/{FILE}"))}
-    order = [name for name in (dataset, *found) if name in found]
-    return next((pace for name in order if (pace := _read(found[name], name, recipe_hash))), None)
+    others = (name for name in sorted(storage.names("")) if name != dataset)
+    for name in (dataset, *others):
+        if pace := _read(storage, name, feature, recipe_hash):
+            return pace
+    return None
 
 
-def _read(path: Path, dataset: str, recipe_hash: str) -> Pace | None:
+def _read(storage: Storage, dataset: str, feature: str, recipe_hash: str) -> Pace | None:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(storage.read(f"{dataset}/{feature}/{FILE}").decode("utf-8"))
         if value["recipe_hash"] != recipe_hash or not value["clips"] > 0:
             return None
         return Pace(dataset, int(value["clips"]), float(value["seconds"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, StoreError, ValueError, KeyError, TypeError):
         # Nothing hangs on it: without it an estimate says that it does not know.
         return None

@@ -11,13 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from preprocess.base.errors import DataError
-from preprocess.base.files import write_atomic
 from preprocess.base.hashing import digest
+from preprocess.base.storage import Storage, open_storage
 from preprocess.datasets import RawDataset, copies_in
 from preprocess.samples.clip import Clip
 from preprocess.samples.table import COLUMNS, plain_rows, samples_fingerprint
 from preprocess.shards.features import clips_of, feature_of
-from preprocess.shards.folder import FeatureFolder, storing
+from preprocess.shards.folder import FeatureFolder, write_changed
 from preprocess.shards.making import Broken, Execute, SubjectJob, in_this_process
 from preprocess.shards.pace import read_pace
 from preprocess.shards.prepared import FeatureInfo, Outstanding, PreparedDataset
@@ -55,7 +55,7 @@ def prepare_all(
     Parameters
     ----------
     datasets : the datasets to prepare.
-    root : the folder of all shards.
+    root : the folder of all shards, or an address such as s3://bucket/folder.
     features : name of the dataset -> the features that it should have.
     progress : called whenever a subject is done.
     execute : carries out the jobs; features that an adapter holds in memory are always made in this process.
@@ -66,7 +66,8 @@ def prepare_all(
     DataError : an unknown feature, bad source data, or a bug in a step, which is raised after everything else was made.
     StoreError : ``root`` cannot be written.
     """
-    books = [_Book(raw, Path(root) / raw.name, features[raw.name]) for raw in datasets]
+    storage = open_storage(root)
+    books = [_Book(raw, storage, features[raw.name]) for raw in datasets]
     for book in books:
         book.write_samples()
     jobs = [job for book in books for job in book.judge(overwrite)]
@@ -107,7 +108,8 @@ def survey_all(
     ------
     DataError : an unknown feature, or bad source data.
     """
-    books = [_Book(raw, Path(root) / raw.name, features[raw.name]) for raw in datasets]
+    storage = open_storage(root)
+    books = [_Book(raw, storage, features[raw.name]) for raw in datasets]
     for book in books:
         book.judge(overwrite=False)
     return _with_copies([book.result() for book in books], datasets)
@@ -122,13 +124,13 @@ def _with_copies(prepared: Sequence[PreparedDataset], datasets: Sequence[RawData
 class _Book:
     """One dataset while it is prepared."""
 
-    def __init__(self, raw: RawDataset, home: Path, features: Sequence[str]) -> None:
+    def __init__(self, raw: RawDataset, storage: Storage, features: Sequence[str]) -> None:
         if set(raw.samples["dataset"]) != {raw.name}:
             found = ", ".join(sorted(set(raw.samples["dataset"])))
             raise DataError(f"Dataset {raw.name}: its samples table is of {found}. Correct the adapter.")
         self.raw = raw
         self.folders: dict[str, FeatureFolder] = {}
-        self._home = home
+        self._storage = storage
         self._clips = _by_subject(raw)
         self._fingerprint = samples_fingerprint(raw.samples)
         self._made: set[str] = set()
@@ -139,10 +141,11 @@ class _Book:
             if feature.made_from not in sources:
                 # One pass over the files, however many features are made from them.
                 sources[feature.made_from] = _sources(self._clips, feature.made_from)
-            self.folders[name] = FeatureFolder(raw.name, feature, sources[feature.made_from], home / name)
+            self.folders[name] = FeatureFolder(raw.name, feature, sources[feature.made_from], storage)
 
     def write_samples(self) -> None:
-        _write_samples(self._home / "samples.parquet", self.raw, self._fingerprint)
+        content = _samples_file(self.raw, self._fingerprint)
+        write_changed(self._storage, f"{self.raw.name}/samples.parquet", content)
 
     def judge(self, overwrite: bool) -> list[SubjectJob]:
         """Return what is to be made: a job a subject, ready-made features apart from recipes."""
@@ -180,8 +183,9 @@ class _Book:
             reused=sum(tally.reused for tally in tallies),
             repaired=sum(tally.repaired for tally in tallies),
             warnings=[warning for tally in tallies for warning in tally.warnings],
+            root=self._storage.root,
             contents={
-                name: {folder.shard_path(subject): entry.content for subject, entry in folder.entries.items()}
+                name: {folder.shard_name(subject): entry.content for subject, entry in folder.entries.items()}
                 for name, folder in self.folders.items()
             },
             clips_made=len(self._made),
@@ -196,7 +200,7 @@ class _Book:
             why = folder.stale[subject]
             reasons[why] = reasons.get(why, 0) + len(self._clips[subject])
         name = folder.feature.name
-        return Outstanding(name, reasons, read_pace(self._home.parent, self.raw.name, name, folder.feature.recipe_hash))
+        return Outstanding(name, reasons, read_pace(self._storage, self.raw.name, name, folder.feature.recipe_hash))
 
 
 def _unmade(folder: FeatureFolder) -> list[str]:
@@ -238,13 +242,6 @@ def _broken_text(broken: Sequence[Broken]) -> str:
         "clip was left out for it. What could be made is kept; mend the step, or name other features, and run again."
     )
     return f"{text}\n{first.traceback}".rstrip()
-
-
-def _write_samples(path: Path, raw: RawDataset, fingerprint: str) -> None:
-    content = _samples_file(raw, fingerprint)
-    with storing(path):
-        if not path.is_file() or path.read_bytes() != content:
-            write_atomic(path, content)
 
 
 def _samples_file(raw: RawDataset, fingerprint: str) -> bytes:

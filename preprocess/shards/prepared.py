@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from preprocess.base.errors import DataError
@@ -83,7 +82,8 @@ class PreparedDataset:
     lacking : features that were asked for and that the dataset cannot have, each with what would bring it.
     clips_made : number of clips of which anything was made.
     seconds : what that took, summed over all processes.
-    contents : feature -> shard file -> hash of its tensors; ``load`` checks the files against it.
+    root : path or address of all shards.
+    contents : feature -> name of a shard file below it -> hash of its tensors; ``load`` checks the files against it.
     macro : True for macro-expressions, False for micro-expressions.
     outstanding : what is still to be made; empty once the dataset is prepared.
     copies : pictures that lie under several samples, of this dataset or of it and another one.
@@ -98,7 +98,8 @@ class PreparedDataset:
     reused: int
     repaired: int
     warnings: list[str]
-    contents: dict[str, dict[Path, str]] = field(repr=False)
+    root: str
+    contents: dict[str, dict[str, str]] = field(repr=False)
     lacking: Mapping[str, str] = field(default_factory=dict)
     clips_made: int = 0
     seconds: float = 0.0
@@ -157,7 +158,7 @@ class PreparedDataset:
         ids = tuple(self.samples["sample_id"][self.usable([feature])].tolist())
         title = f"{self.name}/{feature}"
         key = digest([title, info.fingerprint, ids])[:32]
-        return Block(title, key, ids, info.shape, info.dtype, self.contents[feature])
+        return Block(title, key, ids, info.shape, info.dtype, self.root, self.contents[feature])
 
     def _info(self, feature: str) -> FeatureInfo:
         if feature not in self.features:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from preprocess.base.errors import DataError
+from preprocess.base.errors import DataError, StoreError
+from preprocess.base.storage import Storage
 from preprocess.samples.quality import merged
+from preprocess.shards.folder import MANIFEST
 
 
-def stored_quality(home: Path) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
+def stored_quality(storage: Storage, dataset: str) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
     """Return what was measured of the quality of clips, and how their faces were found.
 
     Parameters
     ----------
-    home : the folder of a dataset's shards; it need not be there.
+    storage : all datasets' shards.
+    dataset : the dataset, of which nothing need be there.
 
     Returns
     -------
@@ -26,17 +28,17 @@ def stored_quality(home: Path) -> tuple[dict[str, dict[str, float]], dict[str, s
     ------
     DataError : a manifest cannot be read.
     """
-    remarks = list(_remarks(home))
+    remarks = list(_remarks(storage, dataset))
     ways = {sample_id: way for one in remarks for sample_id, way in one.get("faces", {}).items()}
     return merged(one.get("quality", {}) for one in remarks), ways
 
 
-def _remarks(home: Path) -> Iterator[dict[str, Any]]:
-    for manifest in sorted(home.glob("*/manifest.json")):
+def _remarks(storage: Storage, dataset: str) -> Iterator[dict[str, Any]]:
+    for manifest in storage.find(dataset, MANIFEST):
         try:
-            subjects = json.loads(manifest.read_text(encoding="utf-8"))["subjects"]
+            subjects = json.loads(storage.read(manifest).decode("utf-8"))["subjects"]
             yield from (entry.get("remarks", {}) for entry in subjects.values())
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, StoreError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(
-                f"{manifest} cannot be read ({error!r}). Remove it; `merbench prepare` writes it anew."
+                f"{storage.where(manifest)} cannot be read ({error!r}). Remove it; `merbench prepare` writes it anew."
             ) from error

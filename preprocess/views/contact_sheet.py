@@ -10,10 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from preprocess.base.files import write_atomic
+from preprocess.base.storage import LocalStorage, Storage
 from preprocess.samples.clip import Clip, ClipError
 from preprocess.samples.quality import Quality, badness, told, worst_first
-from preprocess.shards.folder import storing
 from preprocess.views.clip_view import ClipView, flow_colours, spotting_curve, strip, view_clip
 
 if TYPE_CHECKING:
@@ -65,7 +64,8 @@ def _spread_out(samples: pd.DataFrame, count: int) -> list[str]:
 
 
 def write_contact_sheet(
-    path: Path,
+    storage: Storage,
+    name: str,
     title: str,
     samples: pd.DataFrame,
     clips: dict[str, Clip],
@@ -76,7 +76,8 @@ def write_contact_sheet(
 
     Parameters
     ----------
-    path : the file to write.
+    storage : where it is written.
+    name : the name of the file there.
     title : what stands above the rows.
     samples : the samples table.
     clips : sample id -> clip.
@@ -85,7 +86,7 @@ def write_contact_sheet(
 
     Raises
     ------
-    StoreError : ``path`` cannot be written.
+    StoreError : it cannot be written.
     """
     emotions = dict(zip(samples["sample_id"], samples["emotion"].fillna("?"), strict=True))
     chosen = choose_rows(samples, quality=quality)
@@ -108,7 +109,7 @@ def write_contact_sheet(
             for axis, name in zip(axes[1:], COLUMNS, strict=True):
                 axis.set_title(name, fontsize=9)
     _wheel(figure, height)
-    _save(figure, path)
+    _save(figure, storage, name)
 
 
 def _said(beyond: int) -> str:
@@ -153,7 +154,7 @@ def write_clip(path: Path, clip: Clip, emotion: str, finder: FaceFinder) -> Clip
         axis.set_title(str(number), fontsize=9)
     if spotted:
         _draw_curve(figure.add_subplot(rows[2]), clip, finder, view)
-    _save(figure, path)
+    _save(figure, LocalStorage(path.parent), path.name)
     return view
 
 
@@ -255,7 +256,7 @@ def _figure(width: float, height: float) -> Any:
     return Figure(figsize=(width, height), dpi=110)
 
 
-def _save(figure: Any, path: Path) -> None:
+def _save(figure: Any, storage: Storage, name: str) -> None:
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):
@@ -266,5 +267,4 @@ def _save(figure: Any, path: Path) -> None:
         # Of letters that the font lacks, which come out as boxes.
         warnings.filterwarnings("ignore", "Glyph", UserWarning)
         figure.savefig(content, format="png", metadata={"Software": None})
-    with storing(path):
-        write_atomic(path, content.getvalue())
+    storage.write(name, content.getvalue())

@@ -16,9 +16,9 @@ import numpy as np
 
 from preprocess.base.errors import StoreError
 from preprocess.base.hashing import digest
+from preprocess.base.storage import open_storage
 from results.store.outcome import Failure, Outcome
 from results.store.outcome_file import DamagedOutcome, outcome_from_bytes, outcome_to_bytes
-from results.store.storage import open_storage
 from results.store.study_card import StudyCard
 
 SCHEMA_VERSION = 1

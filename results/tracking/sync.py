@@ -16,11 +16,11 @@ import numpy as np
 
 from preprocess.base.errors import StoreError, UsageError
 from preprocess.base.hashing import digest
+from preprocess.base.storage import local_folder
 from results.scores.leaderboard import build_leaderboard
 from results.store.outcome import Failure
 from results.store.outcome_file import result_digest
 from results.store.outcome_store import OutcomeStore
-from results.store.storage import local_folder
 from results.store.stored_study import StoredStudy, read_study
 from results.store.study_card import StudyCard
 from results.tracking.client import (

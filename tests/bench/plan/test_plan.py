@@ -139,8 +139,7 @@ def renamed(dataset: PreparedDataset, name: str, split: list[str] | None = None)
     how = (info.layout.axes, info.layout.content)
     feature = RawFeature(dict(info.recipe), info.shape, info.dtype, digest, tensors.__getitem__, *how)
     raw = RawDataset(name, samples, synthetic=True, features={FEATURE: feature})
-    shards = next(iter(dataset.contents[FEATURE])).parents[3]
-    return prepare(raw, shards / "renamed", [FEATURE])
+    return prepare(raw, Path(dataset.root) / "renamed", [FEATURE])
 
 
 def studies(plan: Plan) -> list[tuple[str, str, tuple[str, ...], dict[str, int], list[str]]]:

@@ -12,6 +12,7 @@ from moving_heads import FARTHEST, goes, moving_clip
 from recordings import read_recordings, write_recordings
 
 from preprocess.base.errors import StoreError
+from preprocess.base.storage import LocalStorage
 from preprocess.faces.face import Face, FaceFinder
 from preprocess.faces.finder import DlibFaceFinder
 from preprocess.samples.clip import Clip, ClipError
@@ -90,7 +91,7 @@ def test_a_clip_that_cannot_be_used_has_its_row_with_the_reason(tmp_path: Path) 
     write_recordings(tmp_path / "films", {"s1": ("a1", "a2")})
     raw = read_recordings(tmp_path / "films")
     path = tmp_path / "sheet.png"
-    write_contact_sheet(path, raw.name, raw.samples, raw.clips, Blind())
+    write_contact_sheet(LocalStorage(path.parent), path.name, raw.name, raw.samples, raw.clips, Blind())
     picture = cv2.imread(str(path))
     labels = picture[:, : picture.shape[1] // 4]
     red = (labels[..., 2].astype(int) - labels[..., 1] > 100).sum()
@@ -105,7 +106,7 @@ def test_errors_of_drawing(tmp_path: Path) -> None:
         write_clip(tmp_path / "clip.png", clip, "?", Blind())
     (tmp_path / "occupied").write_text("a file, not a folder")
     with pytest.raises(StoreError, match="cannot be written"):
-        write_contact_sheet(tmp_path / "occupied" / "sheet.png", raw.name, raw.samples, raw.clips, Blind())
+        write_contact_sheet(LocalStorage(tmp_path / "occupied"), "sheet.png", raw.name, raw.samples, raw.clips, Blind())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["films", "occupied"]
 
 
@@ -135,5 +136,7 @@ def test_a_clip_may_be_called_anything(name: str, tmp_path: Path) -> None:
     write_recordings(tmp_path / "films", {"s1": (name,)})
     dataset = read_recordings(tmp_path / "films")
     path = tmp_path / f"sheet of {name}.png"
-    write_contact_sheet(path, f"films of {name}", dataset.samples, dataset.clips, Blind())
+    write_contact_sheet(
+        LocalStorage(path.parent), path.name, f"films of {name}", dataset.samples, dataset.clips, Blind()
+    )
     assert cv2.imread(str(path)) is not None

@@ -1,10 +1,12 @@
-"""Where a store's files lie: a local folder, or any address that pyarrow.fs understands (s3://, gs://, hdfs://)."""
+"""Where files that all nodes share lie: a local folder, or any address that pyarrow.fs understands (s3://, gs://, hdfs://)."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +47,9 @@ class Storage(Protocol):
     def delete(self, name: str) -> None:
         """Remove the file, if it is there."""
 
+    def delete_folder(self, folder: str) -> None:
+        """Remove a folder with all that is in it, if it is there."""
+
     def names(self, folder: str) -> list[str]:
         """Return the names of what lies directly in a folder; empty where there is no such folder."""
 
@@ -61,6 +66,15 @@ def open_storage(root: str | Path) -> Storage:
     """
     folder = local_folder(root)
     return ObjectStorage(str(root)) if folder is None else LocalStorage(folder)
+
+
+def below(root: str | Path, name: str) -> str:
+    """Return the path or address of a folder that lies in another one; options after ``?`` stay at the end."""
+    folder = local_folder(root)
+    if folder is not None:
+        return str(folder / name)
+    address, mark, options = str(root).partition("?")
+    return f"{address.rstrip('/')}/{name}{mark}{options}"
 
 
 def local_folder(root: str | Path) -> Path | None:
@@ -115,6 +129,11 @@ class LocalStorage:
         with _reaching("remove", self.where(name)):
             (self._root / name).unlink(missing_ok=True)
 
+    def delete_folder(self, folder: str) -> None:
+        """Remove a folder with all that is in it, if it is there."""
+        with contextlib.suppress(FileNotFoundError), _reaching("remove", self.where(folder)):
+            shutil.rmtree(self._root / folder)
+
     def names(self, folder: str) -> list[str]:
         """Return the names of what lies directly in a folder; none where there is no such folder."""
         try:
@@ -166,6 +185,11 @@ class ObjectStorage:
             except FileNotFoundError:
                 return
 
+    def delete_folder(self, folder: str) -> None:
+        """Remove a folder with all that is in it, if it is there."""
+        with _reaching("remove", self.where(folder)):
+            self._files.delete_dir_contents(self._path(folder), missing_dir_ok=True)
+
     def names(self, folder: str) -> list[str]:
         """Return the names of what lies directly in a folder; none where there is no such folder."""
         return [info.base_name for info in self._list(folder, recursive=False)]
@@ -197,7 +221,7 @@ def _filesystem(root: str) -> tuple[fs.FileSystem, str]:
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         reason = str(error).replace(root, _masked(root))
         raise StoreError(
-            f"Cannot open the results address {_masked(root)}: {reason}. "
+            f"Cannot open the address {_masked(root)}: {reason}. "
             "Give a folder, or an address such as s3://bucket/folder that pyarrow.fs understands."
         ) from error
     return files, base.rstrip("/")
