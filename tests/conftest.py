@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,3 +65,29 @@ def megc2019_flow() -> Path:
 def megc2019_causal() -> Path:
     """The real pictures of the same clips, four a clip in one folder."""
     return shared_data("megc2019_causal")
+
+
+S3_CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "nobody",
+    "AWS_SECRET_ACCESS_KEY": "nothing",
+    "AWS_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "no_proxy": "127.0.0.1",
+}
+
+
+@pytest.fixture(scope="session")
+def endpoint() -> Iterator[str]:
+    """Serve S3's protocol on loopback, with a bucket ``lab``; return what an address ends in."""
+    # Here and not above: it takes seconds to import, which a process that runs none of these tests is spared.
+    moto_server = pytest.importorskip("moto.server", reason="needs moto[server]")
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in S3_CREDENTIALS.items():
+            environment.setenv(name, value)
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        server = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        server.start()
+        host, port = server.get_host_and_port()
+        urllib.request.urlopen(urllib.request.Request(f"http://{host}:{port}/lab", method="PUT")).close()
+        yield f"endpoint_override={host}:{port}&scheme=http"
+        server.stop()

@@ -187,8 +187,8 @@ class ObjectStorage:
 
     def delete_folder(self, folder: str) -> None:
         """Remove a folder with all that is in it, if it is there."""
-        with _reaching("remove", self.where(folder)):
-            self._files.delete_dir_contents(self._path(folder), missing_dir_ok=True)
+        with _reaching("remove", self.where(folder)), contextlib.suppress(FileNotFoundError):
+            self._files.delete_dir(self._path(folder))
 
     def names(self, folder: str) -> list[str]:
         """Return the names of what lies directly in a folder; none where there is no such folder."""
@@ -242,6 +242,8 @@ _REMEDIES = {
     errno.EFBIG: "Raise the limit on file sizes, then run the same command again: what is finished is kept.",
     errno.EACCES: "Give yourself the permission, or name another folder with --results.",
     errno.EPERM: "Give yourself the permission, or name another folder with --results.",
+    errno.ENOTDIR: "A file stands where a folder is wanted: name another folder with --results.",
+    errno.EEXIST: "A file stands where a folder is wanted: name another folder with --results.",
     errno.EROFS: "It is read-only: name another folder with --results.",
 }
 

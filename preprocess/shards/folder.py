@@ -86,9 +86,9 @@ class FeatureFolder:
     def judge(self, overwrite: bool = False) -> list[str]:
         """Return the subjects whose shards must be made: missing, changed or damaged, or all with ``overwrite``."""
         recipe_hash, known = self._read_manifest()
-        there = set(self._storage.names(self.title))
+        there = set(self._storage.find(self.title, _SHARD))
         for subject in self.made_from:
-            is_there = _partition(subject) in there
+            is_there = self.shard_name(subject) in there
             verdict = _Verdict() if overwrite else self._judge(subject, known.get(subject), recipe_hash, is_there)
             if verdict.keep:
                 self.entries[subject] = verdict.keep

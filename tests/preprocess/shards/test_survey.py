@@ -9,6 +9,7 @@ import pytest
 from flow_trees import FlowTree
 
 from preprocess.base.errors import DataError
+from preprocess.base.storage import LocalStorage
 from preprocess.datasets import RawDataset, read_source
 from preprocess.shards.pace import FILE, Pace, read_pace, write_pace
 from preprocess.shards.prepare import prepare, survey_all
@@ -72,21 +73,21 @@ def test_an_unknown_feature_is_refused(tree: FlowTree, root: Path) -> None:
 
 
 def test_the_pace_is_of_the_dataset_itself_before_another_and_of_the_same_recipe_only(root: Path) -> None:
-    write_pace(root / "samm" / FEATURE, "recipe", 10, 5.0)
-    assert read_pace(root, "casme2", FEATURE, "recipe") == Pace("samm", 10, 5.0)
-    write_pace(root / "casme2" / FEATURE, "recipe", 4, 1.0)
-    pace = read_pace(root, "casme2", FEATURE, "recipe")
+    write_pace(LocalStorage(root), f"samm/{FEATURE}", "recipe", 10, 5.0)
+    assert read_pace(LocalStorage(root), "casme2", FEATURE, "recipe") == Pace("samm", 10, 5.0)
+    write_pace(LocalStorage(root), f"casme2/{FEATURE}", "recipe", 4, 1.0)
+    pace = read_pace(LocalStorage(root), "casme2", FEATURE, "recipe")
     assert pace == Pace("casme2", 4, 1.0)
     assert pace.per_clip == 0.25
-    assert read_pace(root, "casme2", FEATURE, "another recipe") is None
-    assert read_pace(root, "casme2", "another", "recipe") is None
+    assert read_pace(LocalStorage(root), "casme2", FEATURE, "another recipe") is None
+    assert read_pace(LocalStorage(root), "casme2", "another", "recipe") is None
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"recipe_hash": "recipe", "clips": 0, "seconds": 1}', "{}"])
 def test_a_pace_that_cannot_be_read_is_not_known(root: Path, content: str) -> None:
-    write_pace(root / "casme2" / FEATURE, "recipe", 4, 1.0)
+    write_pace(LocalStorage(root), f"casme2/{FEATURE}", "recipe", 4, 1.0)
     (root / "casme2" / FEATURE / FILE).write_text(content)
-    assert read_pace(root, "casme2", FEATURE, "recipe") is None
+    assert read_pace(LocalStorage(root), "casme2", FEATURE, "recipe") is None
 
 
 def test_a_run_that_makes_nothing_leaves_the_pace_of_the_one_that_did(tree: FlowTree, root: Path) -> None:

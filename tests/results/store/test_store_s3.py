@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import pickle
-import urllib.request
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -14,30 +11,6 @@ from example_studies import example_study
 from preprocess.base.errors import StoreError
 from results.store.outcome_file import result_digest
 from results.store.outcome_store import OutcomeStore, fold_file
-
-_CREDENTIALS = {
-    "AWS_ACCESS_KEY_ID": "nobody",
-    "AWS_SECRET_ACCESS_KEY": "nothing",
-    "AWS_REGION": "us-east-1",
-    "AWS_EC2_METADATA_DISABLED": "true",
-    "no_proxy": "127.0.0.1",
-}
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    # Here and not above: it takes seconds to import, which a process that runs none of these tests is spared.
-    moto_server = pytest.importorskip("moto.server", reason="needs moto[server]")
-    with pytest.MonkeyPatch.context() as environment:
-        for name, value in _CREDENTIALS.items():
-            environment.setenv(name, value)
-        logging.getLogger("werkzeug").setLevel(logging.ERROR)
-        server = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-        server.start()
-        host, port = server.get_host_and_port()
-        urllib.request.urlopen(urllib.request.Request(f"http://{host}:{port}/lab", method="PUT")).close()
-        yield f"endpoint_override={host}:{port}&scheme=http"
-        server.stop()
 
 
 def test_a_study_in_a_bucket(endpoint: str) -> None:
