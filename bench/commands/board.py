@@ -12,8 +12,8 @@ from bench.config import results_root
 from bench.plan.sizes import sizes_of
 from preprocess.base.errors import MerError, UsageError
 from preprocess.base.files import write_atomic
+from preprocess.base.storage import local_folder
 from results.store.outcome_store import OutcomeStore
-from results.store.storage import local_folder
 from results.store.study_card import StudyCard
 from results.views.board_page import FILE, board_page
 

@@ -21,7 +21,7 @@ from bench.study.assemble import assemble, has_labels
 from bench.study.predictions import MissingPredictions, check_samples
 from bench.study.predictions_file import read_predictions, read_table
 from bench.study.protocols import Protocol, select_protocols
-from bench.study.sources import shards_folder, survey_datasets
+from bench.study.sources import shards_root, survey_datasets
 from bench.study.splitting import make_folds
 from bench.workers.provenance import provenance
 from preprocess.base.errors import DataError, UsageError
@@ -62,7 +62,7 @@ def import_predictions(config: RunConfig, file: Path, model: str, console: Conso
     check_address(config.tracking_uri, results_root(config.results))
     given = read_predictions(read_table(file, task.classes, task.multilabel), task.classes, task.multilabel)
     root = results_root(config.results)
-    surveyed = survey_datasets(read_sources(config, console), (), shards_folder(root))
+    surveyed = survey_datasets(read_sources(config, console), (), shards_root(root))
     groups = _groups(protocol, task, surveyed)
     store = OutcomeStore(root, create=True)
     studies, unknown = [], set(range(len(given.sample_ids)))
