@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,13 @@ from bench.study.sources import shards_root, survey_datasets
 from bench.workers.ray_session import RaySession
 from preprocess.base.errors import HonestyError, MerError
 from preprocess.recipes import load_recipes
-from results.scores.leaderboard import build_leaderboard
+from results.scores.leaderboard import Leaderboard, build_leaderboard
 from results.scores.pooling import score
 from results.store.outcome_store import MissingStore, OutcomeStore
 from results.store.study_card import StudyCard
 from results.tracking.writer import TrackingWriter, check_address
 from results.views.leaderboard_text import render
+from results.views.study_report import words_for
 
 DONE, SOME_FAILED = 0, 1
 """Exit statuses of a run that was not stopped (2, a usage or data error, is the command line's)."""
@@ -101,7 +102,7 @@ def run(config: RunConfig, console: Console) -> int:
     console.print(table, highlight=False, markup=False, emoji=False, soft_wrap=True, end="")
     writer.finish(plan.cards)
     board_file = board_of_run(store, plan.cards, lambda text: say(console, text))
-    _where_next(config, root, writer, board_file, console)
+    _where_next(config, store, _best_study(board, plan.cards), board_file, console)
     if ended is not None:
         raise MerError(ended)
     return _status(plan, store, time.monotonic() - start, console)
@@ -227,19 +228,23 @@ def _status(plan: Plan, store: OutcomeStore, seconds: float, console: Console) -
     return SOME_FAILED if failed else DONE
 
 
-def _where_next(config: RunConfig, root: str, writer: TrackingWriter, board: Path | None, console: Console) -> None:
-    say(console, f"Results: {root}")
-    at = shlex.quote(root)
+def _best_study(board: Leaderboard, cards: Sequence[StudyCard]) -> StudyCard:
+    """Return the first study of the leaderboard's best row, or any study where no row has a score."""
+    scored = next((row for row in board.rows if row.uf1 is not None), board.rows[0])
+    return next(card for card in cards if card.key.startswith(scored.studies[0]))
+
+
+def _where_next(config: RunConfig, store: OutcomeStore, study: StudyCard, board: Path | None, console: Console) -> None:
+    """Say where the results are and what to look at. study : what the example of a report is about."""
+    say(console, f"Results: {store.root}")
+    at = shlex.quote(store.root)
     if board:
         say(console, f"  {board}    all of it as a page for your browser")
     else:
         say(console, f"  merbench board --results {at} --out board.html    all of it as a page for your browser")
     say(console, f"  merbench leaderboard --results {at} --format md    this table as Markdown, CSV, JSON or LaTeX")
-    say(
-        console, f"  merbench report --results {at} STUDY               per subject and per class (STUDY: ststnet loso)"
-    )
-    if writer.where:
-        say(console, f"  mlflow ui --backend-store-uri {shlex.quote(writer.where)}")
+    words = shlex.join(words_for(store.cards(), study).split())
+    say(console, f"  merbench report --results {at} {words}    per subject and class (others: merbench status)")
     if not config.data:
         say(console, "  merbench run --data PATH                             the same on your own database")
 

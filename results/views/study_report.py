@@ -86,6 +86,19 @@ def find_study(cards: Sequence[StudyCard], text: str) -> StudyCard:
     raise UsageError(f"{len(found)} studies match {text!r}; give more words, or the start of a key:\n{shown}{more}")
 
 
+def words_for(cards: Sequence[StudyCard], card: StudyCard) -> str:
+    """Return the fewest words by which ``find_study`` finds a study among others, model and protocol first."""
+    told = [card.label, card.protocol]
+    for more in ((), (card.dataset,), (card.task,), (card.selection,), ("seed", str(card.seed))):
+        told += more
+        try:
+            if find_study(cards, " ".join(told)).key == card.key:
+                return " ".join(told)
+        except UsageError:
+            continue
+    return card.key[:16]
+
+
 def _words(title: str) -> list[str]:
     return re.split(r"[\s·]+", title.lower())
 

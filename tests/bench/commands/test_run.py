@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -55,6 +56,10 @@ def test_a_run_ends_with_a_leaderboard_and_where_to_look_next(
     assert "6 studies of 20 folds (preset full): 0 done, 0 failed before, 20 trainings to do" in said.out
     assert "casme2+samm · task megc3 · protocol cde" in said.out
     assert f"merbench leaderboard --results {results}" in said.out
+    (report,) = (line for line in said.out.splitlines() if line.startswith("  merbench report "))
+    shown = merbench(*shlex.split(report.strip().split("    ")[0])[1:])
+    assert shown.status == 0, shown.err
+    assert "per subject" in shown.out
     page = Path(results, "board.html")
     assert str(page) in said.out
     assert '"label":"flow_svm"' in page.read_text()

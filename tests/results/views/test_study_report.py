@@ -13,7 +13,7 @@ from results.scores.leaderboard import build_leaderboard
 from results.scores.pooling import score
 from results.store.outcome_store import OutcomeStore
 from results.views.columns import interval, number
-from results.views.study_report import find_study, study_report
+from results.views.study_report import find_study, study_report, words_for
 
 
 def report(study: ExampleStudy, folds: int | None = None, failed: tuple[int, ...] = ()) -> str:
@@ -114,3 +114,31 @@ def test_a_report_shows_the_intervals_of_the_leaderboard(tmp_path: Path) -> None
         line = next(line for line in text.splitlines() if line.startswith(f"{row.part} ") and "[" in line)
         assert interval(row.uf1_low, row.uf1_high) in line
         assert interval(row.uar_low, row.uar_high) in line
+
+
+@pytest.mark.parametrize("place", range(5))
+def test_the_words_for_a_study_find_it(place: int) -> None:
+    cards = [
+        example_study().card,
+        example_study(seed=1).card,
+        example_study(datasets={"casme2": 3, "samm": 3}).card,
+        example_study("st", {"samm": 4}).card,
+        example_study(params={"epochs": 3}, selection="oracle").card,
+    ]
+    words = words_for(cards, cards[place])
+    assert find_study(cards, words) == cards[place]
+    assert (
+        words
+        == [
+            "ststnet loso casme2 megc3 last seed 0",
+            "ststnet loso casme2 megc3 last seed 1",
+            "ststnet cde",
+            "st loso",
+            "ststnet[epochs=3] loso",
+        ][place]
+    )
+
+
+def test_studies_of_equal_titles_are_named_by_their_keys() -> None:
+    old, new = example_study(code="v1").card, example_study(code="v2").card
+    assert words_for([old, new], new) == new.key[:16]
