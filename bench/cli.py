@@ -205,6 +205,26 @@ def compare(
 
 @app.command()
 @takes("results")
+def claims(
+    config: RunConfig,
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(help="Models: names, comma lists, shell patterns. Default: those of the store."),
+    ] = None,
+    format: Annotated[str, typer.Option(help="table, json, csv or md.")] = "table",
+) -> None:
+    """Show printed scores of models beside ours: as published with the epoch chosen on the test person, and honest.
+
+    Run a model with --selection last,validation,oracle, and once more with --set MODEL.as_published=true where it has
+    that switch.
+    """
+    from bench.commands import results as reading
+
+    typer.echo(reading.claims(config.results, words(models or []), format, _width()), nl=False)
+
+
+@app.command()
+@takes("results")
 def board(
     config: RunConfig,
     out: Annotated[

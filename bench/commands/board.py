@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from bench.commands.results import BOOTSTRAP_SEED
 from bench.config import results_root
+from bench.plan.printed import printed_scores
 from bench.plan.sizes import sizes_of
+from mer_models.registry import MODELS
 from preprocess.base.errors import MerError, UsageError
 from preprocess.base.files import write_atomic
 from preprocess.base.storage import local_folder
 from results.store.outcome_store import OutcomeStore
 from results.store.study_card import StudyCard
+from results.views.board_data import Size
 from results.views.board_page import FILE, board_page
 
 SECONDS, SECONDS_AT_THE_END = 60.0, 1.0
@@ -42,7 +45,7 @@ def write_board(results: str, out: Path | None) -> Path:
     """
     store = OutcomeStore(results_root(results))
     cards = store.cards()
-    page = board_page(store, cards, rng=np.random.default_rng(BOOTSTRAP_SEED), sizes=sizes_of(cards, SECONDS))
+    page = _page(store, cards, sizes_of(cards, SECONDS))
     return _written(out or (local_folder(store.root) or Path()) / FILE, page)
 
 
@@ -67,11 +70,16 @@ def board_of_run(store: OutcomeStore, own: Sequence[StudyCard], say: Callable[[s
         cards = list(own)
     sizes = sizes_of(own, SECONDS_AT_THE_END)
     try:
-        page = board_page(store, cards, rng=np.random.default_rng(BOOTSTRAP_SEED), sizes=sizes)
-        return _written(folder / FILE, page)
+        return _written(folder / FILE, _page(store, cards, sizes))
     except MerError as error:
         say(f"There is no board: {error}")
         return None
+
+
+def _page(store: OutcomeStore, cards: Sequence[StudyCard], sizes: Mapping[str, Size]) -> bytes:
+    printed = printed_scores(sorted({card.model for card in cards} & set(MODELS.names())))
+    rng = np.random.default_rng(BOOTSTRAP_SEED)
+    return board_page(store, cards, rng=rng, sizes=sizes, printed=printed)
 
 
 def _written(path: Path, page: bytes) -> Path:

@@ -86,6 +86,32 @@ def compare_over_benchmarks(
     return text
 
 
+def claims(results: str, models: Sequence[str], format: str, width: int | None) -> str:
+    """Return printed scores beside ours, in one of the formats of ``results.views.claims_text``.
+
+    Parameters
+    ----------
+    results : the store.
+    models : names or shell patterns of the models; none for those of the store.
+    format : of the text.
+    width : of the table, in characters; None for that of the terminal.
+    """
+    from bench.plan.printed import printed_scores
+    from mer_models.registry import MODELS
+    from results.scores.claims import claims as held_against
+    from results.scores.leaderboard import build_leaderboard
+    from results.views.claims_text import render
+
+    store = OutcomeStore(results_root(results))
+    cards = store.cards()
+    known = set(MODELS.names())
+    names = MODELS.select(list(models)) if models else sorted({card.model for card in cards} & known)
+    printed = printed_scores(names)
+    chosen = [card for card in cards if card.model in names]
+    board = build_leaderboard(store, chosen, rng=np.random.default_rng(BOOTSTRAP_SEED))
+    return render(held_against(printed, board.rows), format, width)
+
+
 def report(results: str, study: str) -> str:
     """Return the per-class and per-subject report of the study that ``study`` (a key's start or words) names."""
     from results.views.study_report import find_study, study_report

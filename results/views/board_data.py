@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from results.scores.claims import Claim
 from results.scores.leaderboard import Leaderboard, Row
 from results.scores.pairs import Pair
 from results.scores.pooling import FULL, Pooled, pool_complete
 from results.store.stored_study import StoredStudy
 from results.views.board_study import curves_of, facts_of, right_by_person
+from results.views.claims_text import cells
 from results.views.columns import COLUMNS, class_counts, number_ranges
 
 DETAILS_BYTES = 3_200_000
@@ -63,7 +65,11 @@ class BoardData:
 
 
 def board_data(
-    leaderboard: Leaderboard, pairs: Sequence[Pair], studies: Iterable[StoredStudy], sizes: Mapping[str, Size]
+    leaderboard: Leaderboard,
+    pairs: Sequence[Pair],
+    studies: Iterable[StoredStudy],
+    sizes: Mapping[str, Size],
+    claims: Sequence[Claim],
 ) -> BoardData:
     """Put together what the page shows.
 
@@ -73,6 +79,7 @@ def board_data(
     pairs : of models that were compared.
     studies : those of the rows, with their outcomes where they are complete.
     sizes : the first 16 digits of a study's key -> its network's size, where that is known.
+    claims : printed scores beside ours; those without ours stand on no board.
     """
     data = BoardData(notes=list(leaderboard.notes))
     by_key = {study.card.key[:16]: study for study in studies}
@@ -90,6 +97,12 @@ def board_data(
         data.rows.append({**own, **cost, "gap": None if row.stamp or row.superseded else _rounded(gaps.get(where))})
     data.notes += details.notes()
     data.pairs = _pairs(pairs, leaderboard.rows, places)
+    data.claims = [
+        {"board": places[tuple(ours.studies)], "part": claim.part, "model": claim.model, "source": claim.source}
+        | {"cells": cells(claim)[1:]}
+        for claim in claims
+        if (ours := claim.honest or claim.reproduced)
+    ]
     return data
 
 

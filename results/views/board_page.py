@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from preprocess.base.errors import MerError
+from results.scores.claims import Printed, claims
 from results.scores.comparison import compare
 from results.scores.leaderboard import build_leaderboard
 from results.scores.pairs import Pair
@@ -29,6 +30,7 @@ from results.store.outcome_store import OutcomeStore
 from results.store.stored_study import StoredStudy, read_study
 from results.store.study_card import StudyCard
 from results.views.board_data import BoardData, Size, board_data
+from results.views.claims_text import HEADERS, LEGEND
 
 FILE = "board.html"
 """What the board is called beside the results."""
@@ -45,6 +47,7 @@ def board_page(
     *,
     rng: np.random.Generator,
     sizes: Mapping[str, Size] | None = None,
+    printed: Sequence[Printed] = (),
     cached: Mapping[str, StoredStudy] | None = None,
 ) -> bytes:
     """Return the board as an HTML file.
@@ -55,6 +58,7 @@ def board_page(
     cards : the studies; None for all of the store.
     rng : as in ``build_leaderboard`` and ``compare``; an equal generator gives their numbers. It is left as it was.
     sizes : the first 16 digits of a study's key -> its network's size, where that is known.
+    printed : scores that are printed elsewhere, to be shown beside ours.
     cached : study key -> studies that the caller has read already.
 
     Raises
@@ -66,7 +70,7 @@ def board_page(
     studies = {card.key: (cached or {}).get(card.key) or read_study(store, card) for card in chosen}
     leaderboard = build_leaderboard(store, chosen, rng=copy.deepcopy(rng), cached=studies)
     pairs, notes = _pairs(store, chosen, copy.deepcopy(rng))
-    data = board_data(leaderboard, pairs, studies.values(), sizes or {})
+    data = board_data(leaderboard, pairs, studies.values(), sizes or {}, claims(printed, leaderboard.rows))
     data.notes += notes
     return render_page(data, store.root)
 
@@ -82,6 +86,7 @@ def render_page(data: BoardData, root: str) -> bytes:
         made=datetime.now(UTC).strftime("Made on %Y-%m-%d at %H:%M UTC"),
         version=_version(),
         root=root,
+        legend=LEGEND,
         synthetic="all" if synthetic and all(synthetic) else "some" if any(synthetic) else "",
         css=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),
         script=Markup((_FOLDER / "page.js").read_text(encoding="utf-8")),
@@ -89,7 +94,7 @@ def render_page(data: BoardData, root: str) -> bytes:
         tables=Markup(_as_global(_carried("itables", "html/dt_bundle.js"))),
         bokeh=Markup(_carried("bokeh", "server/static/js/bokeh.min.js")),
         bokeh_api=Markup(_carried("bokeh", "server/static/js/bokeh-api.min.js")),
-        data=Markup(_json({**data.to_json(), "root": root})),
+        data=Markup(_json({**data.to_json(), "root": root, "claimHeaders": [name for name, _ in HEADERS[1:]]})),
     )
     return text.encode()
 

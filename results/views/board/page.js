@@ -306,10 +306,10 @@ function showClaims() {
   const claims = DATA.claims.filter((claim) => claim.board === board && claim.part === part);
   byId("claims-section").hidden = !claims.length;
   if (!claims.length) return;
-  const head = ["model", "score", "printed", "its selection", "reproduced", "last", "validation", "printed less honest", "inside our interval", "source"];
-  const cells = (claim) => [claim.label, claim.metric, number(claim.printed, 4), claim.selection, number(claim.reproduced, 4), number(claim.last, 4),
-    number(claim.validation, 4), signed(claim.gap), claim.inside, claim.source];
-  const body = claims.map((claim) => make("tr", {}, ...cells(claim).map((text, k) => make("td", [0, 1, 3, 8, 9].includes(k) ? { class: "text" } : {}, text))));
+  const head = ["model", ...DATA.claimHeaders, "source"];
+  const cells = (claim) => [claim.model, ...claim.cells, claim.source];
+  const text = (k) => (["score", "its selection", "printed lies", "model", "source"].includes(head[k]) ? { class: "text" } : {});
+  const body = claims.map((claim) => make("tr", {}, ...cells(claim).map((cell, k) => make("td", text(k), cell))));
   byId("claims").replaceChildren(make("table", { class: "plain" }, make("thead", {}, make("tr", {}, ...head.map((name) => make("th", { scope: "col" }, name)))), make("tbody", {}, ...body)));
 }
 

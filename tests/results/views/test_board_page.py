@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from board_pages import NO_BROWSER, data_of, opened
+from board_pages import NO_BROWSER, data_of, opened, shown_rows
 from example_studies import ExampleStudy, example_study
 
+from results.scores.claims import Printed
 from results.scores.comparison import compare
 from results.scores.leaderboard import build_leaderboard
 from results.store.outcome_store import OutcomeStore
@@ -19,6 +20,7 @@ from results.views import board_data
 from results.views.board_data import Size
 from results.views.board_page import board_page
 from results.views.board_study import POINTS, curves_of
+from results.views.columns import number
 
 COMPOSITE = {"casme2": 6, "samm": 4}
 NASTY = "</script><img src=x onerror=alert(1)>"
@@ -98,6 +100,15 @@ def test_sizes_stand_in_the_rows_of_their_studies(board: OutcomeStore) -> None:
     assert {row["parameters"] for row in rows if row["label"] != "htnet"} == {None}
 
 
+def test_printed_scores_stand_on_the_board_of_the_rows_they_are_held_against(board: OutcomeStore) -> None:
+    claimed = Printed("ststnet", "A", "samm", "uf1", 0.75, "oracle", "a paper", lambda row: True, {})
+    page = board_page(board, rng=np.random.default_rng(0), printed=[claimed]).decode()
+    (claim,) = data_of(page)["claims"]
+    assert (claim["board"], claim["part"], claim["model"], claim["source"]) == (0, "samm", "ststnet", "a paper")
+    row = next(row for row in shown_rows(page) if (row["label"], row["part"]) == ("ststnet", "samm") and row["rank"])
+    assert dict(zip(data_of(page)["claimHeaders"], claim["cells"], strict=True))["last"] == number(row["uf1"])
+
+
 def test_several_classes_a_sample(store: OutcomeStore) -> None:
     put(store, example_study(multilabel=True))
     data = data_of(page_of(store))
@@ -141,13 +152,15 @@ def names(page: Any) -> list[str]:
 @pytest.mark.skipif(bool(NO_BROWSER), reason=NO_BROWSER)
 def test_a_browser_sorts_filters_and_opens_a_study(board: OutcomeStore, tmp_path: Path) -> None:
     file = tmp_path / "board.html"
-    file.write_text(page_of(board))
+    claimed = Printed("ststnet", "A", "full", "uf1", 0.75, "oracle", "a paper", lambda row: True, {})
+    file.write_bytes(board_page(board, rng=np.random.default_rng(0), printed=[claimed]))
     with opened(file) as (page, wrong):
         assert "Highest UF1: ststnet" in page.inner_text("#answer")
         assert "Better than: " in page.inner_text("#answer")
         first = names(page)
         assert first[:2] == ["ststnet", "gpt"]
         assert f"rcn_a[note={NASTY}]" in first
+        assert ".7500" in page.inner_text("#claims")
         # By keyboard: the heading is a button.
         page.locator("#table thead th", has_text="UF1").first.locator("[tabindex='0'], button").first.focus()
         page.keyboard.press("Enter")
