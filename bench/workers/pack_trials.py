@@ -175,7 +175,7 @@ def fan_out(
     slots = workers or _slots(plan, cluster, use_gpu)
     trials = slots if cluster.local or workers else max(slots, AUTOSCALING_TRIALS)
     needed = NeededBlocks(plan)
-    packs = Packs(plan.packs(slots), needed)
+    packs = Packs(plan.packs(slots), needed.by)
     losses = Losses(plan, store, packs)
 
     def tally(done: int, failed: int) -> None:

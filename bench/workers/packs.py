@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ray.tune.search import Searcher
-
-from bench.workers.needed_blocks import NeededBlocks
 
 
 class Packs(Searcher):
@@ -17,16 +15,18 @@ class Packs(Searcher):
     Parameters
     ----------
     packs : (training number, fold numbers), lazily.
-    needed : the blocks that nodes keep.
+    blocks : returns the keys of the blocks that nodes keep when a pack of a training is given out.
 
     Attributes
     ----------
     stopped : why nothing more is handed out; None while all is well.
     """
 
-    def __init__(self, packs: Iterator[tuple[int, list[int]]], needed: NeededBlocks) -> None:
+    def __init__(
+        self, packs: Iterator[tuple[int, list[int]]], blocks: Callable[[int], tuple[str, ...]] = lambda training: ()
+    ) -> None:
         super().__init__()
-        self._packs, self._needed = packs, needed
+        self._packs, self._blocks = packs, blocks
         self._again: deque[tuple[int, list[int]]] = deque()
         self._last: deque[tuple[int, list[int]]] = deque()
         self._given: set[str] = set()
@@ -59,7 +59,7 @@ class Packs(Searcher):
         if pack is None:
             return None if self._given else Searcher.FINISHED
         self._given.add(trial_id)
-        return {"training": pack[0], "folds": pack[1], "blocks": self._needed.by(pack[0])}
+        return {"training": pack[0], "folds": pack[1], "blocks": self._blocks(pack[0])}
 
     def _next(self) -> tuple[int, list[int]] | None:
         if self._again:
