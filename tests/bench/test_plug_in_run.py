@@ -31,7 +31,7 @@ def test_what_three_files_register_stands_on_the_leaderboard(
     run = ["run", "--data", str(tree), *results, "--tracking-uri", "off", "--datasets", "casme2", "--epochs", "2"]
     said = merbench(*run, *plug_ins, "--models", "tiny", "--protocols", "two-halves")
     assert said.status == 0, said.err
-    (section,) = [line for line in said.out.splitlines() if "casme2" in line and "two-halves" in line and "·" in line]
+    (section,) = [line for line in said.out.splitlines() if line.startswith("casme2 · ") and "two-halves" in line]
     assert "task megc3" in section
     assert "tiny[epochs=2]" in said.out
     assert "kappa" in said.out.split()
