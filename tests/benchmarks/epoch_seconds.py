@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=44, help="folds of the study")
     given = parser.parse_args()
     names = MODELS.select(given.models)
-    settings = resolve(RunConfig(preset=given.preset), names)
+    settings = resolve(RunConfig(preset=given.preset), [MODELS.get(name) for name in names])
     for fact in machine_facts():
         print(fact)
     rows, total = [], 0.0
