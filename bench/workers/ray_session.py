@@ -158,7 +158,8 @@ def _joined(address: str) -> Iterator[None]:
     import ray
 
     options: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": logging.ERROR}
-    if "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ:
+    # A job brings its own code; where the rooms are installed, among all other packages, they are on every node.
+    if "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ and is_checkout(ROOT):
         options["runtime_env"] = {
             "working_dir": str(ROOT),
             "excludes": ["/.git", "/.venv", "/runs", "/tests", "__pycache__"],
@@ -184,6 +185,11 @@ def _without_dumps() -> Iterator[None]:
 
     with mock.patch.object(worker, "print_to_stdstream", return_value=None):
         yield
+
+
+def is_checkout(folder: Path) -> bool:
+    """Return whether the rooms lie in a checkout, which nodes get a copy of, and not among installed packages."""
+    return (folder / "pyproject.toml").is_file()
 
 
 def usable_cores() -> int:
