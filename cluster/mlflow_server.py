@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from preprocess.base.errors import MerError, UsageError
-from results.tracking.client import ARTIFACT_FOLDER, sqlite_uri
+from results.tracking.client import ARTIFACT_FOLDER, SQLITE, sqlite_uri
 
 PORT = 5000
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -62,7 +62,8 @@ class TrackingServer:
         # Clients send artifacts to the server: they need no access to where these lie.
         words += ["--artifacts-destination", self.artifacts or (folder / ARTIFACT_FOLDER).as_uri()]
         # A SQLite file has one writer at a time, and is made by the first.
-        words += ["--workers", "4" if self.database else "1"]
+        is_file = not self.database or self.database.startswith(SQLITE)
+        words += ["--workers", "1" if is_file else "4"]
         if self.names:
             hosts = [form for name in (*_LOOPBACK, *self.names) for form in (name, f"{name}:*")]
             origins = [form for name in self.names for form in (f"https://{name}", f"http://{name}:{self.port}")]

@@ -1,4 +1,4 @@
-"""A real MLflow server on loopback, for the tests of this folder."""
+"""A real MLflow server on loopback, started as ``cluster.mlflow_server`` starts it, for the tests of this folder."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,20 +13,21 @@ from pathlib import Path
 
 import requests
 
+from cluster.mlflow_server import ENVIRONMENT, TrackingServer
+
+NAME = "mlflow.lab.test"
+"""What it is called besides."""
+
 
 @contextmanager
 def mlflow_server(folder: Path) -> Iterator[str]:
-    """Serve ``folder``/server.db, which may be there, with artifacts beside it; give the address."""
+    """Serve ``folder``/mlflow.db, which may be there, with artifacts beside it; give the address."""
     port = free_port()
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{folder}/server.db"]
-    command += ["--artifacts-destination", (folder / "artifacts").as_uri(), "--workers", "1"]
-    command += ["--host", "127.0.0.1", "--port", str(port)]
-    # The server's job runners are ten more processes that nothing here needs.
-    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    command = TrackingServer(folder, port=port, names=(NAME,)).command()
     log = folder / "log.txt"
     with log.open("wb") as sink:
         process = subprocess.Popen(
-            command, cwd=folder, env={**os.environ, **quiet}, stdout=sink, stderr=sink, start_new_session=True
+            command, cwd=folder, env={**os.environ, **ENVIRONMENT}, stdout=sink, stderr=sink, start_new_session=True
         )
     try:
         _wait_for(f"http://127.0.0.1:{port}", process, log)

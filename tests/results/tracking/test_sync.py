@@ -22,7 +22,7 @@ import pytest
 import requests
 from board_pages import shown_rows
 from example_studies import ExampleStudy, example_study
-from mlflow_server import free_port, mlflow_server
+from mlflow_server import NAME, free_port, mlflow_server
 
 from preprocess.base.errors import HonestyError, StoreError, UsageError
 from preprocess.base.hashing import digest
@@ -725,7 +725,7 @@ class Dying:
 def server(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[str]:
     """The address of a real MLflow server on loopback, with a database and artifacts of its own."""
     folder = tmp_path_factory.mktemp("server")
-    shutil.copy(empty_database, folder / "server.db")
+    shutil.copy(empty_database, folder / "mlflow.db")
     with mlflow_server(folder) as address:
         yield address
 
@@ -764,6 +764,23 @@ class TestServer:
         assert all(CONTENT_TAG in run.data.tags for run in runs)
         assert counts(synced(store, server)) == (0, 0, 2, 0)
         assert capfd.readouterr() == ("", "")
+
+    @pytest.mark.parametrize(
+        ("host", "origin", "status"),
+        [
+            (NAME, f"https://{NAME}", 200),
+            (f"{NAME}:5000", None, 200),
+            ("elsewhere.test", None, 403),
+            (NAME, "https://elsewhere.test", 403),
+        ],
+    )
+    def test_it_answers_to_its_name_and_to_pages_of_its_own(
+        self, server: str, host: str, origin: str | None, status: int
+    ) -> None:
+        headers = {"Host": host} | ({"Origin": origin} if origin else {})
+        search = f"{server}/ajax-api/2.0/mlflow/experiments/search"
+        answer = requests.post(search, json={"max_results": 1}, headers=headers, timeout=30)
+        assert answer.status_code == status
 
 
 @pytest.mark.slow
