@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 
 from results.scores.metrics import METRICS
+from results.scores.ranking import Evidence, Scored
+from results.scores.row import Row
 
 # The classes of MEGC2019 (250, 109 and 83 of 442 samples), and the same with a class of 3 %.
 SHARES = (0.566, 0.247, 0.187)
@@ -65,3 +68,21 @@ class Field:
         block = 20_000
         counts = sum(self.studies(1, block, rng).sum(axis=(1, 2, 3, 4)) for _ in range(people // block))
         return {name: METRICS.get(name)(np.asarray(counts)) for name in SCORES}
+
+
+def scored(counts: np.ndarray, label: str, samples: str = "same", **fields: object) -> Scored:
+    """Return the leaderboard row of a model's (seeds, people, 1, C, C) counts, as ranks are given to."""
+    row = Row(
+        **{"model": label, "label": label, "params": {}, "dataset": "casme2", "part": "full", "task": "megc3"},
+        **{
+            "protocol": "loso",
+            "selection": "last",
+            "watches": "",
+            "seeds": list(range(len(counts))),
+            "studies": [label],
+        },
+        **{"n_samples": 99, "n_subjects": counts.shape[1], "class_counts": {"a": 33}, "folds_done": 9},
+        **{"folds_total": 9, "folds_failed": 0, "uf1": float(METRICS.get("uf1")(counts.sum(axis=1)).mean())},
+    )
+    subjects = [f"s{number:02}" for number in range(counts.shape[1])]
+    return Scored(dataclasses.replace(row, **fields), Evidence(samples, subjects, counts, METRICS.get("uf1")))

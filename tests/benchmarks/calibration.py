@@ -1,6 +1,6 @@
 """Do intervals, tests and power hold what they say? Simulated LOSO studies of people who differ, with known truth.
 
-    python tests/benchmarks/calibration.py [--studies 2000] [--only intervals,rare,level,power]
+    python tests/benchmarks/calibration.py [--studies 2000] [--only intervals,rare,level,power,group]
 
 Intervals should hold the true score in 95 of 100 studies: at least 93 from 16 people on, 90 with 8. Without a
 difference, p should be below .05 in 5 of 100 studies; the difference that a comparison names as found in 80 of 100
@@ -16,11 +16,12 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 from benchmark_report import machine_facts, print_table, run_plainly
-from simulated_studies import RARE, SCORES, SHARES, Field
+from simulated_studies import RARE, SCORES, SHARES, Field, scored
 
 from results.scores.bootstrap import difference_interval, resampled_scores, score_per_seed, subject_bootstrap
 from results.scores.metrics import METRICS
 from results.scores.paired import detectable, swap_test
+from results.scores.ranking import ranked
 
 RESAMPLES = 1000
 LEVEL = 0.05
@@ -37,6 +38,7 @@ def main() -> None:
         "rare": print_rare,
         "level": print_level,
         "power": print_power,
+        "group": print_group,
     }
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--studies", type=int, default=2000, help="simulated studies a row (default 2000)")
@@ -111,6 +113,22 @@ def print_power(studies: int) -> None:
             rows.append([str(people), name, f"{true:.3f}", f"{named:.3f}", _share(found)])
     title = f"Share of {studies} studies that find the difference which they name as found in 80 of 100"
     print_table(title, ["people", "score", "true difference", "named, on average", "found"], rows)
+
+
+def print_group(studies: int) -> None:
+    """Print how often the truly best of several models is missing from the group that shares the best rank."""
+    rows = []
+    for people in (16, 24, 68):
+        for strengths in ((1.0,) * 4, (1.0,) * 10, (1.0, *(0.9,) * 4, *(0.0,) * 5), (1.0, *(0.5,) * 9)):
+            missed, size = 0, 0
+            for study, models in enumerate(_answers(Field(strengths), people, studies)):
+                found = ranked([scored(counts, str(number)) for number, counts in enumerate(models)], study)
+                missed += found[0].rank != 1
+                size += sum(row.rank == 1 for row in found)
+            told = ", ".join(f"{strengths.count(one)} of {one:g}" for one in dict.fromkeys(strengths))
+            rows.append([str(people), told, f"{missed / studies:.3f}", f"{size / studies:.1f}"])
+    title = f"Share of {studies} studies whose best group misses the truly best model (a model of strength 1)"
+    print_table(title, ["people", "strengths of the models", "missed", "models in the group"], rows)
 
 
 def _of_stated_power(people: int, name: str) -> tuple[Field, float, float]:

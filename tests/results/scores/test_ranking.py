@@ -6,31 +6,13 @@ import dataclasses
 
 import numpy as np
 import pytest
-from simulated_studies import Field
+from simulated_studies import Field, scored
 
 from results.scores.metrics import uf1
 from results.scores.paired import holm, swap_test
-from results.scores.ranking import Evidence, Scored, ranked
+from results.scores.ranking import Scored, ranked
 from results.scores.row import Row
 from results.store.watched import TEST
-
-
-def scored(counts: np.ndarray, label: str, samples: str = "same", **fields: object) -> Scored:
-    """Return the row of a model's (seeds, people, 1, C, C) counts."""
-    row = Row(
-        **{"model": label, "label": label, "params": {}, "dataset": "casme2", "part": "full", "task": "megc3"},
-        **{
-            "protocol": "loso",
-            "selection": "last",
-            "watches": "",
-            "seeds": list(range(len(counts))),
-            "studies": [label],
-        },
-        **{"n_samples": 99, "n_subjects": counts.shape[1], "class_counts": {"a": 33}, "folds_done": 9},
-        **{"folds_total": 9, "folds_failed": 0, "uf1": float(uf1(counts.sum(axis=1)).mean())},
-    )
-    subjects = [f"s{number:02}" for number in range(counts.shape[1])]
-    return Scored(dataclasses.replace(row, **fields), Evidence(samples, subjects, counts, uf1))
 
 
 def answers(strengths: tuple[float, ...], people: int, seeds: int = 1, study: int = 0) -> list[np.ndarray]:
