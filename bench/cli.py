@@ -145,12 +145,20 @@ def status(config: RunConfig) -> None:
 def leaderboard(
     config: RunConfig,
     format: Annotated[str, typer.Option(help="table, json, csv, md or latex.")] = "table",
+    shape: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Of table, md and latex. wide (default): a line a model, its parts side by side; long: a "
+            "line a model and part, with more columns.",
+        ),
+    ] = None,
     all: Annotated[bool, typer.Option("--all", help="Also studies that newer code or data has replaced.")] = False,
 ) -> None:
     """Score the store's studies from their pooled predictions and rank them."""
     from bench.commands import results as reading
 
-    typer.echo(reading.leaderboard(config.results, format, all, _width()), nl=False)
+    typer.echo(reading.leaderboard(config.results, format, all, _width(), shape), nl=False)
 
 
 @app.command()

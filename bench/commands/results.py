@@ -32,14 +32,16 @@ def status(results: str) -> str:
     return "\n".join(table(headers, rows))
 
 
-def leaderboard(results: str, format: str, include_superseded: bool, width: int | None) -> str:
+def leaderboard(
+    results: str, format: str, include_superseded: bool, width: int | None, shape: str | None = None
+) -> str:
     """Return the ranked table of the store in one of the formats of ``results.views.leaderboard_text``."""
     from results.scores.leaderboard import build_leaderboard
     from results.views.leaderboard_text import render
 
     store = OutcomeStore(results_root(results))
     rng = np.random.default_rng(BOOTSTRAP_SEED)
-    return render(build_leaderboard(store, rng=rng, include_superseded=include_superseded), format, width)
+    return render(build_leaderboard(store, rng=rng, include_superseded=include_superseded), format, width, shape)
 
 
 def compare(

@@ -69,12 +69,17 @@ def column(header: str, justify: Justify = "left", multilabel_header: str = "") 
 
 def row_columns() -> list[Column]:
     """Return the columns of a table whose headings name dataset, task, protocol, part and counts."""
-    return [COLUMNS.get(name) for name in (*ROW_COLUMNS, *_added())]
+    return [*(COLUMNS.get(name) for name in ROW_COLUMNS), *added_columns()]
 
 
 def flat_columns() -> list[Column]:
     """Return the columns of a table without headings: each line names all that its score depends on."""
-    return [COLUMNS.get(name) for name in (*FLAT_COLUMNS, *_added())]
+    return [*(COLUMNS.get(name) for name in FLAT_COLUMNS), *added_columns()]
+
+
+def added_columns() -> list[Column]:
+    """Return the columns that somebody added to the built-in ones, by their names."""
+    return [COLUMNS.get(name) for name in COLUMNS.names() if name not in {*ROW_COLUMNS, *FLAT_COLUMNS}]
 
 
 def number(value: float | None) -> str:
@@ -103,10 +108,6 @@ def number_ranges(numbers: list[int]) -> str:
 def class_counts(row: Row) -> str:
     """Return the true samples per class: ``negative 250, positive 109, surprise 83``."""
     return ", ".join(f"{name} {count}" for name, count in row.class_counts.items())
-
-
-def _added() -> list[str]:
-    return [name for name in COLUMNS.names() if name not in {*ROW_COLUMNS, *FLAT_COLUMNS}]
 
 
 @column("dataset")

@@ -22,8 +22,9 @@ def terminal_width(width: int | None) -> int:
 
 
 def natural_widths(headers: Sequence[Header], rows: Sequence[Sequence[str]]) -> list[int]:
-    """Return how many characters each column takes to show its header and every cell on one line."""
-    return [max(map(cell_len, cells)) for cells in zip([text for text, _ in headers], *rows, strict=True)]
+    """Return how many characters each column takes to show every line of its header and its cells unbroken."""
+    columns = zip([text for text, _ in headers], *rows, strict=True)
+    return [max(cell_len(line) for cell in cells for line in cell.split("\n")) for cells in columns]
 
 
 def fitted_widths(headers: Sequence[Header], rows: Sequence[Sequence[str]], width: int, elastic: int) -> list[int]:
@@ -44,23 +45,33 @@ def fitted_widths(headers: Sequence[Header], rows: Sequence[Sequence[str]], widt
 
 
 def table(headers: Sequence[Header], rows: Sequence[Sequence[str]], widths: Sequence[int] | None = None) -> list[str]:
-    """Return the lines of a table: headers, a rule, rows. A cell that is wider than its column goes on below.
+    """Return the lines of a table: headers, a rule, rows. A line that is wider than its column goes on below.
 
     Parameters
     ----------
-    headers : text of each column and the side that it is aligned to.
-    rows : the cells.
+    headers : text of each column, of one line or more, and the side that it is aligned to.
+    rows : the cells, of one line or more.
     widths : characters a column; None for the natural ones.
     """
     widths = widths or natural_widths(headers, rows)
     sides = [side for _, side in headers]
-    lines = [_line([text for text, _ in headers], widths, sides), "─" * (sum(widths) + len(_GAP) * (len(widths) - 1))]
+    names = [text.split("\n") for text, _ in headers]
+    deep = max(map(len, names))
+    # The lines of a header stand at its bottom, those of a cell at its top.
+    lines = _lines([[""] * (deep - len(name)) + name for name in names], widths, sides)
+    lines.append("─" * (sum(widths) + len(_GAP) * (len(widths) - 1)))
     for row in rows:
-        pieces = [_folded(cell, width) for cell, width in zip(row, widths, strict=True)]
-        for level in range(max(map(len, pieces))):
-            cells = [piece[level] if level < len(piece) else "" for piece in pieces]
-            lines.append(_line(cells, widths, sides))
+        cells = zip(row, widths, strict=True)
+        lines += _lines(
+            [[piece for line in cell.split("\n") for piece in _folded(line, w)] for cell, w in cells], widths, sides
+        )
     return lines
+
+
+def _lines(cells: Sequence[Sequence[str]], widths: Sequence[int], sides: Sequence[Justify]) -> list[str]:
+    """Return one row's lines. cells : the lines of each."""
+    deep = max(map(len, cells))
+    return [_line([cell[at] if at < len(cell) else "" for cell in cells], widths, sides) for at in range(deep)]
 
 
 def paragraph(text: str, width: int) -> list[str]:

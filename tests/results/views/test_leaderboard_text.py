@@ -40,13 +40,19 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Leaderboard:
     return build_leaderboard(store, rng=np.random.default_rng(0), resamples=50)
 
 
+def long(leaderboard: Leaderboard, format: str, width: int | None = None) -> str:
+    """Return the shape that has a line for each row, without the summary at its head."""
+    text = render(leaderboard, format, width, "long")
+    return text.partition("\n\n")[2] if text.startswith("Summary") else text
+
+
 def numbers(row: Row) -> list[str]:
     return [number(value) for value in (row.uf1, row.uar, row.accuracy) if value is not None]
 
 
 @pytest.mark.parametrize("width", [80, 100, 120, 200])
 def test_the_table_fits_and_cuts_no_number(board: Leaderboard, width: int) -> None:
-    text = render(board, "table", width)
+    text = long(board, "table", width)
     assert max(map(len, text.splitlines())) <= width
     for row in board.rows:
         for shown in numbers(row):
@@ -54,19 +60,19 @@ def test_the_table_fits_and_cuts_no_number(board: Leaderboard, width: int) -> No
 
 
 def test_a_terminal_too_narrow_still_gets_whole_numbers(board: Leaderboard) -> None:
-    text = render(board, "table", 30)
+    text = long(board, "table", 30)
     assert all(shown in text for row in board.rows for shown in numbers(row))
 
 
 def test_a_long_model_name_is_folded_not_cut(board: Leaderboard) -> None:
-    assert "htnet[as_published=True,epochs=30]" in render(board, "table", 120)
-    folded = render(board, "table", 80)
+    assert "htnet[as_published=True,epochs=30]" in long(board, "table", 120)
+    folded = long(board, "table", 80)
     cells = [line[3:20].strip() for line in folded.splitlines()]
     assert "htnet[as_published=True,epochs=30]" in "".join(cells)
 
 
 def test_every_score_stands_under_its_task_counts_and_classes(board: Leaderboard) -> None:
-    lines = render(board, "table", 120).splitlines()
+    lines = long(board, "table", 120).splitlines()
     for row in board.rows:
         if row.uf1 is None:
             continue
@@ -87,7 +93,7 @@ def test_every_score_stands_under_its_task_counts_and_classes(board: Leaderboard
 def test_rows_that_cannot_be_told_from_the_best_share_its_rank(board: Leaderboard, format: str) -> None:
     tied = [row for row in board.rows if row.tied]
     assert {row.label for row in tied} == {"ststnet", "htnet[as_published=True,epochs=30]"}
-    text = render(board, format, 200)
+    text = long(board, format, 200)
     # The last one is in the note that says what it means.
     assert len(re.findall(r"(?<!F)1 =", text)) == len(tied) + 1
     lines = list(csv.DictReader(io.StringIO(render(board, "csv"))))
@@ -95,7 +101,7 @@ def test_rows_that_cannot_be_told_from_the_best_share_its_rank(board: Leaderboar
 
 
 def test_an_incomplete_row_shows_its_folds_and_no_number(board: Leaderboard) -> None:
-    lines = [line for line in render(board, "table", 120).splitlines() if "off_apexnet" in line and "│" not in line]
+    lines = [line for line in long(board, "table", 120).splitlines() if "off_apexnet" in line and "│" not in line]
     assert len(lines) == 3
     for line in lines:
         assert "6/7" in line
@@ -103,7 +109,7 @@ def test_an_incomplete_row_shows_its_folds_and_no_number(board: Leaderboard) -> 
 
 
 def test_oracle_rows_stand_in_a_stamped_block(board: Leaderboard) -> None:
-    lines = render(board, "table", 120).splitlines()
+    lines = long(board, "table", 120).splitlines()
     stamps = [n for n, line in enumerate(lines) if STAMP in line]
     oracle = [n for n, line in enumerate(lines) if "oracle* " in line and "ststnet" in line]
     assert len(stamps) == len(oracle) == 3
@@ -113,14 +119,14 @@ def test_oracle_rows_stand_in_a_stamped_block(board: Leaderboard) -> None:
 
 
 def test_synthetic_data_is_stamped(board: Leaderboard) -> None:
-    assert "faces · task megc3 · protocol loso · SYNTHETIC DATA" in render(board, "table", 120)
-    assert "| faces (synthetic) |" in render(board, "md")
+    assert "faces · task megc3 · protocol loso · SYNTHETIC DATA" in long(board, "table", 120)
+    assert "| faces (synthetic) |" in long(board, "md")
     assert any("Synthetic data" in note for note in board.notes)
 
 
 @pytest.mark.parametrize("format", ["md", "latex"])
 def test_each_line_of_a_flat_table_tells_all(board: Leaderboard, format: str) -> None:
-    text = render(board, format).replace("\\_", "_")
+    text = long(board, format).replace("\\_", "_")
     lines = [line for line in text.splitlines() if re.search(r"[|&] megc3", line)]
     assert len(lines) == len(board.rows)
     for line, row in zip(lines, board.rows, strict=True):
@@ -133,13 +139,13 @@ def test_each_line_of_a_flat_table_tells_all(board: Leaderboard, format: str) ->
 
 
 def test_markdown_has_equal_columns(board: Leaderboard) -> None:
-    rows = [line for line in render(board, "md").splitlines() if line.startswith("|")]
+    rows = [line for line in long(board, "md").splitlines() if line.startswith("|")]
     assert len({line.count("|") for line in rows}) == 1
     assert set(rows[1]) == set("|-: ")
 
 
 def test_latex_is_escaped_and_balanced(board: Leaderboard) -> None:
-    text = render(board, "latex")
+    text = long(board, "latex")
     assert "htnet[as\\_published=True,epochs=30]" in text
     assert not re.search(r"(?<!\\)[%_#]", text)
     columns = re.search(r"begin\{tabular\}\{([lr]+)\}", text)
