@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import os
@@ -160,7 +161,7 @@ class Tracker:
             # Imported before anything is muted: the import sets the levels of MLflow's loggers.
             from mlflow import MlflowClient
 
-        with _asking(), _beside_the_file(tracking_uri):
+        with self.alone(), _asking(), _beside_the_file(tracking_uri):
             self._client = MlflowClient(tracking_uri=tracking_uri)
             if tracking_uri.startswith(SQLITE):
                 # The first question makes MLflow create the tables, or find that they are of another version.
@@ -168,14 +169,31 @@ class Tracker:
             else:
                 _probe(tracking_uri)
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes that use the same database file waiting while the block looks and then writes.
+
+        A server has no such lock: who writes there looks afterwards whether another did the same.
+        """
+        if not self.uri.startswith(SQLITE):
+            yield
+            return
+        path = sqlite_file(self.uri)
+        with open(path.with_name(f"{path.name}.lock"), "ab") as lock:
+            # Some shared folders have no locks; there it is as with a server.
+            with suppress(OSError):
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
     def find(self, experiment: str, tag: str, value: str) -> list[FoundRun]:
-        """Return the runs of an experiment that carry a tag; none where there is no such experiment."""
+        """Return the runs of an experiment that carry a tag, by their names; none where there is no such experiment."""
         with _asking():
             known = self._experiment(experiment)
             if known is None:
                 return []
             runs = self._client.search_runs([known], filter_string=f"tags.`{tag}` = '{value}'")
-            return [FoundRun(run.info.run_id, run.data.tags.get(CONTENT_TAG)) for run in runs]
+            found = [FoundRun(run.info.run_id, run.data.tags.get(CONTENT_TAG)) for run in runs]
+            return sorted(found, key=lambda run: run.run_id)
 
     def experiment(self, name: str) -> Experiment | None:
         """Return an experiment with its tags; None where there is none of this name."""

@@ -135,9 +135,14 @@ def open_tracking(uri: str | None, results_root: str) -> str | None:
         path.parent.mkdir(parents=True, exist_ok=True)
         Tracker(resolved)
     except (OSError, TrackingLost) as error:
+        ours = (
+            "Everything in it can be made again from the results: move the file away and run the same command again, or"
+        )
+        # Somebody's own database may hold what nothing here can make again.
+        others = f"If another version of MLflow made it, `mlflow db upgrade {shlex.quote(resolved)}` brings it up; or"
+        remedy = ours if resolve_tracking_uri(None, results_root) == resolved else others
         raise StoreError(
-            f"The MLflow database {path} cannot be used: {error}. Everything in it can be made again from the "
-            "results: move the file away and run the same command again, or name another with --tracking-uri."
+            f"The MLflow database {path} cannot be used: {error}. {remedy} name another with --tracking-uri."
         ) from error
     return resolved
 
@@ -226,17 +231,16 @@ class _View:
     def show(self, experiment: str, card: StudyCard) -> _Shown:
         """Make the study's run, unless it is there and shows the same; return what the store holds of the study."""
         shown = self._read(card)
-        found = self.tracker.find(experiment, STUDY_TAG, card.key)
-        if shown.content is None:
-            self.report.done[card.key] = "incomplete"
-            self._remove(found)
-        elif [run.content for run in found] == [shown.content]:
-            self.report.done[card.key] = "unchanged"
-        else:
-            run = self._run(shown)
-            self._remove(found)
-            self.tracker.write(experiment, (STUDY_TAG, card.key), run, shown.content)
-            self.report.done[card.key] = "updated" if found else "logged"
+        with self.tracker.alone():
+            found = self.tracker.find(experiment, STUDY_TAG, card.key)
+            if shown.content is None:
+                self.report.done[card.key] = "incomplete"
+                self._remove(found)
+            elif [run.content for run in found] == [shown.content]:
+                self.report.done[card.key] = "unchanged"
+            else:
+                self._write(experiment, (STUDY_TAG, card.key), self._run(shown), shown.content, found)
+                self.report.done[card.key] = "updated" if found else "logged"
         return _without_curves(shown)
 
     def show_leaderboard(self, experiment: str, cards: list[StudyCard], read: dict[str, _Shown]) -> None:
@@ -247,6 +251,10 @@ class _View:
         cards : all of the experiment. read : those that were read already, by study key.
         """
         shown = [read.get(card.key) or _without_curves(self._read(card)) for card in cards]
+        with self.tracker.alone():
+            self._show_leaderboard(experiment, cards, shown)
+
+    def _show_leaderboard(self, experiment: str, cards: list[StudyCard], shown: list[_Shown]) -> None:
         # Two stores may share a server: each keeps a leaderboard of its own studies. The page is the last one's.
         identity = (LEADERBOARD_TAG, digest([experiment, shown_uri(self.store.root)]))
         content = digest([VIEW_VERSION, BOARD_VERSION, [one.told() for one in shown]])
@@ -265,9 +273,8 @@ class _View:
         cached = {one.study.card.key: one.study for one in shown}
         leaderboard = build_leaderboard(self.store, cards, rng=copy.deepcopy(self.rng), cached=cached)
         if not standing:
-            self._remove(found)
             page_of_all = board_page(self.store, cards, rng=self.rng, cached=cached)
-            self.tracker.write(experiment, identity, leaderboard_run(leaderboard, page_of_all), content)
+            self._write(experiment, identity, leaderboard_run(leaderboard, page_of_all), content, found)
         ranked = {key for row in leaderboard.rows if not (row.stamp or row.superseded) for key in row.studies}
         values = {card.key: str(card.key[:16] in ranked).lower() for card in cards}
         self.tracker.tag_runs(experiment, STUDY_TAG, RANKED_TAG, values)
@@ -292,6 +299,15 @@ class _View:
         cached = {study.card.key: study}
         own = build_leaderboard(self.store, [study.card], rng=copy.deepcopy(self.rng), cached=cached)
         return scored_run(study.card, study.outcomes, own.rows)
+
+    def _write(
+        self, experiment: str, identity: tuple[str, str], run: RunContent, content: str, before: list[FoundRun]
+    ) -> None:
+        """Put a run in the place of those that were there before; of equal ones by several drivers, the first stays."""
+        self._remove(before)
+        self.tracker.write(experiment, identity, run, content)
+        others = [one for one in self.tracker.find(experiment, *identity) if one.content == content]
+        self._remove(others[1:])
 
     def _remove(self, runs: list[FoundRun]) -> None:
         for run in runs:

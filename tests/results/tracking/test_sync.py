@@ -201,7 +201,8 @@ class TestAddress:
     ) -> None:
         monkeypatch.chdir(tmp_path)
         uri = open_tracking(None, "runs")
-        assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["runs", "runs/mlflow.db"]
+        made = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*"))
+        assert made == ["runs", "runs/mlflow.db", "runs/mlflow.db.lock"]
         assert client_of(uri).search_experiments()
         assert capfd.readouterr() == ("", "")
 
@@ -209,6 +210,54 @@ class TestAddress:
         (tmp_path / "mlflow.db").write_bytes(b"no database at all" * 100)
         with pytest.raises(StoreError, match=r"mlflow\.db cannot be used: .*not a database.*move the file away"):
             open_tracking(None, str(tmp_path))
+
+    def test_nobody_is_told_to_move_a_database_of_their_own_away(self, tmp_path: Path) -> None:
+        own = tmp_path / "own.db"
+        own.write_bytes(b"no database at all" * 100)
+        with pytest.raises(
+            StoreError, match=r"own\.db cannot be used: .*`mlflow db upgrade sqlite:.*own\.db`"
+        ) as caught:
+            open_tracking(f"sqlite:///{own}", str(tmp_path / "runs"))
+        assert "away" not in str(caught.value)
+
+
+class TestSeveralDrivers:
+    def test_two_that_begin_at_once_make_one_database_and_one_run_a_study(self, tmp_path: Path) -> None:
+        store = OutcomeStore(tmp_path / "runs", create=True)
+        for seed in range(2):
+            put(store, example_study(seed=seed))
+        ended: list[Any] = []
+
+        def drive() -> None:
+            try:
+                ended.append(counts(synced(store, open_tracking(None, store.root))))
+            except Exception as error:
+                ended.append(error)
+
+        drivers = [threading.Thread(target=drive) for _ in range(2)]
+        for driver in drivers:
+            driver.start()
+        for driver in drivers:
+            driver.join()
+        assert [sum(told) for told in ended] == [2, 2], ended
+        assert len(all_runs(local_uri(store))) == 2
+        assert len(all_runs(local_uri(store), "leaderboard")) == 1
+        assert counts(synced(store)) == (0, 0, 2, 0)
+
+    def test_where_nobody_can_wait_equal_runs_become_one(
+        self, store: OutcomeStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        put(store, example_study())
+        write = tracking_client.Tracker.write
+
+        def at_the_same_time(self: Any, *arguments: Any) -> None:
+            write(self, *arguments)
+            write(self, *arguments)
+
+        monkeypatch.setattr(tracking_client.Tracker, "write", at_the_same_time)
+        assert counts(synced(store)) == (1, 0, 0, 0)
+        assert len(all_runs(local_uri(store))) == 1
+        assert len(all_runs(local_uri(store), "leaderboard")) == 1
 
 
 class TestStudyRun:
