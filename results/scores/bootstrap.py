@@ -24,8 +24,9 @@ def subject_bootstrap(
 
     The quantiles of the resampled scores would be too narrow for few people, and too low, for a resample holds fewer
     different people than the study. So only the spread of these scores is taken, on the scale of their logits, where it
-    is about the same for good and for bad models and no end leaves the range of the scores; made good for the
-    (n - 1) / n by which resampling underestimates a variance; and widened by the t distribution of n - 1.
+    is about the same for good and for bad models and no end leaves the range of the scores; widened by n / (n - 1), for
+    resampling underestimates a spread, that of pooled scores the more since some people have many clips; and by the t
+    distribution of n - 1.
 
     Parameters
     ----------
@@ -126,7 +127,7 @@ def score_per_seed(counts: np.ndarray, metric: Metric) -> np.ndarray:
 def _reach(n_subjects: int, level: float) -> float:
     """Return how many standard deviations of resampled scores an interval reaches to each side."""
     freedom = n_subjects - 1
-    return float(stdtrit(freedom, (1 + level) / 2)) * math.sqrt(n_subjects / freedom)
+    return float(stdtrit(freedom, (1 + level) / 2)) * n_subjects / freedom
 
 
 def _check(counts: np.ndarray, resamples: int, level: float = 0.95) -> None:

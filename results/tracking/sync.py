@@ -45,7 +45,7 @@ LEADERBOARD_TAG = "merbench.leaderboard"
 TRACKING_OFF = "Tracking is off: a results address has no MLflow database beside it. Give --tracking-uri to have one."
 
 # Counts in every run's content digest: raised when runs show something else, so that the next sync makes them anew.
-VIEW_VERSION = 5
+VIEW_VERSION = 6
 
 # The same of the leaderboards' runs alone.
 BOARD_VERSION = 1

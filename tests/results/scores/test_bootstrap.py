@@ -33,7 +33,7 @@ def test_the_interval_equals_a_plain_loop_over_the_same_draws() -> None:
         score = np.mean([float(uf1(one)) for one in pooled])
         logits.append(math.log(score / (1 - score)))
     seen = np.mean([float(uf1(seed.sum(axis=0)[0])) for seed in matrices])
-    reach = 2.364624 * np.std(logits, ddof=1) * math.sqrt(8 / 7)
+    reach = 2.364624 * np.std(logits, ddof=1) * 8 / 7
     expected = [1 / (1 + math.exp(-(math.log(seen / (1 - seen)) + side * reach))) for side in (-1, 1)]
     np.testing.assert_allclose(subject_bootstrap(matrices, uf1, 40, np.random.default_rng(5)), expected, rtol=1e-6)
 
