@@ -68,7 +68,7 @@ def board_of_run(store: OutcomeStore, own: Sequence[StudyCard], say: Callable[[s
     cards = store.cards()
     if sum(len(card.folds) for card in cards) > MOST_FOLDS:
         cards = list(own)
-    sizes = sizes_of(own, SECONDS_AT_THE_END)
+    sizes = sizes_of(own, SECONDS_AT_THE_END, flops=False)
     try:
         return _written(folder / FILE, _page(store, cards, sizes))
     except MerError as error:

@@ -13,7 +13,7 @@ from results.store.study_card import StudyCard
 from results.views.board_data import Size
 
 
-def network_size(info: ModelInfo, params: Mapping[str, Any], n_classes: int) -> Size:
+def network_size(info: ModelInfo, params: Mapping[str, Any], n_classes: int, flops: bool = True) -> Size:
     """Return a network's number of parameters, and the GFLOPs of one sample's forward pass.
 
     A multiplication with its addition counts as two operations. Only matrix products, convolutions and attention count,
@@ -24,38 +24,44 @@ def network_size(info: ModelInfo, params: Mapping[str, Any], n_classes: int) -> 
     info : the network.
     params : its own hyper-parameters, where they are not the default.
     n_classes : of the task.
+    flops : whether GFLOPs are counted; torch takes seconds to be ready for that.
     """
     import torch
-    from torch.utils.flop_counter import FlopCounterMode
 
     network: Any = info.build(n_classes=n_classes, **{**params, **info.untrained_params}).eval()
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    if not flops:
+        return Size(parameters, None)
+    from torch.utils.flop_counter import FlopCounterMode
+
     sample = [torch.zeros(1, *FEATURES.get(name).shape) for name in info.inputs]
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
         network(*sample)
-    return Size(sum(parameter.numel() for parameter in network.parameters()), counter.get_total_flops() / 1e9)
+    return Size(parameters, counter.get_total_flops() / 1e9)
 
 
-def sizes_of(cards: Iterable[StudyCard], seconds: float) -> dict[str, Size]:
+def sizes_of(cards: Iterable[StudyCard], seconds: float, flops: bool = True) -> dict[str, Size]:
     """Return the first 16 digits of a study's key -> the size of its network.
 
     Parameters
     ----------
     cards : the studies; those of estimators, and of models that this program does not know, have no size.
     seconds : how long to go on beginning with another network: large ones take seconds.
+    flops : whether GFLOPs are counted.
     """
     until, found = time.monotonic() + seconds, dict[str, Size]()
     made: dict[tuple[str, int], Size | None] = {}
     for card in cards:
         network = (card.label, len(card.classes))
         if network not in made:
-            made[network] = _size_of(card) if time.monotonic() < until else None
+            made[network] = _size_of(card, flops) if time.monotonic() < until else None
         if size := made[network]:
             found[card.key[:16]] = size
     return found
 
 
-def _size_of(card: StudyCard) -> Size | None:
+def _size_of(card: StudyCard, flops: bool) -> Size | None:
     if card.model not in MODELS.names() or not card.hyperparameters:
         return None
     info = MODELS.get(card.model)
@@ -63,7 +69,7 @@ def _size_of(card: StudyCard) -> Size | None:
         return None
     params = {name: card.hyperparameters[name] for name in info.params if name in card.hyperparameters}
     try:
-        return network_size(info, params, len(card.classes))
+        return network_size(info, params, len(card.classes), flops)
     except (MerError, RuntimeError, TypeError, ValueError):
         # A study of before, whose settings today's network does not take: the board shows it without a size.
         return None

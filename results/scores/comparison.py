@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from results.scores.paired import detectable, holm, swap_test
 from results.scores.pairs import COMPARED, LEVEL, Difference, Pair
 from results.scores.pooling import FULL
 from results.store.outcome_store import OutcomeStore
+from results.store.stored_study import StoredStudy
 from results.store.study_card import StudyCard
 
 SCHEMA_VERSION = 1
@@ -52,6 +53,7 @@ def compare(
     parts: Sequence[str] = (FULL,),
     resamples: int = 1000,
     draws: int = 9999,
+    cached: Mapping[str, StoredStudy] | None = None,
 ) -> Comparison:
     """Compare every pair of models that were tested on the same samples of the same people.
 
@@ -66,6 +68,7 @@ def compare(
     parts : names or shell patterns of the parts that are compared.
     resamples : bootstrap draws an interval.
     draws : swaps that are drawn a pair, where there are more.
+    cached : study key -> studies that the caller has read already.
 
     Raises
     ------
@@ -74,7 +77,7 @@ def compare(
     UsageError : a part that none of the studies has.
     """
     root_seed = int(rng.integers(2**63))
-    gathered = gather(store, cards, parts)
+    gathered = gather(store, cards, parts, cached)
     benchmarks, left_out = gathered.benchmarks, list(gathered.left_out)
     pairs: list[Pair] = []
     for benchmark in benchmarks:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,7 +112,12 @@ class Gathered:
         return notes
 
 
-def gather(store: OutcomeStore, cards: Sequence[StudyCard], parts: Sequence[str]) -> Gathered:
+def gather(
+    store: OutcomeStore,
+    cards: Sequence[StudyCard],
+    parts: Sequence[str],
+    cached: Mapping[str, StoredStudy] | None = None,
+) -> Gathered:
     """Read some studies, and group the complete ones by the samples that they were tested on.
 
     Parameters
@@ -120,6 +125,7 @@ def gather(store: OutcomeStore, cards: Sequence[StudyCard], parts: Sequence[str]
     store : where the outcomes lie.
     cards : the studies.
     parts : names or shell patterns of the parts that are scored.
+    cached : study key -> studies that the caller has read already.
 
     Raises
     ------
@@ -130,7 +136,7 @@ def gather(store: OutcomeStore, cards: Sequence[StudyCard], parts: Sequence[str]
     _check_parts(cards, parts)
     unique = list({card.key: card for card in cards}.values())
     left_out = [LeftOut(card.label, benchmark_title(card), [card.seed], card.stamp) for card in unique if card.stamp]
-    current, replaced = generations(store, [card for card in unique if not card.stamp], {})
+    current, replaced = generations(store, [card for card in unique if not card.stamp], cached or {})
     studies = [study for group in current for study in group]
     left_out += [_incomplete(study) for study in studies if not study.complete]
     benchmarks = _benchmarks([study for study in studies if study.complete], parts)

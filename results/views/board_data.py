@@ -29,11 +29,12 @@ class Size:
     Attributes
     ----------
     parameters : its numbers that are trained.
-    gflops : of a forward pass of one sample, a multiplication with its addition counted as two.
+    gflops : of a forward pass of one sample, a multiplication with its addition counted as two; None where they were
+        not counted.
     """
 
     parameters: int
-    gflops: float
+    gflops: float | None
 
 
 @dataclass

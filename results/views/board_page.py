@@ -69,7 +69,7 @@ def board_page(
     chosen = list({card.key: card for card in (store.cards() if cards is None else cards)}.values())
     studies = {card.key: (cached or {}).get(card.key) or read_study(store, card) for card in chosen}
     leaderboard = build_leaderboard(store, chosen, rng=copy.deepcopy(rng), cached=studies)
-    pairs, notes = _pairs(store, chosen, copy.deepcopy(rng))
+    pairs, notes = _pairs(store, chosen, studies, copy.deepcopy(rng))
     data = board_data(leaderboard, pairs, studies.values(), sizes or {}, claims(printed, leaderboard.rows))
     data.notes += notes
     return render_page(data, store.root)
@@ -99,7 +99,9 @@ def render_page(data: BoardData, root: str) -> bytes:
     return text.encode()
 
 
-def _pairs(store: OutcomeStore, cards: Sequence[StudyCard], rng: np.random.Generator) -> tuple[list[Pair], list[str]]:
+def _pairs(
+    store: OutcomeStore, cards: Sequence[StudyCard], studies: Mapping[str, StoredStudy], rng: np.random.Generator
+) -> tuple[list[Pair], list[str]]:
     """Return the pairs of models that are compared, and a note for each benchmark that has too many."""
     models: dict[str, set[str]] = {}
     for card in cards:
@@ -112,7 +114,7 @@ def _pairs(store: OutcomeStore, cards: Sequence[StudyCard], rng: np.random.Gener
         "you name."
         for title in crowded
     ]
-    return (compare(store, fit, rng=rng, parts=(FULL,)).pairs if fit else []), notes
+    return (compare(store, fit, rng=rng, parts=(FULL,), cached=studies).pairs if fit else []), notes
 
 
 @cache

@@ -208,24 +208,26 @@ async function draw(plot, target) {
   await Bokeh.Plotting.show(plot, target);
 }
 
-function named(rows) {
+function named(rows, most = Infinity) {
   // Axis labels must differ: two selections of one model stand on one board.
-  return rows.map((row, place) => `${row.label} · ${row.selection}` + (rows.findIndex((other) => other.label === row.label && other.selection === row.selection) < place ? ` (${place})` : ""));
+  const cut = (label) => (label.length > most ? `${label.slice(0, most - 1)}…` : label);
+  const names = rows.map((row) => `${cut(row.label)} · ${row.selection}`);
+  return names.map((name, place) => (names.indexOf(name) < place ? `${name} (${place + 1})` : name));
 }
 
 function showIntervals() {
   const rows = rowsOf().filter((row) => row.uf1 != null).slice(0, SHOWN);
   byId("intervals-section").hidden = !rows.length;
   if (!rows.length) return;
-  const names = named(rows), [f1] = scoreNames();
+  const names = named(rows, innerWidth < 600 ? 14 : 48), [f1] = scoreNames();
   const source = new Bokeh.ColumnDataSource({ data: {
-    name: names, uf1: rows.map((row) => row.uf1), low: rows.map((row) => row.uf1_low ?? row.uf1), high: rows.map((row) => row.uf1_high ?? row.uf1),
+    name: names, label: named(rows), uf1: rows.map((row) => row.uf1), low: rows.map((row) => row.uf1_low ?? row.uf1), high: rows.map((row) => row.uf1_high ?? row.uf1),
     colour: rows.map((row) => colour(row.rank === 1 ? "good" : row.rank === null ? "bad" : "quiet")),
   } });
   const plot = figureOf({ height: 70 + 24 * rows.length, y_range: new Bokeh.FactorRange({ factors: [...names].reverse() }), x_axis_label: f1 });
   plot.segment({ field: "low" }, { field: "name" }, { field: "high" }, { field: "name" }, { source, line_width: 3, line_alpha: 0.55, line_color: { field: "colour" } });
   plot.scatter({ field: "uf1" }, { field: "name" }, { source, size: 9, fill_color: { field: "colour" }, line_color: { field: "colour" } });
-  for (const hover of plot.toolbar.tools.filter((tool) => tool.type === "HoverTool")) hover.tooltips = [["", "@name"], [f1, "@uf1{0.0000} [@low{0.000}, @high{0.000}]"]];
+  for (const hover of plot.toolbar.tools.filter((tool) => tool.type === "HoverTool")) hover.tooltips = [["", "@label"], [f1, "@uf1{0.0000} [@low{0.000}, @high{0.000}]"]];
   draw(plot, byId("intervals"));
   const more = rowsOf().filter((row) => row.uf1 != null).length - rows.length;
   byId("intervals-words").textContent = `${f1} and 95 % intervals over people. Blue: the best rank; orange: not ranked.${more > 0 ? ` ${more} more rows are in the table.` : ""}`;
@@ -244,7 +246,7 @@ function showClasses() {
   const head = make("tr", {}, make("th", { scope: "col" }, "model"), ...names.map((name) => make("th", { scope: "col" }, name)));
   const body = rows.map((row, place) => make("tr", {}, make("th", { scope: "row" }, labels[place]),
     ...row.f1.map((value, k) => heat(value, number(value), `${labels[place]}, ${names[k]}: F1 ${number(value)}`))));
-  byId("classes").replaceChildren(make("table", { class: "plain" }, make("thead", {}, head), make("tbody", {}, ...body)));
+  byId("classes").replaceChildren(make("table", { class: "plain models" }, make("thead", {}, head), make("tbody", {}, ...body)));
 }
 
 function peopleOf(row) {
@@ -267,7 +269,7 @@ function showPeople() {
     const share = shares[place].get(name);
     return heat(share, "", share == null ? `${name}: not tested` : `${labels[place]}, ${name}: ${Math.round(100 * share)} % right`);
   })));
-  byId("people").replaceChildren(make("table", { class: "plain people" }, make("thead", {}, head), make("tbody", {}, ...body)));
+  byId("people").replaceChildren(make("table", { class: "plain people models" }, make("thead", {}, head), make("tbody", {}, ...body)));
 }
 
 /* ---------- pairs, claims, notes ---------- */
@@ -299,7 +301,7 @@ function pairTable(pairs) {
   };
   const head = make("tr", {}, make("td", {}, `selection ${pairs[0].selection}`), ...names.map((name) => make("th", { scope: "col" }, name)));
   const body = names.map((one) => make("tr", {}, make("th", { scope: "row" }, one), ...names.map((other) => cell(one, other))));
-  return make("table", { class: "plain pairs" }, make("thead", {}, head), make("tbody", {}, ...body));
+  return make("table", { class: "plain pairs models" }, make("thead", {}, head), make("tbody", {}, ...body));
 }
 
 function showClaims() {
@@ -444,4 +446,5 @@ if (DATA.boards.length) {
   choose(byId("board"), DATA.boards.map((one, place) => [place, one.title]), Math.max(found, 0));
   chooseBoard(byId("board").value, asked.get("part"));
 } else byId("answer").textContent = "No study is in the store yet: run `merbench run`.";
+performance.mark("board ready");
 document.documentElement.dataset.ready = "yes";
