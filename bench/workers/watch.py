@@ -45,7 +45,9 @@ class Watch(tune.Callback):
         self._remaining = list(remaining)
         self._on_tally, self._on_training_over = on_tally, on_training_over
         self._on_over, self._on_loss, self._on_stop = on_over, on_loss, on_stop
+        # Of trials that run; those that are over are in the sum, so that a report costs the same after 100,000 folds.
         self._tallies: dict[str, Tally] = {}
+        self._over_before = Tally(0, 0)
 
     def __getstate__(self) -> dict[str, Any]:
         # As for Packs: the display and the store behind these functions cannot and need not be pickled.
@@ -63,18 +65,24 @@ class Watch(tune.Callback):
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A pack is over."""
         self._on_over(trial)
+        self._count_for_good(trial)
         self._over(trial, len(trial.config["folds"]))
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A pack's worker died: what it has left comes back in other trials."""
         tally = self._on_loss(trial)
         self._tallies[trial.trial_id] = tally
+        self._count_for_good(trial)
         self._report()
         self._over(trial, tally.done + tally.failed)
 
     def _report(self) -> None:
-        tallies = self._tallies.values()
+        tallies = [self._over_before, *self._tallies.values()]
         self._on_tally(sum(tally.done for tally in tallies), sum(tally.failed for tally in tallies))
+
+    def _count_for_good(self, trial: Trial) -> None:
+        last, before = self._tallies.pop(trial.trial_id, Tally(0, 0)), self._over_before
+        self._over_before = Tally(before.done + last.done, before.failed + last.failed)
 
     def _over(self, trial: Trial, folds: int) -> None:
         training = trial.config["training"]
