@@ -34,7 +34,8 @@ def summary_lines(rows: Sequence[Row], width: int) -> list[str]:
     ]
     first = {row.benchmark: row for row in reversed(shown)}
     names = _names([first[one] for one in benchmarks])
-    start: list[Header] = [("model", "left"), *([("selection", "left")] if several else [])]  # type: ignore[list-item]
+    start: list[Header] = [("model", "left")]
+    start += [("selection", "left")] if several else []
     headers: list[Header] = [*start, *((name, "right") for name in names)]
     legend = []
     if sum(natural_widths(headers, cells)[1:]) + _GAP * (len(headers) - 1) + _NARROWEST_MODEL > width:
