@@ -53,6 +53,7 @@ class OwnMachines:
     head_ip : the machine that the others join; it takes no work.
     worker_ips : the others.
     ssh_user : who logs in.
+    ssh_private_key : the key of that user, which the head gets; empty where the head has one that the others take.
     environment : a folder that cluster/install_image.sh has filled, on a disk that all machines share.
     results : an absolute folder that all machines share, or an address such as s3://bucket/path.
     data : a database as every machine finds it; none for the synthetic ones.
@@ -67,6 +68,7 @@ class OwnMachines:
     head_ip: str = "192.168.0.10"
     worker_ips: tuple[str, ...] = ("192.168.0.11", "192.168.0.12")
     ssh_user: str = "ubuntu"
+    ssh_private_key: str = ""
     environment: str = "/shared/merbench"
     results: str = "/shared/runs"
     data: tuple[str, ...] = ()
@@ -86,13 +88,14 @@ class OwnMachines:
 
     def configuration(self) -> Object:
         """Return what ``ray up`` reads."""
+        key = {"ssh_private_key": self.ssh_private_key} if self.ssh_private_key else {}
         return {
             "cluster_name": NAME,
             "min_workers": 0,
             "max_workers": len(self.worker_ips),
             "idle_timeout_minutes": IDLE_MINUTES,
             "provider": {"type": "local", "head_ip": self.head_ip, "worker_ips": list(self.worker_ips)},
-            "auth": {"ssh_user": self.ssh_user},
+            "auth": {"ssh_user": self.ssh_user, **key},
             "file_mounts": {TOKEN: TOKEN},
             **_start_commands(self.environment),
         }

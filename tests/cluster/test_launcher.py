@@ -116,9 +116,11 @@ def test_what_cannot_work_is_refused_before_it_is_written(
 
 
 def test_the_command_writes_what_it_was_given(tmp_path: Path) -> None:
-    given = ["--head-ip", "10.1.1.1", "--worker-ips", "10.1.1.2", "--worker-ips", "10.1.1.3", "--out", str(tmp_path)]
+    given = ["--ssh-user", "me", "--ssh-private-key", "~/.ssh/lab", "--out", str(tmp_path)]
+    given += ["--head-ip", "10.1.1.1", "--worker-ips", "10.1.1.2", "--worker-ips", "10.1.1.3"]
     assert main(["launcher", "local", *given, "--", "--models", "rcn_*"]) == 0
     text = (tmp_path / "local.yaml").read_text()
+    assert yaml.safe_load(text)["auth"] == {"ssh_user": "me", "ssh_private_key": "~/.ssh/lab"}
     provider = {"type": "local", "head_ip": "10.1.1.1", "worker_ips": ["10.1.1.2", "10.1.1.3"]}
     assert yaml.safe_load(text)["provider"] == provider
     assert "-- python bench/run_all.py --results /shared/runs --tracking-uri off --models" in text
