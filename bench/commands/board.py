@@ -20,7 +20,7 @@ from results.store.study_card import StudyCard
 from results.views.board_data import Size
 from results.views.board_page import FILE, board_page
 
-SECONDS, SECONDS_AT_THE_END = 60.0, 1.0
+SECONDS, SECONDS_AT_THE_END = 20.0, 1.0
 """How long sizes of networks are worked out: when the board is asked for, and at the end of a run."""
 
 MOST_FOLDS = 3000

@@ -88,7 +88,7 @@ def _sources(same: Sequence[Claim]) -> list[str]:
     numbers: dict[str, list[str]] = {}
     for claim in same:
         numbers.setdefault(claim.source, []).append(number(claim.printed))
-    return [f"{', '.join(dict.fromkeys(values))}: {source}." for source, values in numbers.items()]
+    return [f"{', '.join(dict.fromkeys(values))}: {source.rstrip('.')}." for source, values in numbers.items()]
 
 
 def _table(found: Sequence[Claim], width: int | None) -> str:

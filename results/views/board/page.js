@@ -77,12 +77,7 @@ function pairsHere() {
 }
 
 function told(best, rows) {
-  // Names, with the p of their difference from the best row where that pair was tested.
-  const words = rows.map((row) => {
-    const pair = pairsHere().find((one) => [one.firstRow, one.secondRow].includes(best.id) && [one.firstRow, one.secondRow].includes(row.id));
-    const name = row.selection === best.selection ? row.label : `${row.label} · ${row.selection}`;
-    return pair ? `${name} (${probability(pair.p)})` : name;
-  });
+  const words = rows.map((row) => (row.selection === best.selection ? row.label : `${row.label} · ${row.selection}`));
   return words.slice(0, 8).join(", ") + (words.length > 8 ? ` and ${words.length - 8} more` : "");
 }
 
