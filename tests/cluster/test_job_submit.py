@@ -1,13 +1,11 @@
-"""`ray job submit` against a real head with token authentication, from a checkout that is not installed."""
+"""A real head with token authentication: who is let in, what is refused, what it listens on, that it ends alone."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -16,28 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 from drawn_flow import write_drawn_tree
+from jobs import BIN, SECONDS, copy_checkout, start_command, submit
 
 from cluster.head import Head, local_head
-
-ROOT = Path(__file__).resolve().parents[2]
-BIN = Path(sys.executable).parent
-SECONDS = 300
-
-# Only the copied checkout has this model, so a job that trains it runs the copy's code, in the driver and the workers.
-MODEL_OF_THE_COPY = '''
-from mer_models.majority import Majority
-from mer_models.registry import Resources, register_model
-
-
-@register_model("only_in_the_copy", features=("flow_uvs_28",), paper="A test.", resources=Resources(gpu=0.0, pack=4))
-class OnlyInTheCopy(Majority):
-    """The majority model under another name."""
-'''
-
-# A file beside the job, with a helper; the workers do not look for it there.
-PLUG_IN = MODEL_OF_THE_COPY.replace("only_in_the_copy", "from_a_file").replace(
-    "from mer_models.majority import Majority", "from models_beside_it import Majority"
-)
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -50,31 +29,12 @@ def head() -> Iterator[Head]:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with this checkout's tracked files as they are now, and one model more."""
-    if not (ROOT / ".git").exists():
-        pytest.skip("needs the git checkout, to know which files belong to it")
-    listed = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z"], capture_output=True, check=True)
-    copy = tmp_path_factory.mktemp("checkout")
-    for name in filter(None, listed.stdout.decode().split("\0")):
-        if (ROOT / name).is_file():
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, copy / name)
-    (copy / "mer_models" / "only_in_the_copy.py").write_text(MODEL_OF_THE_COPY)
-    return copy
+    return copy_checkout(tmp_path_factory.mktemp("checkout"))
 
 
 def client(head: Head, **changes: str) -> dict[str, str]:
     """Return the environment of a client that the head lets in; ``changes`` may spoil it."""
     return {**os.environ, **head.environment, **changes}
-
-
-def submit(environment: dict[str, str], working_dir: Path, *words: str) -> tuple[int, str]:
-    """Submit a job as a user does and return the exit status and everything printed, the job's log included."""
-    command = [str(BIN / "ray"), "job", "submit", "--working-dir", str(working_dir), "--", *words]
-    done = subprocess.run(
-        command, env=environment, cwd=working_dir, stdout=-1, stderr=subprocess.STDOUT, text=True, timeout=SECONDS
-    )
-    return done.returncode, done.stdout
 
 
 def jobs(head: Head) -> list[str]:
@@ -83,39 +43,6 @@ def jobs(head: Head) -> list[str]:
     request = urllib.request.Request(f"{head.dashboard}/api/jobs/", headers={"Authorization": f"Bearer {token}"})
     with urllib.request.urlopen(request, timeout=60) as answer:
         return [job["entrypoint"] for job in json.load(answer)]
-
-
-def test_a_job_from_a_checkout_that_is_not_installed_leaves_its_leaderboard(
-    head: Head, checkout: Path, tmp_path: Path
-) -> None:
-    results = tmp_path / "runs"
-    options = ["--results", str(results), "--preset", "smoke", "--models", "majority,ststnet,only_in_the_copy"]
-    data = write_drawn_tree(tmp_path / "drawn")
-    options += ["--data", str(data), "--datasets", "casme2", "--protocols", "loso", "--tracking-uri", "off"]
-
-    (tmp_path / "models_beside_it.py").write_text("from mer_models.majority import Majority\n")
-    (tmp_path / "my_model.py").write_text(PLUG_IN)
-    options += ["--plugins", str(tmp_path / "my_model.py"), "--models", "from_a_file"]
-
-    status, log = submit(client(head), checkout, "python", "bench/run_all.py", *options)
-
-    assert status == 0, log
-    assert f"Ray at {head.address}" in log
-    shown = subprocess.run(
-        [str(BIN / "merbench"), "leaderboard", "--results", str(results), "--format", "json"],
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=True,
-    )
-    rows = {row["model"]: row for row in json.loads(shown.stdout)["rows"]}
-    assert set(rows) == {"majority", "ststnet", "only_in_the_copy", "from_a_file"}
-    assert rows["ststnet"]["params"]["epochs"] == 2
-    for row in rows.values():
-        assert (row["dataset"], row["protocol"], row["part"]) == ("casme2", "loso", "full")
-        assert row["folds_done"] == row["folds_total"] == row["n_subjects"] == 10
-        assert 0 <= row["uf1_low"] <= row["uf1"] <= row["uf1_high"] <= 1
-    assert rows["only_in_the_copy"]["uf1"] == rows["from_a_file"]["uf1"] == rows["majority"]["uf1"]
 
 
 def test_a_job_whose_results_would_vanish_is_refused(head: Head, checkout: Path) -> None:
@@ -166,17 +93,8 @@ def test_a_run_without_the_token_says_what_is_needed(head: Head, tmp_path: Path)
 
 def test_the_head_command_says_how_to_submit_and_ends_alone(head: Head) -> None:
     """A second head runs beside the first, and Ctrl-C ends it with all its processes and files, and nothing else."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cluster.head", "--num-cpus", "1"], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
+    process, printed, exports = start_command("cluster.head", "--num-cpus", "1")
     try:
-        assert process.stdout is not None
-        printed = ""
-        while "Ctrl-C ends the head." not in printed:
-            line = process.stdout.readline()
-            assert line, f"the head ended early: {printed}"
-            printed += line
-        exports = dict(line[7:].split("=", 1) for line in printed.splitlines() if line.startswith("export "))
         started = psutil.Process(process.pid).children(recursive=True)
     finally:
         process.send_signal(signal.SIGINT)

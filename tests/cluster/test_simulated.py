@@ -1,0 +1,169 @@
+"""A benchmark on a cluster that starts at zero: nodes come for it and go after it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from drawn_flow import write_drawn_tree
+from jobs import ROOT, copy_checkout, start_command, submit
+
+from bench.commands.results import leaderboard
+from results.store.outcome_store import OutcomeStore
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+IDLE_SECONDS = 3
+DOWN_SECONDS = 30
+"""From the last outcome until the last node has gone: the idle time, the end of the run, Ray's own polling."""
+
+
+# Only the copied checkout has this model, so a job that trains it runs the copy's code, in the driver and the workers.
+MODEL_OF_THE_COPY = '''
+from mer_models.majority import Majority
+from mer_models.registry import Resources, register_model
+
+
+@register_model("only_in_the_copy", features=("flow_uvs_28",), paper="A test.", resources=Resources(gpu=0.0, pack=4))
+class OnlyInTheCopy(Majority):
+    """The majority model under another name."""
+'''
+
+# A file beside the job, with a helper; the workers do not look for it there.
+PLUG_IN = MODEL_OF_THE_COPY.replace("only_in_the_copy", "from_a_file").replace(
+    "from mer_models.majority import Majority", "from models_beside_it import Majority"
+)
+
+
+@dataclass
+class Nodes:
+    """What ``ray status`` knew of a cluster's nodes over time."""
+
+    file: Path
+
+    def seen(self) -> list[dict[str, Any]]:
+        """Return the counts so far, each with the time at which it was first seen."""
+        return [json.loads(line) for line in self.file.read_text().splitlines()]
+
+    def wait_for_none(self, seconds: float) -> None:
+        """Wait until no node is there any more."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and self.seen()[-1]["nodes"]:
+            time.sleep(0.2)
+
+
+@dataclass
+class Simulated:
+    """A simulated cluster that was started by its command. folder : of its files."""
+
+    process: subprocess.Popen[str]
+    printed: str
+    exports: dict[str, str]
+    nodes: Nodes
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.exports["RAY_AUTH_TOKEN_PATH"]).parent
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulated]:
+    words = ["--cpu-nodes", "2", "--gpu-nodes", "1", "--idle-seconds", str(IDLE_SECONDS)]
+    process, printed, exports = start_command("cluster.simulated", *words)
+    file = tmp_path_factory.mktemp("nodes") / "seen.jsonl"
+    with file.open("w") as seen:
+        watching = subprocess.Popen(
+            [sys.executable, str(ROOT / "tests" / "cluster" / "watch_nodes.py"), exports["RAY_ADDRESS"]],
+            env={**os.environ, **exports, "PYTHONPATH": str(ROOT)},
+            stdout=seen,
+        )
+    try:
+        yield Simulated(process, printed, exports, Nodes(file))
+    finally:
+        watching.kill()
+        watching.wait()
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+def test_nodes_come_for_a_job_and_go_after_it_and_nothing_stays(
+    simulated: Simulated, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    """One test, since one cluster takes long to start: the job and its code, the nodes, what listens, the end."""
+    results = tmp_path / "runs"
+    copy = copy_checkout(tmp_path_factory.mktemp("checkout"))
+    (copy / "mer_models" / "only_in_the_copy.py").write_text(MODEL_OF_THE_COPY)
+    (tmp_path / "models_beside_it.py").write_text("from mer_models.majority import Majority\n")
+    (tmp_path / "my_model.py").write_text(PLUG_IN)
+    options = ["--results", str(results), "--preset", "smoke", "--models", "majority,ststnet,only_in_the_copy"]
+    options += ["--plugins", str(tmp_path / "my_model.py"), "--models", "from_a_file"]
+    options += ["--data", str(write_drawn_tree(tmp_path / "drawn")), "--datasets", "casme2", "--protocols", "loso"]
+    options += ["--tracking-uri", "off"]
+
+    status, log = submit({**os.environ, **simulated.exports}, copy, "python", "bench/run_all.py", *options)
+
+    assert status == 0, log
+    assert f"Ray at {simulated.exports['RAY_ADDRESS']}: 0 CPUs on 1 node now, can grow to 3 CPUs, 1 GPU" in log
+    assert "training on GPU" in log
+    assert log.count("offers a GPU, but torch") == 1, "told once, whatever the number of workers"
+    store = OutcomeStore(results)
+    outcomes = [outcome for card in store.cards() for outcome in store.read_outcomes(card)[0]]
+    assert len(outcomes) == 40
+    assert {outcome.provenance["device"] for outcome in outcomes} == {"cpu"}, "what it was, not what was asked for"
+    rows = {row["model"]: row for row in json.loads(leaderboard(str(results), "json", False, None))["rows"]}
+    assert set(rows) == {"majority", "ststnet", "only_in_the_copy", "from_a_file"}
+    assert rows["ststnet"]["params"]["epochs"] == 2
+    for row in rows.values():
+        assert (row["dataset"], row["protocol"], row["part"]) == ("casme2", "loso", "full")
+        assert row["folds_done"] == row["folds_total"] == row["n_subjects"] == 10
+        assert 0 <= row["uf1_low"] <= row["uf1"] <= row["uf1_high"] <= 1
+    assert rows["only_in_the_copy"]["uf1"] == rows["from_a_file"]["uf1"] == rows["majority"]["uf1"]
+
+    last = max(datetime.fromisoformat(outcome.provenance["finished_at"]).timestamp() for outcome in outcomes)
+    simulated.nodes.wait_for_none(2 * DOWN_SECONDS)
+
+    seen = simulated.nodes.seen()
+    assert seen[0]["nodes"] == {} == seen[-1]["nodes"], seen
+    assert max(each["nodes"].get("gpu", 0) for each in seen) == 1, seen
+    assert 1 <= max(each["nodes"].get("cpu", 0) for each in seen) <= 2, seen
+    assert seen[-1]["time"] - last < DOWN_SECONDS, seen
+    print(f"last outcome to last node gone: {seen[-1]['time'] - last:.1f} s")
+
+    head = head_of(simulated)
+    ours = [process for process in psutil.process_iter() if session_of(process) == head]
+    assert len(ours) >= 4
+    listening = {
+        connection.laddr.ip.removeprefix("::ffff:")
+        for process in ours
+        for connection in process.net_connections()
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert listening <= {"127.0.0.1", "::1"}
+    simulated.process.send_signal(signal.SIGTERM)
+    assert simulated.process.wait(60) == 0
+    assert not [process for process in ours if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+    assert not simulated.folder.exists()
+
+
+def head_of(simulated: Simulated) -> int:
+    """Return the process of `ray start`, whose session holds the head and its nodes."""
+    (start,) = psutil.Process(simulated.process.pid).children()
+    return start.pid
+
+
+def session_of(process: psutil.Process) -> int | None:
+    try:
+        return os.getsid(process.pid)
+    except ProcessLookupError:
+        return None
