@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 
 from bench.options.option import Option, flag
-from bench.options.values import Count, Names, Pairs, Paths, Seeds, Settings, Switch, settings
+from bench.options.values import Amounts, Count, Names, Pairs, Paths, Seeds, Settings, Switch, settings
 from preprocess.base.errors import UsageError, did_you_mean
 
 Preset = Literal["smoke", "quick", "full"]
@@ -156,8 +156,16 @@ class RunConfig(BaseModel):
     ] = None
     device: Annotated[
         Literal["auto", "cpu", "cuda"],
-        Option("`auto`, `cpu` or `cuda`; `auto` takes GPUs where there are any.", "NAME"),
+        Option("`auto`, `cpu` or `cuda`; `auto` takes GPUs where there are any, or where any may come.", "NAME"),
     ] = "auto"
+    grow_to: Annotated[
+        Amounts,
+        Option(
+            "What the cluster may grow to, all nodes together, e.g. `64 CPU, 8 GPU`.",
+            metavar="AMOUNTS",
+            default="as its autoscaler says",
+        ),
+    ] = {}
     tracking_uri: Annotated[
         str | None,
         Option("An MLflow server or database; `off` for none.", "URI", default="SQLite beside the results"),

@@ -24,6 +24,8 @@ from bench.plan.plan import Plan, PlannedStudy, make_plan
 from bench.plan.request import Request, resolve
 from bench.plan.table import plan_table
 from bench.study.sources import shards_root, survey_datasets
+from bench.workers.capacity import demand
+from bench.workers.node_types import wait_for_room, with_growth
 from bench.workers.ray_session import RaySession
 from preprocess.base.errors import HonestyError, MerError
 from preprocess.recipes import load_recipes
@@ -168,15 +170,18 @@ def _train(
     if not total:
         say(console, "Nothing to train: every fold is done or failed before (--overwrite failed tries those again).")
         return None
-    cluster = session.cluster()
+    cluster = with_growth(session.cluster(), config.grow_to)
     from bench.workers.pack_trials import (
         fan_out,  # imports Ray, which reads the session's environment when it is imported
     )
 
-    use_gpu = config.device == "cuda" or (config.device == "auto" and cluster.gpus > 0)
-    devices = f"{cluster.cpus} CPUs, {cluster.gpus:g} GPUs on {cluster.nodes} node(s)"
-    say(console, f"Ray at {cluster.address}: {devices}; training on {'GPU' if use_gpu else 'CPU'}")
-    progress = RunProgress(console, total, config.workers or max(cluster.cpus, 1))
+    models = (planned.info for planned in plan.trainings if planned.todo)
+    needs = demand(models, config.device, cluster.capacity)
+    where = "GPU" if needs.on_gpu else "CPU"
+    say(console, f"Ray at {cluster.address}: {cluster.capacity.describe()}; training on {where}")
+    if not cluster.capacity.final and not cluster.capacity.untold:
+        wait_for_room(needs.bundles)
+    progress = RunProgress(console, total)
     best: list[_Best] = []
 
     def training_over(number: int) -> None:
@@ -186,8 +191,11 @@ def _train(
         if best:
             progress.best(best[0].text)
 
+    def tell(text: str) -> None:
+        say(console, text)
+
     with progress.shown():
-        report = fan_out(plan, store, cluster, use_gpu, config.workers, progress.update, training_over)
+        report = fan_out(plan, store, cluster, needs, config.workers, progress.update, training_over, tell)
     if report.deaths:
         say(console, f"{report.deaths} workers died, or were lost with their node; their folds were given out again.")
     return report.error

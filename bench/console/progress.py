@@ -97,11 +97,10 @@ class ClipProgress:
 class RunProgress:
     """Counts folds and shows them: one live line on a terminal, plain lines elsewhere."""
 
-    def __init__(self, console: Console, total: int, workers: int) -> None:
+    def __init__(self, console: Console, total: int) -> None:
         self._console = console
         self._total = total
-        self._workers = workers
-        self._done = self._failed = 0
+        self._done = self._failed = self._workers = 0
         self._best = ""
         self._start = time.monotonic()
         self._pace = Pace()
@@ -123,9 +122,9 @@ class RunProgress:
             yield self
         self._live = None
 
-    def update(self, done: int, failed: int) -> None:
-        """Note the counts so far."""
-        self._done, self._failed = done, failed
+    def update(self, done: int, failed: int, workers: int) -> None:
+        """Note the counts so far. workers : how many train now, each a fold at a time."""
+        self._done, self._failed, self._workers = done, failed, workers
         self._bar.update(self._task, completed=done + failed)
         now = time.monotonic()
         self._pace.note(done + failed)

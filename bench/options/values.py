@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -100,6 +101,25 @@ def pairs(value: Any) -> Any:
     return found
 
 
+def amounts(value: Any) -> Any:
+    """Return a text such as ``64 CPU, 8 GPU`` as how much there is of each resource.
+
+    Raises
+    ------
+    ValueError : a text of another form.
+    """
+    given = [f"{amount} {name}" for name, amount in value.items()] if isinstance(value, dict) else words(value)
+    if not isinstance(given, list):
+        return value
+    found: dict[str, float] = {}
+    for text in given:
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(CPU|GPU)s?", str(text), flags=re.IGNORECASE)
+        if match is None:
+            raise ValueError(f"given {text!r}, expected a number of CPUs or GPUs, for example 64 CPU, 8 GPU")
+        found[match[2].upper()] = float(match[1])
+    return found
+
+
 def _flat(value: dict[Any, Any], above: str = "") -> Iterator[tuple[str, Any]]:
     for name, below in value.items():
         if isinstance(below, dict):
@@ -141,5 +161,6 @@ Paths = Annotated[list[str], BeforeValidator(items)]
 Seeds = Annotated[list[int], BeforeValidator(numbers), AfterValidator(_some_seeds)]
 Count = Annotated[int, Field(ge=1), BeforeValidator(number)]
 Switch = Annotated[bool, BeforeValidator(switch)]
+Amounts = Annotated[dict[str, float], BeforeValidator(amounts)]
 Pairs = Annotated[dict[str, str], BeforeValidator(pairs)]
 Settings = Annotated[dict[str, Any], BeforeValidator(settings)]

@@ -21,6 +21,9 @@ from ray.tune.execution import class_cache
 from bench.plan.plan import Plan
 from bench.plan.training import Training
 from bench.study.data import StudyData
+from bench.workers.capacity import Demand
+from bench.workers.devices import device_here
+from bench.workers.homeless import Homeless
 from bench.workers.losses import Losses
 from bench.workers.memory import keep_freed_memory
 from bench.workers.needed_blocks import NeededBlocks
@@ -30,7 +33,6 @@ from bench.workers.packs import Packs
 from bench.workers.ray_session import Cluster
 from bench.workers.underway import note_underway
 from bench.workers.watch import Tally, Watch
-from mer_models.registry import ModelInfo
 from preprocess.base.errors import MerError
 from preprocess.base.plugins import Shipment, receive, shipment
 from preprocess.base.scoped import environment, muted
@@ -38,9 +40,6 @@ from results.store.outcome_store import OutcomeStore
 
 REPORT_SECONDS = 2.0
 """A worker reports to the driver at most this often: reports cost the driver milliseconds each."""
-
-AUTOSCALING_TRIALS = 64
-"""Trials kept waiting on a cluster that may grow: the autoscaler starts nodes for what waits."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +72,7 @@ class PackTrial(tune.Trainable):
         data: dict[str, StudyData] | None = None,
         store_root: str = "",
         run: str = "",
+        needs_gpu: bool = False,
     ) -> None:
         """Receive the run's plug-ins, its trainings and its samples, once in each worker.
 
@@ -84,6 +84,7 @@ class PackTrial(tune.Trainable):
         data : the studies' samples, by the key that trainings name; they hold no feature.
         store_root : where outcomes are written.
         run : names the run, for what its workers share on a node.
+        needs_gpu : whether a network must not be trained without a GPU.
         """
         assert plugins is not None
         assert data is not None
@@ -92,6 +93,7 @@ class PackTrial(tune.Trainable):
         try:
             receive(plugins)
             self._blocks = NodeBlocks(run)
+            self._device, self._note = device_here(bool(ray.get_gpu_ids()), needs_gpu)
         except MerError as error:
             # No pack can be trained on this node; the first step tells the run.
             self._stop = str(error)
@@ -128,22 +130,22 @@ class PackTrial(tune.Trainable):
         return self._report(done=True)
 
     def _report(self, done: bool) -> dict[str, Any]:
-        return {"folds_done": self._tally.done, "folds_failed": self._tally.failed, "done": done}
+        counts = {"folds_done": self._tally.done, "folds_failed": self._tally.failed, "done": done}
+        return {**counts, "note": self._note} if self._note else counts
 
     def _start(self, config: dict[str, Any]) -> None:
         training = self._trainings[config["training"]]
         self._blocks.keep(config["blocks"])
-        device = "cuda" if ray.get_gpu_ids() else "cpu"
         self._tally = Tally(0, 0)
-        self._folds = self._trained(training, config["folds"], device)
+        self._folds = self._trained(training, config["folds"])
 
-    def _trained(self, training: Training, folds: list[int], device: str) -> Iterator[tuple[int, int]]:
+    def _trained(self, training: Training, folds: list[int]) -> Iterator[tuple[int, int]]:
         """Train the folds, once their blocks are there: reading them is part of the pack, and may fail as it may."""
         if self._opened != training.data:
             self._data = self._samples[training.data].opened(self._blocks.open)
             self._opened = training.data
         yield from run_pack(
-            training, self._data, folds, self._store, device, functools.partial(note_underway, self.trial_id)
+            training, self._data, folds, self._store, self._device, functools.partial(note_underway, self.trial_id)
         )
 
 
@@ -151,10 +153,11 @@ def fan_out(
     plan: Plan,
     store: OutcomeStore,
     cluster: Cluster,
-    use_gpu: bool,
+    needs: Demand,
     workers: int | None,
-    on_tally: Callable[[int, int], None],
+    on_tally: Callable[[int, int, int], None],
     on_training_over: Callable[[int], None],
+    say: Callable[[str], None],
 ) -> FanOutReport:
     """Train everything that the plan has to do on the connected Ray; the workers write the outcomes.
 
@@ -162,32 +165,33 @@ def fan_out(
     ----------
     plan : the trainings and their folds that are to do.
     store : where the workers write outcomes and failures.
-    cluster : what the connected Ray offers.
-    use_gpu : whether networks ask for their part of a GPU.
-    workers : the most packs at a time; None for as many as fit.
-    on_tally : called in the driver with the numbers of folds that are done and that failed so far.
+    cluster : the connected Ray.
+    needs : what the models ask of it.
+    workers : the most packs at a time; None for as many as may fit.
+    on_tally : called in the driver with the numbers of folds that are done and that failed so far, and of workers that
+        train now.
     on_training_over : called in the driver with a training's number when all its packs are over.
+    say : called in the driver with a line of text, once for each that workers have to tell.
 
     Returns
     -------
     How many workers died, and why the run had to stop, if it had to.
     """
-    slots = workers or _slots(plan, cluster, use_gpu)
-    trials = slots if cluster.local or workers else max(slots, AUTOSCALING_TRIALS)
+    trials = workers or needs.trials
     needed = NeededBlocks(plan)
-    packs = Packs(plan.packs(slots), needed.by)
+    packs = Packs(plan.packs(workers or needs.slots), needed.by)
     losses = Losses(plan, store, packs)
 
-    def tally(done: int, failed: int) -> None:
+    def tally(done: int, failed: int, training: int) -> None:
         losses.ended(done + failed)
-        on_tally(done, failed)
+        on_tally(done, failed, training)
 
     def training_over(number: int) -> None:
         needed.training_over(number)
         on_training_over(number)
 
     remaining = [len(planned.todo) for planned in plan.trainings]
-    watch = Watch(remaining, tally, training_over, losses.pack_over, losses.pack_lost, packs.stop)
+    watch = Watch(remaining, tally, training_over, losses.pack_over, losses.pack_lost, packs.stop, say)
     run = uuid.uuid4().hex[:12]
     trainable = tune.with_parameters(
         PackTrial,
@@ -196,8 +200,10 @@ def fan_out(
         data=plan.data,
         store_root=store.root,
         run=run,
+        needs_gpu=needs.needs_gpu,
     )
-    bundles = [_bundle(planned.info, use_gpu) for planned in plan.trainings]
+    # None for a training of which nothing is to do.
+    bundles = [needs.bundles.get(planned.info.name) for planned in plan.trainings]
     with (
         tempfile.TemporaryDirectory(prefix="merbench-tune-") as folder,
         environment({"TUNE_MAX_PENDING_TRIALS_PG": str(trials)}),
@@ -218,7 +224,7 @@ def fan_out(
                 name="packs",
                 storage_path=folder,
                 verbose=0,
-                callbacks=[watch],
+                callbacks=[watch, Homeless(needs.bundles, say)],
                 # A pack is not tried again as it was: see Losses.
                 failure_config=tune.FailureConfig(max_failures=0),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False, checkpoint_frequency=0),
@@ -236,18 +242,3 @@ def _the_environment_that_is_there() -> Iterator[None]:
     """
     with mock.patch.multiple(class_cache, DEFAULT_ENV_VARS={}, ENV_VARS_TO_PROPAGATE=frozenset()):
         yield
-
-
-def _slots(plan: Plan, cluster: Cluster, use_gpu: bool) -> int:
-    infos = [planned.info for planned in plan.trainings]
-    fractions = [info.resources.gpu for info in infos if info.kind == "network"]
-    if use_gpu and cluster.gpus and fractions:
-        return max(1, int(cluster.gpus / min(fractions)))
-    return max(1, cluster.cpus)
-
-
-def _bundle(info: ModelInfo, use_gpu: bool) -> dict[str, float]:
-    bundle: dict[str, float] = {"CPU": info.resources.cpus}
-    if use_gpu and info.kind == "network":
-        bundle["GPU"] = info.resources.gpu
-    return bundle

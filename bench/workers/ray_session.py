@@ -13,6 +13,7 @@ from typing import Any
 from unittest import mock
 
 from bench.console.interrupts import catch_sigterm, terminable, terminated
+from bench.workers.capacity import Capacity
 from bench.workers.local_ray import WAITS, local_ray
 from preprocess.base.errors import UsageError
 from preprocess.base.scoped import environment
@@ -40,22 +41,23 @@ _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 @dataclass(frozen=True)
 class Cluster:
-    """What the connected Ray offers now.
+    """The connected Ray.
 
     Attributes
     ----------
     local : whether this process started it; it then ends with this process.
     address : of the cluster, or ``local``.
-    cpus : of all nodes together.
-    gpus : of all nodes together.
-    nodes : how many are alive.
+    capacity : what it has now; see ``node_types.with_growth`` for what it may have.
     """
 
     local: bool
     address: str
-    cpus: int
-    gpus: float
-    nodes: int
+    capacity: Capacity
+
+    @property
+    def cpus(self) -> int:
+        """How many CPUs all nodes have now."""
+        return int(self.capacity.now("CPU"))
 
 
 class RaySession:
@@ -129,14 +131,8 @@ def ray_session(address: str | None, cpus: int | None, say: Callable[[str], None
     with environment(_ENVIRONMENT, keep=True), connected, _without_dumps():
         import ray
 
-        total = ray.cluster_resources()
-        yield Cluster(
-            local=not given,
-            address=given or "local",
-            cpus=int(total.get("CPU", 0)),
-            gpus=float(total.get("GPU", 0)),
-            nodes=sum(1 for node in ray.nodes() if node["Alive"]),
-        )
+        nodes = tuple(node["Resources"] for node in ray.nodes() if node["Alive"])
+        yield Cluster(not given, given or "local", Capacity(nodes, fixed=not given))
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ import pytest
 
 from bench.cli import main
 from bench.plan.plan import Plan
+from bench.workers.capacity import Capacity, Demand
 from bench.workers.pack import run_pack
 from bench.workers.ray_session import Cluster
 from results.store.outcome_store import OutcomeStore
@@ -50,10 +51,11 @@ class LocalRuns:
         plan: Plan,
         store: OutcomeStore,
         cluster: Cluster,
-        use_gpu: bool,
+        needs: Demand,
         workers: int | None,
-        on_tally: Callable[[int, int], None],
+        on_tally: Callable[[int, int, int], None],
         on_training_over: Callable[[int], None],
+        say: Callable[[str], None],
     ) -> SimpleNamespace:
         """Take the place of ``bench.workers.pack_trials.fan_out``."""
         done = failed = 0
@@ -64,7 +66,7 @@ class LocalRuns:
             training = plan.trainings[number].training
             for finished, lost in run_pack(training, plan.data[training.data].read(), folds, store):
                 done, failed = done + finished, failed + lost
-                on_tally(done, failed)
+                on_tally(done, failed, 1)
             remaining[number] -= len(folds)
             if not remaining[number]:
                 on_training_over(number)
@@ -73,7 +75,7 @@ class LocalRuns:
 
 @contextlib.contextmanager
 def _session(address: str | None, cpus: int | None, say: Callable[[str], None]) -> Iterator[Cluster]:
-    yield Cluster(local=True, address="this process", cpus=1, gpus=0.0, nodes=1)
+    yield Cluster(local=True, address="this process", capacity=Capacity(({"CPU": 1.0},), fixed=True))
 
 
 def without_ray(monkeypatch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]) -> LocalRuns:

@@ -92,6 +92,8 @@ def test_the_preset_follows_the_data() -> None:
         ("preset: quik\n", "preset", "'quik'", "'smoke', 'quick' or 'full'"),
         ("overwrite: everything\n", "overwrite", "'everything'", "'missing', 'failed' or 'all'"),
         ("device: tpu\n", "device", "'tpu'", "'auto', 'cpu' or 'cuda'"),
+        ("grow_to: many\n", "grow_to", "'many'", "64 CPU, 8 GPU"),
+        ("grow_to: 64\n", "grow_to", "'64'", "64 CPU, 8 GPU"),
         ("results: [a, b]\n", "results", "['a', 'b']", "string"),
         ("results:\n", "results", "None", "string"),
     ],
@@ -117,6 +119,14 @@ def test_no_epochs_are_refused(write: Writer, epochs: int) -> None:
     assert complaint(None, epochs=str(epochs)) == f"--{expected}"
     file = write(f"epochs: {epochs}\n")
     assert complaint(file) == f"{file}, line 1: {expected}"
+
+
+def test_what_a_cluster_may_grow_to_is_said_as_the_run_says_it(write: Writer) -> None:
+    expected = {"CPU": 64.0, "GPU": 8.0}
+    for said in ("64 CPUs, 8 GPUs", "64 CPU,8 gpu", ["64 CPU", "8 GPU"]):
+        assert load_config(None, {"grow_to": said}).grow_to == expected
+    assert load_config(write("grow_to: {CPU: 64, GPU: 8}\n"), {}).grow_to == expected
+    assert "--grow-to: given '8 TPU', expected" in complaint(None, grow_to="8 TPU")
 
 
 def test_no_workers_are_refused() -> None:

@@ -18,20 +18,20 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def progress(terminal: bool = False, total: int = 40, workers: int = 4) -> tuple[RunProgress, io.StringIO]:
+def progress(terminal: bool = False, total: int = 40) -> tuple[RunProgress, io.StringIO]:
     printed = io.StringIO()
     console = Console(file=printed, force_terminal=terminal, width=160)
-    return RunProgress(console, total, workers), printed
+    return RunProgress(console, total), printed
 
 
 def test_the_line_tells_done_running_failed_left_and_best(clock: list[float]) -> None:
     shown, _ = progress()
-    assert shown.line() == "folds 0/40 done · 4 running · 0 failed · time left not known yet"
+    assert shown.line() == "folds 0/40 done · 0 running · 0 failed · time left not known yet"
     clock[0] += 30
-    shown.update(4, 0)
+    shown.update(4, 0, 4)
     assert "time left not known yet" in shown.line(), "the first report also paid for starting the workers"
     clock[0] += 10
-    shown.update(13, 1)
+    shown.update(13, 1, 4)
     shown.best("ststnet UF1 0.650 (casme2, loso)")
     assert shown.line() == (
         "folds 13/40 done · 4 running · 1 failed · about 26 s left · best ststnet UF1 0.650 (casme2, loso)"
@@ -40,9 +40,9 @@ def test_the_line_tells_done_running_failed_left_and_best(clock: list[float]) ->
 
 def test_the_time_left_is_not_told_from_a_few_quick_folds(clock: list[float]) -> None:
     shown, _ = progress()
-    shown.update(1, 0)
+    shown.update(1, 0, 4)
     clock[0] += 1
-    shown.update(30, 0)
+    shown.update(30, 0, 4)
     assert "time left not known yet" in shown.line()
     clock[0] += 28
     assert "about 10 s left" in shown.line()
@@ -50,21 +50,21 @@ def test_the_time_left_is_not_told_from_a_few_quick_folds(clock: list[float]) ->
 
 def test_the_last_line_is_printed_once(clock: list[float]) -> None:
     shown, printed = progress()
-    shown.update(40, 0)
-    shown.update(40, 0)
+    shown.update(40, 0, 4)
+    shown.update(40, 0, 4)
     assert printed.getvalue().count("folds 40/40 done") == 1
 
 
 def test_at_the_end_it_tells_how_long_it_took(clock: list[float]) -> None:
     shown, _ = progress()
     clock[0] += 3700
-    shown.update(38, 2)
+    shown.update(38, 2, 4)
     assert shown.line() == "folds 38/40 done · 0 running · 2 failed · took 1 h 01 min"
 
 
 def test_no_more_folds_run_than_are_left(clock: list[float]) -> None:
-    shown, _ = progress(workers=16)
-    shown.update(35, 3)
+    shown, _ = progress()
+    shown.update(35, 3, 16)
     assert "· 2 running ·" in shown.line()
 
 
@@ -73,7 +73,7 @@ def test_without_a_terminal_plain_lines_come_now_and_then(clock: list[float]) ->
     with shown.shown():
         for done in range(1, 41):
             clock[0] += 1
-            shown.update(done, 0)
+            shown.update(done, 0, 4)
     lines = printed.getvalue().splitlines()
     assert [line.split()[1] for line in lines] == ["1/40", "11/40", "21/40", "31/40", "40/40"]
     assert "\x1b" not in printed.getvalue()
@@ -82,7 +82,7 @@ def test_without_a_terminal_plain_lines_come_now_and_then(clock: list[float]) ->
 def test_on_a_terminal_the_line_is_live(clock: list[float]) -> None:
     shown, printed = progress(terminal=True)
     with shown.shown():
-        shown.update(40, 0)
+        shown.update(40, 0, 4)
     assert "\x1b" in printed.getvalue()
     assert "folds 40/40 done" in printed.getvalue()
 
@@ -92,7 +92,7 @@ def test_a_models_hyper_parameters_are_no_markup(clock: list[float], terminal: b
     shown, printed = progress(terminal)
     shown.best("ststnet[lr=0.5] UF1 0.650")
     with shown.shown():
-        shown.update(40, 0)
+        shown.update(40, 0, 4)
     assert "ststnet[lr=0.5] UF1 0.650" in printed.getvalue()
 
 

@@ -23,7 +23,9 @@ from small_runs import config, digests, plan_of, run_here
 
 from bench.commands import results as reading
 from bench.commands import run as runner
+from bench.plan.plan import Plan
 from bench.workers import ray_session
+from bench.workers.capacity import Demand, demand
 from bench.workers.ray_session import Cluster
 from mer_models.registry import MODELS
 from preprocess.base.plugins import load_plugins
@@ -88,6 +90,10 @@ def cluster(local_ray: Cluster, notes_folder: Path, monkeypatch: pytest.MonkeyPa
     return local_ray
 
 
+def needs(plan: Plan, cluster: Cluster) -> Demand:
+    return demand([planned.info for planned in plan.trainings], "cpu", cluster.capacity)
+
+
 def notes(folder: Path, kind: str) -> list[str]:
     return [path.read_text() for path in folder.glob(f"{kind}-*")]
 
@@ -116,7 +122,7 @@ class Seen:
     counts: list[tuple[int, int]] = field(default_factory=list)
     over: list[int] = field(default_factory=list)
 
-    def tally(self, done: int, failed: int) -> None:
+    def tally(self, done: int, failed: int, training: int) -> None:
         self.counts.append((done, failed))
 
 
@@ -150,7 +156,7 @@ def test_any_number_of_warm_workers_gives_the_results_of_this_process_to_the_bit
         store.write_card(card)
     seen = Seen()
 
-    report = fan_out(plan, store, cluster, False, workers, seen.tally, seen.over.append)
+    report = fan_out(plan, store, cluster, needs(plan, cluster), workers, seen.tally, seen.over.append, print)
 
     assert (report.deaths, report.error) == (0, None)
     assert "TUNE_MAX_PENDING_TRIALS_PG" not in os.environ, "what Tune is told holds for this run"
@@ -201,7 +207,7 @@ def test_workers_get_a_plug_in_that_they_do_not_see(
     own.rename(tmp_path / "moved")
     seen = Seen()
 
-    report = fan_out(plan, store, cluster, False, 1, seen.tally, seen.over.append)
+    report = fan_out(plan, store, cluster, needs(plan, cluster), 1, seen.tally, seen.over.append, print)
 
     assert (report.deaths, report.error) == (0, None)
     assert digests(store, plan.cards) == digests(here, plan.cards) != {}
@@ -211,7 +217,7 @@ def test_workers_get_a_plug_in_that_they_do_not_see(
     )
     load_plugins([str(tmp_path / "moved" / "model_of_a_file.py")])
     mark.unlink()
-    report = fan_out(plan, store, cluster, False, 1, seen.tally, seen.over.append)
+    report = fan_out(plan, store, cluster, needs(plan, cluster), 1, seen.tally, seen.over.append, print)
 
     assert report.error is not None
     assert "model_of_a_file.py, line 8 on node " in report.error
@@ -295,7 +301,7 @@ def test_a_worker_that_cannot_begin_stops_the_run_with_its_reason(
     monkeypatch.setattr(pack_trials.pickle, "dumps", lambda trainings: b"of another version")
     seen = Seen()
 
-    report = pack_trials.fan_out(plan, store, cluster, False, 1, seen.tally, seen.over.append)
+    report = pack_trials.fan_out(plan, store, cluster, needs(plan, cluster), 1, seen.tally, seen.over.append, print)
 
     assert report.error is not None
     assert report.error.startswith("No worker can begin: ")

@@ -14,15 +14,22 @@ class Seen:
     def __init__(self, *folds: int) -> None:
         self.tallies: list[tuple[int, int]] = []
         self.over: list[int] = []
+        self.said: list[str] = []
+        self.training: list[int] = []
         self.lost = Tally(0, 0)
         self.watch = Watch(
             folds,
-            lambda done, failed: self.tallies.append((done, failed)),
+            self._tally,
             self.over.append,
             lambda trial: None,
             lambda trial: self.lost,
             lambda message: None,
+            self.said.append,
         )
+
+    def _tally(self, done: int, failed: int, training: int) -> None:
+        self.tallies.append((done, failed))
+        self.training.append(training)
 
 
 def trial(name: str, training: int, *folds: int) -> Any:
@@ -61,3 +68,24 @@ def test_folds_that_a_dead_worker_has_left_are_neither_done_nor_over_until_anoth
     seen.watch.on_trial_complete(0, [], last)
     assert seen.tallies[-1] == (3, 1)
     assert seen.over == [0]
+
+
+def test_the_workers_that_train_are_counted_as_they_come_and_go() -> None:
+    seen = Seen(8)
+    first, second, third = (trial(name, 0, fold) for fold, name in enumerate("abc"))
+    result = {"folds_done": 0, "folds_failed": 0}
+    for started in (first, second, third):
+        seen.watch.on_trial_start(0, [], started)
+    seen.watch.on_trial_result(0, [], third, result)
+    seen.watch.on_trial_complete(0, [], first)
+    seen.watch.on_trial_error(0, [], second)
+    seen.watch.on_trial_result(0, [], third, result)
+    assert seen.training == [3, 1, 1], "one report each of two results and of a loss"
+
+
+def test_what_many_workers_have_to_tell_is_told_once() -> None:
+    seen = Seen(4)
+    for name, note in (("a", "node 1 has no GPU"), ("b", "node 1 has no GPU"), ("b", "node 2 has no GPU")):
+        seen.watch.on_trial_result(0, [], trial(name, 0, 0), {"folds_done": 1, "folds_failed": 0, "note": note})
+    seen.watch.on_trial_result(0, [], trial("c", 0, 1), {"folds_done": 1, "folds_failed": 0})
+    assert seen.said == ["node 1 has no GPU", "node 2 has no GPU"]
