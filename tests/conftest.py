@@ -16,6 +16,8 @@ from preprocess.base.plugins import unload_plugins
 
 # Ray would build a second environment for its workers when the tests run under `uv run`.
 os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
+# Ray gives its workers a lower priority; beside other tests, those that wait for them would wait for minutes.
+os.environ.setdefault("RAY_worker_niceness", "0")
 # pytest-xdist gives its workers a width of 80 columns; tables are printed as where none is set.
 os.environ.pop("COLUMNS", None)
 # They also ignore Ctrl-C, and what a test starts would inherit that.

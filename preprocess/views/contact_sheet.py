@@ -106,8 +106,8 @@ def write_contact_sheet(
             continue
         _draw_row(axes[1:], view)
         if row == 0:
-            for axis, name in zip(axes[1:], COLUMNS, strict=True):
-                axis.set_title(name, fontsize=9)
+            for axis, column in zip(axes[1:], COLUMNS, strict=True):
+                axis.set_title(column, fontsize=9)
     _wheel(figure, height)
     _save(figure, storage, name)
 

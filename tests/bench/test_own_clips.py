@@ -63,7 +63,7 @@ def test_the_section_can_be_followed(merbench: LocalRuns, tmp_path: Path, monkey
     assert said.status == 0, said.err
     assert "faces found by: hog 6" in said.out
     assert "my_clips · task emotion3 · protocol loso" in said.out
-    assert said.out.count("3/3") == 3
+    assert merbench("leaderboard", "--results", "runs", "--shape", "long").out.count("3/3") == 3
 
     untold = merbench("run", "--data", "my_clips", "--models", "majority", "--tracking-uri", "off")
     assert untold.status == 2

@@ -311,7 +311,7 @@ def test_a_strided_1x1_convolution_of_few_channels_trains() -> None:
 from types import SimpleNamespace
 import torch
 from torch import nn
-from bench.engine.inputs import laid_out
+from bench.engine.stored import laid_out
 from bench.engine.fit import build_network
 
 def build(n_classes):

@@ -11,6 +11,7 @@ import portraits
 import pytest
 
 from preprocess.base.errors import DataError
+from preprocess.base.storage import LocalStorage
 from preprocess.samples.quality import badness, blur_of, merged, told, told_worst, worst_first
 from preprocess.shards.stored import stored_quality
 
@@ -56,13 +57,13 @@ def test_a_softer_picture_of_any_size_is_more_blurred() -> None:
 
 
 def test_what_earlier_preparations_measured_is_read_from_their_manifests(tmp_path: Path) -> None:
-    assert stored_quality(tmp_path / "nothing") == ({}, {})
+    assert stored_quality(LocalStorage(tmp_path), "nothing") == ({}, {})
     for feature, blur in (("one", 0.3), ("two", 0.6)):
         remarks = {"quality": {"d/a/x": {"blur": blur}}, "faces": {"d/a/x": "hog"}}
         (tmp_path / feature).mkdir()
         manifest = {"subjects": {"a": {"remarks": remarks}, "b": {}}}
         (tmp_path / feature / "manifest.json").write_text(json.dumps(manifest))
-    assert stored_quality(tmp_path) == ({"d/a/x": {"blur": 0.6}}, {"d/a/x": "hog"})
+    assert stored_quality(LocalStorage(tmp_path.parent), tmp_path.name) == ({"d/a/x": {"blur": 0.6}}, {"d/a/x": "hog"})
     (tmp_path / "one" / "manifest.json").write_text("{")
     with pytest.raises(DataError, match=r"one/manifest\.json cannot be read .*Remove it"):
-        stored_quality(tmp_path)
+        stored_quality(LocalStorage(tmp_path.parent), tmp_path.name)
