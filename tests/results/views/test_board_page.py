@@ -164,6 +164,7 @@ def test_a_browser_sorts_filters_and_opens_a_study(board: OutcomeStore, tmp_path
         # By keyboard: the heading is a button.
         page.locator("#table thead th", has_text="UF1").first.locator("[tabindex='0'], button").first.focus()
         page.keyboard.press("Enter")
+        page.locator("#table thead th[aria-sort='ascending']", has_text="UF1").first.wait_for()
         scores = page.locator("#table tbody tr td:nth-child(3) .number").all_inner_texts()
         ordered = [float(text.split()[0]) for text in scores]
         assert ordered == sorted(ordered)
