@@ -8,11 +8,10 @@ import itertools
 import json
 from collections.abc import Callable, Sequence
 
-from preprocess.base.errors import UsageError, did_you_mean
 from results.scores.claims import Claim, Ours, to_json
 from results.views.columns import MISSING, interval, number
 from results.views.comparison_words import signed
-from results.views.text import Header, fitted_widths, heading, paragraph, table, terminal_width
+from results.views.text import Header, check_known, fitted_widths, heading, paragraph, table, terminal_width
 
 NAMES = {"uf1": "UF1", "uar": "UAR", "accuracy": "accuracy"}
 
@@ -44,8 +43,7 @@ def render(found: Sequence[Claim], format: str, width: int | None = None) -> str
     ------
     UsageError : an unknown format.
     """
-    if format not in FORMATS:
-        raise UsageError(f"Unknown format {format!r}. {did_you_mean(format, FORMATS)}")
+    check_known("format", format, FORMATS)
     return FORMATS[format](found, width)
 
 

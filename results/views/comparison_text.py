@@ -8,13 +8,12 @@ import itertools
 import json
 from collections.abc import Callable
 
-from preprocess.base.errors import UsageError, did_you_mean
 from results.scores.comparison import Comparison
 from results.scores.pairs import COMPARED, LEVEL, Difference, Pair
 from results.views.columns import number, number_ranges
 from results.views.comparison_latex import latex_tables
 from results.views.comparison_words import interval, left_out_lines, metric_name, signed, title
-from results.views.text import Header, heading, natural_widths, paragraph, table, terminal_width
+from results.views.text import Header, check_known, heading, natural_widths, paragraph, table, terminal_width
 
 
 def render(comparison: Comparison, format: str, width: int | None = None) -> str:
@@ -31,8 +30,7 @@ def render(comparison: Comparison, format: str, width: int | None = None) -> str
     ------
     UsageError : an unknown format.
     """
-    if format not in FORMATS:
-        raise UsageError(f"Unknown format {format!r}. {did_you_mean(format, FORMATS)}")
+    check_known("format", format, FORMATS)
     return FORMATS[format](comparison, width)
 
 

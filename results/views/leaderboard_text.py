@@ -9,11 +9,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from preprocess.base.errors import UsageError, did_you_mean
+from preprocess.base.errors import UsageError
 from results.scores.leaderboard import Leaderboard, Row
 from results.views.leaderboard_summary import summary_lines
 from results.views.long import long_latex, long_markdown, long_table
-from results.views.text import paragraph, terminal_width
+from results.views.text import check_known, paragraph, terminal_width
 from results.views.wide_latex import wide_latex
 from results.views.wide_text import wide_markdown, wide_table
 
@@ -38,10 +38,9 @@ def render(leaderboard: Leaderboard, format: str, width: int | None = None, shap
     ------
     UsageError : an unknown format or shape, or a shape of a format that has but one.
     """
-    if format not in FORMATS:
-        raise UsageError(f"Unknown format {format!r}. {did_you_mean(format, FORMATS)}")
-    if shape is not None and shape not in SHAPES:
-        raise UsageError(f"Unknown shape {shape!r}. {did_you_mean(shape, SHAPES)}")
+    check_known("format", format, FORMATS)
+    if shape is not None:
+        check_known("shape", shape, SHAPES)
     if format in _PLAIN:
         if shape is not None:
             raise UsageError(f"{format} has one shape. --shape is for {', '.join(SHAPED)}.")

@@ -7,12 +7,11 @@ import io
 import json
 from collections.abc import Callable
 
-from preprocess.base.errors import UsageError, did_you_mean
 from results.scores.over_benchmarks import MeanRank, OverBenchmarks
 from results.views.columns import number
 from results.views.comparison_words import left_out_lines
 from results.views.latex import latex_escaped
-from results.views.text import Header, fitted_widths, heading, paragraph, table, terminal_width
+from results.views.text import Header, check_known, fitted_widths, heading, paragraph, table, terminal_width
 
 _LEGEND = (
     "rank: the mean over the benchmarks, by UF1, 1 is best; equal scores share the mean of their ranks. UF1: the mean. "
@@ -33,8 +32,7 @@ def render(ranked: OverBenchmarks, format: str, width: int | None = None) -> str
     ------
     UsageError : an unknown format.
     """
-    if format not in FORMATS:
-        raise UsageError(f"Unknown format {format!r}. {did_you_mean(format, FORMATS)}")
+    check_known("format", format, FORMATS)
     return FORMATS[format](ranked, width)
 
 

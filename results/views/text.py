@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import shutil
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 from rich.cells import cell_len, chop_cells
+
+from preprocess.base.errors import UsageError, did_you_mean
 
 Justify = Literal["left", "right"]
 Header = tuple[str, Justify]
@@ -103,3 +105,9 @@ def _line(cells: Sequence[str], widths: Sequence[int], sides: Sequence[Justify])
         blank = " " * (width - cell_len(cell))
         padded.append(blank + cell if side == "right" else cell + blank)
     return _GAP.join(padded).rstrip()
+
+
+def check_known(kind: str, name: str, known: Collection[str]) -> None:
+    """Raise UsageError, with the near names, where there is no format, shape or the like of this name."""
+    if name not in known:
+        raise UsageError(f"Unknown {kind} {name!r}. {did_you_mean(name, known)}")

@@ -35,13 +35,17 @@ class Timed:
         return self.started + self.seconds
 
 
+def own_environment() -> dict[str, str]:
+    """Return this process's variables for a run that starts its own Ray and writes to no server that it is not told."""
+    others = ("RAY_ADDRESS", "MLFLOW_TRACKING_URI")
+    return {name: value for name, value in os.environ.items() if name not in others}
+
+
 def timed(command: Sequence[str], cwd: Path | None = None) -> Timed:
     """Run a command to its end; SystemExit with its last lines where it fails."""
-    # A run must start its own Ray here, and write to no tracking server but the one it is told.
-    others = {name: value for name, value in os.environ.items() if name not in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI")}
-    started, start = time.time(), time.perf_counter()
+    started, start, environment = time.time(), time.perf_counter(), own_environment()
     done = subprocess.run(
-        command, cwd=cwd, env=others, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
     seconds = time.perf_counter() - start
     if done.returncode:

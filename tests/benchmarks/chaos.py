@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from benchmark_report import ROOT, RUN_ALL, machine_facts, print_table, run_plainly
+from benchmark_report import ROOT, RUN_ALL, machine_facts, own_environment, print_table, run_plainly
 from drawn_flow import write_drawn_tree
 
 from cluster.head import Head, free_ports
@@ -80,12 +80,6 @@ def main() -> None:
     if faults:
         print("\n".join(disturbed.printed[-20:]))
     sys.exit(bool(faults))
-
-
-def own_environment() -> dict[str, str]:
-    """Return this process's environment without the addresses of other servers."""
-    others = ("RAY_ADDRESS", "MLFLOW_TRACKING_URI")
-    return {name: value for name, value in os.environ.items() if name not in others}
 
 
 def outcomes(results: Path) -> int:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from benchmark_report import ROOT, machine_facts, print_table, run_plainly
+from benchmark_report import ROOT, machine_facts, own_environment, print_table, run_plainly
 
 PLUG_IN = Path(__file__).with_name("drawn_database.py")
 FEATURES, DATABASES, PEOPLE = 3, 2, 24
@@ -88,8 +87,7 @@ def run_options() -> list[str]:
 
 def environment(code: Path) -> dict[str, str]:
     """Return the environment in which a checkout finds its own rooms."""
-    others = {name: value for name, value in os.environ.items() if name not in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI")}
-    return {**others, "PYTHONPATH": str(code), "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
+    return {**own_environment(), "PYTHONPATH": str(code), "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
 
 
 def command(words: list[str], code: Path) -> None:
