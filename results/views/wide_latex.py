@@ -3,44 +3,103 @@
 from __future__ import annotations
 
 import itertools
+import math
+import re
+from dataclasses import dataclass
 
 from results.scores.leaderboard import Leaderboard, Row
 from results.scores.pooling import FULL
-from results.views.columns import COLUMNS, added_columns, interval, number
+from results.views.columns import COLUMNS, Column, added_columns, interval, number
 from results.views.latex import latex_escaped
 from results.views.leaderboard_words import part_counts, section_title, stamps
 from results.views.wide import WideTable, row_notes, wide_tables
 
 _METRICS = ("uf1", "uar")
 
+# In points, of small print: a page less its margins (A4 with 25 mm), what stands between two columns, UF1 and UAR of a
+# part with what stands between them, and what a model's name may take where that is too much.
+_PAGE, _BETWEEN, _PART, _NAME = 455.0, 6.0, 57.0, 120.0
+
+# Letters that are narrower or wider than most.
+_LETTERS = {**dict.fromkeys("fijlrt.,:;[]()'!/| -", 3.1), **dict.fromkeys("mwMW=+", 7.8)}
+_LETTER, _CAPITAL = 4.7, 6.7
+
 
 def wide_latex(leaderboard: Leaderboard) -> str:
     """Return a floating table for each section: a row for each model, the intervals of UF1 below its scores.
 
-    The UF1 of the rows that cannot be told from the best one of their column is bold.
+    The UF1 of the rows that cannot be told from the best one of their column is bold. Parts that do not fit on a page
+    beside each other stand in a table of their own, and names of models that are too long go on below.
     """
     tables = wide_tables(leaderboard)
     texts = []
     for place, one in enumerate(tables):
         notes = [*row_notes(one.rows), *(leaderboard.notes if place == len(tables) - 1 else [])]
-        texts.append("\n".join(_table(one, notes)))
+        pieces = _pieces(one)
+        texts += [
+            "\n".join(_table(one, piece, notes if piece is pieces[-1] else [], continued=piece is not pieces[0]))
+            for piece in pieces
+        ]
     return "\n\n".join(texts or ["% No studies in this store yet."]) + "\n"
 
 
-def _table(one: WideTable, notes: list[str]) -> list[str]:
+@dataclass(frozen=True)
+class _Piece:
+    """What stands in one table.
+
+    Attributes
+    ----------
+    parts : those whose scores stand there.
+    added : the columns that somebody added.
+    folded : whether names of models go on below where they are too long.
+    """
+
+    parts: list[str]
+    added: list[Column]
+    folded: bool
+
+
+def _pieces(one: WideTable) -> list[_Piece]:
+    """Return the parts in runs of about one length that fit on a page."""
     added = added_columns()
+    name = _width(COLUMNS.get("model"), one)
+    rest = _PAGE - sum(_width(column, one) for column in (*one.shown, *added)) + name
+    part = max(_PART, *(_length(one.title(part)) + _BETWEEN for part in one.parts))
+    folded = rest - name < part * len(one.parts) and name > _NAME
+    most = max(1, int((rest - (_NAME if folded else name)) / part))
+    size = math.ceil(len(one.parts) / math.ceil(len(one.parts) / most))
+    runs = [one.parts[start : start + size] for start in range(0, len(one.parts), size)]
+    return [_Piece(run, added if FULL in run else [], folded) for run in runs]
+
+
+def _width(column: Column, one: WideTable) -> float:
+    """Return about how many points a column takes."""
+    return max(_length(text) for text in (column.header, *(column.text(line[FULL]) for line in one.rows))) + _BETWEEN
+
+
+def _length(text: str) -> float:
+    """Return about how many points a text takes."""
+    return sum(_LETTERS.get(one, _CAPITAL if one.isupper() else _LETTER) for one in text)
+
+
+def _table(one: WideTable, piece: _Piece, notes: list[str], continued: bool) -> list[str]:
+    parts, added = piece.parts, piece.added
     before = len(one.shown)
-    starts = range(before + 1, before + 1 + 2 * len(one.parts), 2)
+    starts = range(before + 1, before + 1 + 2 * len(parts), 2)
     names = [COLUMNS.get(metric).title(one.multilabel) for metric in _METRICS]
-    spans = [rf"\multicolumn{{2}}{{c}}{{{latex_escaped(one.title(part))}}}" for part in one.parts]
-    headers = [*(column.header for column in one.shown), *(names * len(one.parts)), *(c.header for c in added)]
-    sides = [*(column.justify[0] for column in one.shown), *("cc" * len(one.parts)), *(c.justify[0] for c in added)]
+    spans = [rf"\multicolumn{{2}}{{c}}{{{latex_escaped(one.title(part))}}}" for part in parts]
+    headers = [*(column.header for column in one.shown), *(names * len(parts)), *(c.header for c in added)]
+    sides = [
+        f"p{{{_NAME - _BETWEEN:.0f}pt}}" if piece.folded and column is COLUMNS.get("model") else column.justify[0]
+        for column in one.shown
+    ]
+    sides += [*("cc" * len(parts)), *(c.justify[0] for c in added)]
     lines = [
         r"\begin{table}[t]",
         r"\centering",
         r"\small",
         r"\setlength{\tabcolsep}{3pt}",
-        rf"\caption{{{latex_escaped(_caption(one))}}}",
+        rf"\caption{{{_in_lines(_caption(one, parts, continued))}}}",
         rf"\begin{{tabular}}{{{''.join(sides)}}}",
         r"\toprule",
         " & ".join([*[""] * before, *spans, *[""] * len(added)]).strip() + r" \\",
@@ -50,21 +109,24 @@ def _table(one: WideTable, notes: list[str]) -> list[str]:
     for _, alike in itertools.groupby(one.rows, key=lambda line: line[FULL].stamp):
         lines.append(r"\midrule")
         for line in alike:
-            lines += _lines(one, line)
+            lines += _lines(one, line, piece)
     lines += [r"\bottomrule", r"\end{tabular}"]
     if notes:
         lines += [r"\par\smallskip", r"{\raggedright\footnotesize"]
-        lines += [rf"{latex_escaped(note if note.endswith('.') else note + '.')}\par" for note in notes]
+        lines += [rf"{_in_lines(note if note.endswith('.') else note + '.')}\par" for note in notes]
         lines.append("}")
     return [*lines, r"\end{table}"]
 
 
-def _lines(one: WideTable, line: dict[str, Row]) -> list[str]:
+def _lines(one: WideTable, line: dict[str, Row], piece: _Piece) -> list[str]:
     """Return a model's scores, and below them the intervals of UF1."""
-    full, added = line[FULL], added_columns()
+    full, added = line[FULL], piece.added
     cells = [latex_escaped(column.text(full)) for column in one.shown]
+    if piece.folded:
+        place = one.shown.index(COLUMNS.get("model"))
+        cells[place] = _may_break(cells[place])
     below = [""] * len(cells)
-    for part in one.parts:
+    for part in piece.parts:
         row = line[part]
         best = number(row.uf1)
         if row.uf1 is None:
@@ -80,12 +142,24 @@ def _lines(one: WideTable, line: dict[str, Row]) -> list[str]:
     return [(" & ".join(texts) + r" \\").strip() for texts in lines]
 
 
+def _may_break(name: str) -> str:
+    """Return an escaped name that LaTeX may break behind its signs."""
+    return r"\raggedright " + re.sub(r"(\\_|[\[,=+/])", r"\1\\allowbreak{}", name)
+
+
+def _in_lines(text: str) -> str:
+    """Return an escaped text that LaTeX may break behind the datasets of a composite."""
+    return latex_escaped(text).replace("+", r"+\allowbreak{}")
+
+
 def _over_both(text: str) -> str:
     return rf"\multicolumn{{2}}{{c}}{{{text}}}"
 
 
-def _caption(one: WideTable) -> str:
-    counts = "; ".join(part_counts(one.first[part], one.title(part)) for part in one.parts)
+def _caption(one: WideTable, parts: list[str], continued: bool) -> str:
+    counts = "; ".join(part_counts(one.first[part], one.title(part)) for part in parts)
+    if continued:
+        return f"{section_title(one.section)}, continued. {counts}."
     same = "".join(f" {name.capitalize()}: {text}." for name, text in one.same.items())
     marks = "".join(f" {text}." for text in stamps([line[FULL] for line in one.rows]))
     names = " and ".join(COLUMNS.get(metric).title(one.multilabel) for metric in _METRICS)

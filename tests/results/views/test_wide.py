@@ -132,17 +132,54 @@ def test_latex_has_a_table_a_benchmark_with_as_many_cells_as_columns(board: Lead
     assert text.count("{") == text.count("}")
 
 
+@pytest.fixture(scope="module")
+def many_parts(tmp_path_factory: pytest.TempPathFactory) -> Leaderboard:
+    """Return a board of one composite of ten datasets, of models with long names, two selections and seeds."""
+    store = OutcomeStore(tmp_path_factory.mktemp("many"), create=True)
+    datasets = {f"casme{number}_macro": 2 for number in range(10)}
+    studies = [
+        example_study("ststnet", datasets, averaged=True),
+        example_study("htnet", datasets, averaged=True, params={"as_published": True, "dim": 256, "input": "unit"}),
+        example_study("off_apexnet", datasets, averaged=True, selection="validation", seed=3),
+    ]
+    for study in studies:
+        store.write_card(study.card)
+        for outcome in study.outcomes():
+            store.write_outcome(study.card, outcome)
+    return build_leaderboard(store, rng=np.random.default_rng(0), resamples=50)
+
+
+def test_latex_has_parts_that_do_not_fit_beside_each_other_in_tables_of_their_own(many_parts: Leaderboard) -> None:
+    text = render(many_parts, "latex")
+    tables = text.split(r"\begin{table}")[1:]
+    assert len(tables) > 2
+    parts = [row.part for row in many_parts.rows if row.model == "ststnet"]
+    assert len(parts) == 12
+    told = [re.findall(r"\\multicolumn\{2\}\{c\}\{([a-zA-Z]\S*?)\}", table) for table in tables]
+    assert [name.replace(r"\_", "_").lower() for names in told for name in names] == parts
+    assert max(map(len, told)) - min(map(len, told)) <= 1
+    for number_of, table in enumerate(tables):
+        assert (", continued. " in table) == (number_of > 0)
+        assert "ststnet" in table
+        assert "as\\_\\allowbreak{}published=\\allowbreak{}True" in table
+    for row in scored(many_parts):
+        assert number(row.uf1) in text
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs a LaTeX engine, pdflatex with booktabs")
-@pytest.mark.parametrize("shape", ["wide", "long"])
-def test_latex_compiles_and_fits_the_page(board: Leaderboard, shape: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("which", "shape"), [("board", "wide"), ("board", "long"), ("many_parts", "wide")])
+def test_latex_compiles_and_fits_the_page(
+    which: str, shape: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    board: Leaderboard = request.getfixturevalue(which)
     head = r"\documentclass[a4paper]{article}\usepackage[margin=25mm]{geometry}\usepackage[T1]{fontenc}"
     text = "\n".join(
         [head, r"\usepackage{booktabs}\begin{document}", render(board, "latex", shape=shape), r"\end{document}"]
     )
     (tmp_path / "board.tex").write_text(text, encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-draftmode", "board.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="latin-1", timeout=120)
     assert done.returncode == 0, done.stdout
     if shape == "wide":
         assert "Overfull" not in done.stdout
