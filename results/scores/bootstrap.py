@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.special import expit, logit, stdtrit
 
+from preprocess.base.hashing import digest
 from results.scores.metrics import Metric
 
 # Equal scores may differ in their last digits where their sums were taken in another order.
@@ -111,6 +113,17 @@ def resampled_scores(counts: np.ndarray, metric: Metric, resamples: int, rng: np
     # Counts are small integers, so float64 products are exact, and much faster than integer ones.
     pooled = draws.astype(np.float64) @ counts.reshape(n_seeds, n_subjects, -1).astype(np.float64)
     return metric(pooled.reshape(n_seeds, resamples, *shape)).mean(axis=(0, 2))
+
+
+def generator_of(subjects: Sequence[str], root_seed: int) -> np.random.Generator:
+    """Return the generator of draws over these people: who is drawn depends on nothing else.
+
+    Parameters
+    ----------
+    subjects : their names, sorted.
+    root_seed : of all draws of a table.
+    """
+    return np.random.default_rng([root_seed, int(digest(list(subjects))[:16], 16)])
 
 
 def score_per_seed(counts: np.ndarray, metric: Metric) -> np.ndarray:

@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from preprocess.base.hashing import digest
-from results.scores.bootstrap import difference_interval, resampled_scores, score_per_seed
+from results.scores.bootstrap import difference_interval, generator_of, resampled_scores, score_per_seed
 from results.scores.caveats import interval_caveats
 from results.scores.counting import Counting
 from results.scores.gathered import Benchmark, Entry, Gathered, LeftOut, gather
-from results.scores.paired import detectable, holm, swap_test
+from results.scores.paired import DRAWS, detectable, holm, swap_test
 from results.scores.pairs import COMPARED, LEVEL, Difference, Pair
 from results.scores.pooling import FULL
 from results.store.outcome_store import OutcomeStore
@@ -52,7 +51,7 @@ def compare(
     rng: np.random.Generator,
     parts: Sequence[str] = (FULL,),
     resamples: int = 1000,
-    draws: int = 9999,
+    draws: int = DRAWS,
     cached: Mapping[str, StoredStudy] | None = None,
 ) -> Comparison:
     """Compare every pair of models that were tested on the same samples of the same people.
@@ -105,7 +104,7 @@ def _pairs_of(benchmark: Benchmark, root_seed: int, resamples: int, draws: int) 
         for one, other in itertools.combinations(entries, 2)
         if not _shared(one, other)
     ]
-    return _corrected(pairs, draws), apart
+    return _corrected(pairs, entries[0].label, draws), apart
 
 
 def _shared(one: Entry, other: Entry) -> list[int]:
@@ -119,7 +118,7 @@ class _Tests:
         self._benchmark, self._resamples, self._draws = benchmark, resamples, draws
         self._counting: Counting = benchmark.pooled.counting
         self._subjects = sorted(set(benchmark.pooled.subjects))
-        self._generator = [root_seed, int(digest(self._subjects)[:16], 16)]
+        self._root_seed = root_seed
         self._resampled: dict[tuple[str, tuple[int, ...], str], np.ndarray] = {}
 
     def pair(self, one: Entry, other: Entry) -> Pair:
@@ -131,7 +130,7 @@ class _Tests:
         first, second = (one, other) if scores[0] >= scores[1] else (other, one)
         metrics = {name: self._counting.metrics.get(name) for name in COMPARED}
         counts = self._stacked(first, seeds), self._stacked(second, seeds)
-        p = swap_test(*counts, metrics, self._draws, np.random.default_rng(self._generator))
+        p = swap_test(*counts, metrics, self._draws, generator_of(self._subjects, self._root_seed))
         card = self._benchmark.card
         return Pair(
             first=first.label,
@@ -175,7 +174,7 @@ class _Tests:
     def _scores(self, entry: Entry, seeds: list[int], name: str) -> np.ndarray:
         key = (entry.label, tuple(seeds), name)
         if key not in self._resampled:
-            rng = np.random.default_rng(self._generator)
+            rng = generator_of(self._subjects, self._root_seed)
             metric = self._counting.metrics.get(name)
             self._resampled[key] = resampled_scores(self._stacked(entry, seeds), metric, self._resamples, rng)
         return self._resampled[key]
@@ -185,9 +184,15 @@ class _Tests:
         return np.stack([entry.counts[seed] for seed in seeds])
 
 
-def _corrected(pairs: list[Pair], draws: int) -> list[Pair]:
-    """Return one benchmark's pairs with Holm's p, each metric corrected by itself, and what they could detect."""
+def _corrected(pairs: list[Pair], best: str, draws: int) -> list[Pair]:
+    """Return one benchmark's pairs with Holm's p, each metric corrected by itself, and what they could detect.
+
+    best : label of the model with the highest UF1 over all of its seeds.
+    """
     found = [dict(pair.metrics) for pair in pairs]
+    with_best = [metrics for pair, metrics in zip(pairs, found, strict=True) if best in (pair.first, pair.second)]
+    for metrics, p in zip(with_best, holm(np.array([one["uf1"].p for one in with_best])).tolist(), strict=True):
+        metrics["uf1"] = dataclasses.replace(metrics["uf1"], p_best=p)
     for name in COMPARED:
         corrected = holm(np.array([metrics[name].p for metrics in found]))
         for pair, metrics, p in zip(pairs, found, corrected.tolist(), strict=True):
@@ -211,12 +216,27 @@ def _smallest_p(n_subjects: int, n_pairs: int, draws: int) -> float:
 def _notes(pairs: list[Pair], gathered: Gathered, draws: int) -> list[str]:
     notes = []
     for _, same in itertools.groupby(pairs, key=lambda pair: pair.benchmark):
-        notes += _too_few_people(list(same), draws)
+        of_one = list(same)
+        notes += _too_few_people(of_one, draws) + _below_the_best(of_one)
     notes += interval_caveats(one.tested() for one in gathered.benchmarks if len(one.entries) > 1)
     notes += gathered.notes()
     if any(pair.synthetic for pair in pairs):
         notes.append("Synthetic data is drawn by this program: its scores say nothing about real faces.")
     return notes
+
+
+def _below_the_best(pairs: list[Pair]) -> list[str]:
+    """Return what says that a leaderboard tells models from the best one that are not told apart among all pairs."""
+    told = [(pair, uf1) for pair in pairs if (uf1 := pair.metrics["uf1"]).p_best is not None]
+    apart = [(pair, uf1) for pair, uf1 in told if (uf1.p_best or 0) < LEVEL <= uf1.p_holm]
+    if not apart:
+        return []
+    first = pairs[0]
+    names = ", ".join(f"{pair.second} from {pair.first}" for pair, _ in apart)
+    return [
+        f"{first.dataset} · {first.protocol} · {first.part}: ranks of a leaderboard ask about the {len(told)} pairs "
+        f"with the best model alone, and are corrected for these. They tell apart, too: {names}."
+    ]
 
 
 def _too_few_people(pairs: list[Pair], draws: int) -> list[str]:

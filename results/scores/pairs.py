@@ -31,6 +31,8 @@ class Difference:
     spread_seeds : standard deviation of the difference over the seeds; None for a single seed.
     detectable : the smallest true difference that this many people would tell apart in 80 of 100 studies, at the level
         that Holm's correction asks of the clearest pair; None where there is none below 1, or nothing to judge by.
+    p_best : of UF1, p corrected for the pairs with the best model alone; below the level, a leaderboard does not let
+        the two share a rank. None for other pairs, and other metrics.
     """
 
     first: float
@@ -44,6 +46,7 @@ class Difference:
     spread_people: float | None
     spread_seeds: float | None
     detectable: float | None = None
+    p_best: float | None = None
 
     @property
     def told_apart(self) -> bool:

@@ -10,15 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from preprocess.base.hashing import digest
+from results.scores.bootstrap import generator_of
 from results.scores.metrics import Metric
-from results.scores.paired import holm, swap_test
+from results.scores.paired import DRAWS, holm, swap_test
 from results.scores.pairs import LEVEL
 from results.scores.row import Row
 
-# Most rows are either far from the best or not; a first look at few swaps is enough for the latter.
-_FIRST_LOOK, _CLEARLY_TIED = 199, 0.2
-_DRAWS, _DRAWS_A_ROW = 1999, 40
+# So many swaps a row, at least: with fewer, none of very many rows could be told from the best one.
+_DRAWS_A_ROW = 40
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Evidence:
 
     def generator(self, root_seed: int) -> np.random.Generator:
         """Return the generator of draws over these people: who is drawn depends on nothing else."""
-        return np.random.default_rng([root_seed, int(digest(list(self.subjects))[:16], 16)])
+        return generator_of(self.subjects, root_seed)
 
 
 @dataclass(frozen=True)
@@ -55,9 +54,13 @@ def ranked(scored: Sequence[Scored], root_seed: int) -> list[Row]:
     """Return the rows with their ranks, in the given order.
 
     Ranked are rows that have a score and may compete, inside one benchmark, by UF1. The rows that cannot be told from
-    the best one share its rank: whole people are swapped between the two (``swap_test``), and the p values of all rows
-    against the best are corrected by Holm's method. In 95 of 100 studies the truly best row is one of this group. A row
-    that cannot be tested against the best one, for it has other samples or no seed in common, has no tie.
+    the best one share its rank: whole people are swapped between the two (``swap_test``), and the p values of the rows
+    against the best are corrected by Holm's method, those of its own selection together, and those of others. In 95 of
+    100 studies the truly best row is one of this group. A row that cannot be tested against the best one, for it has
+    other samples or no seed in common, has no tie.
+
+    Of one selection, these are pairs that ``compare`` tests too: by the same swaps, so that each has the same p, and
+    corrected for more pairs. So no row is tied that ``compare`` tells from the best one.
 
     Parameters
     ----------
@@ -101,18 +104,17 @@ def _tied(group: Sequence[_Rival], root_seed: int) -> set[int]:
     """Return the places of the best row and of those that cannot be told from it; none where there are no such."""
     best = max(group, key=lambda one: (one.score, -one.place))
     others = [one for one in group if one is not best and best.shares_with(one)]
-    p = holm(np.array([_p(best, other, len(others), root_seed) for other in others]))
-    tied = {other.place for other, corrected in zip(others, p, strict=True) if corrected >= LEVEL}
+    tied: set[int] = set()
+    for own in (True, False):
+        family = [one for one in others if (one.row.selection == best.row.selection) == own]
+        p = holm(np.array([_p(best, one, len(family), root_seed) for one in family]))
+        tied |= {one.place for one, corrected in zip(family, p, strict=True) if corrected >= LEVEL}
     return tied | {best.place} if tied else set()
 
 
 def _p(best: _Rival, other: _Rival, n_rows: int, root_seed: int) -> float:
-    """Return the p of two rows; of rows that are far from being told apart, from few swaps."""
+    """Return the p of two rows; where it is above the level, and so is what Holm's method makes of it, a part of it."""
     seeds = best.shares_with(other)
     one, two, metrics = best.counts(seeds), other.counts(seeds), {"uf1": best.evidence.uf1}
-    p = 0.0
-    for draws in (_FIRST_LOOK, max(_DRAWS, _DRAWS_A_ROW * n_rows)):
-        p = swap_test(one, two, metrics, draws, best.evidence.generator(root_seed))["uf1"]
-        if p > _CLEARLY_TIED:
-            break
-    return p
+    draws = max(DRAWS, _DRAWS_A_ROW * n_rows)
+    return swap_test(one, two, metrics, draws, best.evidence.generator(root_seed), enough=LEVEL)["uf1"]

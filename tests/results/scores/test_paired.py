@@ -130,3 +130,15 @@ def test_arguments_that_make_no_sense() -> None:
     for first, second, draws in ((counts, counts[:, :2], 10), (counts[0], counts[0], 10), (counts, counts, 0)):
         with pytest.raises(ValueError, match="see the docstring"):
             swap_test(first, second, BOTH, draws, np.random.default_rng(0))
+
+
+def test_what_is_enough_leaves_swaps_out_and_changes_no_p_below_it() -> None:
+    rng = np.random.default_rng(11)
+    cut = 0
+    for strengths in [(0.6, 0.6), (0.7, 0.5), (0.8, 0.3)] * 4:
+        pair = models(rng, 20, strengths)
+        whole = swap_test(*pair, {"uf1": uf1}, 9999, np.random.default_rng(0))["uf1"]
+        some = swap_test(*pair, {"uf1": uf1}, 9999, np.random.default_rng(0), enough=0.05)["uf1"]
+        assert some == whole if whole < 0.05 else 0.05 <= some <= whole
+        cut += some < whole
+    assert cut
