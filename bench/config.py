@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 
 from bench.options.option import Option, flag
-from bench.options.values import Amounts, Count, Names, Pairs, Paths, Seeds, Settings, Switch, settings
+from bench.options.values import Amounts, Count, Names, Pairs, Paths, Seeds, Settings, Shifts, Switch, settings
 from preprocess.base.errors import UsageError, did_you_mean
 
 Preset = Literal["smoke", "quick", "full"]
@@ -122,6 +122,14 @@ class RunConfig(BaseModel):
         ),
     ] = ["last"]
     seeds: Annotated[Seeds, Option("Replicates, e.g. `0,1,2`; a leaderboard row is their mean.", "NUMBERS")] = [0]
+    shift_keyframes: Annotated[
+        Shifts,
+        Option(
+            "Score also with onset and apex of the test clips moved by so many frames, or by a share of the clip such "
+            "as `5%`: a table of what is lost. Never ranked.",
+            metavar="AMOUNTS",
+        ),
+    ] = []
     preset: Annotated[
         Preset | None,
         Option(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console
 
 from bench.config import RunConfig, results_root
@@ -9,6 +11,7 @@ from bench.console.prepared import describe, described_notes
 from bench.console.progress import ClipProgress
 from bench.console.say import say
 from bench.plan.request import Request
+from bench.study.shifted import Shifted, described_shifts, shifted_datasets
 from bench.study.sources import prepare_datasets, read_datasets, shards_root
 from bench.workers.clip_tasks import here_or_on_ray
 from bench.workers.ray_session import RaySession
@@ -29,6 +32,21 @@ def read_sources(config: RunConfig, console: Console) -> list[RawDataset]:
     for line in described_notes(raw):
         say(console, line)
     return raw
+
+
+def prepare_shifted(raw: list[RawDataset], request: Request, session: RaySession, console: Console) -> Shifted:
+    """Make what is missing of the request's features of shifted clips, as ``prepare_features`` does of true ones."""
+    shards = shards_root(results_root(request.config.results))
+    execute = here_or_on_ray(session, request.config.workers)
+
+    def prepare(datasets: Sequence[RawDataset], folder: str) -> list[PreparedDataset]:
+        with ClipProgress(console).shown() as progress:
+            return prepare_datasets(datasets, request.features, folder, progress, execute)
+
+    shifted = shifted_datasets(raw, request.config.shift_keyframes, shards, prepare)
+    for line in described_shifts(shifted):
+        say(console, line)
+    return shifted
 
 
 def prepare_features(

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from bench.commands.board import board_of_run
-from bench.commands.gathering import prepare_features, read_sources
+from bench.commands.board import board_of_run, tracked_page
+from bench.commands.gathering import prepare_features, prepare_shifted, read_sources
 from bench.config import RunConfig, results_root
 from bench.console.interrupts import exit_status, farewell, terminable
 from bench.console.prepared import describe_outstanding
@@ -23,6 +23,7 @@ from bench.console.waiting import telling
 from bench.plan.plan import Plan, PlannedStudy, make_plan
 from bench.plan.request import Request, resolve
 from bench.plan.table import plan_table
+from bench.study.shifted import described_shifts, shifted_datasets
 from bench.study.sources import shards_root, survey_datasets
 from bench.workers.capacity import demand
 from bench.workers.node_types import wait_for_room, with_growth
@@ -65,11 +66,17 @@ def _show_plan(config: RunConfig, console: Console) -> None:
         store = None
     with telling("looking at the shards"):
         surveyed = survey_datasets(raw, request.features, shards_root(root))
+        shifted = shifted_datasets(
+            raw, config.shift_keyframes, shards_root(root), lambda of, at: survey_datasets(of, request.features, at)
+        )
     for line in (line for dataset in surveyed for line in describe_outstanding(dataset)):
         say(console, line)
-    plan = make_plan(request, surveyed, store, _planning(console))
+    for line in described_shifts(shifted):
+        say(console, line)
+    plan = make_plan(request, surveyed, store, _planning(console), shifted)
     say(console, plan_table(plan))
-    if any(dataset.outstanding for dataset in surveyed):
+    moved = [one.prepared for datasets in shifted.values() for one in datasets.values()]
+    if any(dataset.outstanding for dataset in [*surveyed, *moved]):
         say(console, "Nothing was made. Which clips cannot be used shows when features are made: folds may get fewer.")
 
 
@@ -89,9 +96,10 @@ def run(config: RunConfig, console: Console) -> int:
             raw = read_sources(config, console)
             store = OutcomeStore(root, create=True)
             prepared = prepare_features(raw, request, session, console)
-            plan = make_plan(request, prepared, store, _planning(console))
+            shifted = prepare_shifted(raw, request, session, console)
+            plan = make_plan(request, prepared, store, _planning(console), shifted)
             _announce(plan, config, console)
-            writer = TrackingWriter(store, config.tracking_uri, say=lambda text: say(console, text))
+            writer = TrackingWriter(store, config.tracking_uri, lambda text: say(console, text), tracked_page)
             ended = _train(plan, store, config, session, writer, console)
         except KeyboardInterrupt:
             if writer:

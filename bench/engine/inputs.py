@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -157,6 +157,28 @@ def make_inputs(
     ]
     most = max(recipe.batch_size, _at_a_time(*(feature.values for feature in features[:shown])))
     return Inputs(features, tuple(ranges), shown, min(LARGEST_EVALUATION, most), augment)
+
+
+def inputs_of_rows(
+    inputs: Inputs, info: ModelInfo, network: nn.Module, values: Mapping[str, Values], rows: np.ndarray
+) -> Inputs:
+    """Return inputs that hold other values, of a few samples: what a trained network is shown of shifted clips.
+
+    Parameters
+    ----------
+    inputs : of the fold; their ranges stay as they were fitted to its training samples.
+    info : the model.
+    network : the same as for ``make_inputs``.
+    values : feature -> values of all samples of the study.
+    rows : row numbers of the samples. In the inputs, sample i is that of ``rows[i]``.
+    """
+    device = str(inputs.device)
+    reductions = getattr(network, "reductions", (None,) * len(info.features))
+    features = tuple(
+        DeviceFeature(on_device(stored_values(np.asarray(values[name][rows])), device), reduction or _unchanged)
+        for name, reduction in zip(info.features[: inputs.shown], reductions, strict=False)
+    )
+    return replace(inputs, features=features)
 
 
 def _features(

@@ -7,18 +7,19 @@ on the pack it travels in, so that any packing gives the same bits on the same k
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 import torch
 
 from bench.engine.fit import build_network, evaluate, train_network
-from bench.engine.inputs import make_inputs
+from bench.engine.inputs import Inputs, inputs_of_rows, make_inputs
 from bench.engine.selection import SELECTIONS, Selection
 from bench.study.data import StudyData
+from bench.study.feature_rows import Values
 from bench.study.folds import Fold
 from mer_models.contracts import TrainingRecipe
 from mer_models.registry import ModelInfo
@@ -38,6 +39,7 @@ class FoldResult:
     curves : name -> a value for every epoch.
     weights : name -> array; all that is needed to score again.
     seconds : wall time of the training.
+    shifted : shift -> scores of the same samples with their key frames shifted, in the form of ``scores``.
     """
 
     scores: np.ndarray
@@ -45,6 +47,7 @@ class FoldResult:
     curves: dict[str, list[float]]
     weights: dict[str, np.ndarray]
     seconds: float
+    shifted: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -117,13 +120,60 @@ def score_again(
     """
     with _deterministic(threads):
         if info.kind == "estimator":
-            return _score_estimator(info, hyperparameters, data, fold, weights)
-        recipe = recipe_of(info, hyperparameters)
-        model = build_network(info, _model_params(info, hyperparameters), len(data.classes), fold.seed, device)
-        _check_weights(info.name, model, weights)
-        model.load_state_dict({name: torch.from_numpy(value.copy()).to(device) for name, value in weights.items()})
-        inputs = make_inputs(info, model, recipe, data, fold.train, device)
+            return _score_estimator(info, hyperparameters, data, data.features, fold, weights)
+        model, inputs = _restored(info, hyperparameters, data, fold, weights, device)
         return evaluate(model, inputs, fold.test)
+
+
+def score_shifted(
+    info: ModelInfo,
+    hyperparameters: dict[str, Any],
+    data: StudyData,
+    fold: Fold,
+    weights: dict[str, np.ndarray],
+    device: str = "cpu",
+    threads: int = 1,
+) -> dict[str, np.ndarray]:
+    """Return shift -> the (n_test, n_classes) scores of a fold's shifted clips from its stored weights, as trained.
+
+    Raises
+    ------
+    DataError : the weights are not this model's.
+    """
+    with _deterministic(threads):
+        if info.kind == "estimator":
+            return {
+                shift: _score_estimator(info, hyperparameters, data, of, fold, weights)
+                for shift, of in data.shifted.items()
+            }
+        model, inputs = _restored(info, hyperparameters, data, fold, weights, device)
+        return _evaluate_shifted(model, inputs, info, data, fold)
+
+
+def _restored(
+    info: ModelInfo,
+    hyperparameters: dict[str, Any],
+    data: StudyData,
+    fold: Fold,
+    weights: dict[str, np.ndarray],
+    device: str,
+) -> tuple[torch.nn.Module, Inputs]:
+    """Return a network with its stored weights, and the inputs of its fold."""
+    recipe = recipe_of(info, hyperparameters)
+    model = build_network(info, _model_params(info, hyperparameters), len(data.classes), fold.seed, device)
+    _check_weights(info.name, model, weights)
+    model.load_state_dict({name: torch.from_numpy(value.copy()).to(device) for name, value in weights.items()})
+    return model, make_inputs(info, model, recipe, data, fold.train, device)
+
+
+def _evaluate_shifted(
+    model: torch.nn.Module, inputs: Inputs, info: ModelInfo, data: StudyData, fold: Fold
+) -> dict[str, np.ndarray]:
+    everyone = np.arange(len(fold.test))
+    return {
+        shift: evaluate(model, inputs_of_rows(inputs, info, model, of, fold.test), everyone)
+        for shift, of in data.shifted.items()
+    }
 
 
 def recipe_of(info: ModelInfo, hyperparameters: dict[str, Any]) -> TrainingRecipe:
@@ -132,12 +182,17 @@ def recipe_of(info: ModelInfo, hyperparameters: dict[str, Any]) -> TrainingRecip
 
 
 def _score_estimator(
-    info: ModelInfo, hyperparameters: dict[str, Any], data: StudyData, fold: Fold, weights: dict[str, np.ndarray]
+    info: ModelInfo,
+    hyperparameters: dict[str, Any],
+    data: StudyData,
+    features: Mapping[str, Values],
+    fold: Fold,
+    weights: dict[str, np.ndarray],
 ) -> np.ndarray:
     estimator = info.build(n_classes=len(data.classes), **_model_params(info, hyperparameters))
     try:
         estimator.load_state(weights)
-        return _scores(info, estimator, data, fold.test)
+        return _scores(info, estimator, features, fold.test)
     except (ValueError, IndexError, TypeError) as error:
         # Arrays of the right names and other shapes: numpy finds out where they meet.
         shapes = ", ".join(f"{name} {value.shape}" for name, value in sorted(weights.items()))
@@ -160,13 +215,13 @@ def _model_params(info: ModelInfo, hyperparameters: dict[str, Any]) -> dict[str,
     return {name: hyperparameters[name] for name in info.params}
 
 
-def _rows(info: ModelInfo, data: StudyData, rows: np.ndarray) -> list[np.ndarray]:
-    return [data.features[name][rows].astype(np.float32) for name in info.features]
+def _rows(info: ModelInfo, features: Mapping[str, Values], rows: np.ndarray) -> list[np.ndarray]:
+    return [features[name][rows].astype(np.float32) for name in info.features]
 
 
-def _scores(info: ModelInfo, estimator: Any, data: StudyData, rows: np.ndarray) -> np.ndarray:
+def _scores(info: ModelInfo, estimator: Any, features: Mapping[str, Values], rows: np.ndarray) -> np.ndarray:
     """Return the (n_rows, n_classes) float32 scores; without a feature, the model has one row for every sample."""
-    scores = np.asarray(estimator.scores(*_rows(info, data, rows)), dtype=np.float32)
+    scores = np.asarray(estimator.scores(*_rows(info, features, rows)), dtype=np.float32)
     return scores if info.features else np.repeat(scores, len(rows), axis=0)
 
 
@@ -183,8 +238,9 @@ def _fit_network(
     for name, kept in trained.items():
         model.load_state_dict(kept.state)
         scores = evaluate(model, inputs, fold.test)
+        others = _evaluate_shifted(model, inputs, info, data, fold)
         weights = {key: value.cpu().numpy() for key, value in kept.state.items()}
-        yield name, FoldResult(scores, kept.epoch, kept.curves, weights, seconds)
+        yield name, FoldResult(scores, kept.epoch, kept.curves, weights, seconds, others)
 
 
 def _fit_estimator(
@@ -194,9 +250,11 @@ def _fit_estimator(
     fold = job.fold
     estimator = info.build(n_classes=len(data.classes), **_model_params(info, hyperparameters))
     rng = np.random.default_rng([fold.seed, 2])
-    estimator.fit(*_rows(info, data, fold.train), y=data.labels[fold.train], rng=rng)
-    scores = _scores(info, estimator, data, fold.test)
-    result = FoldResult(scores, 0, {}, estimator.state(), time.perf_counter() - start)
+    estimator.fit(*_rows(info, data.features, fold.train), y=data.labels[fold.train], rng=rng)
+    scores = _scores(info, estimator, data.features, fold.test)
+    seconds = time.perf_counter() - start
+    shifted = {shift: _scores(info, estimator, of, fold.test) for shift, of in data.shifted.items()}
+    result = FoldResult(scores, 0, {}, estimator.state(), seconds, shifted)
     # An estimator has no epochs to choose from, so every selection scores the same fit.
     for name in job.selections:
         yield name, result

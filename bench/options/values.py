@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from preprocess.base.errors import UsageError
+
 _SWITCH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
@@ -42,6 +44,24 @@ def number(value: Any) -> Any:
     except ValueError:
         return value
     return int(whole) if whole.is_integer() else value
+
+
+def shifts(value: Any) -> Any:
+    """Return the names of shifts, ``2`` or ``5%``, of a text ``1,2,5%``, of a number, or of a list of such.
+
+    Raises
+    ------
+    ValueError : what is no shift.
+    """
+    from preprocess.samples.shift import parse_shift
+
+    found = words([value] if isinstance(value, int) and not isinstance(value, bool) else value)
+    if not isinstance(found, list):
+        return found
+    try:
+        return list(dict.fromkeys(parse_shift(str(one)).name for one in found))
+    except UsageError as error:
+        raise ValueError(str(error)) from None
 
 
 def switch(value: Any) -> Any:
@@ -160,6 +180,7 @@ Names = Annotated[list[str], BeforeValidator(words), AfterValidator(_some_names)
 Paths = Annotated[list[str], BeforeValidator(items)]
 Seeds = Annotated[list[int], BeforeValidator(numbers), AfterValidator(_some_seeds)]
 Count = Annotated[int, Field(ge=1), BeforeValidator(number)]
+Shifts = Annotated[list[str], BeforeValidator(shifts)]
 Switch = Annotated[bool, BeforeValidator(switch)]
 Amounts = Annotated[dict[str, float], BeforeValidator(amounts)]
 Pairs = Annotated[dict[str, str], BeforeValidator(pairs)]

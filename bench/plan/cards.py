@@ -15,13 +15,14 @@ from bench.plan import hyperparameters
 from bench.study.data import StudyData
 from bench.study.folds import Fold
 from bench.study.protocols import MACRO, MICRO, Protocol
+from bench.study.shifted import ShiftedDataset, shift_notes
 from mer_models._parts.weights_file import by_content
 from mer_models.registry import ModelInfo
 from preprocess.base.code import code_fingerprint
 from preprocess.base.hashing import digest
 from preprocess.labels.tasks import Task
 from preprocess.shards.prepared import PreparedDataset
-from results.store.study_card import FoldCard, StudyCard, fold_key
+from results.store.study_card import SHIFT, FoldCard, StudyCard, fold_key
 
 ENGINE = Path(__file__).parents[1] / "engine" / "train.py"
 """The file from which the code that decides a fold's numbers, whatever the model, is followed through its imports."""
@@ -66,6 +67,8 @@ class CardMaker:
         folds: list[Fold],
         ids: list[str],
         notes: list[str],
+        shift: str = "",
+        shifted: Sequence[ShiftedDataset] = (),
     ) -> StudyCard:
         """Return a study's card.
 
@@ -78,10 +81,18 @@ class CardMaker:
         folds : the folds, in order.
         ids : the digest of each fold's sample ids.
         notes : what a reader of the score should know.
+        shift : how far the key frames of the tested clips are moved; "" for not at all.
+        shifted : the datasets with such clips.
         """
         info, values, task, protocol = setting.info, setting.values, setting.task, setting.protocol
         group, seed = setting.group, setting.seed
         ingredients = self._ingredients(setting, rule, data_key, data)
+        if shift:
+            tested = {name for fold in folds for name in data.sample_ids[fold.test].tolist()}
+            moved = [one.prepared for one in shifted]
+            features = {name: _feature_ingredient(name, moved) for name in info.features}
+            ingredients[SHIFT] = {"amount": shift, "features": features}
+            notes = [*notes, *shift_notes(shift, shifted, info.features, tested)]
         study_key = digest(ingredients)
         return StudyCard(
             model=info.name,
@@ -96,6 +107,7 @@ class CardMaker:
                 for fold, ids_of in zip(folds, ids, strict=True)
             ),
             notes=notes,
+            shift=shift,
             **benchmark_facts(protocol, task, group, data, folds),
         )
 
@@ -169,13 +181,17 @@ def labels_digest(data: StudyData) -> str:
 
 def unmade_features(card: StudyCard) -> list[str]:
     """Return the features that are not made yet of some dataset of the study (a dry run): its keys are not known."""
-    return [name for name, of in card.ingredients["features"].items() if not all(one["content"] for one in of.values())]
+    asked = [card.ingredients["features"], card.ingredients.get(SHIFT, {}).get("features", {})]
+    found = [
+        name for features in asked for name, of in features.items() if not all(one["content"] for one in of.values())
+    ]
+    return list(dict.fromkeys(found))
 
 
 def may_be_stored(card: StudyCard, stored: list[StudyCard]) -> bool:
     """Tell whether the store may hold the study whose features are not made yet: nothing that is known differs."""
     # Which clips have a label and the features shows when they are made.
-    open_yet = ("features", "task", "action_units")
+    open_yet = ("features", "task", "action_units", SHIFT)
     known = {name: value for name, value in card.ingredients.items() if name not in open_yet}
     return any(known.items() <= old.ingredients.items() for old in _alike(card, stored))
 
@@ -202,7 +218,7 @@ def why_new(card: StudyCard, stored: list[StudyCard]) -> str:
 
 
 def _alike(card: StudyCard, stored: list[StudyCard]) -> list[StudyCard]:
-    names = ("model", "dataset", "task", "protocol", "selection", "seed", "weights")
+    names = ("model", "dataset", "task", "protocol", "selection", "seed", "weights", "shift")
     return [old for old in stored if all(getattr(old, name) == getattr(card, name) for name in names)]
 
 

@@ -17,6 +17,7 @@ from bench.study.data import StudyData
 from bench.study.folds import Fold
 from bench.study.protocols import Protocol
 from bench.study.shared_rows import SharedRows
+from bench.study.shifted import Shifted, ShiftedDataset
 from bench.study.splitting import ids_digest, make_folds
 from mer_models.registry import ModelInfo
 from preprocess.base.errors import Unfit, UsageError, did_you_mean
@@ -117,6 +118,7 @@ def make_plan(
     prepared: Sequence[PreparedDataset],
     store: OutcomeStore | None,
     progress: Callable[[int], None] | None = None,
+    shifted: Shifted | None = None,
 ) -> Plan:
     """Work out all studies of a request over the prepared datasets, and compare them with the store.
 
@@ -128,6 +130,7 @@ def make_plan(
     prepared : the datasets with their features.
     store : the results so far; None where there are none yet.
     progress : called with the number of studies planned so far.
+    shifted : the datasets with shifted clips; a study that may be tested on them, too, is.
 
     Raises
     ------
@@ -136,7 +139,7 @@ def make_plan(
     Unfit : nothing of what was asked for applies.
     """
     _check_datasets(request.protocols, [dataset.name for dataset in prepared])
-    builder = _Builder(request, store)
+    builder = _Builder(request, store, shifted or {})
     for protocol, task in itertools.product(request.protocols, request.tasks):
         for group in groups_of(protocol, builder.with_labels(task, prepared)):
             for model, seed in itertools.product(request.models, request.config.seeds):
@@ -169,8 +172,9 @@ def groups_of(protocol: Protocol, prepared: list[PreparedDataset]) -> list[list[
 class _Builder:
     """Collects trainings; keeps what studies have in common so that it is worked out once."""
 
-    def __init__(self, request: Request, store: OutcomeStore | None) -> None:
+    def __init__(self, request: Request, store: OutcomeStore | None, shifted: Shifted) -> None:
         self.plan = Plan([], notes=list(request.left_out))
+        self._shifted = shifted
         self._config, self._selections = request.config, request.selections
         self._store = store
         self._stored = store.cards() if store else []
@@ -235,7 +239,13 @@ class _Builder:
             if not chosen:
                 continue
             folds, ids, notes = self._make_folds(key, setting, validate, data)
-            cards = tuple(self._cards.make(setting, rule, key, data, folds, ids, notes) for rule in chosen)
+            cards = tuple(
+                self._cards.make(
+                    setting, rule, key, data, folds, ids, notes, shift, self._datasets_of(shift, setting.group)
+                )
+                for rule in chosen
+                for shift in ("", *data.shifted)
+            )
             studies = [self._compare(card) for card in cards]
             training = Training(cards, key, self._config.keep_weights)
             self.plan.trainings.append(PlannedTraining(setting.info, training, studies, self._todo(studies)))
@@ -245,8 +255,32 @@ class _Builder:
         units = setting.info.uses_action_units
         key = "|".join(["+".join(d.name for d in group), task.name, *features, *(["action units"] if units else [])])
         if key not in self.plan.data:
-            self.plan.data[key] = self._shared.of(assemble(group, task, features, units))
+            shifted = {
+                shift: [one.prepared for one in self._datasets_of(shift, group)] for shift in self._shifts(setting)
+            }
+            self.plan.data[key] = self._shared.of(assemble(group, task, features, units, shifted))
         return key, self.plan.data[key]
+
+    def _datasets_of(self, shift: str, group: Sequence[PreparedDataset]) -> list[ShiftedDataset]:
+        return [self._shifted[shift][dataset.name] for dataset in group] if shift else []
+
+    def _shifts(self, setting: Setting) -> list[str]:
+        """Return the shifts that a setting is tested with; a note says why where that is none."""
+        features = setting.info.features
+        if self._shifted and not features:
+            self._note(f"Model {setting.info.name} is not tested with shifted key frames: it looks at no clip.")
+            return []
+        for shift, datasets in self._shifted.items():
+            for dataset in setting.group:
+                there = datasets.get(dataset.name)
+                if there is None or any(name in there.prepared.lacking for name in features):
+                    self._note(
+                        f"Model {setting.info.name} is not tested with key frames shifted by {shift} on "
+                        f"{'+'.join(one.name for one in setting.group)}: {dataset.name} brings "
+                        f"{', '.join(features)} ready-made, and no frames to make it from again."
+                    )
+                    return []
+        return list(self._shifted)
 
     def _check_shapes(self, setting: Setting, data: StudyData) -> None:
         """Raise UsageError where a network cannot take features that another than the built-in recipe has made."""
@@ -297,7 +331,8 @@ class _Builder:
         state = self._store.state(card)
         outcomes, damaged = self._store.read_outcomes(card) if state.done else ([], [])
         whole = frozenset(outcome.key for outcome in outcomes)
-        done = whole & state.weights if self._config.keep_weights else whole
+        # The weights that shifted clips are scored with are those of the study that is not shifted.
+        done = whole & state.weights if self._config.keep_weights and not card.shift else whole
         if self._config.overwrite == "all" and (state.done or state.failed):
             return PlannedStudy(card, damaged=damaged, reason="--overwrite all")
         reason = ""

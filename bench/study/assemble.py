@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from bench.study.data import Copy, StudyData
 from bench.study.feature_rows import rows_of
+from bench.study.shifted import shifted_rows
 from preprocess.base.errors import DataError, Unfit
 from preprocess.labels.action_units import SHARED_UNITS, multi_hot
 from preprocess.labels.tasks import Task
@@ -30,6 +31,7 @@ def assemble(
     task: Task,
     features: Sequence[str],
     action_units: bool = False,
+    shifted: Mapping[str, Sequence[PreparedDataset]] | None = None,
 ) -> StudyData:
     """Join the rows and labels of datasets into the data of one study, whose features stay where they are.
 
@@ -41,6 +43,7 @@ def assemble(
     task : the label scheme.
     features : names of the features.
     action_units : whether the samples' action units are loaded, too.
+    shifted : shift -> the datasets with shifted clips, in the same order.
 
     Raises
     ------
@@ -92,6 +95,10 @@ def assemble(
         action_units=np.concatenate(units)[order] if action_units else None,
         macro=frozenset(dataset.name for dataset in prepared if dataset.macro),
         copies=_copies(prepared, features, sorted_ids),
+        shifted={
+            shift: {name: shifted_rows(prepared, moved, name, sorted_ids.tolist(), part_of) for name in features}
+            for shift, moved in (shifted or {}).items()
+        },
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -43,6 +43,7 @@ class StudyData:
         annotated it. None where no model of the study asks for them.
     macro : names of the datasets that hold macro-expressions; the others hold micro-expressions.
     copies : rows that hold the same picture; no fold may train on one of them and test on another.
+    shifted : shift -> name -> values of the same samples, whose clips have other key frames; only tested on.
     """
 
     sample_ids: np.ndarray
@@ -56,6 +57,7 @@ class StudyData:
     action_units: np.ndarray | None = None
     macro: frozenset[str] = frozenset()
     copies: tuple[Copy, ...] = ()
+    shifted: Mapping[str, Mapping[str, Values]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.sample_ids)
@@ -67,13 +69,25 @@ class StudyData:
         ----------
         open_block : returns a block's values.
         """
+        return self.with_features(
+            lambda values: values.opened(open_block) if isinstance(values, FeatureRows) else values
+        )
+
+    def with_features(self, change: Callable[[Values], Values]) -> StudyData:
+        """Return the same samples with other values of all features, shifted ones too."""
         return replace(
             self,
-            features={
-                name: values.opened(open_block) if isinstance(values, FeatureRows) else values
-                for name, values in self.features.items()
+            features={name: change(values) for name, values in self.features.items()},
+            shifted={
+                shift: {name: change(values) for name, values in features.items()}
+                for shift, features in self.shifted.items()
             },
         )
+
+    @property
+    def all_features(self) -> list[Values]:
+        """The values of all features, shifted ones too."""
+        return [*self.features.values(), *(one for features in self.shifted.values() for one in features.values())]
 
     def read(self) -> StudyData:
         """Return the same samples with features read into memory."""

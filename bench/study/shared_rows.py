@@ -25,11 +25,8 @@ class SharedRows:
         shared: dict[str, Any] = {
             name: self._array(value) for name, value in rows.items() if isinstance(value, np.ndarray)
         }
-        features = {
-            name: self._feature(values) if isinstance(values, FeatureRows) else values
-            for name, values in data.features.items()
-        }
-        return replace(data, features=features, **shared)
+        same = data.with_features(lambda values: self._feature(values) if isinstance(values, FeatureRows) else values)
+        return replace(same, **shared)
 
     def _array(self, array: np.ndarray) -> np.ndarray:
         key = (array.dtype.str, array.shape, hashlib.sha256(array.tobytes()).digest())

@@ -16,7 +16,7 @@ class NeededBlocks:
 
     def __init__(self, plan: Plan) -> None:
         self._of_data = {
-            key: [block.key for one in data.features.values() if isinstance(one, FeatureRows) for block in one.blocks]
+            key: [block.key for one in data.all_features if isinstance(one, FeatureRows) for block in one.blocks]
             for key, data in plan.data.items()
         }
         self._data_of = [planned.training.data for planned in plan.trainings]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from bench.plan.training import Training, verify_fold, verify_selections
 from bench.study.data import StudyData
 from bench.study.folds import Fold
+from bench.workers.from_weights import scored_from_weights
 from bench.workers.provenance import provenance
 from preprocess.base.errors import StoreError
 from results.scores.metrics import decide
@@ -57,32 +59,32 @@ def run_pack(
     info = MODELS.get(training.model)
     verify_selections(training)
     folds = training.folds(data)
-    done = {card.selection: store.state(card).done for card in training.cards}
-    jobs, number_of = [], {}
+    done = {card.key: store.state(card).done for card in training.cards}
+    jobs, number_of, wanted = [], {}, {}
     for number in fold_numbers:
         verify_fold(training, number, folds[number], data)
-        wanted = [card for card in training.cards if card.folds[number].key not in done[card.selection]]
-        if wanted:
-            jobs.append(FoldJob(folds[number], tuple(card.selection for card in wanted)))
-            number_of[folds[number].name] = number
+        missing = [card for card in training.cards if card.folds[number].key not in done[card.key]]
+        if missing and not scored_from_weights(training, missing, number, folds[number], data, store, device):
+            name = folds[number].name
+            jobs.append(FoldJob(folds[number], tuple(dict.fromkeys(card.selection for card in missing))))
+            number_of[name], wanted[name] = number, missing
         else:
             yield 1, 0
-    cards = {card.selection: card for card in training.cards}
     outcome_counts = {"failed": 0}
 
     def keep(job: FoldJob, selection: str, result: FoldResult) -> None:
-        card = cards[selection]
-        outcome = outcome_of(card, number_of[job.fold.name], job.fold, data, result, device)
-        if training.keep_weights:
-            store.write_weights(card, outcome.key, result.weights)
-        store.write_outcome(card, outcome)
+        for card in (card for card in wanted[job.fold.name] if card.selection == selection):
+            own = dataclasses.replace(result, scores=result.shifted[card.shift]) if card.shift else result
+            outcome = outcome_of(card, number_of[job.fold.name], job.fold, data, own, device)
+            if training.keep_weights and not card.shift:
+                store.write_weights(card, outcome.key, result.weights)
+            store.write_outcome(card, outcome)
 
     def fail(job: FoldJob, error: BaseException) -> None:
         if isinstance(error, StoreError):
             raise error
         outcome_counts["failed"] += 1
-        for selection in job.selections:
-            card = cards[selection]
+        for card in wanted[job.fold.name]:
             store.write_failure(card, failure_of(card, number_of[job.fold.name], job.fold, error, device))
 
     resources = info.resources

@@ -18,6 +18,7 @@ from results.scores.metrics import Metric
 from results.scores.pooling import AVERAGE, FULL, Pooled, averaged_datasets, part_names, part_score, pool_complete
 from results.scores.ranking import Evidence, Scored, ranked
 from results.scores.row import Row
+from results.scores.shifts import ShiftLoss, shift_losses
 from results.store.outcome import Outcome
 from results.store.outcome_store import OutcomeStore
 from results.store.stored_study import StoredStudy
@@ -35,14 +36,16 @@ class Leaderboard:
     rows : in print order: by benchmark, ranked ones first, those with a stamp last.
     gaps : the optimism gaps.
     notes : what is not shown, and how to read what is.
+    shifts : what is lost where the key frames of tested clips are moved. Such studies have no row.
     """
 
     rows: list[Row]
     gaps: list[Gap]
     notes: list[str]
+    shifts: list[ShiftLoss] = dataclasses.field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values: ``{"schema_version": 1, "rows": [Row...], "gaps": [Gap...], "notes": [...]}``."""
+        """Return plain JSON values: ``schema_version``, which is 1, ``rows``, ``gaps``, ``notes`` and ``shifts``."""
         plain = dataclasses.asdict(self)
         plain["rows"] = [row.to_json() for row in self.rows]
         return {"schema_version": SCHEMA_VERSION, **plain}
@@ -78,15 +81,19 @@ def build_leaderboard(
     """
     root_seed = int(rng.integers(2**63))
     chosen = store.cards() if cards is None else cards
-    unique = list({card.key: card for card in chosen}.values())
+    everything = list({card.key: card for card in chosen}.values())
+    unique = [card for card in everything if not card.shift]
     current, replaced = generations(store, unique, cached or {})
+    moved, _ = generations(store, [card for card in everything if card.shift], cached or {})
     scored = [row for group in current for row in _rows(group, root_seed, resamples, superseded=False)]
     if include_superseded:
         scored += [row for group in replaced for row in _rows(group, root_seed, resamples, superseded=True)]
     order = {(card.dataset, part): place for card in unique for place, part in enumerate(part_names(card))}
     rows = sorted(ranked(scored, root_seed), key=lambda row: _print_order(row, order[row.dataset, row.part]))
+    annotated = {study.card.key: study for group in current for study in group}
+    shifts = shift_losses(moved, annotated, root_seed, resamples)
     hidden = 0 if include_superseded else sum(len(group) for group in replaced)
-    return Leaderboard(rows, optimism_gaps(rows), _notes(rows, hidden))
+    return Leaderboard(rows, optimism_gaps(rows), _notes(rows, hidden), shifts)
 
 
 def study_rows(

@@ -13,6 +13,7 @@ from results.store.watched import (
     EXTERNAL,
     NOTHING,
     OWN,
+    SHIFT_STAMP,
     TEST,
     UNSHOWN,
     VALIDATION,
@@ -24,6 +25,10 @@ from results.store.watched import (
 
 _WATCHED_BEFORE: dict[str, Watched] = {"last": NOTHING, "validation": VALIDATION}
 """What the selections watched whose cards do not say it yet."""
+
+
+SHIFT = "shift_keyframes"
+"""The ingredient that a study has whose tested clips have their key frames moved."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,7 @@ class StudyCard:
     weights : ``external`` for given weights of somebody else's folds, ``imported`` or ``imported, folds unshown`` for
         somebody's predictions. Where nothing shows that the test samples were left alone (the first and the last), the
         study counts as one that watches them.
+    shift : how far the key frames of the tested clips were moved (``2``, ``5%``); "" where they are as annotated.
 
     Raises
     ------
@@ -100,6 +106,7 @@ class StudyCard:
     averaged: bool = False
     unions: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     weights: Weights = OWN
+    shift: str = ""
 
     def __post_init__(self) -> None:
         check_watched(self.watches)
@@ -112,9 +119,15 @@ class StudyCard:
         return digest(self.ingredients)
 
     @property
+    def unshifted_key(self) -> str:
+        """The key of the same study with the key frames as annotated: its own where they are."""
+        return digest({name: value for name, value in self.ingredients.items() if name != SHIFT})
+
+    @property
     def label(self) -> str:
-        """The model's name with the hyper-parameters that were changed: ``ststnet[epochs=30]``."""
-        changed = ",".join(f"{name}={value}" for name, value in sorted(self.params.items()))
+        """The model's name with the hyper-parameters that were changed: ``ststnet[epochs=30]``; with the shift."""
+        told = self.params | ({SHIFT: self.shift} if self.shift else {})
+        changed = ",".join(f"{name}={value}" for name, value in sorted(told.items()))
         return f"{self.model}[{changed}]" if changed else self.model
 
     @property
@@ -125,7 +138,7 @@ class StudyCard:
     @property
     def stamp(self) -> str:
         """What must stand beside the study's scores; "" for a study that is ranked."""
-        return stamp_of(self.watches, self.weights)
+        return SHIFT_STAMP if self.shift else stamp_of(self.watches, self.weights)
 
     def to_json(self) -> dict[str, Any]:
         """Return the card as plain JSON values."""

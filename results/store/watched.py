@@ -32,6 +32,9 @@ EXTERNAL_STAMP = "weights: external, trained elsewhere: not comparable, not rank
 UNSHOWN_STAMP = "external predictions, not shown to be of people held out: not comparable, not ranked"
 """What stands wherever a study is shown of which only predictions are known, and not that their folds are honest."""
 
+SHIFT_STAMP = "key frames of the tested clips moved: shows what is lost, not ranked"
+"""What stands wherever a study is shown that was tested on shifted clips."""
+
 
 def stamp_of(watches: Watched, weights: Weights) -> str:
     """Return what must stand beside a study's scores; "" for one that is ranked."""

@@ -17,6 +17,8 @@ from results.store.stored_study import StoredStudy
 from results.views.board_study import curves_of, facts_of, right_by_person
 from results.views.claims_text import cells
 from results.views.columns import COLUMNS, class_counts, number_ranges
+from results.views.shift_text import cells as shift_cells
+from results.views.shift_text import headers
 
 DETAILS_BYTES = 3_200_000
 """How much the details of studies may take, so that the page stays below 6 MB."""
@@ -49,6 +51,7 @@ class BoardData:
     people : the subjects of studies; those who tested the same people share an entry.
     pairs : which models differ.
     claims : printed scores beside ours.
+    shifts : what moved key frames cost.
     notes : how to read all that.
     """
 
@@ -58,6 +61,7 @@ class BoardData:
     people: list[list[str]] = field(default_factory=list)
     pairs: list[dict[str, Any]] = field(default_factory=list)
     claims: list[dict[str, Any]] = field(default_factory=list)
+    shifts: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
@@ -103,6 +107,17 @@ def board_data(
         | {"cells": cells(claim)[1:]}
         for claim in claims
         if (ours := claim.honest or claim.reproduced)
+    ]
+    board_of = {key: place for keys, place in places.items() for key in keys}
+    data.shifts = [
+        {
+            "board": board_of[one.studies[0]],
+            "part": one.part,
+            "headers": [name for name, _ in headers(one.multilabel)],
+            "cells": shift_cells(one),
+            "notes": one.notes,
+        }
+        for one in leaderboard.shifts
     ]
     return data
 

@@ -31,6 +31,8 @@ from results.store.stored_study import StoredStudy, read_study
 from results.store.study_card import StudyCard
 from results.views.board_data import BoardData, Size, board_data
 from results.views.claims_text import HEADERS, LEGEND
+from results.views.shift_text import LEGEND as SHIFT_LEGEND
+from results.views.shift_text import TITLE as SHIFT_TITLE
 
 FILE = "board.html"
 """What the board is called beside the results."""
@@ -87,6 +89,8 @@ def render_page(data: BoardData, root: str) -> bytes:
         version=_version(),
         root=root,
         legend=LEGEND,
+        shift_title=SHIFT_TITLE,
+        shift_legend=SHIFT_LEGEND,
         synthetic="all" if synthetic and all(synthetic) else "some" if any(synthetic) else "",
         css=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),
         script=Markup((_FOLDER / "page.js").read_text(encoding="utf-8")),

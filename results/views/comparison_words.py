@@ -17,9 +17,12 @@ def signed(value: float, digits: int = 4) -> str:
 
 def interval(found: Difference) -> str:
     """Return the interval of a difference, or a dash where there is none."""
-    if found.low is None or found.high is None:
-        return MISSING
-    return f"[{signed(found.low, 3)}, {signed(found.high, 3)}]"
+    return signed_interval(found.low, found.high)
+
+
+def signed_interval(low: float | None, high: float | None) -> str:
+    """Return ``[-.012, +.104]``, or a dash where there is none."""
+    return MISSING if low is None or high is None else f"[{signed(low, 3)}, {signed(high, 3)}]"
 
 
 def title(pair: Pair) -> str:

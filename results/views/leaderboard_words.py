@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from results.scores.leaderboard import Gap, Leaderboard, Row
+from results.scores.shifts import ShiftLoss
 from results.views.columns import class_counts, number, number_ranges
 from results.views.text import Header, table
 
 Section = tuple[bool, str, str, str]
 
 
-def section(entry: Row | Gap) -> Section:
+def section(entry: Row | Gap | ShiftLoss) -> Section:
     """Return what rows share that stand under one heading."""
     return entry.synthetic, entry.dataset, entry.task, entry.protocol
 

@@ -8,6 +8,7 @@ from results.scores.leaderboard import Leaderboard, Row
 from results.views.columns import Column, flat_columns, row_columns
 from results.views.latex import latex_escaped
 from results.views.leaderboard_words import footnotes, gap_lines, part_counts, section, section_title, stamps
+from results.views.shift_text import shift_lines, shift_markdown
 from results.views.text import fitted_widths, heading, paragraph, table
 
 
@@ -21,6 +22,7 @@ def long_table(leaderboard: Leaderboard, width: int) -> list[str]:
         for _, same in itertools.groupby(rows, key=lambda row: row.benchmark):
             lines += _benchmark_lines(list(same), columns, widths, width)
         lines += gap_lines([gap for gap in leaderboard.gaps if section(gap) == where])
+        lines += shift_lines([loss for loss in leaderboard.shifts if section(loss) == where], width)
     return lines
 
 
@@ -52,6 +54,7 @@ def long_markdown(leaderboard: Leaderboard) -> str:
     rule = ["---:" if column.justify == "right" else "---" for column in columns]
     body = [[cell.replace("|", "\\|") for cell in cells] for cells in _cells(columns, leaderboard)]
     lines = ["| " + " | ".join(cells) + " |" for cells in (header, rule, *body)]
+    lines += ["", *shift_markdown(leaderboard.shifts)] if leaderboard.shifts else []
     return "\n".join([*lines, *(f"\n{note}" for note in footnotes(leaderboard))]) + "\n"
 
 

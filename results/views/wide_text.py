@@ -8,6 +8,7 @@ from results.scores.leaderboard import Leaderboard, Row
 from results.scores.pooling import FULL
 from results.views.columns import COLUMNS, added_columns, interval, number
 from results.views.leaderboard_words import footnotes, gap_lines, part_counts, section, section_title, stamps
+from results.views.shift_text import shift_lines, shift_markdown
 from results.views.text import Header, fitted_widths, heading, natural_widths, paragraph, table
 from results.views.wide import WideTable, row_notes, wide_tables
 
@@ -22,6 +23,7 @@ def wide_table(leaderboard: Leaderboard, width: int) -> list[str]:
         for one in tables:
             lines += [*_table_lines(one, width), ""]
         lines += gap_lines([gap for gap in leaderboard.gaps if section(gap) == where])
+        lines += shift_lines([loss for loss in leaderboard.shifts if section(loss) == where], width)
     return lines
 
 
@@ -95,6 +97,7 @@ def wide_markdown(leaderboard: Leaderboard) -> str:
         lines += [f"- {name} {text}" for name, text in one.same.items()]
         lines += ["", *_markdown_table(one), ""]
     lines += [] if leaderboard.rows else ["No studies in this store yet."]
+    lines += shift_markdown(leaderboard.shifts)
     notes = [f"{note}\n" for note in footnotes(leaderboard)]
     return "\n".join([*lines, *notes]).rstrip("\n") + "\n"
 

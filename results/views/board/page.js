@@ -67,6 +67,7 @@ function showAll() {
   showClasses();
   showPeople();
   showClaims();
+  showShifts();
   showNotes();
 }
 
@@ -308,6 +309,17 @@ function showClaims() {
   const text = (k) => (["score", "its selection", "printed lies", "model", "source"].includes(head[k]) ? { class: "text" } : {});
   const body = claims.map((claim) => make("tr", {}, ...cells(claim).map((cell, k) => make("td", text(k), cell))));
   byId("claims").replaceChildren(make("table", { class: "plain" }, make("thead", {}, make("tr", {}, ...head.map((name) => make("th", { scope: "col" }, name)))), make("tbody", {}, ...body)));
+}
+
+function showShifts() {
+  const of = DATA.shifts.filter((one) => one.board === board), shifts = of.filter((one) => one.part === part);
+  byId("shifts-section").hidden = !shifts.length;
+  if (!shifts.length) return;
+  const text = (k) => (k < 2 ? { class: "text" } : {}), left = (cells) => cells.filter((_, k) => k !== 2); // the part is chosen above
+  const head = make("tr", {}, ...left(shifts[0].headers).map((name) => make("th", { scope: "col" }, name)));
+  const body = shifts.map((one) => make("tr", {}, ...left(one.cells).map((cell, k) => make("td", text(k), cell))));
+  byId("shifts").replaceChildren(make("table", { class: "plain" }, make("thead", {}, head), make("tbody", {}, ...body)));
+  byId("shift-notes").replaceChildren(...[...new Set(of.flatMap((one) => one.notes))].map((note) => make("li", {}, note)));
 }
 
 function showNotes() {

@@ -297,7 +297,7 @@ def test_json_holds_every_field_of_every_row(store: OutcomeStore) -> None:
     put(store, example_study(datasets=DATASETS))
     put(store, example_study("b", DATASETS), folds=2)
     value = json.loads(json.dumps(build(store).to_json(), allow_nan=False))
-    assert set(value) == {"schema_version", "rows", "gaps", "notes"}
+    assert set(value) == {"schema_version", "rows", "gaps", "notes", "shifts"}
     assert len(value["rows"]) == 6
     fields = {field.name for field in dataclasses.fields(Row)}
     assert all(set(row) == {*fields, "stamp"} for row in value["rows"])
