@@ -336,11 +336,14 @@ def export_command(
 
 @app.command()
 @takes("results", "tracking_uri")
-def sync(config: RunConfig) -> None:
+def sync(
+    config: RunConfig,
+    folds: Annotated[bool, typer.Option("--folds", help="Also a run of each fold, below its study's.")] = False,
+) -> None:
     """Show the store in MLflow: what a server that was down has missed, without doubles."""
-    from bench.commands import results as reading
+    from bench.commands import tracking
 
-    raise typer.Exit(reading.sync(config.results, config.tracking_uri, typer.echo))
+    raise typer.Exit(tracking.sync(config.results, config.tracking_uri, folds, typer.echo))
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from preprocess.base.errors import MerError, UsageError
 from preprocess.base.files import write_atomic
 from preprocess.base.storage import local_folder
 from results.store.outcome_store import OutcomeStore
+from results.store.stored_study import StoredStudy
 from results.store.study_card import StudyCard
 from results.views.board_data import Size
 from results.views.board_page import FILE, board_page
@@ -76,10 +78,47 @@ def board_of_run(store: OutcomeStore, own: Sequence[StudyCard], say: Callable[[s
         return None
 
 
-def _page(store: OutcomeStore, cards: Sequence[StudyCard], sizes: Mapping[str, Size]) -> bytes:
+def renew_board(store: OutcomeStore, say: Callable[[str], None]) -> None:
+    """Write the board beside the results anew where there is one, once studies came to them; else say how.
+
+    Parameters
+    ----------
+    store : the results.
+    say : is told what was done.
+    """
+    folder = local_folder(store.root)
+    command = f"merbench board --results {shlex.quote(store.root)}"
+    if folder is None or not (folder / FILE).exists():
+        say(f"All of it as a page for your browser: {command} --out {FILE}")
+        return
+    cards = store.cards()
+    if sum(len(card.folds) for card in cards) > MOST_FOLDS:
+        say(f"{folder / FILE} is as it was, for the store is large; renew it with: {command}")
+        return
+    try:
+        _written(folder / FILE, _page(store, cards, sizes_of(cards, SECONDS_AT_THE_END, flops=False)))
+        say(f"Renewed: {folder / FILE}")
+    except MerError as error:
+        say(f"The board is as it was: {error}")
+
+
+def tracked_page(
+    store: OutcomeStore, cards: Sequence[StudyCard], rng: np.random.Generator, cached: Mapping[str, StoredStudy]
+) -> bytes:
+    """Return the page that MLflow holds of some studies; the parameters are those of ``results.tracking.sync``."""
+    return _page(store, cards, sizes_of(cards, SECONDS_AT_THE_END, flops=False), rng, cached)
+
+
+def _page(
+    store: OutcomeStore,
+    cards: Sequence[StudyCard],
+    sizes: Mapping[str, Size],
+    rng: np.random.Generator | None = None,
+    cached: Mapping[str, StoredStudy] | None = None,
+) -> bytes:
     printed = printed_scores(sorted({card.model for card in cards} & set(MODELS.names())))
-    rng = np.random.default_rng(BOOTSTRAP_SEED)
-    return board_page(store, cards, rng=rng, sizes=sizes, printed=printed)
+    rng = rng or np.random.default_rng(BOOTSTRAP_SEED)
+    return board_page(store, cards, rng=rng, sizes=sizes, printed=printed, cached=cached)
 
 
 def _written(path: Path, page: bytes) -> Path:

@@ -1,8 +1,8 @@
-"""The verbs that only read the store: status, leaderboard, compare, report, sync."""
+"""The verbs that only read the store: status, leaderboard, compare, report."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -123,16 +123,3 @@ def report(results: str, study: str) -> str:
     outcomes, damaged = store.read_outcomes(card)
     text = study_report(card, outcomes, store.failures(card), np.random.default_rng(BOOTSTRAP_SEED))
     return "\n".join([*(f"warning: {message}" for message in damaged), text])
-
-
-def sync(results: str, tracking_uri: str | None, say: Callable[[str], None]) -> int:
-    """Bring MLflow up to date with the store; return 0, or 1 where the server could not be reached."""
-    from results.tracking.sync import TRACKING_OFF, open_tracking
-    from results.tracking.sync import sync as show
-
-    store = OutcomeStore(results_root(results))
-    uri = open_tracking(tracking_uri, store.root)
-    if uri is None:
-        raise UsageError(TRACKING_OFF)
-    report = show(store, store.cards(), uri, np.random.default_rng(BOOTSTRAP_SEED), say)
-    return 1 if report.unreachable else 0

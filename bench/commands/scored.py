@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from rich.console import Console
 
+from bench.commands.board import renew_board, tracked_page
 from bench.config import RunConfig
 from bench.console.say import say
 from results.scores.leaderboard import build_leaderboard
@@ -20,7 +21,7 @@ from results.views.leaderboard_text import render
 def show_scored(
     cards: Sequence[StudyCard], store: OutcomeStore, config: RunConfig, failed: int, console: Console
 ) -> int:
-    """Print the leaderboard of some studies and bring MLflow up to date.
+    """Print the leaderboard of some studies, and bring MLflow and the board beside the results up to date.
 
     Parameters
     ----------
@@ -38,7 +39,12 @@ def show_scored(
     console.print()
     table = render(board, "table", console.width)
     console.print(table, highlight=False, markup=False, emoji=False, soft_wrap=True, end="")
-    TrackingWriter(store, config.tracking_uri, say=lambda text: say(console, text)).finish(list(cards))
+
+    def tell(text: str) -> None:
+        say(console, text)
+
+    TrackingWriter(store, config.tracking_uri, tell, tracked_page).finish(list(cards))
+    renew_board(store, tell)
     at = shlex.quote(store.root)
     say(console, f"Results: {store.root}; beside others: merbench leaderboard --results {at}")
     return 1 if failed else 0

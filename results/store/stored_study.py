@@ -20,6 +20,7 @@ class StoredStudy:
     failed : number of folds that ended with an error.
     outcomes : those that were read, in the card's fold order.
     damage : a message for each outcome file that is damaged.
+    weights : number of folds whose weights are kept.
     """
 
     card: StudyCard
@@ -27,11 +28,17 @@ class StoredStudy:
     failed: int
     outcomes: list[Outcome] = field(default_factory=list)
     damage: list[str] = field(default_factory=list)
+    weights: int = 0
 
     @property
     def complete(self) -> bool:
         """Whether every fold has an outcome, so that the study has a score."""
         return self.done == len(self.card.folds)
+
+    @property
+    def kept(self) -> bool:
+        """Whether the weights of every fold are kept, so that the study can be scored again."""
+        return self.weights == len(self.card.folds)
 
     @property
     def settled(self) -> bool:
@@ -52,8 +59,8 @@ def read_study(store: OutcomeStore, card: StudyCard) -> StoredStudy:
     StoreError : the store cannot be read.
     """
     state = store.state(card)
-    counted = StoredStudy(card, len(state.done), len(state.failed))
+    counted = StoredStudy(card, len(state.done), len(state.failed), weights=len(state.weights))
     if not counted.settled:
         return counted
     outcomes, damage = store.read_outcomes(card)
-    return StoredStudy(card, len(outcomes), len(state.failed), outcomes, damage)
+    return StoredStudy(card, len(outcomes), len(state.failed), outcomes, damage, counted.weights)

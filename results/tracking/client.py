@@ -101,6 +101,22 @@ class Experiment:
 
 
 @dataclass(frozen=True)
+class KeptModel:
+    """The weights of a run, which lie in the results: MLflow calls such a thing a logged model.
+
+    Attributes
+    ----------
+    name : what it is called among the models of an experiment.
+    scored : names of the run's metrics that are scores of it.
+    files : path below the model's artifacts -> content.
+    """
+
+    name: str
+    scored: frozenset[str]
+    files: Mapping[str, bytes]
+
+
+@dataclass(frozen=True)
 class RunContent:
     """Everything that a run shows.
 
@@ -115,6 +131,7 @@ class RunContent:
     metrics : the values.
     files : path below the run's artifacts -> content.
     datasets : what it was scored on.
+    model : its weights, where they are kept.
     """
 
     name: str
@@ -126,6 +143,7 @@ class RunContent:
     metrics: tuple[Point, ...] = ()
     files: Mapping[str, bytes] = field(default_factory=dict)
     datasets: tuple[UsedDataset, ...] = ()
+    model: KeptModel | None = None
 
 
 @dataclass(frozen=True)
@@ -226,8 +244,11 @@ class Tracker:
                     return
 
     def remove(self, run_id: str) -> None:
-        """Delete a run, as its user interface does (`mlflow gc` frees the space)."""
+        """Delete a run with its model, as its user interface does (`mlflow gc` frees the space)."""
         with _asking():
+            outputs = self._client.get_run(run_id).outputs
+            for model in outputs.model_outputs if outputs else ():
+                self._client.delete_logged_model(model.model_id)
             self._client.delete_run(run_id)
 
     def write(self, experiment: str, identity: tuple[str, str], content: RunContent, digest: str) -> None:
@@ -248,20 +269,34 @@ class Tracker:
             tags = {name: value[:_MAX_TAG_CHARACTERS] for name, value in (*content.tags.items(), identity)}
             name = content.name[:_MAX_RUN_NAME_CHARACTERS]
             run_id = self._client.create_run(known, content.started, tags, run_name=name).info.run_id
+            model_id = self._make_model(known, run_id, content) if content.model else None
+            scored = content.model.scored if content.model else frozenset()
             self._client.log_batch(
                 run_id,
-                metrics=[Metric(p.name, p.value, p.milliseconds, p.step) for p in content.metrics],
+                metrics=[
+                    Metric(p.name, p.value, p.milliseconds, p.step, model_id=model_id if p.name in scored else None)
+                    for p in content.metrics
+                ],
                 params=[Param(name, value[:_MAX_PARAM_CHARACTERS]) for name, value in content.params.items()],
             )
             self._client.log_inputs(run_id, [_dataset_input(dataset) for dataset in content.datasets])
-            with tempfile.TemporaryDirectory(prefix="merbench-") as folder:
-                for name, data in content.files.items():
-                    path = Path(folder, name)
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    path.write_bytes(data)
+            with _written(content.files) as folder:
                 self._client.log_artifacts(run_id, folder)
             self._client.set_terminated(run_id, content.status, content.ended)
             self._client.set_tag(run_id, CONTENT_TAG, digest)
+
+    def _make_model(self, experiment: str, run_id: str, content: RunContent) -> str:
+        """Make the logged model of a run, and return its name among those of MLflow."""
+        from mlflow.entities import LoggedModelOutput
+
+        assert content.model is not None
+        params = {name: value[:_MAX_PARAM_CHARACTERS] for name, value in content.params.items()}
+        made = self._client.create_logged_model(experiment, content.model.name, run_id, params=params)
+        with _written(content.model.files) as folder:
+            self._client.log_model_artifacts(made.model_id, folder)
+        self._client.finalize_logged_model(made.model_id, "READY")
+        self._client.log_outputs(run_id, [LoggedModelOutput(made.model_id, 0)])
+        return made.model_id
 
     def _experiment(self, name: str) -> str | None:
         if name not in self._experiments:
@@ -283,6 +318,17 @@ class Tracker:
             name, artifact_location=location, tags={KIND_TAG: KIND}
         )
         return self._experiments[name]
+
+
+@contextmanager
+def _written(files: Mapping[str, bytes]) -> Iterator[str]:
+    """Give a folder that holds the files, for as long as the block runs."""
+    with tempfile.TemporaryDirectory(prefix="merbench-") as folder:
+        for name, data in files.items():
+            path = Path(folder, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        yield folder
 
 
 def _dataset_input(used: UsedDataset) -> DatasetInput:

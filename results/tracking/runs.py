@@ -16,8 +16,9 @@ from preprocess.base.hashing import canonical_json, digest
 from results.scores.leaderboard import Leaderboard, Row
 from results.scores.pooling import AVERAGE, FULL, Pooled, pool_complete
 from results.store.outcome import Failure, Outcome
-from results.store.study_card import StudyCard
-from results.tracking.client import SOURCE_NAME, Point, RunContent, UsedDataset
+from results.store.outcome_store import fold_file
+from results.store.study_card import SHIFT, StudyCard
+from results.tracking.client import SOURCE_NAME, KeptModel, Point, RunContent, UsedDataset
 from results.views.board_page import FILE
 from results.views.columns import class_counts, interval, number
 from results.views.leaderboard_text import render
@@ -40,7 +41,7 @@ def experiment_name(card: StudyCard) -> str:
     return f"merbench: {card.dataset} · {card.task} · {card.protocol}{stamp}"
 
 
-def scored_run(card: StudyCard, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> RunContent:
+def scored_run(card: StudyCard, outcomes: Sequence[Outcome], rows: Sequence[Row], weights: str = "") -> RunContent:
     """Return the run of a complete study.
 
     Parameters
@@ -48,6 +49,7 @@ def scored_run(card: StudyCard, outcomes: Sequence[Outcome], rows: Sequence[Row]
     card : the study's.
     outcomes : of all folds, in the card's order.
     rows : the study's own leaderboard rows, ``full`` first.
+    weights : the results that keep the weights of all folds; "" where some are not kept.
 
     Raises
     ------
@@ -55,6 +57,7 @@ def scored_run(card: StudyCard, outcomes: Sequence[Outcome], rows: Sequence[Row]
     """
     pooled = pool_complete(card, outcomes)
     started, ended = _span([outcome.provenance for outcome in outcomes])
+    scores = _score_points(rows, ended)
     return RunContent(
         name=_run_name(card),
         status="FINISHED",
@@ -66,7 +69,7 @@ def scored_run(card: StudyCard, outcomes: Sequence[Outcome], rows: Sequence[Row]
             NOTE_TAG: _score_note(card, rows),
         },
         params=_params(card),
-        metrics=(*_score_points(rows, ended), *_fold_points(outcomes, ended)),
+        metrics=(*scores, *_fold_points(outcomes, ended)),
         files={
             "study.json": _study_json(card),
             "scores.json": _scores_json(rows),
@@ -74,6 +77,7 @@ def scored_run(card: StudyCard, outcomes: Sequence[Outcome], rows: Sequence[Row]
             **_pictures(card, pooled, outcomes, rows),
         },
         datasets=_datasets(card),
+        model=_model(card, weights, frozenset(point.name for point in scores)) if weights else None,
     )
 
 
@@ -130,6 +134,17 @@ def leaderboard_run(leaderboard: Leaderboard, board: bytes) -> RunContent:
     )
 
 
+def _model(card: StudyCard, root: str, scored: frozenset[str]) -> KeptModel:
+    """Return where the weights of a study's folds lie; they stay there, for the store is the truth."""
+    files = {fold.name: fold_file(card, fold.key, "weights") for fold in card.folds}
+    told = {"results": root, "study": card.key, "weights": files}
+    # MLflow takes no point in such a name, nor signs of addresses.
+    name = re.sub(r"[^\w,=\[\] -]", "_", f"{card.label} {card.selection} seed {card.seed}")
+    return KeptModel(
+        name[:250], scored, {"weights.json": (json.dumps(told, indent=1, ensure_ascii=False) + "\n").encode()}
+    )
+
+
 def _run_name(card: StudyCard) -> str:
     selection = f"{card.selection.upper()} ({card.stamp})" if card.stamp else card.selection
     return f"{card.label} · {selection} · seed {card.seed}"
@@ -154,6 +169,8 @@ def _study_tags(card: StudyCard, provenance: Mapping[str, Any]) -> dict[str, str
     tags |= _source_tags(provenance.get("git"))
     if card.weights:
         tags["weights"] = card.weights
+    if card.shift:
+        tags[SHIFT] = card.shift
     if card.stamp:
         tags["stamp"] = card.stamp
     return tags

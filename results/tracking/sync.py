@@ -7,7 +7,7 @@ import dataclasses
 import re
 import shlex
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
@@ -17,7 +17,7 @@ import numpy as np
 from preprocess.base.errors import StoreError, UsageError
 from preprocess.base.hashing import digest
 from preprocess.base.storage import local_folder
-from results.scores.leaderboard import build_leaderboard
+from results.scores.leaderboard import build_leaderboard, study_rows
 from results.store.outcome import Failure
 from results.store.outcome_file import result_digest
 from results.store.outcome_store import OutcomeStore
@@ -35,6 +35,7 @@ from results.tracking.client import (
     sqlite_file,
     sqlite_uri,
 )
+from results.tracking.fold_runs import FOLDS_TAG, fold_run
 from results.tracking.pages import page_tags, view_path
 from results.tracking.runs import RANKED_TAG, experiment_name, failed_run, leaderboard_run, scored_run
 from results.views.board_page import board_page
@@ -48,7 +49,7 @@ TRACKING_OFF = "Tracking is off: a results address has no MLflow database beside
 VIEW_VERSION = 6
 
 # The same of the leaderboards' runs alone.
-BOARD_VERSION = 1
+BOARD_VERSION = 2
 
 # Where `mlflow ui` serves a database unless told otherwise.
 UI_ADDRESS = "http://127.0.0.1:5000"
@@ -56,6 +57,8 @@ _MOST_ADDRESSES = 8
 
 _EXPECTED = "Give http://HOST:PORT of an MLflow server, or sqlite:///FILE.db for a database file."
 
+MakePage = Callable[[OutcomeStore, Sequence[StudyCard], np.random.Generator, Mapping[str, StoredStudy]], bytes]
+"""(store, studies, generator, studies that were read already by key) -> the page of a leaderboard's run."""
 
 Done = Literal["logged", "updated", "unchanged", "incomplete"]
 
@@ -155,6 +158,8 @@ def sync(
     say: Callable[[str], None],
     leaderboards: bool = True,
     before: Mapping[str, Done] | None = None,
+    page: MakePage | None = None,
+    folds: bool = False,
 ) -> SyncReport:
     """Bring MLflow up to date with some studies. Doing it again changes nothing and doubles nothing.
 
@@ -175,6 +180,8 @@ def sync(
         store. During a run that would read every outcome after every study, so do it at the end.
     before : what earlier syncs of the same command did, by study key. A run that they made, and that this one leaves as
         it is, is told as made.
+    page : makes the page of a leaderboard's run; None for ``board_page``, which knows only what the store holds.
+    folds : make a run of each fold, too, below its study's. Those that are there go when their study's run does.
 
     Raises
     ------
@@ -189,7 +196,7 @@ def sync(
     for card in store.cards() if leaderboards else ():
         known[experiment_name(card)].append(card)
     try:
-        view = _View(store, Tracker(tracking_uri), rng, say, report, pages)
+        view = _View(store, Tracker(tracking_uri), rng, say, report, pages, page or _page, folds)
         for experiment, shown in given.items():
             studies = {card.key: view.show(experiment, card) for card in shown}
             if leaderboards:
@@ -227,6 +234,8 @@ class _View:
     say: Callable[[str], None]
     report: SyncReport
     pages: list[tuple[str, Experiment]]
+    page: MakePage
+    folds: bool
 
     def show(self, experiment: str, card: StudyCard) -> _Shown:
         """Make the study's run, unless it is there and shows the same; return what the store holds of the study."""
@@ -240,8 +249,23 @@ class _View:
                 self.report.done[card.key] = "unchanged"
             else:
                 self._write(experiment, (STUDY_TAG, card.key), self._run(shown), shown.content, found)
+                self._remove(self.tracker.find(experiment, FOLDS_TAG, card.key) if found else [])
                 self.report.done[card.key] = "updated" if found else "logged"
+            if self.folds and shown.content is not None:
+                self._show_folds(experiment, shown.study)
         return _without_curves(shown)
+
+    def _show_folds(self, experiment: str, study: StoredStudy) -> None:
+        """Make the runs of a study's folds, unless they are there and show the same."""
+        card = study.card
+        (parent, *_) = (run.run_id for run in self.tracker.find(experiment, STUDY_TAG, card.key))
+        wanted = {digest([VIEW_VERSION, parent, result_digest(one)]): one for one in study.outcomes}
+        found = self.tracker.find(experiment, FOLDS_TAG, card.key)
+        if sorted(run.content or "" for run in found) == sorted(wanted):
+            return
+        self._remove(found)
+        for content, outcome in wanted.items():
+            self.tracker.write(experiment, (FOLDS_TAG, card.key), fold_run(card, outcome, parent), content)
 
     def show_leaderboard(self, experiment: str, cards: list[StudyCard], read: dict[str, _Shown]) -> None:
         """Make the experiment's page and leaderboard run, unless they show the same already.
@@ -259,7 +283,7 @@ class _View:
         identity = (LEADERBOARD_TAG, digest([experiment, shown_uri(self.store.root)]))
         content = digest([VIEW_VERSION, BOARD_VERSION, [one.told() for one in shown]])
         found = self.tracker.find(experiment, *identity)
-        complete = any(one.study.complete for one in shown)
+        complete = any(one.study.complete and not one.study.card.shift for one in shown)
         if not complete:
             self._remove(found)
         page = self.tracker.experiment(experiment)
@@ -273,7 +297,7 @@ class _View:
         cached = {one.study.card.key: one.study for one in shown}
         leaderboard = build_leaderboard(self.store, cards, rng=copy.deepcopy(self.rng), cached=cached)
         if not standing:
-            page_of_all = board_page(self.store, cards, rng=self.rng, cached=cached)
+            page_of_all = self.page(self.store, cards, copy.deepcopy(self.rng), cached)
             self._write(experiment, identity, leaderboard_run(leaderboard, page_of_all), content, found)
         ranked = {key for row in leaderboard.rows if not (row.stamp or row.superseded) for key in row.studies}
         values = {card.key: str(card.key[:16] in ranked).lower() for card in cards}
@@ -290,15 +314,15 @@ class _View:
         failures = self.store.failures(card) if study.failed else []
         shown = [VIEW_VERSION, card.to_json(), [result_digest(outcome) for outcome in study.outcomes]]
         errors = [[failure.key, failure.error, failure.traceback] for failure in failures]
-        return _Shown(study, failures, digest([*shown, errors]))
+        kept = ["weights"] if study.kept else []
+        return _Shown(study, failures, digest([*shown, errors, *kept]))
 
     def _run(self, shown: _Shown) -> RunContent:
         study = shown.study
         if not study.complete:
             return failed_run(study.card, study.outcomes, shown.failures)
-        cached = {study.card.key: study}
-        own = build_leaderboard(self.store, [study.card], rng=copy.deepcopy(self.rng), cached=cached)
-        return scored_run(study.card, study.outcomes, own.rows)
+        rows = study_rows(study.card, study.outcomes, copy.deepcopy(self.rng))
+        return scored_run(study.card, study.outcomes, rows, shown_uri(self.store.root) if study.kept else "")
 
     def _write(
         self, experiment: str, identity: tuple[str, str], run: RunContent, content: str, before: list[FoundRun]
@@ -312,6 +336,12 @@ class _View:
     def _remove(self, runs: list[FoundRun]) -> None:
         for run in runs:
             self.tracker.remove(run.run_id)
+
+
+def _page(
+    store: OutcomeStore, cards: Sequence[StudyCard], rng: np.random.Generator, cached: Mapping[str, StoredStudy]
+) -> bytes:
+    return board_page(store, cards, rng=rng, cached=cached)
 
 
 def _without_curves(shown: _Shown) -> _Shown:

@@ -14,7 +14,7 @@ from results.store.outcome_store import OutcomeStore
 from results.store.study_card import StudyCard
 
 if TYPE_CHECKING:
-    from results.tracking.sync import Done
+    from results.tracking.sync import Done, MakePage
 
 OFF = "off"
 
@@ -50,6 +50,7 @@ class TrackingWriter:
     store : where the outcomes lie.
     tracking_uri : of a server or database; None for SQLite beside the results; ``off`` for no tracking.
     say : takes each line that is meant for the user.
+    page : as in ``sync``.
 
     Attributes
     ----------
@@ -60,10 +61,16 @@ class TrackingWriter:
     UsageError : an address that MLflow does not take.
     """
 
-    def __init__(self, store: OutcomeStore, tracking_uri: str | None, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        store: OutcomeStore,
+        tracking_uri: str | None,
+        say: Callable[[str], None],
+        page: MakePage | None = None,
+    ) -> None:
         from results.tracking.sync import TRACKING_OFF
 
-        self._store, self._say = store, say
+        self._store, self._say, self._page = store, say, page
         self.where = check_address(tracking_uri, store.root)
         if self.where is None and tracking_uri is None:
             say(TRACKING_OFF)
@@ -104,7 +111,9 @@ class TrackingWriter:
         try:
             open_tracking(self.where, self._store.root)
             rng = np.random.default_rng(0)
-            report = sync(self._store, cards, self.where, rng, say=say, leaderboards=leaderboards, before=self._done)
+            report = sync(
+                self._store, cards, self.where, rng, say, leaderboards=leaderboards, before=self._done, page=self._page
+            )
         except MerError as error:
             say(f"MLflow is not up to date: {error}")
             return False

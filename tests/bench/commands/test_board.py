@@ -5,11 +5,16 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+from board_pages import data_of, shown_rows
 from local_runs import LocalRuns
 
 from bench.commands import board
+from results.scores.claims import Printed
 from results.store.outcome_store import OutcomeStore
+from results.store.study_card import StudyCard
+from results.tracking.sync import MakePage, SyncReport
 
 
 @pytest.fixture
@@ -47,3 +52,60 @@ def test_the_end_of_a_run_does_not_read_a_large_store(
     assert page is not None
     assert '"label":"majority"' in page.read_text()
     assert '"label":"ststnet' not in page.read_text()
+
+
+def test_what_is_imported_stands_on_the_board_beside_the_results(
+    merbench: LocalRuns, results: str, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside, file = Path(results, "board.html"), str(tmp_path / "theirs.csv")
+    assert merbench("export", "majority", "--results", results, "--out", file).status == 0
+    options = ["--data", str(tree), "--protocols", "cde", "--tracking-uri", "off", "--results", results]
+    said = merbench("import", file, "--model", "gpt-4o", *options)
+    assert f"Renewed: {beside}" in said.out.replace("\n", "")
+    assert {"gpt-4o[predictions=external]", "majority"} <= {row["label"] for row in shown_rows(beside.read_text())}
+
+    before = beside.read_bytes()
+    monkeypatch.setattr(board, "MOST_FOLDS", 8)
+    said = merbench("import", file, "--model", "another", *options)
+    assert "renew it with: merbench board --results" in said.out.replace("\n", " ")
+    assert beside.read_bytes() == before
+
+    beside.unlink()
+    said = merbench("import", file, "--model", "third", *options)
+    assert "as a page for your browser: merbench board --results" in said.out.replace("\n", " ")
+    assert not beside.exists()
+
+
+@pytest.mark.slow
+def test_the_board_in_mlflow_has_printed_scores_and_sizes(
+    merbench: LocalRuns, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    printed = Printed("majority", "mine cde", "full", "uf1", 0.5, "last", "a paper", lambda row: True, {})
+    monkeypatch.setattr(board, "printed_scores", lambda names: [printed])
+    uri, results = f"sqlite:///{tmp_path}/mlflow.db", str(tmp_path / "runs")
+    options = ["--data", str(tree), "--protocols", "cde", "--models", "majority,ststnet", "--set", "ststnet.epochs=1"]
+    assert merbench("run", *options, "--results", results, "--tracking-uri", uri).status == 0
+    client = MlflowClient(tracking_uri=uri)
+    ids = [one.experiment_id for one in client.search_experiments()]
+    (run,) = client.search_runs(ids, filter_string="tags.kind = 'leaderboard'")
+    page = Path(client.download_artifacts(run.info.run_id, "board.html", str(tmp_path))).read_text()
+    row = next(row for row in shown_rows(page) if row["label"].startswith("ststnet"))
+    assert row["parameters"] > 1000
+    assert [claim["source"] for claim in data_of(page)["claims"]] == ["a paper"]
+
+
+def test_a_later_sync_makes_the_same_board(merbench: LocalRuns, results: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def synced(store: OutcomeStore, cards: list[StudyCard], *_: object, page: MakePage, folds: bool) -> SyncReport:
+        told = data_of(page(store, cards, np.random.default_rng(0), {}).decode())
+        assert {row["label"]: bool(row["parameters"]) for row in told["rows"]} == {
+            "majority": False,
+            "ststnet[epochs=1]": True,
+        }
+        assert folds
+        return SyncReport()
+
+    monkeypatch.setattr("results.tracking.sync.open_tracking", lambda uri, root: "sqlite:///nowhere.db")
+    monkeypatch.setattr("results.tracking.sync.sync", synced)
+    assert merbench("sync", "--folds", "--results", results).status == 0

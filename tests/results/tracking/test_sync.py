@@ -10,6 +10,8 @@ import shutil
 import socket
 import threading
 import time
+import urllib.parse
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -918,3 +920,56 @@ class TestNoServer:
         monkeypatch.undo()
         assert counts(synced(store)) == (0, 1, 0, 0)
         assert len(all_runs(local_uri(store))) == 1
+
+
+def test_weights_that_are_kept_are_a_model_with_the_studys_scores(store: OutcomeStore) -> None:
+    study, without = example_study("ststnet", params={"lr": 0.1}), example_study("majority")
+    for one in (study, without):
+        put(store, one)
+    assert counts(synced(store)) == (2, 0, 0, 0)
+    uri = local_uri(store)
+    client = client_of(uri)
+    ids = [one.experiment_id for one in client.search_experiments()]
+    assert client.search_logged_models(ids) == []
+
+    for fold in study.card.folds:
+        store.write_weights(study.card, fold.key, {"w": np.ones(2, np.float32)})
+    assert counts(synced(store)) == (0, 1, 1, 0)
+    assert counts(synced(store)) == (0, 0, 2, 0), "the second sync has nothing to do"
+    (model,) = client.search_logged_models(ids)
+    (run,) = (run for run in all_runs(uri) if run.data.tags["model"] == "ststnet")
+    assert (model.name, str(model.status)) == ("ststnet[lr=0_1] last seed 0", "READY")
+    assert model.source_run_id == run.info.run_id
+    assert model.params["lr"] == "0.1"
+    linked = {metric.key: metric.value for metric in model.metrics}
+    assert linked["uf1"] == run.data.metrics["uf1"]
+    assert "fold/accuracy" not in linked
+    assert [one.model_id for one in run.outputs.model_outputs] == [model.model_id]
+    lies = Path(urllib.request.url2pathname(urllib.parse.urlsplit(model.artifact_location).path))
+    told = json.loads((lies / "weights.json").read_text())
+    assert set(told["weights"]) == {fold.name for fold in study.card.folds}
+    assert all(Path(told["results"], file).is_file() for file in told["weights"].values())
+
+    Path(told["results"], told["weights"][study.card.folds[0].name]).unlink()
+    assert counts(synced(store)) == (0, 1, 1, 0)
+    assert client.search_logged_models(ids) == [], "its weights are no longer all there"
+
+
+def test_folds_have_runs_below_their_studys_only_on_request(store: OutcomeStore) -> None:
+    study = put(store, example_study())
+    uri = local_uri(store)
+    synced(store)
+    assert all_runs(uri, "fold") == []
+    for _ in range(2):
+        synced(store, folds=True)
+        (parent,), folds = all_runs(uri), all_runs(uri, "fold")
+        assert sorted(run.info.run_name for run in folds) == [fold.name for fold in study.card.folds]
+        assert {run.data.tags["mlflow.parentRunId"] for run in folds} == {parent.info.run_id}
+        assert all(run.data.metrics["selected_epoch"] == 3 for run in folds)
+    series = client_of(uri).get_metric_history(folds[0].info.run_id, "train_loss")
+    assert [(one.step, one.value) for one in series if one.step != 2] == [(1, 1.5), (3, 0.1)]
+
+    outcome = study.outcomes()[0]
+    store.write_outcome(study.card, dataclasses.replace(outcome, y_pred=(outcome.y_pred + 1) % 3))
+    synced(store)
+    assert all_runs(uri, "fold") == [], "they were of the run that has gone"

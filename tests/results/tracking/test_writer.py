@@ -24,7 +24,15 @@ class Mlflow:
         self.answers: list[str | Exception | None] = []
 
     def sync(
-        self, store: OutcomeStore, cards: list[Any], uri: str, rng: Any, say: Any, leaderboards: bool, before: Any
+        self,
+        store: OutcomeStore,
+        cards: list[Any],
+        uri: str,
+        rng: Any,
+        say: Any,
+        leaderboards: bool,
+        before: Any,
+        page: Any,
     ) -> Any:
         self.synced.append(([card.dataset for card in cards], leaderboards))
         answer = self.answers.pop(0) if self.answers else None
