@@ -40,7 +40,7 @@ def prepare_shifted(raw: list[RawDataset], request: Request, session: RaySession
     execute = here_or_on_ray(session, request.config.workers)
 
     def prepare(datasets: Sequence[RawDataset], folder: str) -> list[PreparedDataset]:
-        with ClipProgress(console).shown() as progress:
+        with ClipProgress(console, "preparing shifted").shown() as progress:
             return prepare_datasets(datasets, request.features, folder, progress, execute)
 
     shifted = shifted_datasets(raw, request.config.shift_keyframes, shards, prepare)

@@ -48,7 +48,7 @@ class ClipProgress:
     Parameters
     ----------
     console : where the counts are shown.
-    what : what is done with the clips, in one word that stands before the counts, such as ``rendering``.
+    what : what is done with the clips; it stands before the counts, such as ``rendering``.
     """
 
     def __init__(self, console: Console, what: str = "preparing") -> None:

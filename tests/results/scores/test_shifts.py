@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from board_pages import data_of, shown_rows
+from board_pages import NO_BROWSER, data_of, opened, shown_rows
 from example_studies import ExampleStudy, example_study
 
 from results.scores.bootstrap import difference_interval, generator_of, resampled_scores
@@ -142,6 +142,25 @@ def test_every_view_tells_the_loss_with_the_note(filled: OutcomeStore) -> None:
     cells = [shift["cells"] for shift in data_of(page)["shifts"]]
     assert ["ststnet", "last", "full", "2"] in [line[:4] for line in cells]
     assert number(one.uf1.shifted) in {cell for line in cells for cell in line}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(NO_BROWSER), reason=NO_BROWSER)
+def test_a_browser_shows_the_losses_of_the_chosen_part(filled: OutcomeStore, tmp_path: Path) -> None:
+    file = tmp_path / "board.html"
+    file.write_bytes(board_page(filled, rng=np.random.default_rng(0)))
+    with opened(file) as (page, wrong):
+        (one,) = (
+            one
+            for one in board_of(filled).shifts
+            if (one.label, one.shift, one.part) == ("ststnet", "2", "samm") and one.uf1
+        )
+        page.select_option("#part", "samm")
+        lines = page.locator("#shifts tbody tr").all_inner_texts()
+        assert len(lines) == 3
+        assert any(line.startswith("ststnet\tlast\t2\t") and number(one.uf1.shifted) in line for line in lines)
+        assert "3 had less room" in page.inner_text("#shift-notes")
+        assert wrong == []
 
 
 def test_a_card_keeps_its_shift_and_old_cards_have_none() -> None:
