@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -24,6 +24,12 @@ from mer_models.registry import ModelInfo
 from preprocess.samples.layout import Layout
 
 Change = Callable[[Tensor], Tensor]
+
+Statistics = tuple[Tensor, Tensor]
+"""Mean and deviation of a feature, (1, ..., 1) but for the axis along which they differ."""
+
+FITTED = ("standard", "difference")
+"""The ranges that take statistics of the training samples."""
 
 
 class _LatestReduction:
@@ -104,6 +110,7 @@ class Inputs:
     evaluation_batch : samples that an evaluation feeds at a time. It depends on the features' shapes, the network and
         the recipe alone, so that a score has the same bits wherever it is computed.
     augment : what changes training batches; None for nothing.
+    statistics : feature -> what its range was fitted to; none for ranges that take nothing of the samples.
     """
 
     features: tuple[DeviceFeature, ...]
@@ -111,6 +118,7 @@ class Inputs:
     shown: int
     evaluation_batch: int
     augment: Augmenter | None = None
+    statistics: Mapping[str, Statistics] = field(default_factory=dict)
 
     @property
     def device(self) -> torch.device:
@@ -140,23 +148,43 @@ def _in_range(ranges: Iterable[Change], batch: Iterable[Tensor]) -> tuple[Tensor
 
 
 def make_inputs(
-    info: ModelInfo, network: nn.Module, recipe: TrainingRecipe, data: StudyData, train: np.ndarray, device: str
+    info: ModelInfo,
+    network: nn.Module,
+    recipe: TrainingRecipe,
+    data: StudyData,
+    train: np.ndarray,
+    device: str,
+    statistics: Mapping[str, Statistics] | None = None,
 ) -> Inputs:
     """Return the inputs of a fold for a network of the model.
 
-    Only the rows ``train`` are looked at to fit the means and deviations of ``standard`` and ``difference``.
+    Parameters
+    ----------
+    info : the model.
+    network : the network, which may reduce its features.
+    recipe : says the range and the augmentation.
+    data : the study's samples.
+    train : the rows that are looked at to fit the means and deviations of ``standard`` and ``difference``.
+    device : where the features are.
+    statistics : means and deviations that were fitted before; nothing is fitted then.
     """
     layouts = {name: data.layouts[name] for name in info.features}
     augment = make_augmenter(recipe.augment, layouts)
     features = _features(info, network, augment, data, device)
-    fitted_on = torch.from_numpy(train).to(device)
     shown = len(info.inputs)
+    if statistics is None:
+        fitted_on = torch.from_numpy(train).to(device)
+        statistics = {
+            name: _mean_and_deviation(one, fitted_on, _change(recipe, layouts[name]), layouts[name].channel_axis)
+            for name, one in zip(info.inputs, features, strict=False)
+            if recipe.input_range in FITTED
+        }
     ranges = [
-        _range(recipe, layouts[name], one, fitted_on) if place < shown else _unchanged
-        for place, (name, one) in enumerate(zip(info.features, features, strict=True))
+        _range(recipe, layouts[name], features[0].values.device, statistics.get(name)) if place < shown else _unchanged
+        for place, name in enumerate(info.features)
     ]
     most = max(recipe.batch_size, _at_a_time(*(feature.values for feature in features[:shown])))
-    return Inputs(features, tuple(ranges), shown, min(LARGEST_EVALUATION, most), augment)
+    return Inputs(features, tuple(ranges), shown, min(LARGEST_EVALUATION, most), augment, statistics)
 
 
 def inputs_of_rows(
@@ -194,25 +222,34 @@ def _features(
     return tuple(features)
 
 
-def _range(recipe: TrainingRecipe, layout: Layout, feature: DeviceFeature, train: Tensor) -> Change:
+def _range(recipe: TrainingRecipe, layout: Layout, device: torch.device, statistics: Statistics | None) -> Change:
     if recipe.input_range == "unit":
         return lambda batch: batch / 255.0
     if recipe.input_range == "signed":
         return lambda batch: batch / 127.5 - 1.0
     if recipe.input_range == "imagenet":
-        return _imagenet(layout.channel_axis, feature.values.device)
+        return _imagenet(layout.channel_axis, device)
     if recipe.input_range == "raw":
         return _unchanged
-    time = layout.time_axis if recipe.input_range == "difference" else None
-
-    def change(batch: Tensor) -> Tensor:
-        """How clips differ from their first frame; all else as it is."""
-        return batch if time is None else batch - batch.narrow(time, 0, 1)
-
-    mean, deviation = _mean_and_deviation(feature, train, change, layout.channel_axis)
-    if time is not None:
+    assert statistics is not None
+    change = _change(recipe, layout)
+    mean, deviation = statistics
+    if change is not _unchanged:
         return lambda batch: change(batch).div_(deviation)
     return lambda batch: (batch - mean).div_(deviation)
+
+
+def _change(recipe: TrainingRecipe, layout: Layout) -> Change:
+    """Return what is done to values before they are divided by their deviation."""
+    time = layout.time_axis if recipe.input_range == "difference" else None
+    if time is None:
+        return _unchanged
+
+    def change(batch: Tensor) -> Tensor:
+        """How clips differ from their first frame."""
+        return batch - batch.narrow(time, 0, 1)
+
+    return change
 
 
 def _imagenet(axis: int, device: torch.device) -> Change:

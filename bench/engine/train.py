@@ -94,7 +94,7 @@ def train_pack(
         job.fold.check(data.subjects, data.copies)
     run = _fit_network if info.kind == "network" else _fit_estimator
     for job in jobs:
-        with _deterministic(threads):
+        with deterministic(threads):
             try:
                 for selection, result in run(info, hyperparameters, data, job, device):
                     on_result(job, selection, result)
@@ -118,9 +118,9 @@ def score_again(
     ------
     DataError : the weights are not this model's.
     """
-    with _deterministic(threads):
+    with deterministic(threads):
         if info.kind == "estimator":
-            return _score_estimator(info, hyperparameters, data, data.features, fold, weights)
+            return score_estimator(info, hyperparameters, data, data.features, fold.test, weights)
         model, inputs = _restored(info, hyperparameters, data, fold, weights, device)
         return evaluate(model, inputs, fold.test)
 
@@ -140,10 +140,10 @@ def score_shifted(
     ------
     DataError : the weights are not this model's.
     """
-    with _deterministic(threads):
+    with deterministic(threads):
         if info.kind == "estimator":
             return {
-                shift: _score_estimator(info, hyperparameters, data, of, fold, weights)
+                shift: score_estimator(info, hyperparameters, data, of, fold.test, weights)
                 for shift, of in data.shifted.items()
             }
         model, inputs = _restored(info, hyperparameters, data, fold, weights, device)
@@ -160,9 +160,8 @@ def _restored(
 ) -> tuple[torch.nn.Module, Inputs]:
     """Return a network with its stored weights, and the inputs of its fold."""
     recipe = recipe_of(info, hyperparameters)
-    model = build_network(info, _model_params(info, hyperparameters), len(data.classes), fold.seed, device)
-    _check_weights(info.name, model, weights)
-    model.load_state_dict({name: torch.from_numpy(value.copy()).to(device) for name, value in weights.items()})
+    model = build_network(info, model_params(info, hyperparameters), len(data.classes), fold.seed, device)
+    load_weights(info.name, model, weights, device)
     return model, make_inputs(info, model, recipe, data, fold.train, device)
 
 
@@ -181,26 +180,27 @@ def recipe_of(info: ModelInfo, hyperparameters: dict[str, Any]) -> TrainingRecip
     return TrainingRecipe(**{item.name: hyperparameters[item.name] for item in fields(TrainingRecipe)})
 
 
-def _score_estimator(
+def score_estimator(
     info: ModelInfo,
     hyperparameters: dict[str, Any],
     data: StudyData,
     features: Mapping[str, Values],
-    fold: Fold,
+    rows: np.ndarray,
     weights: dict[str, np.ndarray],
 ) -> np.ndarray:
-    estimator = info.build(n_classes=len(data.classes), **_model_params(info, hyperparameters))
+    """Return the (n_rows, n_classes) scores of an estimator with these weights; DataError where they are another's."""
+    estimator = info.build(n_classes=len(data.classes), **model_params(info, hyperparameters))
     try:
         estimator.load_state(weights)
-        return _scores(info, estimator, features, fold.test)
+        return _scores(info, estimator, features, rows)
     except (ValueError, IndexError, TypeError) as error:
         # Arrays of the right names and other shapes: numpy finds out where they meet.
         shapes = ", ".join(f"{name} {value.shape}" for name, value in sorted(weights.items()))
         raise DataError(f"the weights ({shapes}) are not those of {info.name}: {error}") from error
 
 
-def _check_weights(name: str, model: torch.nn.Module, weights: dict[str, np.ndarray]) -> None:
-    """Raise DataError, naming the first difference, unless the weights have the names and shapes of the network's."""
+def load_weights(name: str, model: torch.nn.Module, weights: dict[str, np.ndarray], device: str) -> None:
+    """Give a network its weights; DataError, naming the first difference, where names or shapes are not its own."""
     expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     given = {key: value.shape for key, value in weights.items()}
     for key in sorted(expected.keys() | given.keys()):
@@ -209,9 +209,11 @@ def _check_weights(name: str, model: torch.nn.Module, weights: dict[str, np.ndar
                 f"the weights are not those of {name}: {key} is {given.get(key, 'missing')} in the file and "
                 f"{expected.get(key, 'unknown')} in the network"
             )
+    model.load_state_dict({key: torch.from_numpy(value.copy()).to(device) for key, value in weights.items()})
 
 
-def _model_params(info: ModelInfo, hyperparameters: dict[str, Any]) -> dict[str, Any]:
+def model_params(info: ModelInfo, hyperparameters: dict[str, Any]) -> dict[str, Any]:
+    """Return the builder's arguments among all settings of a model."""
     return {name: hyperparameters[name] for name in info.params}
 
 
@@ -231,7 +233,7 @@ def _fit_network(
     start = time.perf_counter()
     fold, recipe = job.fold, recipe_of(info, hyperparameters)
     rules: list[Selection] = [SELECTIONS.get(name) for name in job.selections]
-    model = build_network(info, _model_params(info, hyperparameters), len(data.classes), fold.seed, device)
+    model = build_network(info, model_params(info, hyperparameters), len(data.classes), fold.seed, device)
     inputs = make_inputs(info, model, recipe, data, fold.train, device)
     trained = train_network(model, recipe, inputs, data, fold, rules)
     seconds = time.perf_counter() - start
@@ -247,21 +249,26 @@ def _fit_estimator(
     info: ModelInfo, hyperparameters: dict[str, Any], data: StudyData, job: FoldJob, device: str
 ) -> Iterator[tuple[str, FoldResult]]:
     start = time.perf_counter()
-    fold = job.fold
-    estimator = info.build(n_classes=len(data.classes), **_model_params(info, hyperparameters))
-    rng = np.random.default_rng([fold.seed, 2])
-    estimator.fit(*_rows(info, data.features, fold.train), y=data.labels[fold.train], rng=rng)
-    scores = _scores(info, estimator, data.features, fold.test)
+    estimator = fitted_estimator(info, hyperparameters, data, job.fold)
+    scores = _scores(info, estimator, data.features, job.fold.test)
     seconds = time.perf_counter() - start
-    shifted = {shift: _scores(info, estimator, of, fold.test) for shift, of in data.shifted.items()}
+    shifted = {shift: _scores(info, estimator, of, job.fold.test) for shift, of in data.shifted.items()}
     result = FoldResult(scores, 0, {}, estimator.state(), seconds, shifted)
     # An estimator has no epochs to choose from, so every selection scores the same fit.
     for name in job.selections:
         yield name, result
 
 
+def fitted_estimator(info: ModelInfo, hyperparameters: dict[str, Any], data: StudyData, fold: Fold) -> Any:
+    """Return an estimator that is fitted on the training samples of a fold."""
+    estimator = info.build(n_classes=len(data.classes), **model_params(info, hyperparameters))
+    rng = np.random.default_rng([fold.seed, 2])
+    estimator.fit(*_rows(info, data.features, fold.train), y=data.labels[fold.train], rng=rng)
+    return estimator
+
+
 @contextmanager
-def _deterministic(threads: int) -> Iterator[None]:
+def deterministic(threads: int) -> Iterator[None]:
     """Fix the thread count and choose deterministic kernels; leave the caller's process as it was."""
     before = torch.get_num_threads()
     strict = torch.are_deterministic_algorithms_enabled()
