@@ -27,7 +27,7 @@ PLACES = ("path", "frames", "video")
 COLUMNS = (*PLACES, "subject", "onset", "apex", "offset", "fps", "emotion", "action_units", "split", "dataset")
 # So many mistakes are told at a time.
 SHOWN = 20
-_FRAMES = Tree("frames", (), rf"(?:.*\D)?(?P<n>\d+)\.(?:{'|'.join(IMAGE_ENDINGS)})")
+FRAMES = Tree("frames", (), rf"(?:.*\D)?(?P<n>\d+)\.(?:{'|'.join(IMAGE_ENDINGS)})")
 # "+" joins the datasets of a composite, and a dataset's name is also a folder's.
 _DATASET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -87,9 +87,7 @@ class _Recordings:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.numbered = functools.cache(
-            lambda folder: self._told(folder, number_frames(ClipPlace(folder, {}, _FRAMES)))
-        )
+        self.numbered = functools.cache(lambda folder: self._told(folder, number_frames(ClipPlace(folder, {}, FRAMES))))
         self.rate = functools.cache(video_rate)
         self._doubles: list[str] = []
         self._skipped: list[str] = []

@@ -100,7 +100,7 @@ def profile_curve(work: Work, present: list[int]) -> np.ndarray:
     candidates = [index for index, time in enumerate(times) if EARLIEST <= time <= LATEST]
     if len(present) < 4 or not candidates:
         return curve
-    changes = _changes(work, present, _inner_face)
+    changes = _changes(work, present, inner_face)
     # All pixels share their courses of time, so the frames' products among each other say everything.
     products = np.einsum("ip,jp->ij", changes, changes)
     curve[candidates] = [_explained(products, times, times[index]) for index in candidates]
@@ -144,18 +144,36 @@ def _changes(work: Work, present: list[int], regions: Callable[[np.ndarray], np.
     faces, valid = _faces(
         work, present, lambda number: transform if path is None else path.transform(transform, number)
     )
+    return freed_changes(faces, points, valid, regions(points) & ~eyes(points))[0]
+
+
+def freed_changes(
+    faces: np.ndarray, points: np.ndarray, valid: np.ndarray, region: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the grey levels of a part of a face less their mean over time, freed of head motion and light.
+
+    Parameters
+    ----------
+    faces : (T, SIZE, SIZE), aligned and smoothed.
+    points : (68, 2), their landmarks.
+    valid : (SIZE, SIZE) bool, the pixels that all frames have.
+    region : (SIZE, SIZE) bool, the part.
+
+    Returns
+    -------
+    (T, pixels) float64, and the mask (SIZE, SIZE) of those pixels: of the part, those that are valid.
+    """
     mean = faces.mean(axis=0)
     down, right = np.gradient(mean)
     y, x = np.mgrid[-1 : 1 : SIZE * 1j, -1 : 1 : SIZE * 1j]
     causes = np.stack([right, down, right * x + down * y, down * x - right * y, mean, np.ones_like(mean)], axis=-1)
-    eyes = _eyes(points)
-    still, moving = _where(_nose(points) & ~eyes, valid), _where(regions(points) & ~eyes, valid)
+    still, moving = _where(_nose(points) & ~eyes(points), valid), _where(region, valid)
     known = causes[still]
     square = np.einsum("pa,pb->ab", known, known)
     # A hair's breadth of ridge, for a picture without any structure.
     square += 1e-6 * np.trace(square) * np.eye(len(square)) + 1e-9 * np.eye(len(square))
     amounts = np.linalg.solve(square, np.einsum("pa,tp->at", known, faces[:, still] - mean[still]))
-    return faces[:, moving] - mean[moving] - np.einsum("pa,at->tp", causes[moving], amounts)
+    return faces[:, moving] - mean[moving] - np.einsum("pa,at->tp", causes[moving], amounts), moving
 
 
 def _where(region: np.ndarray, valid: np.ndarray) -> np.ndarray:
@@ -179,9 +197,14 @@ def _faces(work: Work, present: list[int], transform_of: Callable[[int], np.ndar
             aligned = warp(picture, transform, (SIZE, SIZE))
             result[index] = cv2.GaussianBlur(aligned.astype(np.float64), (0, 0), BLUR)
             valid &= pixels_inside(transform, (picture.shape[1], picture.shape[0]), (SIZE, SIZE))
+    return result, without_blur(valid)
+
+
+def without_blur(valid: np.ndarray) -> np.ndarray:
+    """Return the valid pixels, (SIZE, SIZE) bool, into which the blur brings nothing from outside."""
     inner = shrunk(valid, round(2 * BLUR))
     assert inner is not None
-    return result, inner
+    return inner
 
 
 def _brows_and_mouth(points: np.ndarray) -> np.ndarray:
@@ -189,7 +212,7 @@ def _brows_and_mouth(points: np.ndarray) -> np.ndarray:
     return np.logical_or.reduce([_box(part, (3, 3, 3, 3)) for part in parts])
 
 
-def _inner_face(points: np.ndarray) -> np.ndarray:
+def inner_face(points: np.ndarray) -> np.ndarray:
     """Return the mask of the face from the forehead above the brows to inside the jaw."""
     import cv2
 
@@ -204,7 +227,7 @@ def _nose(points: np.ndarray) -> np.ndarray:
     return _box(np.stack([points[36], points[45], points[27], points[33]]), (4, 0, 4, 1))
 
 
-def _eyes(points: np.ndarray) -> np.ndarray:
+def eyes(points: np.ndarray) -> np.ndarray:
     """Return the mask of both eyes and their lids, which blink."""
     return _box(points[36:42], (3, 3, 3, 3)) | _box(points[42:48], (3, 3, 3, 3))
 

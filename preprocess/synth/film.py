@@ -5,16 +5,16 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from preprocess.synth import action_units
 from preprocess.synth.bumps import field
 from preprocess.synth.draws import generator
-from preprocess.synth.expressions import Expression
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from preprocess.synth.expressions import Unit
     from preprocess.synth.people import Person
 
 COARSE = 4
@@ -23,6 +23,31 @@ COARSE = 4
 Head = Callable[[int], tuple[float, float, float, float]]
 """How a head moves besides its sway: time -> x, y in widths of the face, angle (to the left shoulder of who looks at
 the picture is negative), logarithm of its growth; all 0 at time 0."""
+
+
+class Movement(Protocol):
+    """What a face does: an expression, or several of them.
+
+    Attributes
+    ----------
+    units : the action units that move.
+    rise, fall : frames up to the apex and from there on, about as long as which blinks and sway are drawn.
+    """
+
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        """The action units."""
+
+    @property
+    def rise(self) -> int:
+        """Frames up to the apex."""
+
+    @property
+    def fall(self) -> int:
+        """Frames after the apex."""
+
+    def level(self, unit: Unit, time: np.ndarray | float) -> np.ndarray:
+        """Return how far a unit has moved at times in frames: 0 at rest, 1 at its apex."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +90,11 @@ class Film:
     """
 
     def __init__(
-        self, person: Person, expression: Expression, camera: Camera, seed: int, name: str, head: Head | None = None
+        self, person: Person, expression: Movement, camera: Camera, seed: int, name: str, head: Head | None = None
     ) -> None:
         import numpy as np
 
-        self._camera, self._expression, self._moves = camera, expression, head
+        self.camera, self._expression, self._moves = camera, expression, head
         self._key = (seed, name)
         rng = generator(seed, name, "film")
         self._to_person = _pose(person, camera, rng)
@@ -101,17 +126,17 @@ class Film:
         import cv2
         import numpy as np
 
-        x, y = _pixels(self._camera, 1)
+        x, y = _pixels(self.camera, 1)
         shift = self._shift(time)
         image = cv2.remap(
             self._still, shift[..., 0] + x, shift[..., 1] + y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
         )
         rng = generator(*self._key_of(time))
         phase, speed = self._flicker
-        gain = 1.0 + self._camera.flicker * (np.sin(phase + speed * time) + 0.3 * rng.normal())
-        noise = _noise(self._camera)
+        gain = 1.0 + self.camera.flicker * (np.sin(phase + speed * time) + 0.3 * rng.normal())
+        noise = _noise(self.camera)
         top, left = rng.integers(0, 64, 2)
-        part = noise[top : top + self._camera.height, left : left + self._camera.width]
+        part = noise[top : top + self.camera.height, left : left + self.camera.width]
         return cv2.add(cv2.convertScaleAbs(image, alpha=gain), part, dtype=cv2.CV_8U)
 
     def true_flow(self, time: int, start: int = 0) -> np.ndarray:
@@ -131,7 +156,7 @@ class Film:
         import cv2
         import numpy as np
 
-        x, y = _pixels(self._camera, 1)
+        x, y = _pixels(self.camera, 1)
         origin, shift = self._shift(start), self._shift(time)
         flow = np.zeros_like(shift)
         # p + origin(p) and q + shift(q) are the same point of the face; q = p + flow is found by fixed-point steps.
@@ -151,7 +176,7 @@ class Film:
         import cv2
         import numpy as np
 
-        x, y = _pixels(self._camera, 1)
+        x, y = _pixels(self.camera, 1)
         matrix = self._to_person
         at_x = (matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2]).astype(np.float32)
         at_y = (matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2]).astype(np.float32)
@@ -159,7 +184,7 @@ class Film:
         warp = field(self._person.bumps, *(
             matrix[row, 0] * coarse_x + matrix[row, 1] * coarse_y + matrix[row, 2] for row in (0, 1)
         ))  # fmt: skip
-        warp = cv2.resize(warp, (self._camera.width, self._camera.height), interpolation=cv2.INTER_LINEAR)
+        warp = cv2.resize(warp, (self.camera.width, self.camera.height), interpolation=cv2.INTER_LINEAR)
         scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
         picture = self._person.picture
         if scale > 1.0:
@@ -167,7 +192,7 @@ class Film:
         image = cv2.remap(
             picture, at_x + warp[..., 0], at_y + warp[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
         )
-        return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if self._camera.grey else image
+        return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if self.camera.grey else image
 
     def _movement(self, au: int, side: str, left: float, right: float) -> np.ndarray:
         return field(action_units.bumps(au, side, self.landmarks, left, right), *self._coarse)
@@ -182,7 +207,7 @@ class Film:
         for unit, movement in zip(self._expression.units, self._units, strict=True):
             shift -= np.float32(scale * unit.peak * self._expression.level(unit, time)) * movement
         if self._blink_at is not None:
-            spread = self._camera.fps * 0.045
+            spread = self.camera.fps * 0.045
             shut = np.exp(-0.5 * ((time - self._blink_at) / spread) ** 2) - np.exp(
                 -0.5 * (self._blink_at / spread) ** 2
             )
@@ -195,7 +220,7 @@ class Film:
             )
             shift = cv2.remap(shift, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         shift += head
-        return cv2.resize(shift, (self._camera.width, self._camera.height), interpolation=cv2.INTER_LINEAR)
+        return cv2.resize(shift, (self.camera.width, self.camera.height), interpolation=cv2.INTER_LINEAR)
 
     def pose(self, time: int) -> np.ndarray:
         """Return where the head's points of time 0 are, in pixels: a (2, 3) similarity."""
