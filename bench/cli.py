@@ -31,6 +31,9 @@ app.add_typer(cli_datasets.app, name="datasets")
 GIVEN_WEIGHTS = ("datasets", "tasks", "set", "device", "tracking_uri")
 """The keys that `merbench test` takes for weights of somebody else."""
 
+FITTING = ("datasets", "seeds", "preset", "epochs", "set", "recipes", "results", "address", "workers", "device")
+"""The keys that `merbench fit` takes besides."""
+
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan; make no feature and train nothing.")]
 Study = Annotated[list[str], typer.Argument(help="A study: the start of its key, or words of its title.")]
 
@@ -300,6 +303,56 @@ def rescore(
     from bench.commands.rescore import retest
 
     raise typer.Exit(retest(config, " ".join(study or []), typer.echo))
+
+
+@app.command()
+@takes(*READING, *FITTING, file=True)
+def fit(
+    config: RunConfig,
+    model: Annotated[str, typer.Argument(help="The model (`merbench list models`).")],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder to write; it appears when it is complete.")],
+    task: Annotated[
+        str | None, typer.Option("--task", "--tasks", metavar="NAME", help="The label scheme. Default: megc3.")
+    ] = None,
+) -> None:
+    """Train a model on everybody, for use: one folder of weights, model card and configuration.
+
+    The score to expect is that of the same study with every person held out (`merbench run --protocols loso`, or cde
+    where several datasets are merged); it is taken from --results where it is there, and written into the card.
+    """
+    from bench.commands import fit as fitting
+
+    raise typer.Exit(fitting.fit(config, model, task, out, Console(width=_width())))
+
+
+@app.command()
+@takes("recipes", "device")
+def predict(
+    config: RunConfig,
+    recordings: Annotated[
+        list[Path], typer.Argument(metavar="VIDEO|FOLDER...", help="Videos, folders of frames, or folders of videos.")
+    ],
+    model: Annotated[Path, typer.Option(metavar="FOLDER", help="The folder that `merbench fit` wrote.")],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder for JSON, CSV and pictures.")] = Path(
+        "predictions"
+    ),
+    onset: Annotated[int | None, typer.Option(help="Frame at which the expression begins: nothing is spotted.")] = None,
+    apex: Annotated[int | None, typer.Option(help="Frame at which it is strongest. Default: spotted.")] = None,
+    offset: Annotated[
+        int | None, typer.Option(help="Frame at which it ends. Default: as long after the apex as it began before.")
+    ] = None,
+    fps: Annotated[
+        float | None, typer.Option(help="Frames a second, of folders of frames, or where a video says it wrongly.")
+    ] = None,
+) -> None:
+    """Find the expressions in recordings of any length, and tell what a fitted model says of each.
+
+    The exit status is 0, or 1 where a recording could not be used.
+    """
+    from bench.commands import predict as predicting
+
+    asked = predicting.Asked(onset, apex, offset, fps)
+    raise typer.Exit(predicting.predict(config, recordings, model, out, asked, Console(width=_width())))
 
 
 @app.command("import")

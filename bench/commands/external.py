@@ -24,6 +24,7 @@ from bench.plan.plan import Plan, PlannedTraining, make_plan
 from bench.study.data import StudyData
 from bench.study.folds import Fold
 from bench.study.weights_files import WeightsFiles, find_weights
+from bench.workers.devices import chosen_device
 from bench.workers.pack import failure_of, outcome_of
 from bench.workers.ray_session import RaySession
 from mer_models._parts.given_weights import fitted, is_public
@@ -69,7 +70,7 @@ def score_external(
     public = info.public_weights if is_public(read_weights(files.files[0]), info.public_weights) else None
     request = external_request(config, info, words[1], public.form if public else {})
     check_address(config.tracking_uri, results_root(config.results))
-    device = _device(config.device)
+    device = chosen_device(config.device)
     order = channels or (public.channels if public else "rgb")
     with RaySession(config.address, config.workers, lambda text: say(console, text)) as session:
         try:
@@ -94,13 +95,6 @@ def _network(name: str) -> ModelInfo:
     if info.kind != "network":
         raise UsageError(f"--weights are those of networks, and {info.name} is an estimator. Train it: `merbench run`.")
     return info
-
-
-def _device(given: str) -> str:
-    there = torch.cuda.is_available()
-    if given == "cuda" and not there:
-        raise UsageError("--device cuda: there is no GPU here. Leave it out, or use a machine that has one.")
-    return "cuda" if there and given != "cpu" else "cpu"
 
 
 def _studies(plan: Plan, info: ModelInfo, files: WeightsFiles, public: bool, order: str) -> list[_Study]:

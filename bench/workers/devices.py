@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from preprocess.base.errors import MerError
+from preprocess.base.errors import MerError, UsageError
 
 
 class NoGpu(MerError):
@@ -35,3 +35,22 @@ def device_here(given_gpu: bool, needs_gpu: bool) -> tuple[str, str]:
             f"--device cuda: {problem} (a wrong driver, or torch without CUDA?). --device auto would train on its CPUs."
         )
     return "cpu", f"warning: {problem}: its workers train on the CPU."
+
+
+def chosen_device(given: str) -> str:
+    """Return torch's name of the device of a command that computes in its own process.
+
+    Parameters
+    ----------
+    given : ``--device``; ``auto`` takes a GPU where there is one.
+
+    Raises
+    ------
+    UsageError : a GPU was asked for, and there is none.
+    """
+    import torch
+
+    there = torch.cuda.is_available()
+    if given == "cuda" and not there:
+        raise UsageError("--device cuda: there is no GPU here. Leave it out, or use a machine that has one.")
+    return "cuda" if there and given != "cpu" else "cpu"

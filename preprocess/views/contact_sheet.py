@@ -93,7 +93,7 @@ def write_contact_sheet(
     beyond = sum(badness(one) > 1 for one in (quality or {}).values())
     views = [view_clip(clips[sample_id], finder) for sample_id in chosen]
     height = 1.62 * len(views) + 0.75
-    figure = _figure(11.5, height)
+    figure = figure_of(11.5, height)
     grid = figure.add_gridspec(len(views), 6, width_ratios=[1.15, 1.33, 1.33, 1, 1, 1], wspace=0.04, hspace=0.05)
     figure.subplots_adjust(left=0.01, right=0.995, top=1 - 0.65 / height, bottom=0.1 / height)
     figure.suptitle(f"{title}: {len(views)} of {len(samples)} clips{_said(beyond)}", y=1 - 0.12 / height, fontsize=12)
@@ -104,12 +104,12 @@ def write_contact_sheet(
             for axis in axes[1:]:
                 axis.axis("off")
             continue
-        _draw_row(axes[1:], view)
+        draw_row(axes[1:], view)
         if row == 0:
             for axis, column in zip(axes[1:], COLUMNS, strict=True):
                 axis.set_title(column, fontsize=9)
     _wheel(figure, height)
-    _save(figure, storage, name)
+    save_figure(figure, storage, name)
 
 
 def _said(beyond: int) -> str:
@@ -138,13 +138,13 @@ def write_clip(path: Path, clip: Clip, emotion: str, finder: FaceFinder) -> Clip
     spotted = clip.apex is None
     ratios = [2.6, 1.2, 1.3] if spotted else [2.6, 1.2]
     height = 1.1 + 2.2 * sum(ratios) / 2.6 * 1.35
-    figure = _figure(15, height)
+    figure = figure_of(15, height)
     rows = figure.add_gridspec(len(ratios), 1, height_ratios=ratios, hspace=0.28)
     figure.subplots_adjust(left=0.03, right=0.99, top=1 - 0.75 / height, bottom=0.45 / height)
     figure.suptitle(_title(view, emotion), fontsize=11, y=1 - 0.1 / height)
     top = rows[0].subgridspec(1, 5, width_ratios=[1.3, 1.3, 1, 1, 1], wspace=0.05)
     axes = [figure.add_subplot(top[0, column]) for column in range(5)]
-    _draw_row(axes, view)
+    draw_row(axes, view)
     for axis, name in zip(axes, COLUMNS, strict=True):
         axis.set_title(name, fontsize=10)
     line = rows[1].subgridspec(1, len(faces), wspace=0.04)
@@ -154,11 +154,12 @@ def write_clip(path: Path, clip: Clip, emotion: str, finder: FaceFinder) -> Clip
         axis.set_title(str(number), fontsize=9)
     if spotted:
         _draw_curve(figure.add_subplot(rows[2]), clip, finder, view)
-    _save(figure, LocalStorage(path.parent), path.name)
+    save_figure(figure, LocalStorage(path.parent), path.name)
     return view
 
 
-def _draw_row(axes: Sequence[Any], view: ClipView) -> None:
+def draw_row(axes: Sequence[Any], view: ClipView) -> None:
+    """Draw a clip that can be used into five axes: what ``COLUMNS`` names."""
     assert view.onset is not None
     assert view.apex is not None
     assert view.crop is not None
@@ -250,13 +251,15 @@ def _high(strain: np.ndarray) -> float:
     return float(np.percentile(strain, 99.5))
 
 
-def _figure(width: float, height: float) -> Any:
+def figure_of(width: float, height: float) -> Any:
+    """Return an empty figure of so many inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), dpi=110)
 
 
-def _save(figure: Any, storage: Storage, name: str) -> None:
+def save_figure(figure: Any, storage: Storage, name: str) -> None:
+    """Write a figure as a PNG file; StoreError where it cannot be written."""
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):

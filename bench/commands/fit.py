@@ -1,0 +1,118 @@
+"""``merbench fit``: train a model on everybody, for use, and write it as one folder."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from bench.commands.gathering import prepare_features, read_sources
+from bench.config import RunConfig, results_root
+from bench.console.interrupts import exit_status
+from bench.console.say import say
+from bench.engine.everybody import Trained, train_on_everybody
+from bench.plan.fitting import configuration, expected_score, fit_request, scored_by
+from bench.plan.plan import PlannedTraining, make_plan
+from bench.plan.request import Request
+from bench.study.data import StudyData
+from bench.workers.devices import chosen_device
+from bench.workers.provenance import git_state, package_versions
+from bench.workers.ray_session import RaySession
+from preprocess.recipes import load_recipes
+from preprocess.shards.prepared import PreparedDataset
+from results.store.model_folder import check_free, write_model
+from results.store.outcome_store import MissingStore, OutcomeStore
+from results.views.model_card import model_card, score_lines
+
+PACKAGES = ("torch", "numpy", "scikit-learn", "opencv-contrib-python-headless")
+
+
+def fit(config: RunConfig, model: str, task: str | None, out: Path, console: Console) -> int:
+    """Train a model on everybody and write its folder.
+
+    Parameters
+    ----------
+    config : the data, the model's settings, where the results lie.
+    model : the model's name.
+    task : the label scheme; None for the one that the configuration names.
+    out : the folder, which appears when it is complete.
+    console : where progress and the score to expect are shown.
+
+    Returns
+    -------
+    The exit status.
+
+    Raises
+    ------
+    MerError : something must be mended first; nothing is written then.
+    """
+    check_free(out)
+    for file in config.recipes:
+        load_recipes(file)
+    request = fit_request(config, model, task)
+    device = chosen_device(config.device)
+    with RaySession(config.address, config.workers, lambda text: say(console, text)) as session:
+        try:
+            prepared = prepare_features(read_sources(request.config, console), request, session, console)
+            request = scored_by(request, prepared)
+            store = _store(request.config)
+            plan = make_plan(request, prepared, store)
+            for note in plan.notes:
+                say(console, note)
+            (planned,) = plan.trainings
+            data = plan.data[planned.training.data].read()
+            say(console, f"{planned.studies[0].card.label}: {_told(data)}")
+            trained = _trained(planned, data, device)
+        except KeyboardInterrupt:
+            say(console, "Interrupted. No model was written; features are kept.")
+            return exit_status()
+    told = _configuration(request, planned, data, prepared, trained, store, device)
+    key = write_model(out, told, trained.weights, model_card(told))
+    for paragraph in score_lines(told["expected"], told["task"]["multilabel"]):
+        say(console, f"\n{paragraph}")
+    say(console, f"\nModel: {out} ({key[:12]}); its card: {out / 'MODEL_CARD.md'}")
+    say(console, f"  merbench predict VIDEO --model {shlex.quote(str(out))}    what a recording of yours shows")
+    return 0
+
+
+def _store(config: RunConfig) -> OutcomeStore | None:
+    try:
+        return OutcomeStore(results_root(config.results))
+    except MissingStore:
+        return None
+
+
+def _told(data: StudyData) -> str:
+    return f"training on all {len(data)} clips of {len(set(data.subjects.tolist()))} people"
+
+
+def _trained(planned: PlannedTraining, data: StudyData, device: str) -> Trained:
+    card = planned.training.cards[0]
+    threads = planned.info.resources.cpus
+    return train_on_everybody(planned.info, card.hyperparameters, data, card.seed, device, threads)
+
+
+def _configuration(
+    request: Request,
+    planned: PlannedTraining,
+    data: StudyData,
+    prepared: list[PreparedDataset],
+    trained: Trained,
+    store: OutcomeStore | None,
+    device: str,
+) -> dict[str, Any]:
+    card = planned.training.cards[0]
+    group = [dataset for dataset in prepared if dataset.name in set(data.datasets.tolist())]
+    made = {
+        "seconds": round(trained.seconds, 1),
+        "device": device,
+        "git": git_state(),
+        "packages": package_versions(PACKAGES),
+    }
+    return {
+        **configuration(request, card, data, group, trained),
+        "expected": expected_score(card, store, request),
+        "provenance": made,
+    }
