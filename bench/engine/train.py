@@ -58,6 +58,8 @@ class FoldJob:
     selections: tuple[str, ...]
 
 
+_DETERMINISTIC = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "TORCHINDUCTOR_DETERMINISTIC": "1"}
+
 OnResult = Callable[[FoldJob, str, FoldResult], None]
 OnError = Callable[[FoldJob, BaseException], None]
 
@@ -271,18 +273,18 @@ def fitted_estimator(info: ModelInfo, hyperparameters: dict[str, Any], data: Stu
 def deterministic(threads: int) -> Iterator[None]:
     """Fix the thread count and choose deterministic kernels; leave the caller's process as it was."""
     before = torch.get_num_threads()
-    strict = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    mode = torch.get_deterministic_debug_mode()
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # As use_deterministic_algorithms(True, warn_only=True), which imports torch's compiler; that is told below.
+    torch.set_deterministic_debug_mode("warn")
     # Filling fresh memory guards against kernels that read it unwritten; it costs a sixth of a small network's step.
     guard: Any = torch.utils.deterministic
     filling, guard.fill_uninitialized_memory = guard.fill_uninitialized_memory, False
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
     try:
-        with torch.random.fork_rng(devices=devices), environment({"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}, keep=True):
+        with torch.random.fork_rng(devices=devices), environment(_DETERMINISTIC, keep=True):
             yield
     finally:
-        torch.use_deterministic_algorithms(strict, warn_only=warn_only)
+        torch.set_deterministic_debug_mode(mode)
         guard.fill_uninitialized_memory = filling
         torch.set_num_threads(before)
