@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import expit, logit, stdtrit
 
 from preprocess.base.hashing import digest
 from results.scores.metrics import Metric
@@ -47,6 +46,8 @@ def subject_bootstrap(
     ------
     ValueError : counts of another shape, too few resamples, or a level outside 0..1.
     """
+    from scipy.special import expit, logit
+
     _check(counts, resamples, level)
     n_seeds, n_subjects = counts.shape[:2]
     if n_subjects < 2:
@@ -139,6 +140,8 @@ def score_per_seed(counts: np.ndarray, metric: Metric) -> np.ndarray:
 
 def _reach(n_subjects: int, level: float) -> float:
     """Return how many standard deviations of resampled scores an interval reaches to each side."""
+    from scipy.special import stdtrit
+
     freedom = n_subjects - 1
     return float(stdtrit(freedom, (1 + level) / 2)) * n_subjects / freedom
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from scipy.special import stdtrit
 
 from results.scores.bootstrap import score_per_seed
 from results.scores.metrics import Metric
@@ -111,6 +110,8 @@ def detectable(spread: float, n_subjects: int, level: float, power: float = 0.8)
     level : models are told apart where p is below this.
     power : the share of studies of other people that find the difference.
     """
+    from scipy.special import stdtrit
+
     freedom = n_subjects - 1
     reach = stdtrit(freedom, 1 - level / 2) + stdtrit(freedom, power)
     return float(reach * spread * np.sqrt(n_subjects / freedom))
