@@ -90,8 +90,11 @@ def run(config: RunConfig, console: Console) -> int:
     start = time.monotonic()
     root = results_root(config.results)
     plan = writer = None
-    with RaySession(config.address, config.workers, lambda text: say(console, text)) as session:
+    with RaySession(config.address, config.workers, lambda text: say(console, text), preload=True) as session:
         try:
+            if config.overwrite == "all" or _nothing_stored(root):
+                # Something will be trained, unless the options or the data are wrong.
+                session.start_ahead()
             request = _request(config)
             raw = read_sources(config, console)
             store = OutcomeStore(root, create=True)
@@ -116,6 +119,13 @@ def run(config: RunConfig, console: Console) -> int:
     if ended is not None:
         raise MerError(ended)
     return _status(plan, store, time.monotonic() - start, console)
+
+
+def _nothing_stored(root: str) -> bool:
+    try:
+        return not OutcomeStore(root).holds_studies()
+    except MissingStore:
+        return True
 
 
 def _folds_kept(plan: Plan, store: OutcomeStore) -> str:

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,10 @@ _ENVIRONMENT = {
 _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 
+PRELOAD = "RAY_preload_python_modules"
+"""Read by the part of Ray that starts workers: which modules these import before they take work."""
+
+
 @dataclass(frozen=True)
 class Cluster:
     """The connected Ray.
@@ -69,26 +74,44 @@ class RaySession:
     ----------
     address, cpus : as ``ray_session`` takes them.
     say : takes one line of text; None prints it to standard error.
+    preload : whether the workers of a Ray of our own import what training needs when they start.
     """
 
-    def __init__(self, address: str | None, cpus: int | None, say: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        address: str | None,
+        cpus: int | None,
+        say: Callable[[str], None] | None = None,
+        preload: bool = False,
+    ) -> None:
         self._address, self._cpus, self._say = cluster_address(address), cpus, say or _to_stderr
+        self._preload = {PRELOAD: "bench.workers.preloaded"} if preload else {}
         self._stack = contextlib.ExitStack()
+        self._ahead: _Ahead | None = None
         self._cluster: Cluster | None = None
 
     def __enter__(self) -> RaySession:
         self._stack.enter_context(terminable())
+        self._stack.enter_context(environment(self._preload))
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self._cluster = None
+        self._cluster = self._ahead = None
         self._stack.close()
+
+    def start_ahead(self) -> None:
+        """Begin to start a Ray of our own while this process does other things; ``cluster`` waits for it."""
+        if self._address is None and self._ahead is None and self._cluster is None:
+            self._ahead = self._stack.enter_context(_Ahead(self._cpus))
 
     def cluster(self) -> Cluster:
         """Return the cluster, connected."""
         if self._cluster is None:
             try:
-                self._cluster = self._stack.enter_context(ray_session(self._address, self._cpus, self._say))
+                if self._ahead:
+                    self._cluster = self._ahead.cluster(self._say)
+                else:
+                    self._cluster = self._stack.enter_context(ray_session(self._address, self._cpus, self._say))
             except SystemExit:
                 # What Ray makes of SIGTERM while it starts.
                 terminated()
@@ -101,6 +124,53 @@ class RaySession:
             return False
         cluster = self.cluster()
         return cluster.cpus > 1 or not cluster.local
+
+
+class _Ahead:
+    """A local Ray that a thread starts while nobody needs it yet, and ends after the ``with`` block.
+
+    Parameters
+    ----------
+    cpus : as ``ray_session`` takes them.
+    """
+
+    def __init__(self, cpus: int | None) -> None:
+        self._cpus = cpus
+        self._started: Cluster | BaseException | None = None
+        self._said: list[str] = []
+        self._up, self._over = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="local-ray", daemon=True)
+
+    def __enter__(self) -> _Ahead:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        # A Ray that is ended while it starts may take this process along.
+        self._over.set()
+        self._thread.join()
+
+    def cluster(self, say: Callable[[str], None]) -> Cluster:
+        """Return the cluster once it is there, and tell what was to be told of its start; raise what ended that."""
+        self._up.wait()
+        while self._said:
+            say(self._said.pop(0))
+        if isinstance(self._started, Cluster):
+            return self._started
+        assert self._started is not None
+        raise self._started
+
+    def _run(self) -> None:
+        try:
+            with ray_session("local", self._cpus, self._said.append) as cluster:
+                self._started = cluster
+                self._up.set()
+                # Ray's processes die with the thread that has started them.
+                self._over.wait()
+        except BaseException as error:  # for whoever asks for the cluster
+            self._started = error
+        finally:
+            self._up.set()
 
 
 def cluster_address(address: str | None) -> str | None:

@@ -120,6 +120,10 @@ class OutcomeStore:
         cards = self._map(self._read_card, self._storage.find("outcomes", "study.json"))
         return sorted(cards, key=lambda c: (c.label, c.dataset, c.task, c.protocol, c.selection, c.seed, c.key))
 
+    def holds_studies(self) -> bool:
+        """Return whether there is any study, from one listing."""
+        return bool(self._storage.names("outcomes"))
+
     def state(self, card: StudyCard) -> StudyState:
         """Return which folds are done, failed, and have weights, from one listing of the study's folder."""
         names = set(self._storage.names(study_folder(card)))

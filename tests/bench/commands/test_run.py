@@ -18,6 +18,7 @@ from throwaway_models import register_network, register_scripted
 from bench.config import RunConfig
 from bench.console.progress import RunProgress
 from bench.study.sources import read_datasets
+from bench.workers.ray_session import RaySession
 from preprocess.synth import default
 from preprocess.synth.databases import Options
 from results.store.outcome import Outcome
@@ -145,6 +146,27 @@ def test_sigterm_ends_a_run_as_ctrl_c_does(
     assert "Interrupted. 6 of 20 folds are kept; the same command goes on from there." in said.out
     assert "Interrupted. The shards made so far are kept; the same command goes on from there." in early.out
     assert "Interrupted. 6 of 20 folds are kept; the same command goes on from there." in starting_ray.out
+
+
+def test_ray_is_started_ahead_only_where_something_will_be_trained(
+    merbench: LocalRuns, options: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    starts: list[RaySession] = []
+    began = RaySession.start_ahead
+
+    def start_ahead(session: RaySession) -> None:
+        starts.append(session)
+        began(session)
+
+    monkeypatch.setattr(RaySession, "start_ahead", start_ahead)
+
+    assert merbench("run", *options, *TWO).status == 0
+    assert len(starts) == 1
+    assert merbench("run", *options, *TWO).status == 0
+    assert len(starts) == 1, "a run that finds all of it done needs no Ray"
+    assert merbench("run", *options, *TWO, "--overwrite", "all").status == 0
+    assert len(starts) == 2
 
 
 def test_a_model_that_fails_is_named_and_the_exit_status_says_so(

@@ -1,0 +1,28 @@
+"""Imported by each worker of a local Ray as it starts: what training takes longest to import.
+
+A core is left to the driver, which reads data and plans meanwhile. Workers take turns on the others, so that the first
+one is ready early: if they shared them, all would be ready late.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from pathlib import Path
+
+from bench.workers.turn import turn
+
+MODULES = ("bench.workers.pack_trials", "bench.engine.train")
+
+
+def _preload() -> None:
+    from ray._private import worker
+
+    node = worker._global_node
+    assert node is not None, "only workers import this"
+    with turn(Path(node.get_session_dir_path()), os.getpid(), max(1, len(os.sched_getaffinity(0)) - 1)):
+        for module in MODULES:
+            importlib.import_module(module)
+
+
+_preload()
