@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import socket
 import tempfile
 import time
 from collections.abc import Callable
@@ -12,13 +13,21 @@ from typing import Any
 
 from bench.config import results_root
 from bench.workers import ray_session
+from bench.workers.local_ray import session_parent
 from bench.workers.provenance import git_state, package_versions
+from bench.workers.ray_session import usable_cores
 from preprocess.base.errors import MerError
 from results.store.outcome_store import MissingStore, OutcomeStore
 from results.tracking.writer import check_address
 
 PACKAGES = ("merbench", "ray", "torch", "torchvision", "torch-geometric", "timm", "mlflow",
             "opencv-contrib-python-headless", "dlib-bin", "pandas", "scikit-learn", "pyarrow")  # fmt: skip
+
+DRIVER_GIB, WORKER_GIB = 0.8, 0.6
+"""What a run takes in memory: its own process with Ray's, and each worker, without the features."""
+
+ANSWER_SECONDS = 5.0
+"""How long a cluster may take to answer."""
 
 
 def examine(results: str, tracking_uri: str | None, say: Callable[[str], None]) -> int:
@@ -31,6 +40,7 @@ def examine(results: str, tracking_uri: str | None, say: Callable[[str], None]) 
         ("TV-L1 flow", _tv_l1),
         ("dlib", _dlib),
         ("shared memory", _shared_memory),
+        ("temporary folder", _temporary_folder),
         ("other Ray", _other_ray),
         ("Ray", _ray),
         ("results", lambda: _results(results)),
@@ -47,17 +57,43 @@ def examine(results: str, tracking_uri: str | None, say: Callable[[str], None]) 
 
 
 def _cores() -> str:
-    import psutil
+    from ray._common.utils import get_system_memory
+    from ray._private.utils import get_used_memory
 
-    return f"{len(os.sched_getaffinity(0))} cores, {psutil.virtual_memory().available / 2**30:.1f} GiB of memory free"
+    cores, total = usable_cores(), get_system_memory() / 2**30
+    free = total - get_used_memory() / 2**30
+    told = f"{cores} cores, {free:.1f} of {total:.1f} GiB of memory free"
+    if free < DRIVER_GIB + cores * WORKER_GIB:
+        fit = int((free - DRIVER_GIB) / WORKER_GIB)
+        advice = f"give --workers {fit}" if fit > 0 else "free some, or take another machine"
+        raise OSError(
+            f"{told}: a run takes about {DRIVER_GIB:g} GiB, and {WORKER_GIB:g} for each of {cores} workers beside its "
+            f"data; Ray ends workers of a machine that is full. For a run here, {advice}."
+        )
+    return told
 
 
 def _torch() -> str:
     import torch
+    from ray._private.accelerators import get_accelerator_manager_for_resource
 
+    manager = get_accelerator_manager_for_resource("GPU")
+    claimed = manager.get_current_node_num_accelerators() if manager else 0
     if not torch.cuda.is_available():
+        if claimed:
+            raise OSError(
+                f"Ray counts {claimed} GPUs here, but torch {torch.__version__} can use none (a driver too old for "
+                f"CUDA {torch.version.cuda}, or torch without CUDA?): workers would train on the CPU."
+            )
         return f"{torch.__version__}, no GPU: networks train on the CPU, one thread a worker"
-    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    names = []
+    for index in range(torch.cuda.device_count()):
+        names.append(torch.cuda.get_device_name(index))
+        try:
+            torch.ones(1, device=f"cuda:{index}").add_(1).item()
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[0]
+            raise OSError(f"{torch.__version__} sees {names[-1]} and cannot compute on it: {reason}") from error
     return f"{torch.__version__}, GPUs: {', '.join(names)}"
 
 
@@ -94,15 +130,32 @@ def _shared_memory() -> str:
     return f"{free:.1f} GiB free"
 
 
+def _temporary_folder() -> str:
+    parent, why = session_parent()
+    return f"Ray's session goes below {parent}: {why}" if why else f"{parent}: short enough for Ray's sockets"
+
+
 def _other_ray() -> str:
     import psutil
 
     running = [process.pid for process in psutil.process_iter(["name"]) if process.info["name"] == "gcs_server"]
+    there = "none runs on this machine"
+    if running:
+        there = f"{len(running)} on this machine (gcs_server, process {', '.join(map(str, running))})"
     address = ray_session.cluster_address(None)
-    joined = f"RAY_ADDRESS is {address}: runs join that cluster" if address else "runs without --address join none"
-    if not running:
-        return f"none runs on this machine; {joined}"
-    return f"{len(running)} on this machine (gcs_server, process {', '.join(map(str, running))}); {joined}"
+    if not address:
+        return f"{there}; runs without --address join none"
+    joined = f"{there}; RAY_ADDRESS is {address}: runs join that cluster"
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if host and port.isdigit():
+        try:
+            socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS).close()
+        except OSError as error:
+            raise OSError(
+                f"{joined}, but nothing answers there ({error}). Unset RAY_ADDRESS, or give --address local, for a Ray "
+                "of this machine alone."
+            ) from error
+    return joined
 
 
 def _ray() -> str:

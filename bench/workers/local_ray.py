@@ -137,22 +137,32 @@ def _start(folder: Path, cpus: int) -> None:
         raise NoRay(reason) from error
 
 
-def _make_folder(say: Callable[[str], None]) -> Path:
-    """Return a new folder in which the paths of Ray's sockets are short enough."""
+def session_parent() -> tuple[str, str]:
+    """Return the folder below which Ray's session goes, and why that is not the usual one; empty where it is.
+
+    Raises
+    ------
+    NoRay : there is none.
+    """
     wanted = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
+    most = SOCKET_BYTES - len(_LONGEST_BELOW)
     for parent in (wanted, "/tmp", "/var/tmp", "/dev/shm"):
         if len(os.fsencode(parent + _LONGEST_BELOW)) <= SOCKET_BYTES and os.access(parent, os.W_OK | os.X_OK):
-            folder = Path(tempfile.mkdtemp(prefix="mb", dir=parent))
-            if parent != wanted:
-                say(
-                    f"Ray's session lies in {folder}: the temporary folder {wanted} is too long a path for its sockets "
-                    f"(at most {SOCKET_BYTES - len(_LONGEST_BELOW)} bytes), or not writable."
-                )
-            return folder
+            why = f"the temporary folder {wanted} is too long a path for its sockets (at most {most} bytes), or not"
+            return parent, "" if parent == wanted else f"{why} writable."
     raise NoRay(
         f"Ray needs a writable folder with a short path for its sockets, and neither {wanted}, /tmp, /var/tmp nor "
-        f"/dev/shm is one. Set TMPDIR to one of at most {SOCKET_BYTES - len(_LONGEST_BELOW)} bytes."
+        f"/dev/shm is one. Set TMPDIR to one of at most {most} bytes."
     )
+
+
+def _make_folder(say: Callable[[str], None]) -> Path:
+    """Return a new folder in which the paths of Ray's sockets are short enough."""
+    parent, why = session_parent()
+    folder = Path(tempfile.mkdtemp(prefix="mb", dir=parent))
+    if why:
+        say(f"Ray's session lies in {folder}: {why}")
+    return folder
 
 
 @contextlib.contextmanager

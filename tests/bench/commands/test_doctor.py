@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -48,8 +49,86 @@ def test_other_rays_are_told_and_that_ray_starts(
     assert re.search(rf"\b{other.pid}\b", line)
     assert line.endswith("runs without --address join none")
     assert re.search(r"ok       Ray: one of our own starts here in \d+ s\.", said)
-    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
-    assert "RAY_ADDRESS is 10.0.0.1:6379: runs join that cluster" in merbench("doctor", *rest).out
+
+
+def line_of(said: str, check: str) -> str:
+    (line,) = (line for line in said.splitlines() if line[9:].startswith(f"{check}: "))
+    return line
+
+
+def test_a_cluster_that_is_joined_must_answer(
+    merbench: LocalRuns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rest = ("--results", str(tmp_path), "--tracking-uri", "off")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = f"127.0.0.1:{listening.getsockname()[1]}"
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        line = line_of(merbench("doctor", *rest).out, "other Ray")
+    assert line.startswith("ok ")
+    assert line.endswith(f"RAY_ADDRESS is {address}: runs join that cluster")
+
+    said = merbench("doctor", *rest)
+
+    assert said.status == 1
+    line = line_of(said.out, "other Ray")
+    assert line.startswith("PROBLEM ")
+    assert f"RAY_ADDRESS is {address}: runs join that cluster, but nothing answers there" in line
+    assert "Unset RAY_ADDRESS" in line
+
+
+def test_a_temporary_folder_that_is_too_long_for_sockets_is_told(
+    merbench: LocalRuns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rest = ("--results", str(tmp_path), "--tracking-uri", "off")
+    long = tmp_path / ("n" * 90)
+    long.mkdir()
+    monkeypatch.setenv("RAY_TMPDIR", str(long))
+    line = line_of(merbench("doctor", *rest).out, "temporary folder")
+    assert line.startswith("ok       temporary folder: Ray's session goes below /tmp: ")
+    assert str(long) in line
+    monkeypatch.setattr("bench.workers.local_ray.SOCKET_BYTES", 40)
+    said = merbench("doctor", *rest)
+    assert said.status == 1
+    assert line_of(said.out, "temporary folder").startswith("PROBLEM  temporary folder: Ray needs a writable folder")
+
+
+def test_memory_that_workers_would_fill_is_a_problem(
+    merbench: LocalRuns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ray._common.utils.get_system_memory", lambda: 8 * 2**30)
+    monkeypatch.setattr("ray._private.utils.get_used_memory", lambda: 6 * 2**30)
+    monkeypatch.setattr("bench.commands.doctor.usable_cores", lambda: 16)
+    said = merbench("doctor", "--results", str(tmp_path), "--tracking-uri", "off")
+    line = line_of(said.out, "cores and memory")
+    assert said.status == 1
+    assert line.startswith("PROBLEM  cores and memory: 16 cores, 2.0 of 8.0 GiB of memory free: ")
+    assert line.endswith("For a run here, give --workers 2.")
+    monkeypatch.setattr("bench.commands.doctor.usable_cores", lambda: 2)
+    assert line_of(merbench("doctor", "--results", str(tmp_path)).out, "cores and memory").startswith("ok ")
+
+
+def test_gpus_that_torch_cannot_use_are_a_problem(
+    merbench: LocalRuns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager = "ray._private.accelerators.nvidia_gpu.NvidiaGPUAcceleratorManager.get_current_node_num_accelerators"
+    monkeypatch.setattr(manager, staticmethod(lambda: 2))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    said = merbench("doctor", "--results", str(tmp_path), "--tracking-uri", "off")
+    assert said.status == 1
+    assert line_of(said.out, "torch").startswith("PROBLEM  torch: Ray counts 2 GPUs here, but torch ")
+    # One that is there, and made for other kernels than torch has.
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda index: "Tesla K80")
+
+    def refuses(*size: int, device: str) -> None:
+        raise RuntimeError("CUDA error: no kernel image is available for execution on the device\nmore of it")
+
+    monkeypatch.setattr("torch.ones", refuses)
+    line = line_of(merbench("doctor", "--results", str(tmp_path), "--tracking-uri", "off").out, "torch")
+    assert line.startswith("PROBLEM  torch: ")
+    assert line.endswith("sees Tesla K80 and cannot compute on it: CUDA error: no kernel image is available for "
+                         "execution on the device")  # fmt: skip
 
 
 def test_a_ray_that_does_not_start_is_a_problem(
