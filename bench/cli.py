@@ -136,10 +136,22 @@ def check(
 
 @app.command()
 @takes("results")
-def status(config: RunConfig) -> None:
-    """Show how many folds of each study are done, failed and missing."""
+def status(
+    config: RunConfig,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Renew the table every few seconds until no fold is left to run.")
+    ] = False,
+) -> None:
+    """Show how many folds of each study are done, failed and missing.
+
+    With --watch, from any machine that reaches the results; a run that has not begun is waited for.
+    """
     from bench.commands import results as reading
 
+    if watch:
+        from bench.commands.watching import watch_status
+
+        raise typer.Exit(watch_status(config.results, Console(width=_width())))
     typer.echo(reading.status(config.results))
 
 

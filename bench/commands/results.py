@@ -10,6 +10,7 @@ from bench.config import results_root
 from preprocess.base.errors import UsageError
 from preprocess.base.files import write_atomic
 from results.store.outcome_store import OutcomeStore
+from results.store.stored_study import StoredStudy, counted
 from results.views.text import Header, table
 
 BOOTSTRAP_SEED = 0
@@ -19,11 +20,15 @@ BOOTSTRAP_SEED = 0
 def status(results: str) -> str:
     """Return a table of the store's studies with their folds done, failed and missing."""
     store = OutcomeStore(results_root(results))
+    return status_table([counted(store, card) for card in store.cards()])
+
+
+def status_table(studies: Sequence[StoredStudy]) -> str:
+    """Return a table of studies with their folds done, failed and missing."""
     rows = []
-    for card in store.cards():
-        state, total = store.state(card), len(card.folds)
-        missing = total - len(state.done) - len(state.failed)
-        counts = [str(total), str(len(state.done)), str(len(state.failed)), str(missing)]
+    for study in studies:
+        card, total = study.card, len(study.card.folds)
+        counts = [str(count) for count in (total, study.done, study.failed, total - study.done - study.failed)]
         rows.append(
             [card.key[:12], card.label, card.dataset, card.task, card.protocol, card.selection, str(card.seed), *counts]
         )

@@ -51,6 +51,12 @@ class StoredStudy:
         return max((str(outcome.provenance.get("finished_at", "")) for outcome in self.outcomes), default="")
 
 
+def counted(store: OutcomeStore, card: StudyCard) -> StoredStudy:
+    """Return a study with its folds counted, from one listing; no outcome is read."""
+    state = store.state(card)
+    return StoredStudy(card, len(state.done), len(state.failed), weights=len(state.weights))
+
+
 def read_study(store: OutcomeStore, card: StudyCard) -> StoredStudy:
     """Read a study's outcomes once nothing is left to run; before that, only count them: this is cheap.
 
@@ -58,9 +64,8 @@ def read_study(store: OutcomeStore, card: StudyCard) -> StoredStudy:
     ------
     StoreError : the store cannot be read.
     """
-    state = store.state(card)
-    counted = StoredStudy(card, len(state.done), len(state.failed), weights=len(state.weights))
-    if not counted.settled:
-        return counted
+    study = counted(store, card)
+    if not study.settled:
+        return study
     outcomes, damage = store.read_outcomes(card)
-    return StoredStudy(card, len(outcomes), len(state.failed), outcomes, damage, counted.weights)
+    return StoredStudy(card, len(outcomes), study.failed, outcomes, damage, study.weights)
