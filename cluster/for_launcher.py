@@ -17,6 +17,8 @@ IDLE_MINUTES = 2
 DISK_GIB = 150
 NODE_CPUS = 16
 
+OWN_TYPE = "local.cluster.node"
+
 IMAGE_ENVIRONMENT = "/opt/merbench"
 """Where the image has Python and the benchmark."""
 
@@ -29,6 +31,21 @@ _HEAD = (
     "--autoscaling-config=~/ray_bootstrap_config.yaml"
 )
 _WORKER = "ray start --address=$RAY_HEAD_IP:6379"
+
+
+# Where a file has that type, `ray up` fills in nothing.
+_OWN_DEFAULTS: Object = {
+    "upscaling_speed": 1.0,
+    "docker": {},
+    "cluster_synced_files": [],
+    "file_mounts_sync_continuously": False,
+    "rsync_exclude": [],
+    "rsync_filter": [],
+    "initialization_commands": [],
+    "setup_commands": [],
+    "head_setup_commands": [],
+    "worker_setup_commands": [],
+}
 
 
 def _start_commands(environment: str) -> Object:
@@ -52,6 +69,8 @@ class OwnMachines:
     ----------
     head_ip : the machine that the others join; it takes no work.
     worker_ips : the others.
+    cpus : how many cores each of the others has.
+    gpus : how many GPUs each of the others has.
     ssh_user : who logs in.
     ssh_private_key : the key of that user, which the head gets; empty where the head has one that the others take.
     environment : a folder that cluster/install_image.sh has filled, on a disk that all machines share.
@@ -62,11 +81,13 @@ class OwnMachines:
 
     Raises
     ------
-    UsageError : no worker, or a path that is relative.
+    UsageError : no worker, a number below its least, or a path that is relative.
     """
 
     head_ip: str = "192.168.0.10"
     worker_ips: tuple[str, ...] = ("192.168.0.11", "192.168.0.12")
+    cpus: int = 16
+    gpus: int = 0
     ssh_user: str = "ubuntu"
     ssh_private_key: str = ""
     environment: str = "/shared/merbench"
@@ -78,6 +99,8 @@ class OwnMachines:
     def __post_init__(self) -> None:
         if not self.worker_ips:
             raise UsageError("--worker-ips: give at least one machine beside the head, for the head takes no work.")
+        if self.cpus < 1 or self.gpus < 0:
+            raise UsageError(f"--cpus {self.cpus}, --gpus {self.gpus}: expected at least 1 CPU and 0 GPUs.")
         if not self.environment.startswith("/"):
             raise UsageError(f"--environment {self.environment!r} is relative. Give the path that all machines share.")
         self.command()
@@ -89,15 +112,20 @@ class OwnMachines:
     def configuration(self) -> Object:
         """Return what ``ray up`` reads."""
         key = {"ssh_private_key": self.ssh_private_key} if self.ssh_private_key else {}
+        has = {"CPU": self.cpus, **({"GPU": self.gpus} if self.gpus else {})}
         return {
             "cluster_name": NAME,
-            "min_workers": 0,
             "max_workers": len(self.worker_ips),
+            # Ray's own name of the only type that there is of such machines. Left to Ray, it says nothing of what they
+            # have: nothing that waits would bring one from zero, nor a run know what may come.
+            "available_node_types": {OWN_TYPE: _from_zero(len(self.worker_ips), has, {})},
+            "head_node_type": OWN_TYPE,
             "idle_timeout_minutes": IDLE_MINUTES,
             "provider": {"type": "local", "head_ip": self.head_ip, "worker_ips": list(self.worker_ips)},
             "auth": {"ssh_user": self.ssh_user, **key},
             "file_mounts": {TOKEN: TOKEN},
             **_start_commands(self.environment),
+            **_OWN_DEFAULTS,
         }
 
 

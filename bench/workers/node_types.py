@@ -77,14 +77,18 @@ def capacity_of(nodes: tuple[Resources, ...], configuration: Mapping[str, Any] |
         return Capacity(nodes, untold=configuration is None)
     workers = configuration.get("max_workers")
     head = configuration.get("head_node_type")
-    types = [
+    named = [
         NodeType(name, dict(each.get("resources") or {}), each.get("max_workers", workers))
         for name, each in configuration["available_node_types"].items()
         if name != head or each.get("max_workers")
     ]
+    # `ray up` of one's own machines says of none what it has.
+    types = tuple(each for each in named if each.resources)
+    if len(types) < len(named):
+        return Capacity(nodes, untold=True)
     # What the head really has stands in no configuration.
     there = next((node for node in nodes if _HEAD in node), None) if head else None
-    return Capacity(nodes, tuple(types), workers, there)
+    return Capacity(nodes, types, workers, there)
 
 
 def wait_for_room(bundles: Mapping[str, Resources], seconds: float = ROOM_SECONDS) -> None:

@@ -11,7 +11,8 @@ import yaml
 from accepted import accepted, arrives
 
 from bench.config import DEFAULT_MODELS
-from cluster.for_launcher import IMAGE_ENVIRONMENT, LAUNCHERS, Aws, Gcp, Machines, OwnMachines
+from bench.workers.node_types import capacity_of
+from cluster.for_launcher import _OWN_DEFAULTS, IMAGE_ENVIRONMENT, LAUNCHERS, Aws, Gcp, Machines, OwnMachines
 from cluster.manifests import launcher_file, main
 from preprocess.base.errors import UsageError
 
@@ -19,7 +20,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "cluster" / "launcher"
 
 CHANGED: dict[str, Machines] = {
     "local": OwnMachines(
-        head_ip="10.0.0.1", worker_ips=("10.0.0.2",), data=("/shared/CASME2",), results="/nfs/my runs"
+        head_ip="10.0.0.1", worker_ips=("10.0.0.2",), gpus=2, data=("/shared/CASME2",), results="/nfs/my runs"
     ),
     "aws": Aws(region="eu-central-1", gpus=0, cpus=17, options=("--models", "rcn_*")),
     "gcp": Gcp(zone="europe-west4-b", gpus=64, results="gs://b/runs", tracking_uri="http://10.0.0.9:5000"),
@@ -52,6 +53,10 @@ def test_ray_takes_it_with_its_own_defaults(name: str, machines: Machines) -> No
     assert sum(kind.get("min_workers", 0) for kind in types.values()) == 0
     if isinstance(machines, OwnMachines):
         assert found["max_workers"] == len(machines.worker_ips)
+        head: dict[str, float] = {"CPU": 0.0, "node:__internal_head__": 1.0}
+        capacity = capacity_of((head,), found)
+        assert capacity.grown("CPU") == machines.cpus * len(machines.worker_ips), "a run knows, while none is there"
+        assert capacity.grown("GPU") == machines.gpus * len(machines.worker_ips)
         return
     assert types["head"]["resources"] == {"CPU": 0}
     assert types["head"]["max_workers"] == 0
@@ -61,6 +66,21 @@ def test_ray_takes_it_with_its_own_defaults(name: str, machines: Machines) -> No
             of_one = types[group]["resources"][resource]
             assert total <= types[group]["max_workers"] * of_one < total + of_one
     assert found["max_workers"] == sum(kind["max_workers"] for kind in types.values())
+
+
+def test_own_machines_have_all_that_ray_would_fill_in() -> None:
+    """Told what machines have, it takes a configuration for one that it has filled in before."""
+    from ray.autoscaler._private.util import prepare_config
+
+    written = yaml.safe_load(launcher_file("local", OwnMachines()))
+    types = ("available_node_types", "head_node_type")
+    filled = prepare_config({key: value for key, value in written.items() if key not in (*types, *_OWN_DEFAULTS)})
+    told = prepare_config(written)
+    assert {key: told[key] for key in filled if key not in types} == {
+        key: value for key, value in filled.items() if key not in types
+    }
+    assert told["head_node_type"] == filled["head_node_type"]
+    assert told["available_node_types"].keys() == filled["available_node_types"].keys()
 
 
 @pytest.mark.parametrize(("name", "machines"), REQUESTS, ids=IDS)
@@ -102,6 +122,7 @@ def test_the_commands_in_its_head_are_accepted(name: str, machines: Machines, mo
     [
         (Aws, {"results": "/results"}, "lies on the disk of a rented node"),
         (Gcp, {"cpus": 0}, "at least 1 CPU"),
+        (OwnMachines, {"cpus": 0}, "at least 1 CPU"),
         (OwnMachines, {"worker_ips": ()}, "at least one machine beside the head"),
         (OwnMachines, {"results": "runs"}, "--results 'runs' is relative"),
         (OwnMachines, {"data": ("casme2=CASME2",)}, "--data 'casme2=CASME2' is relative"),

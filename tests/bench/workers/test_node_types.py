@@ -45,6 +45,17 @@ def test_a_head_that_trains_counts_as_it_is() -> None:
     assert capacity.grown("CPU") == 3 * 16 + 8 + 6
 
 
+def test_a_type_of_which_nobody_says_what_it_has_may_be_anything() -> None:
+    """As Ray fills in the configuration of machines that are reached by ssh."""
+    own = {"resources": {}, "node_config": {}, "min_workers": 0, "max_workers": 2}
+    configuration = {"max_workers": 2, "head_node_type": "local.cluster.node"}
+
+    capacity = capacity_of((HEAD,), {**configuration, "available_node_types": {"local.cluster.node": own}})
+
+    assert (capacity.final, capacity.untold, capacity.types) == (False, True, ())
+    assert "--grow-to tells" in capacity.describe()
+
+
 def test_without_an_autoscaler_nothing_is_promised_and_nothing_is_in_doubt() -> None:
     assert capacity_of(({"CPU": 2},), {}) == Capacity(({"CPU": 2},))
     assert capacity_of(({"CPU": 2},), None).untold
