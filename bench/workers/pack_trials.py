@@ -16,12 +16,14 @@ from unittest import mock
 
 import ray
 from ray import tune
+from ray.air._internal import usage
 from ray.tune.execution import class_cache
 
 from bench.plan.plan import Plan
 from bench.plan.training import Training
 from bench.study.data import StudyData
 from bench.workers.capacity import Demand
+from bench.workers.dashboard import Metrics, shown_name
 from bench.workers.devices import device_here
 from bench.workers.homeless import Homeless
 from bench.workers.losses import Losses
@@ -89,7 +91,7 @@ class PackTrial(tune.Trainable):
         assert plugins is not None
         assert data is not None
         keep_freed_memory()
-        self._stop = ""
+        self._stop, self._name = "", shown_name(store_root)
         try:
             receive(plugins)
             self._blocks = NodeBlocks(run)
@@ -102,6 +104,9 @@ class PackTrial(tune.Trainable):
         self._samples = data
         self._store = OutcomeStore(store_root)
         self._start(config)
+
+    def __repr__(self) -> str:
+        return self._name
 
     def cleanup(self) -> None:
         """Leave what the node's workers share."""
@@ -182,15 +187,20 @@ def fan_out(
     packs = Packs(plan.packs(workers or needs.slots), needed.by)
     losses = Losses(plan, store, packs)
 
+    remaining = [len(planned.todo) for planned in plan.trainings]
+    # Only a cluster has a dashboard; a local Ray starts none.
+    metrics = None if cluster.local else Metrics(store.root, sum(remaining))
+
     def tally(done: int, failed: int, training: int) -> None:
         losses.ended(done + failed)
         on_tally(done, failed, training)
+        if metrics:
+            metrics.tally(done, failed, training)
 
     def training_over(number: int) -> None:
         needed.training_over(number)
         on_training_over(number)
 
-    remaining = [len(planned.todo) for planned in plan.trainings]
     watch = Watch(remaining, tally, training_over, losses.pack_over, losses.pack_lost, packs.stop, say)
     run = uuid.uuid4().hex[:12]
     trainable = tune.with_parameters(
@@ -209,6 +219,8 @@ def fan_out(
         environment({"TUNE_MAX_PENDING_TRIALS_PG": str(trials)}),
         # It would list the lost packs by numbers of its own; they are told by their studies.
         muted("ray.tune.tune"),
+        # Ray's statistics count callbacks by kind, and import MLflow to know them all.
+        mock.patch.object(usage, "tag_callbacks", return_value=False),
         contextlib.ExitStack() as after,
     ):
         if cluster.local:

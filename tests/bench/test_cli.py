@@ -78,7 +78,8 @@ def test_python_m_bench_is_the_command_line() -> None:
 
 
 def test_the_front_door_shows_an_error_and_no_traceback() -> None:
-    said = outside("--models", "ststent")
+    # With an address, no Ray is started meanwhile.
+    said = outside("--models", "ststent", "--address", "127.0.0.1:9")
     assert said.returncode == 2
     assert said.stderr.startswith("error: Unknown model 'ststent'. Did you mean: ststnet")
     assert "Traceback" not in said.stderr

@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 # The benchmarks are run as plain scripts, also from a checkout that is not installed, with the tests' own helpers.
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "cluster")]
 
 RUN_ALL = [sys.executable, str(ROOT / "bench" / "run_all.py")]
 """The front door, as a command."""

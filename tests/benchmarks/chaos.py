@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import random
 import signal
 import subprocess
@@ -27,6 +26,7 @@ from typing import Any
 
 import psutil
 from benchmark_report import ROOT, RUN_ALL, machine_facts, own_environment, print_table, run_plainly
+from cluster_processes import kill_one, nodes_of, workers_of
 from drawn_flow import write_drawn_tree
 
 from cluster.head import Head, free_ports
@@ -110,7 +110,7 @@ def disturb(head: Head, options: list[str], folder: Path, total: int, worker_sec
                 done.printed.append("MLflow is up again")
                 ends.enter_context(mlflow_server(folder, port))
             if share >= NODE_AT and not done.nodes:
-                done.nodes += kill_one(nodes_of(head), draw)
+                done.nodes += kill_one(nodes_of(head.pid), draw)
             if share >= DRIVER_AT and not done.drivers:
                 driver.send_signal(signal.SIGKILL)
                 driver.wait()
@@ -118,7 +118,7 @@ def disturb(head: Head, options: list[str], folder: Path, total: int, worker_sec
                 driver = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=printed, stderr=subprocess.STDOUT)
             if share > 0 and time.monotonic() - killed_last > worker_seconds:
                 killed_last = time.monotonic()
-                done.workers += kill_one(workers_of(head), draw)
+                done.workers += kill_one(workers_of(head.pid), draw)
         done.seconds = time.monotonic() - start
         printed.seek(0)
         done.printed += printed.read().splitlines()
@@ -142,54 +142,6 @@ def mlflow_server(folder: Path, port: int) -> Iterator[Any]:
         yield stop
     finally:
         stop()
-
-
-def of_cluster(head: Head) -> list[psutil.Process]:
-    """Return the processes of the head and its nodes."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
-            if os.getsid(process.pid) == head.pid:
-                found.append(process)
-    return found
-
-
-def workers_of(head: Head) -> list[psutil.Process]:
-    """Return the workers that train packs."""
-    return [process for process in of_cluster(head) if name_of(process).startswith("ray::") and trains(process)]
-
-
-def trains(process: psutil.Process) -> bool:
-    """Return whether a worker is one of Tune's."""
-    return "Trainable" in " ".join(words_of(process))
-
-
-def nodes_of(head: Head) -> list[psutil.Process]:
-    """Return the process that makes a node of each node but the head."""
-    return [one for one in of_cluster(head) if name_of(one) == "raylet" and "--head" not in words_of(one)]
-
-
-def name_of(process: psutil.Process) -> str:
-    """Return a process's name; none where it has ended."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return str(process.name())
-    return ""
-
-
-def words_of(process: psutil.Process) -> list[str]:
-    """Return a process's command line; none where it has ended."""
-    with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
-        return list(process.cmdline())
-    return []
-
-
-def kill_one(processes: list[psutil.Process], draw: random.Random) -> int:
-    """Kill one of the processes, if there is any; return how many were killed."""
-    if not processes:
-        return 0
-    with contextlib.suppress(psutil.NoSuchProcess):
-        draw.choice(sorted(processes, key=lambda process: process.pid)).kill()
-    return 1
 
 
 def differences(folder: Path) -> list[str]:

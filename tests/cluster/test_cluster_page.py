@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from accepted import accepted, arrives
 
+from bench.workers.dashboard import GAUGES, TAG
 from cluster import manifests
 from cluster.mlflow_server import TrackingServer
 
@@ -46,6 +47,12 @@ def test_jobs_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
         assert submit.make_context("submit", [*words, "--", "true"]).params["working_dir"] == "."
         config = accepted(arrives(job), monkeypatch)
         assert config.results.startswith(("/", "s3://"))
+
+
+def test_the_metrics_are_those_of_a_run() -> None:
+    rows = re.findall(r"^\| `ray_(\w+)` \| (.*) \|$", PAGE, re.MULTILINE)
+    assert dict(rows) == GAUGES
+    assert f"with the tag `{TAG}`" in PAGE
 
 
 def test_the_slurm_job_takes_what_follows_it(monkeypatch: pytest.MonkeyPatch) -> None:

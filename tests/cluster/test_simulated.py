@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,8 +20,10 @@ from typing import Any
 
 import psutil
 import pytest
+from cluster_processes import nodes_of, of_cluster, workers_of
 from drawn_flow import write_drawn_tree
 from jobs import ROOT, copy_checkout, start_command, submit
+from local_runs import without_ray
 
 from bench.commands.results import leaderboard
 from results.store.outcome_store import OutcomeStore
@@ -25,6 +31,7 @@ from results.store.outcome_store import OutcomeStore
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 IDLE_SECONDS = 3
+EPOCHS = 10
 DOWN_SECONDS = 30
 """From the last outcome until the last node has gone: the idle time, the end of the run, Ray's own polling."""
 
@@ -98,22 +105,34 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulated]:
 
 
 def test_nodes_come_for_a_job_and_go_after_it_and_nothing_stays(
-    simulated: Simulated, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+    simulated: Simulated,
+    tmp_path_factory: pytest.TempPathFactory,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """One test, since one cluster takes long to start: the job and its code, the nodes, what listens, the end."""
-    results = tmp_path / "runs"
+    """One test, since one cluster takes long to start: a job that workers and nodes die under, what listens, the end.
+
+    ``tests/benchmarks/chaos.py`` is the long form: the driver and MLflow's server go there, too.
+    """
+    data, results = write_drawn_tree(tmp_path / "drawn"), tmp_path / "runs"
     copy = copy_checkout(tmp_path_factory.mktemp("checkout"))
     (copy / "mer_models" / "only_in_the_copy.py").write_text(MODEL_OF_THE_COPY)
     (tmp_path / "models_beside_it.py").write_text("from mer_models.majority import Majority\n")
     (tmp_path / "my_model.py").write_text(PLUG_IN)
-    options = ["--results", str(results), "--preset", "smoke", "--models", "majority,ststnet,only_in_the_copy"]
-    options += ["--plugins", str(tmp_path / "my_model.py"), "--models", "from_a_file"]
-    options += ["--data", str(write_drawn_tree(tmp_path / "drawn")), "--datasets", "casme2", "--protocols", "loso"]
-    options += ["--tracking-uri", "off"]
+    options = ["--data", str(data), "--datasets", "casme2", "--protocols", "loso", "--tracking-uri", "off"]
+    options += ["--epochs", str(EPOCHS)]
+    more = ["--results", str(results), "--models", "majority,ststnet,only_in_the_copy"]
+    more += ["--plugins", str(tmp_path / "my_model.py"), "--models", "from_a_file"]
 
-    status, log = submit({**os.environ, **simulated.exports}, copy, "python", "bench/run_all.py", *options)
+    with Disturbing(head_of(simulated), simulated.folder, results) as disturbing:
+        status, log = submit({**os.environ, **simulated.exports}, copy, "python", "bench/run_all.py", *options, *more)
 
     assert status == 0, log
+    assert disturbing.killed == ["workers", "nodes"], log
+    assert "or were lost with their node; their folds were given out again" in log
+    assert disturbing.collected == {f'run="{results}"'}, "the run's metrics, on the head"
+    assert f"merbench {results}" in actors(simulated)
     assert f"Ray at {simulated.exports['RAY_ADDRESS']}: 0 CPUs on 1 node now, can grow to 3 CPUs, 1 GPU" in log
     assert "training on GPU" in log
     assert log.count("offers a GPU, but torch") == 1, "told once, whatever the number of workers"
@@ -121,9 +140,15 @@ def test_nodes_come_for_a_job_and_go_after_it_and_nothing_stays(
     outcomes = [outcome for card in store.cards() for outcome in store.read_outcomes(card)[0]]
     assert len(outcomes) == 40
     assert {outcome.provenance["device"] for outcome in outcomes} == {"cpu"}, "what it was, not what was asked for"
-    rows = {row["model"]: row for row in json.loads(leaderboard(str(results), "json", False, None))["rows"]}
+    rows = board(results)
     assert set(rows) == {"majority", "ststnet", "only_in_the_copy", "from_a_file"}
-    assert rows["ststnet"]["params"]["epochs"] == 2
+    assert rows["ststnet"]["params"]["epochs"] == EPOCHS
+    quiet = without_ray(monkeypatch, capsys)
+    assert quiet("run", *options, "--results", str(tmp_path / "quiet"), "--models", "majority,ststnet").status == 0
+    for model, row in board(tmp_path / "quiet").items():
+        # Ranks depend on the other rows.
+        same = {name: value for name, value in row.items() if name not in ("rank", "tied", "studies")}
+        assert {name: rows[model][name] for name in same} == same, "as if nothing had been killed, and on one machine"
     for row in rows.values():
         assert (row["dataset"], row["protocol"], row["part"]) == ("casme2", "loso", "full")
         assert row["folds_done"] == row["folds_total"] == row["n_subjects"] == 10
@@ -141,7 +166,7 @@ def test_nodes_come_for_a_job_and_go_after_it_and_nothing_stays(
     print(f"last outcome to last node gone: {seen[-1]['time'] - last:.1f} s")
 
     head = head_of(simulated)
-    ours = [process for process in psutil.process_iter() if session_of(process) == head]
+    ours = of_cluster(head)
     assert len(ours) >= 4
     listening = {
         connection.laddr.ip.removeprefix("::ffff:")
@@ -156,14 +181,75 @@ def test_nodes_come_for_a_job_and_go_after_it_and_nothing_stays(
     assert not simulated.folder.exists()
 
 
+class Disturbing(threading.Thread):
+    """Kills the workers of a run when it has trained a fold of ststnet, and its nodes when it has trained some more.
+
+    Parameters
+    ----------
+    head : the process of ``ray start``.
+    folder : of the cluster's files.
+    results : of the run.
+
+    Attributes
+    ----------
+    killed : what was killed, in order; each once, when there was work left for it.
+    collected : the tags of the run's count of folds, as something that collects Ray's metrics sees them.
+    """
+
+    def __init__(self, head: int, folder: Path, results: Path) -> None:
+        super().__init__()
+        self._head, self._results, self._over = head, results, threading.Event()
+        self._targets = folder / "ray" / "prom_metrics_service_discovery.json"
+        self.killed: list[str] = []
+        self.collected: set[str] = set()
+
+    def __enter__(self) -> Disturbing:
+        self.start()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._over.set()
+        self.join()
+
+    def run(self) -> None:
+        while not self._over.wait(0.1):
+            done = sum("ststnet" in str(path) for path in self._results.rglob("*.outcome.parquet"))
+            if done >= 1 and not self.killed:
+                self._kill("workers", workers_of(self._head))
+            elif done >= 4 and self.killed == ["workers"]:
+                self._kill("nodes", nodes_of(self._head))
+            elif not self.collected and self._targets.exists():
+                self._collect()
+
+    def _kill(self, what: str, processes: list[psutil.Process]) -> None:
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        if processes:
+            self.killed.append(what)
+
+    def _collect(self) -> None:
+        for address in [each for group in json.loads(self._targets.read_text()) for each in group["targets"]]:
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as page:
+                for tags in re.findall(r"^ray_merbench_folds_done(\{.*\}) \S+$", page.read().decode(), re.MULTILINE):
+                    self.collected |= set(re.findall(r'\brun="[^"]*"', tags))
+
+
+def actors(simulated: Simulated) -> set[str]:
+    """Return how the cluster's dashboard calls the actors that it has had."""
+    token = Path(simulated.exports["RAY_AUTH_TOKEN_PATH"]).read_text()
+    address = f"{simulated.exports['RAY_API_SERVER_ADDRESS']}/api/v0/actors?detail=1"
+    request = urllib.request.Request(address, headers={"Authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return {actor["repr_name"] for actor in json.load(answer)["data"]["result"]["result"]}
+
+
+def board(results: Path) -> dict[str, dict[str, Any]]:
+    """Return the rows of a leaderboard by model."""
+    return {row["model"]: row for row in json.loads(leaderboard(str(results), "json", False, None))["rows"]}
+
+
 def head_of(simulated: Simulated) -> int:
     """Return the process of `ray start`, whose session holds the head and its nodes."""
     (start,) = psutil.Process(simulated.process.pid).children()
     return start.pid
-
-
-def session_of(process: psutil.Process) -> int | None:
-    try:
-        return os.getsid(process.pid)
-    except ProcessLookupError:
-        return None
