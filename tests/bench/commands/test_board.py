@@ -76,36 +76,37 @@ def test_what_is_imported_stands_on_the_board_beside_the_results(
     assert not beside.exists()
 
 
-@pytest.mark.slow
 def test_the_board_in_mlflow_has_printed_scores_and_sizes(
-    merbench: LocalRuns, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    merbench: LocalRuns, results: str, tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mlflow import MlflowClient
-
     printed = Printed("majority", "mine cde", "full", "uf1", 0.5, "last", "a paper", lambda row: True, {})
     monkeypatch.setattr(board, "printed_scores", lambda names: [printed])
-    uri, results = f"sqlite:///{tmp_path}/mlflow.db", str(tmp_path / "runs")
-    options = ["--data", str(tree), "--protocols", "cde", "--models", "majority,ststnet", "--set", "ststnet.epochs=1"]
-    assert merbench("run", *options, "--results", results, "--tracking-uri", uri).status == 0
-    client = MlflowClient(tracking_uri=uri)
-    ids = [one.experiment_id for one in client.search_experiments()]
-    (run,) = client.search_runs(ids, filter_string="tags.kind = 'leaderboard'")
-    page = Path(client.download_artifacts(run.info.run_id, "board.html", str(tmp_path))).read_text()
-    row = next(row for row in shown_rows(page) if row["label"].startswith("ststnet"))
-    assert row["parameters"] > 1000
-    assert [claim["source"] for claim in data_of(page)["claims"]] == ["a paper"]
+    asked: list[bool] = []
 
-
-def test_a_later_sync_makes_the_same_board(merbench: LocalRuns, results: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def synced(store: OutcomeStore, cards: list[StudyCard], *_: object, page: MakePage, folds: bool) -> SyncReport:
+    def synced(
+        store: OutcomeStore,
+        cards: list[StudyCard],
+        *_: object,
+        page: MakePage,
+        folds: bool = False,
+        leaderboards: bool = True,
+        **other: object,
+    ) -> SyncReport:
+        if not leaderboards:
+            return SyncReport()
         told = data_of(page(store, cards, np.random.default_rng(0), {}).decode())
         assert {row["label"]: bool(row["parameters"]) for row in told["rows"]} == {
             "majority": False,
             "ststnet[epochs=1]": True,
         }
-        assert folds
+        assert [claim["source"] for claim in told["claims"]] == ["a paper"]
+        asked.append(folds)
         return SyncReport()
 
     monkeypatch.setattr("results.tracking.sync.open_tracking", lambda uri, root: "sqlite:///nowhere.db")
     monkeypatch.setattr("results.tracking.sync.sync", synced)
+    options = ["--data", str(tree), "--protocols", "cde", "--epochs", "1", "--models", "majority,ststnet"]
+    assert merbench("run", *options, "--results", results).status == 0
+    assert asked == [False], "the end of the run"
     assert merbench("sync", "--folds", "--results", results).status == 0
+    assert asked == [False, True]
