@@ -58,6 +58,8 @@ def shifts(value: Any) -> Any:
     found = words([value] if isinstance(value, int) and not isinstance(value, bool) else value)
     if not isinstance(found, list):
         return found
+    if not found and value != []:
+        raise ValueError("needs at least one number of frames, such as 2, or share of the clip, such as 5%")
     try:
         return list(dict.fromkeys(parse_shift(str(one)).name for one in found))
     except UsageError as error:

@@ -296,6 +296,12 @@ def test_what_is_no_shift_is_refused_before_anything_is_read(merbench: LocalRuns
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize("value", ["", [""], True, [True], 1.5, [1.5], {"frames": 1}, None])
+def test_a_yaml_file_cannot_say_anything_else(value: object) -> None:
+    with pytest.raises(UsageError, match="shift-keyframes"):
+        load_config(None, {"shift_keyframes": value if value is not None else [None]})
+
+
 def test_a_yaml_file_may_say_it_in_any_form() -> None:
     for value in (2, [1, "5%"], "1, 2,1"):
         found = load_config(None, {"shift_keyframes": value}).shift_keyframes
