@@ -10,7 +10,7 @@ from collections.abc import Callable
 from results.scores.over_benchmarks import MeanRank, OverBenchmarks
 from results.views.columns import number
 from results.views.comparison_words import left_out_lines
-from results.views.latex import latex_escaped
+from results.views.latex import PAGE, SMALL_PRINT, in_lines, latex_escaped, name_cell, name_column, widest
 from results.views.text import Header, check_known, fitted_widths, heading, paragraph, table, terminal_width
 
 _LEGEND = (
@@ -100,17 +100,22 @@ def _latex(ranked: OverBenchmarks, width: int | None) -> str:
         return ""
     headers = _headers(ranked)
     caption = " ".join([f"{_title(ranked)}.", *_tested(ranked), _LEGEND, *_benchmark_lines(ranked)])
-    rows = [" & ".join(map(latex_escaped, _cells(model))) + r" \\" for model in ranked.models]
+    cells = [_cells(model) for model in ranked.models]
+    columns = [[name, *column] for (name, _), column in zip(headers, zip(*cells, strict=True), strict=True)]
+    name = name_column(columns[1], PAGE - sum(widest(column) for place, column in enumerate(columns) if place != 1))
+    sides = [side[0] if place != 1 else name for place, (_, side) in enumerate(headers)]
+    rows = [" & ".join(name_cell(cell, side) for cell, side in zip(line, sides, strict=True)) for line in cells]
     lines = [
         r"\begin{table}[t]",
         r"\centering",
-        rf"\caption{{{latex_escaped(caption)}}}",
-        rf"\begin{{tabular}}{{{''.join(side[0] for _, side in headers)}}}",
+        *SMALL_PRINT,
+        rf"\caption{{{in_lines(caption)}}}",
+        rf"\begin{{tabular}}{{{''.join(sides)}}}",
         r"\toprule",
         # A bracket behind a line's end would be its option.
         " & ".join(f"{{{latex_escaped(name)}}}" for name, _ in headers) + r" \\",
         r"\midrule",
-        *rows,
+        *(rf"{row} \\" for row in rows),
         r"\bottomrule",
         r"\end{tabular}",
         r"\end{table}",

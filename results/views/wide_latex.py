@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
 from dataclasses import dataclass
 
 from results.scores.leaderboard import Leaderboard, Row
 from results.scores.pooling import FULL
 from results.views.columns import COLUMNS, Column, added_columns, interval, number
-from results.views.latex import latex_escaped
+from results.views.latex import (
+    BETWEEN,
+    PAGE,
+    SMALL_PRINT,
+    in_lines,
+    latex_escaped,
+    length,
+    name_cell,
+    name_column,
+    widest,
+)
 from results.views.leaderboard_words import part_counts, section_title, stamps
 from results.views.wide import WideTable, row_notes, wide_tables
 
 _METRICS = ("uf1", "uar")
 
-# In points, of small print: a page less its margins (A4 with 25 mm), what stands between two columns, UF1 and UAR of a
-# part with what stands between them, and what a model's name may take where that is too much.
-_PAGE, _BETWEEN, _PART, _NAME = 455.0, 6.0, 57.0, 120.0
-
-# Letters that are narrower or wider than most.
-_LETTERS = {**dict.fromkeys("fijlrt.,:;[]()'!/| -", 3.1), **dict.fromkeys("mwMW=+", 7.8)}
-_LETTER, _CAPITAL = 4.7, 6.7
+# In points: UF1 and UAR of a part with what stands between them, and what names may take where they are too long.
+_PART, _NAME = 57.0, 120.0
 
 
 def wide_latex(leaderboard: Leaderboard) -> str:
@@ -51,35 +55,26 @@ class _Piece:
     ----------
     parts : those whose scores stand there.
     added : the columns that somebody added.
-    folded : whether names of models go on below where they are too long.
+    name : what the table declares for the names of models, which go on below where they are too long.
     """
 
     parts: list[str]
     added: list[Column]
-    folded: bool
+    name: str
 
 
 def _pieces(one: WideTable) -> list[_Piece]:
     """Return the parts in runs of about one length that fit on a page."""
-    added = added_columns()
-    name = _width(COLUMNS.get("model"), one)
-    rest = _PAGE - sum(_width(column, one) for column in (*one.shown, *added)) + name
-    part = max(_PART, *(_length(one.title(part)) + _BETWEEN for part in one.parts))
-    folded = rest - name < part * len(one.parts) and name > _NAME
-    most = max(1, int((rest - (_NAME if folded else name)) / part))
+    added, model = added_columns(), COLUMNS.get("model")
+    names = [model.header, *(model.text(line[FULL]) for line in one.rows)]
+    others = (column for column in (*one.shown, *added) if column is not model)
+    rest = PAGE - sum(widest([column.header, *(column.text(line[FULL]) for line in one.rows)]) for column in others)
+    part = max(_PART, *(length(one.title(part)) + BETWEEN for part in one.parts))
+    room = max(_NAME, rest - part * len(one.parts))
+    most = max(1, int((rest - min(room, widest(names))) / part))
     size = math.ceil(len(one.parts) / math.ceil(len(one.parts) / most))
     runs = [one.parts[start : start + size] for start in range(0, len(one.parts), size)]
-    return [_Piece(run, added if FULL in run else [], folded) for run in runs]
-
-
-def _width(column: Column, one: WideTable) -> float:
-    """Return about how many points a column takes."""
-    return max(_length(text) for text in (column.header, *(column.text(line[FULL]) for line in one.rows))) + _BETWEEN
-
-
-def _length(text: str) -> float:
-    """Return about how many points a text takes."""
-    return sum(_LETTERS.get(one, _CAPITAL if one.isupper() else _LETTER) for one in text)
+    return [_Piece(run, added if FULL in run else [], name_column(names, room)) for run in runs]
 
 
 def _table(one: WideTable, piece: _Piece, notes: list[str], continued: bool) -> list[str]:
@@ -89,17 +84,13 @@ def _table(one: WideTable, piece: _Piece, notes: list[str], continued: bool) -> 
     names = [COLUMNS.get(metric).title(one.multilabel) for metric in _METRICS]
     spans = [rf"\multicolumn{{2}}{{c}}{{{latex_escaped(one.title(part))}}}" for part in parts]
     headers = [*(column.header for column in one.shown), *(names * len(parts)), *(c.header for c in added)]
-    sides = [
-        f"p{{{_NAME - _BETWEEN:.0f}pt}}" if piece.folded and column is COLUMNS.get("model") else column.justify[0]
-        for column in one.shown
-    ]
+    sides = [piece.name if column is COLUMNS.get("model") else column.justify[0] for column in one.shown]
     sides += [*("cc" * len(parts)), *(c.justify[0] for c in added)]
     lines = [
         r"\begin{table}[t]",
         r"\centering",
-        r"\small",
-        r"\setlength{\tabcolsep}{3pt}",
-        rf"\caption{{{_in_lines(_caption(one, parts, continued))}}}",
+        *SMALL_PRINT,
+        rf"\caption{{{in_lines(_caption(one, parts, continued))}}}",
         rf"\begin{{tabular}}{{{''.join(sides)}}}",
         r"\toprule",
         " & ".join([*[""] * before, *spans, *[""] * len(added)]).strip() + r" \\",
@@ -113,7 +104,7 @@ def _table(one: WideTable, piece: _Piece, notes: list[str], continued: bool) -> 
     lines += [r"\bottomrule", r"\end{tabular}"]
     if notes:
         lines += [r"\par\smallskip", r"{\raggedright\footnotesize"]
-        lines += [rf"{_in_lines(note if note.endswith('.') else note + '.')}\par" for note in notes]
+        lines += [rf"{in_lines(note if note.endswith('.') else note + '.')}\par" for note in notes]
         lines.append("}")
     return [*lines, r"\end{table}"]
 
@@ -121,10 +112,9 @@ def _table(one: WideTable, piece: _Piece, notes: list[str], continued: bool) -> 
 def _lines(one: WideTable, line: dict[str, Row], piece: _Piece) -> list[str]:
     """Return a model's scores, and below them the intervals of UF1."""
     full, added = line[FULL], piece.added
-    cells = [latex_escaped(column.text(full)) for column in one.shown]
-    if piece.folded:
-        place = one.shown.index(COLUMNS.get("model"))
-        cells[place] = _may_break(cells[place])
+    cells = [
+        name_cell(column.text(full), piece.name if column is COLUMNS.get("model") else "l") for column in one.shown
+    ]
     below = [""] * len(cells)
     for part in piece.parts:
         row = line[part]
@@ -140,16 +130,6 @@ def _lines(one: WideTable, line: dict[str, Row], piece: _Piece) -> list[str]:
     # An incomplete row has nothing below.
     lines = [cells, below] if full.uf1 is not None else [cells]
     return [(" & ".join(texts) + r" \\").strip() for texts in lines]
-
-
-def _may_break(name: str) -> str:
-    """Return an escaped name that LaTeX may break behind its signs."""
-    return r"\raggedright " + re.sub(r"(\\_|[\[,=+/])", r"\1\\allowbreak{}", name)
-
-
-def _in_lines(text: str) -> str:
-    """Return an escaped text that LaTeX may break behind the datasets of a composite."""
-    return latex_escaped(text).replace("+", r"+\allowbreak{}")
 
 
 def _over_both(text: str) -> str:

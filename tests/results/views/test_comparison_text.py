@@ -87,14 +87,23 @@ def test_latex_has_a_table_for_each_benchmark(comparison: Comparison) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs a LaTeX engine, pdflatex with booktabs")
-def test_latex_compiles(tmp_path: Path) -> None:
-    odd = Comparison([pair(r"a_b & 5 % of $1 #2 ~^ {x\y} · é", "synth_casme2")], [], [])
-    head = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs}\begin{document}"
+@pytest.mark.parametrize(
+    ("name", "dataset"),
+    [
+        (r"a_b & 5 % of $1 #2 ~^ {x\y} · é", "synth_casme2"),
+        ("htnet[as_published=True,dim=256,epochs=30,input=unit]", "+".join(f"casme{n}_macro" for n in range(12))),
+    ],
+)
+def test_latex_compiles_and_fits_the_page(tmp_path: Path, name: str, dataset: str) -> None:
+    odd = Comparison([pair(name, dataset), dataclasses.replace(pair(name, dataset), first=name)], [], [])
+    head = r"\documentclass[a4paper]{article}\usepackage[margin=25mm]{geometry}\usepackage[T1]{fontenc}"
+    head += r"\usepackage{booktabs}\begin{document}"
     file = tmp_path / "comparison.tex"
     file.write_text("\n".join([head, render(odd, "latex"), r"\end{document}"]), encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-draftmode", file.name]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="latin-1", timeout=120)
     assert done.returncode == 0, done.stdout
+    assert "Overfull" not in done.stdout
 
 
 def test_latex_of_one_pair_and_a_single_subject() -> None:

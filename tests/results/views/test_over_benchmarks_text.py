@@ -98,9 +98,15 @@ def test_an_unknown_format_names_near_ones(ranked: OverBenchmarks) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs a LaTeX engine, pdflatex with booktabs")
-def test_latex_compiles(ranked: OverBenchmarks, tmp_path: Path) -> None:
-    head = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs}\begin{document}"
+def test_latex_compiles_and_fits_the_page(ranked: OverBenchmarks, tmp_path: Path) -> None:
+    long = (
+        "htnet[as_published=True,dim=256,epochs=30,input=unit,optimizer=adamw,lr_schedule=cosine,weight_decay=0.0005]"
+    )
+    ranked = dataclasses.replace(ranked, models=[dataclasses.replace(ranked.models[0], model=long), *ranked.models[1:]])
+    head = r"\documentclass[a4paper]{article}\usepackage[margin=25mm]{geometry}\usepackage[T1]{fontenc}"
+    head += r"\usepackage{booktabs}\begin{document}"
     (tmp_path / "ranks.tex").write_text("\n".join([head, render(ranked, "latex"), r"\end{document}"]), "utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-draftmode", "ranks.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="latin-1", timeout=120)
     assert done.returncode == 0, done.stdout
+    assert "Overfull" not in done.stdout
