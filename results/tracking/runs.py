@@ -146,7 +146,9 @@ def _model(card: StudyCard, root: str, scored: frozenset[str]) -> KeptModel:
 
 
 def _run_name(card: StudyCard) -> str:
-    selection = f"{card.selection.upper()} ({card.stamp})" if card.stamp else card.selection
+    # A selection that is no honest one is told loudly.
+    name = card.selection if card.shift else card.selection.upper()
+    selection = f"{name} ({card.stamp})" if card.stamp else card.selection
     return f"{card.label} · {selection} · seed {card.seed}"
 
 

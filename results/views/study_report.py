@@ -108,7 +108,7 @@ def _facts(card: StudyCard) -> list[str]:
     if card.synthetic:
         facts.append("SYNTHETIC DATA")
     if card.stamp:
-        facts.append(f"{card.selection} = {card.stamp}")
+        facts.append(card.stamp if card.shift else f"{card.selection} = {card.stamp}")
     settings = ", ".join(f"{name}={value}" for name, value in sorted(card.hyperparameters.items()))
     notes = [line for note in card.notes for line in paragraph(f"! {note}", _WIDTH)]
     return [", ".join(facts), *paragraph(f"hyper-parameters: {settings or 'none'}", _WIDTH), *notes]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from preprocess.base.errors import UsageError
-from preprocess.samples.clip import Clip, Frames
+from preprocess.samples.clip import Clip, ClipError, Frames
 from preprocess.samples.shift import Shift, moved, parse_shift
 
 
@@ -71,6 +72,20 @@ def test_an_apex_that_nobody_annotated_is_left_to_be_found() -> None:
 def test_a_clip_that_is_a_whole_recording_begins_at_its_first_frame() -> None:
     ones = [moved(clip(f"c{number}", None, None, None, first=5, last=24), Shift(3)) for number in range(20)]
     assert {(one.clip.onset, one.clamped) for one in ones} == {(5, True), (8, False)}
+
+
+def test_a_video_ends_with_its_last_frame_where_nobody_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "smile.avi"
+    writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"MJPG"), 25.0, (32, 32))
+    for number in range(12):
+        writer.write(np.full((32, 32, 3), 20 * number, np.uint8))
+    writer.release()
+    whole = [moved(Clip(f"mine/a/c{number}", video=file), Shift(3)) for number in range(20)]
+    assert {(one.clip.onset, one.clamped) for one in whole} == {(0, True), (3, False)}
+    coded = [moved(Clip(f"mine/a/c{number}", video=file, onset=4, apex=10), Shift(3)).clip for number in range(20)]
+    assert {(one.onset, one.apex) for one in coded} == {(1, 7), (1, 11), (7, 8), (7, 11)}
+    with pytest.raises(ClipError, match="is missing"):
+        moved(Clip("mine/a/c0", video=tmp_path / "gone.avi"), Shift(1))
 
 
 @pytest.mark.parametrize(("text", "length", "frames"), [("2", 7, 2), ("5%", 40, 2), ("5%", 9, 1), ("12.5%", 20, 3)])
