@@ -17,8 +17,8 @@ STRONGEST = 3
 """Patches whose mean change counts: an expression moves a part of the face."""
 QUIET = 0.3
 """Quantile of a patch's changes over a window that is taken for its noise."""
-FLOOR = 1e-3
-"""Least noise, in grey levels: a drawn or repeated picture has none."""
+FLOOR = 0.05
+"""Least noise, in grey levels: what rounding leaves of a smoothed picture. A repeated picture has less."""
 
 
 BLINK = 8.0
@@ -34,12 +34,14 @@ class Peak:
     ----------
     onset, apex, offset : of the courses that fit best.
     strength : how many times the patches' noise the change is.
+    rest : how much of the change is left at the offset: 0 where all goes back, 1 for a step.
     """
 
     onset: int
     apex: int
     offset: int
     strength: float
+    rest: float = 0.0
 
 
 def strength_curve(changes: np.ndarray, mask: np.ndarray, durations: list[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -102,8 +104,10 @@ def peak_at(changes: np.ndarray, mask: np.ndarray, frame: int, length: int, stre
     pattern = weights[inside]
     course = changes[:, inside] @ pattern / max(float(pattern @ pattern), 1e-12)
     first, last = max(0, round(frame - 1.25 * length)), min(len(course) - 1, round(frame + 1.25 * length))
-    onset, apex, offset = _rise_and_fall(course[first : last + 1], frame - first)
-    return Peak(first + onset, first + apex, first + offset, strength)
+    seen = course[first : last + 1]
+    onset, apex, offset = _rise_and_fall(seen, frame - first)
+    rest = _rest(seen, onset, apex, offset)
+    return Peak(first + onset, first + apex, first + offset, strength, rest)
 
 
 def blinks(changes: np.ndarray, lids: np.ndarray, frame: int, length: int) -> bool:
@@ -158,17 +162,31 @@ def _rise_and_fall(course: np.ndarray, middle: int) -> tuple[int, int, int]:
     return best[1], best[2], best[3]
 
 
+def _rest(course: np.ndarray, onset: int, apex: int, offset: int) -> float:
+    """Return the level at the offset as a share of that at the apex; infinite where nothing rises."""
+    if not onset < apex < offset:
+        return np.inf
+    (basis,) = _basis(len(course), *(np.array([[frame]]) for frame in (onset, apex, offset)))
+    _, top, end = np.linalg.lstsq(basis.T, course)[0]
+    return float(end / top) if top > 0 else np.inf
+
+
+def _basis(count: int, onset: np.ndarray, apex: np.ndarray, offset: np.ndarray) -> np.ndarray:
+    """Return the courses of each choice, (n, 3, count): always there, a rise and a fall, what does not go back."""
+    times = np.arange(count)[None]
+    rise = 0.5 - 0.5 * np.cos(np.pi * np.clip((times - onset) / (apex - onset), 0, 1))
+    fall = 0.5 + 0.5 * np.cos(np.pi * np.clip((times - apex) / (offset - apex), 0, 1))
+    after = times > apex
+    return np.stack([np.ones_like(rise), np.where(after, fall, rise), np.where(after, 1 - fall, 0.0)], axis=1)
+
+
 def _tried(course: np.ndarray, onsets: range, apexes: range, offsets: range) -> list[tuple[float, int, int, int]]:
     """Return the squared error of every choice that is in order, with the choice."""
     chosen = [(on, apex, off) for on in onsets for apex in apexes for off in offsets if on < apex < off]
     if not chosen:
         return [(np.inf, 0, len(course) // 2, len(course) - 1)]
     onset, apex, offset = (np.array(one)[:, None] for one in zip(*chosen, strict=True))
-    times = np.arange(len(course))[None]
-    rise = 0.5 - 0.5 * np.cos(np.pi * np.clip((times - onset) / (apex - onset), 0, 1))
-    fall = 0.5 + 0.5 * np.cos(np.pi * np.clip((times - apex) / (offset - apex), 0, 1))
-    after = times > apex
-    basis = np.stack([np.ones_like(rise), np.where(after, fall, rise), np.where(after, 1 - fall, 0.0)], axis=1)
+    basis = _basis(len(course), onset, apex, offset)
     gram = np.einsum("nat,nbt->nab", basis, basis) + 1e-9 * np.eye(3)
     seen = basis @ course
     explained = np.einsum("na,na->n", seen, np.linalg.solve(gram, seen[..., None])[..., 0])

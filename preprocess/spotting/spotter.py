@@ -7,6 +7,7 @@ change that comes and goes is looked for; what stands out from the whole recordi
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -34,9 +35,11 @@ WINDOW = 6.0
 LOOK_AGAIN = 0.5
 """Seconds until a face is looked for again where none was found."""
 STILL = 0.05
-"""Grey levels by which a face changes (root mean square over a window) below which the picture does not move."""
+"""Grey levels by which a face changes from one picture to the next (median over a window) where it does not move."""
 OUTSTANDING, LEAST_STRENGTH = 1.8, 4.0
 """From how many times the recording's median on a strength is an expression, and from which at least."""
+MOST_REST = 0.6
+"""How much of a change may be left at its offset: more is a step, as a cut or a new key frame of a video makes."""
 SAME_PLACE = 0.2
 """Share of two boxes' union that a clip's face must have in common with the one that was followed."""
 APART = 0.2
@@ -155,11 +158,14 @@ def _explain(result: Spotting, recording: Recording, sliding: _Sliding, every: i
             f"no face was found in {looking.looks} pictures of {result.frames} frames. A face must fill at least an "
             "eighth of the picture, seen from the front, with both eyes, nose and mouth in it"
         )
-    elif sliding.still:
-        result.reason = "the picture does not move"
     elif not result.spans:
-        result.reason = f"no change of the face stands out (strengths up to {np.nanmax(result.curve[1]):.1f}, "
-        result.reason += f"{result.threshold:.1f} would be an expression)"
+        most = float(np.nanmax(result.curve[1]))
+        if sliding.still:
+            result.reason = "the picture does not move"
+        elif most < result.threshold:
+            result.reason = f"no change of the face stands out: {most:.1f} at most, {result.threshold:.1f} would"
+        else:
+            result.reason = "the changes of the face that stand out are blinks, or do not go back"
     if looking.most > 1:
         result.notes.append(f"{looking.most} faces: the largest one is followed")
     if 0 < result.seen < 0.95:
@@ -329,10 +335,7 @@ class _Window:
         lids = eyes(points)
         both, whole = freed_changes(faces, points, valid, inner_face(points) | lids)
         changes, mask = both[:, ~lids[whole]], whole & ~lids
-        self.still = float(np.sqrt(np.square(changes).mean())) < STILL
-        if self.still:
-            strengths[self._places] = 0.0
-            return _Looked(strengths[own], [])
+        self.still = float(np.median(np.sqrt(np.square(np.diff(changes, axis=0)).mean(axis=1)))) < STILL
         values, best = strength_curve(changes, mask, lengths)
         lost = self._lost(lengths[0])
         strengths = np.where(lost, np.nan, values)
@@ -344,8 +347,10 @@ class _Window:
             if blinks(changes, both[:, lids[whole]], place, int(best[place])):
                 continue
             peak = peak_at(changes, mask, place, int(best[place]), float(values[place]))
+            if peak.rest > MOST_REST:
+                continue
             at = self.start
-            moved = Peak(at + peak.onset, at + peak.apex, at + peak.offset, peak.strength)
+            moved = dataclasses.replace(peak, onset=at + peak.onset, apex=at + peak.apex, offset=at + peak.offset)
             nearest = int(np.abs(np.array(self._places) - peak.apex).argmin())
             peaks.append((moved, self._boxes[nearest]))
         return _Looked(strengths[own], peaks)

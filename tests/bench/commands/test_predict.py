@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from filmed import RATE, changed, filmed, say_rotated, write
+from filmed import RATE, changed, filmed, write
 from local_runs import LocalRuns, Said, without_ray
 from small_runs import WHOLE_TREE, write_flow_tree
 
@@ -116,46 +116,6 @@ def test_the_features_are_those_that_a_dataset_of_the_same_frames_has(
     assert tensor is not None
     (scores,) = load_fitted(model, "cpu").scores({"flow_uvs_28": tensor[None]}, ["one"])
     assert list(one["scores"].values()) == pytest.approx(scores.tolist(), abs=1e-5)
-
-
-def test_a_telephone_that_was_held_upright_is_turned(predict: Any, tmp_path: Path) -> None:
-    """The frames lie on their side, and the file says so."""
-    film = say_rotated(write(tmp_path / "phone.mp4", changed(lambda one: np.rot90(one))), 90)
-    assert predict(film).status == 0
-    (recording,) = told(tmp_path)
-    assert recording["size"] == [320, 240]
-    assert len(recording["expressions"]) == 2
-
-
-def test_25_frames_a_second_are_used_and_a_note_says_what_may_be_missed(predict: Any, tmp_path: Path) -> None:
-    said = predict(write(tmp_path / "slow.avi", changed(lambda one: one, every=2), RATE / 2))
-    assert said.status == 0
-    (recording,) = told(tmp_path)
-    assert "25 frames a second: expressions of less than 0.20 s may be missed" in recording["notes"]
-    assert recording["expressions"]
-    for one in recording["expressions"]:
-        assert any(abs(one["seconds"]["apex"] - true.apex / RATE) <= 0.1 for true in filmed()[1])
-
-
-def test_two_faces_are_noted_and_the_larger_one_is_followed(predict: Any, tmp_path: Path) -> None:
-    def beside(picture: np.ndarray) -> np.ndarray:
-        other = np.full_like(picture, 128)
-        other[20:200, 20:260] = cv2.resize(filmed()[0][0], (240, 180))
-        return np.concatenate([picture, other], axis=1)
-
-    assert predict(write(tmp_path / "two.avi", changed(beside))).status == 0
-    (recording,) = told(tmp_path)
-    assert "2 faces: the largest one is followed" in recording["notes"]
-    assert len(recording["expressions"]) == 2
-
-
-def test_a_still_video_shows_no_expression(predict: Any, tmp_path: Path) -> None:
-    said = predict(write(tmp_path / "still.avi", [filmed()[0][0]] * 60))
-    assert said.status == 0
-    (recording,) = told(tmp_path)
-    assert (recording["expressions"], recording["reason"]) == ([], "the picture does not move")
-    assert rows(tmp_path)[0]["reason"] == "the picture does not move"
-    assert (tmp_path / "out" / "still.png").is_file()
 
 
 def test_each_recording_that_cannot_be_used_is_told_and_the_others_are_read(predict: Any, tmp_path: Path) -> None:
