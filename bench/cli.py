@@ -405,7 +405,7 @@ def sync(
     config: RunConfig,
     folds: Annotated[bool, typer.Option("--folds", help="Also a run of each fold, below its study's.")] = False,
 ) -> None:
-    """Show the store in MLflow: what a server that was down has missed, without doubles."""
+    """Show the store in MLflow: what a server that was down has missed, without doubles; mend what was moved."""
     from bench.commands import tracking
 
     raise typer.Exit(tracking.sync(config.results, config.tracking_uri, folds, typer.echo))

@@ -16,8 +16,8 @@ from mer_models.registry import MODELS
 from preprocess.base.errors import MerError, UsageError
 from preprocess.base.files import write_atomic
 from preprocess.base.storage import local_folder
+from results.scores.stored_study import StoredStudy
 from results.store.outcome_store import OutcomeStore
-from results.store.stored_study import StoredStudy
 from results.store.study_card import StudyCard
 from results.views.board_data import Size
 from results.views.board_page import FILE, board_page
@@ -51,7 +51,12 @@ def write_board(results: str, out: Path | None) -> Path:
     return _written(out or (local_folder(store.root) or Path()) / FILE, page)
 
 
-def board_of_run(store: OutcomeStore, own: Sequence[StudyCard], say: Callable[[str], None]) -> Path | None:
+def board_of_run(
+    store: OutcomeStore,
+    own: Sequence[StudyCard],
+    say: Callable[[str], None],
+    cached: Mapping[str, StoredStudy] | None = None,
+) -> Path | None:
     """Write the board beside the results when a run ends.
 
     Parameters
@@ -59,6 +64,7 @@ def board_of_run(store: OutcomeStore, own: Sequence[StudyCard], say: Callable[[s
     store : the results; at an address there is no folder to write to.
     own : the run's studies: what is shown of a store that is too large to be read at the end of every run.
     say : is told why there is no board; a run ends well without one.
+    cached : study key -> studies that the caller has read already.
 
     Returns
     -------
@@ -72,7 +78,7 @@ def board_of_run(store: OutcomeStore, own: Sequence[StudyCard], say: Callable[[s
         cards = list(own)
     sizes = sizes_of(own, SECONDS_AT_THE_END, flops=False)
     try:
-        return _written(folder / FILE, _page(store, cards, sizes))
+        return _written(folder / FILE, _page(store, cards, sizes, cached=cached))
     except MerError as error:
         say(f"There is no board: {error}")
         return None

@@ -9,8 +9,8 @@ import numpy as np
 from bench.config import results_root
 from preprocess.base.errors import UsageError
 from preprocess.base.files import write_atomic
+from results.scores.stored_study import StoredStudy, counted
 from results.store.outcome_store import OutcomeStore
-from results.store.stored_study import StoredStudy, counted
 from results.views.text import Header, table
 
 BOOTSTRAP_SEED = 0

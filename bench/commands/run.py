@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Sequence, Sized
+from collections.abc import Callable, Iterable, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,10 @@ from bench.workers.node_types import wait_for_room, with_growth
 from bench.workers.ray_session import RaySession
 from preprocess.base.errors import HonestyError, MerError
 from preprocess.recipes import load_recipes
+from results.scores.keeping import seal_studies
 from results.scores.leaderboard import Leaderboard, build_leaderboard
 from results.scores.pooling import score
+from results.scores.stored_study import StoredStudy
 from results.store.outcome_store import MissingStore, OutcomeStore
 from results.store.study_card import StudyCard
 from results.tracking.writer import TrackingWriter, check_address
@@ -104,21 +106,22 @@ def run(config: RunConfig, console: Console) -> int:
             _announce(plan, config, console)
             writer = TrackingWriter(store, config.tracking_uri, lambda text: say(console, text), tracked_page)
             ended = _train(plan, store, config, session, writer, console)
+            studies = seal_studies(store, plan.cards, lambda text: say(console, text))
         except KeyboardInterrupt:
             if writer:
                 writer.abandon()
             say(console, farewell(_folds_kept(plan, store)) if plan else farewell())
             return exit_status()
-    board = build_leaderboard(store, plan.cards, rng=np.random.default_rng(0))
+    board = build_leaderboard(store, plan.cards, rng=np.random.default_rng(0), cached=studies)
     console.print()
     table = render(board, "table", console.width)
     console.print(table, highlight=False, markup=False, emoji=False, soft_wrap=True, end="")
-    writer.finish(plan.cards)
-    board_file = board_of_run(store, plan.cards, lambda text: say(console, text))
+    writer.finish(plan.cards, studies)
+    board_file = board_of_run(store, plan.cards, lambda text: say(console, text), studies)
     _where_next(config, store, _best_study(board, plan.cards), board_file, console)
     if ended is not None:
         raise MerError(ended)
-    return _status(plan, store, time.monotonic() - start, console)
+    return _status(studies.values(), store, time.monotonic() - start, console)
 
 
 def _nothing_stored(root: str) -> bool:
@@ -177,14 +180,15 @@ def _train(
     plan: Plan, store: OutcomeStore, config: RunConfig, session: RaySession, writer: TrackingWriter, console: Console
 ) -> str | None:
     """Fan out what is to do; return why the run had to stop, None when it went through."""
+    total = sum(len(planned.todo) for planned in plan.trainings)
     for planned in plan.trainings:
         for study in planned.studies:
-            store.write_card(study.card)
+            if not study.written:
+                store.write_card(study.card)
             if study.damaged or study.failed or study.reason:
                 _discard(store, study, planned.todo)
-        if not planned.todo:
+        if total and not planned.todo:
             writer.add([study.card for study in planned.studies])
-    total = sum(len(planned.todo) for planned in plan.trainings)
     if not total:
         say(console, "Nothing to train: every fold is done or failed before (--overwrite failed tries those again).")
         return None
@@ -221,10 +225,8 @@ def _train(
 
 def _discard(store: OutcomeStore, study: PlannedStudy, todo: list[int]) -> None:
     """Remove what is left of the folds that are trained anew: a worker takes a fold that is there for done."""
-    for number in todo:
-        key = study.card.folds[number].key
-        if key not in study.done:
-            store.discard(study.card, key)
+    keys = [study.card.folds[number].key for number in todo]
+    store.discard(study.card, *(key for key in keys if key not in study.done))
 
 
 def _note_best(best: list[_Best], cards: list[StudyCard], store: OutcomeStore) -> None:
@@ -236,9 +238,9 @@ def _note_best(best: list[_Best], cards: list[StudyCard], store: OutcomeStore) -
             best[:] = [_Best(uf1, f"{card.label} UF1 {uf1:.3f} ({card.dataset}, {card.protocol})")]
 
 
-def _status(plan: Plan, store: OutcomeStore, seconds: float, console: Console) -> int:
+def _status(studies: Iterable[StoredStudy], store: OutcomeStore, seconds: float, console: Console) -> int:
     missing = failed = 0
-    for card in plan.cards:
+    for card in (study.card for study in studies if not study.complete):
         failures = store.failures(card)
         failed += len(failures)
         missing += len(card.folds) - len(store.state(card).done)

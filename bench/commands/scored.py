@@ -11,6 +11,7 @@ from rich.console import Console
 from bench.commands.board import renew_board, tracked_page
 from bench.config import RunConfig
 from bench.console.say import say
+from results.scores.keeping import seal_studies
 from results.scores.leaderboard import build_leaderboard
 from results.store.outcome_store import OutcomeStore
 from results.store.study_card import StudyCard
@@ -35,7 +36,8 @@ def show_scored(
     -------
     The exit status: 0, or 1 where a fold failed.
     """
-    board = build_leaderboard(store, cards, rng=np.random.default_rng(0))
+    studies = seal_studies(store, cards, lambda text: say(console, text))
+    board = build_leaderboard(store, cards, rng=np.random.default_rng(0), cached=studies)
     console.print()
     table = render(board, "table", console.width)
     console.print(table, highlight=False, markup=False, emoji=False, soft_wrap=True, end="")
@@ -43,7 +45,7 @@ def show_scored(
     def tell(text: str) -> None:
         say(console, text)
 
-    TrackingWriter(store, config.tracking_uri, tell, tracked_page).finish(list(cards))
+    TrackingWriter(store, config.tracking_uri, tell, tracked_page).finish(list(cards), studies)
     renew_board(store, tell)
     at = shlex.quote(store.root)
     say(console, f"Results: {store.root}; beside others: merbench leaderboard --results {at}")

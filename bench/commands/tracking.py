@@ -14,13 +14,38 @@ from results.store.outcome_store import OutcomeStore
 
 
 def sync(results: str, tracking_uri: str | None, folds: bool, say: Callable[[str], None]) -> int:
-    """Bring MLflow up to date with the store; return 0, or 1 where the server could not be reached."""
+    """Put complete studies into one file each, and bring MLflow up to date with the store.
+
+    Parameters
+    ----------
+    results : the store.
+    tracking_uri : of MLflow; ``off`` leaves it alone.
+    folds : make a run of each fold, too.
+    say : takes each line that is meant for the user.
+
+    Returns
+    -------
+    0, or 1 where MLflow could not be reached.
+
+    Raises
+    ------
+    UsageError : the results lie at an address, and no MLflow is named.
+    """
+    from results.scores.keeping import seal_studies
     from results.tracking.sync import TRACKING_OFF, open_tracking
     from results.tracking.sync import sync as show
+    from results.tracking.writer import OFF
 
     store = OutcomeStore(results_root(results))
-    uri = open_tracking(tracking_uri, store.root)
-    if uri is None:
+    uri = None if tracking_uri == OFF else open_tracking(tracking_uri, store.root)
+    if uri is None and tracking_uri != OFF:
         raise UsageError(TRACKING_OFF)
-    report = show(store, store.cards(), uri, np.random.default_rng(BOOTSTRAP_SEED), say, page=tracked_page, folds=folds)
+    cards = store.cards()
+    studies = seal_studies(store, cards, say)
+    if uri is None:
+        number = sum(study.sealed is not None for study in studies.values())
+        say(f"{number} of {len(cards)} studies lie in one file each.")
+        return 0
+    rng = np.random.default_rng(BOOTSTRAP_SEED)
+    report = show(store, cards, uri, rng, say, page=tracked_page, folds=folds, cached=studies)
     return 1 if report.unreachable else 0

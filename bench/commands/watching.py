@@ -15,8 +15,8 @@ from bench.commands.results import status_table
 from bench.config import results_root
 from bench.console.interrupts import exit_status, terminable
 from bench.console.say import say
+from results.scores.stored_study import StoredStudy, counted
 from results.store.outcome_store import MissingStore, OutcomeStore
-from results.store.stored_study import StoredStudy, counted
 
 SECONDS = 5.0
 """How often the results are looked at."""
@@ -100,4 +100,4 @@ def _name(study: StoredStudy) -> tuple[str, ...]:
 
 
 def _finished(store: OutcomeStore, study: StoredStudy) -> str:
-    return replace(study, outcomes=store.read_outcomes(study.card)[0]).finished
+    return replace(study, read=store.read_outcomes(study.card)[0]).finished

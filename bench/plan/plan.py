@@ -27,6 +27,7 @@ from preprocess.recipes import recipes_of
 from preprocess.shards.prepared import PreparedDataset
 from results.store.outcome_store import OutcomeStore
 from results.store.study_card import StudyCard
+from results.store.study_folder import StudyState
 from results.store.watched import VALIDATION
 
 
@@ -43,6 +44,7 @@ class PlannedStudy:
     damaged : a message for each outcome file that is not whole.
     reason : why it is computed although the store has a study like it; "" otherwise.
     unknown : whether the store may hold folds of it; that is not known while its keys depend on features not yet made.
+    written : whether the store has this very card.
     """
 
     card: StudyCard
@@ -51,6 +53,7 @@ class PlannedStudy:
     damaged: list[str] = field(default_factory=list)
     reason: str = ""
     unknown: bool = False
+    written: bool = False
 
 
 @dataclass
@@ -145,7 +148,7 @@ def make_plan(
             for model, seed in itertools.product(request.models, request.config.seeds):
                 builder.add(Setting(model.info, model.values_in(task), task, protocol, group, seed))
                 if progress:
-                    progress(len(builder.plan.studies))
+                    progress(builder.studies)
     return builder.finished()
 
 
@@ -178,6 +181,9 @@ class _Builder:
         self._config, self._selections = request.config, request.selections
         self._store = store
         self._stored = store.cards() if store else []
+        self._written = {card.key: card for card in self._stored}
+        self._trainings: list[tuple[ModelInfo, Training]] = []
+        self.studies = 0
         self._folds: dict[tuple[Any, ...], tuple[list[str], list[str]]] = {}
         self._fed: set[str] = set()
         self._labelled: dict[tuple[str, str], bool] = {}
@@ -200,9 +206,14 @@ class _Builder:
         return [dataset for dataset in prepared if self._labelled[task.name, dataset.name]]
 
     def finished(self) -> Plan:
-        """Return the plan; Unfit, with what was left out, where it holds no study at all."""
-        if not self.plan.trainings:
+        """Compare all studies with the store, and return the plan; Unfit, with what was left out, where it has none."""
+        if not self._trainings:
             raise Unfit(" ".join(self.plan.notes) or "There is nothing to run: no dataset was given.")
+        cards = [card for _, training in self._trainings for card in training.cards]
+        compared = iter(self._store.map(self._compare, cards) if self._store else map(PlannedStudy, cards))
+        for info, training in self._trainings:
+            studies = list(itertools.islice(compared, len(training.cards)))
+            self.plan.trainings.append(PlannedTraining(info, training, studies, self._todo(studies)))
         used = {planned.training.data for planned in self.plan.trainings}
         self.plan.data = {key: data for key, data in self.plan.data.items() if key in used}
         return self.plan
@@ -246,9 +257,8 @@ class _Builder:
                 for rule in chosen
                 for shift in ("", *data.shifted)
             )
-            studies = [self._compare(card) for card in cards]
-            training = Training(cards, key, self._config.keep_weights)
-            self.plan.trainings.append(PlannedTraining(setting.info, training, studies, self._todo(studies)))
+            self._trainings.append((setting.info, Training(cards, key, self._config.keep_weights)))
+            self.studies += len(cards)
 
     def _data(self, setting: Setting) -> tuple[str, StudyData]:
         group, task, features = setting.group, setting.task, setting.info.features
@@ -324,13 +334,15 @@ class _Builder:
         return [note for dataset in setting.group for note in self._unread[dataset.name]]
 
     def _compare(self, card: StudyCard) -> PlannedStudy:
-        if self._store is None:
-            return PlannedStudy(card)
+        found = self._compared(card)
+        found.written = self._written.get(card.key) == card
+        return found
+
+    def _compared(self, card: StudyCard) -> PlannedStudy:
+        assert self._store is not None
         if unmade_features(card):
             return PlannedStudy(card, unknown=self._config.overwrite != "all" and may_be_stored(card, self._stored))
-        state = self._store.state(card)
-        outcomes, damaged = self._store.read_outcomes(card) if state.done else ([], [])
-        whole = frozenset(outcome.key for outcome in outcomes)
+        state, whole, damaged = self._state(card, self._store)
         # The weights that shifted clips are scored with are those of the study that is not shifted.
         done = whole & state.weights if self._config.keep_weights and not card.shift else whole
         if self._config.overwrite == "all" and (state.done or state.failed):
@@ -343,6 +355,18 @@ class _Builder:
         elif not state.done:
             reason = why_new(card, self._stored)
         return PlannedStudy(card, done, state.failed, damaged, reason)
+
+    def _state(self, card: StudyCard, store: OutcomeStore) -> tuple[StudyState, frozenset[str], list[str]]:
+        """Return what is there of a study, the keys of the folds that are whole, and a message a damaged file."""
+        everything = frozenset(fold.key for fold in card.folds)
+        sealed = store.read_sealed(card)
+        if sealed is not None and not self._config.keep_weights:
+            return StudyState(everything, frozenset()), everything, []
+        state = store.state(card)
+        if sealed is not None:
+            return state, everything, []
+        outcomes, damaged = store.read_outcomes(card) if state.done else ([], [])
+        return state, frozenset(outcome.key for outcome in outcomes), damaged
 
     def _todo(self, studies: list[PlannedStudy]) -> list[int]:
         overwrite = self._config.overwrite

@@ -29,10 +29,25 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_atomic(path: Path | str, content: bytes) -> None:
-    """Write ``content`` to ``path`` so that a reader sees the old file or the new one, never a part."""
+def write_atomic(path: Path | str, content: bytes, lasting: bool = False) -> None:
+    """Write ``content`` to ``path`` so that a reader sees the old file or the new one, never a part.
+
+    lasting : return when the disk has it, so that it outlives a power cut: for what takes the place of other files.
+    """
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
+        if lasting:
+            _flush(temporary)
+    if lasting:
+        _flush(Path(path).parent)
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _umask() -> int:

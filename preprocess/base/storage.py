@@ -41,8 +41,8 @@ class Storage(Protocol):
     def read(self, name: str) -> bytes:
         """Return the file's bytes."""
 
-    def write(self, name: str, content: bytes) -> None:
-        """Make or replace the file, in one step."""
+    def write(self, name: str, content: bytes, lasting: bool = False) -> None:
+        """Make or replace the file, in one step. lasting : return when it would outlive a power cut."""
 
     def delete(self, name: str) -> None:
         """Remove the file, if it is there."""
@@ -119,10 +119,10 @@ class LocalStorage:
         with _reaching("read", self.where(name)):
             return (self._root / name).read_bytes()
 
-    def write(self, name: str, content: bytes) -> None:
-        """Make or replace the file, in one step."""
+    def write(self, name: str, content: bytes, lasting: bool = False) -> None:
+        """Make or replace the file, in one step. lasting : return when it would outlive a power cut."""
         with _reaching("write", self.where(name), missing_is_error=True):
-            write_atomic(self._root / name, content)
+            write_atomic(self._root / name, content, lasting)
 
     def delete(self, name: str) -> None:
         """Remove the file, if it is there."""
@@ -169,8 +169,8 @@ class ObjectStorage:
         with _reaching("read", self.where(name)), self._files.open_input_file(self._path(name)) as stream:
             return stream.read()
 
-    def write(self, name: str, content: bytes) -> None:
-        """Make or replace the file, in one step."""
+    def write(self, name: str, content: bytes, lasting: bool = False) -> None:
+        """Make or replace the file, in one step. An object that was put lasts anyway."""
         with (
             _reaching("write", self.where(name), missing_is_error=True),
             self._files.open_output_stream(self._path(name)) as stream,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
+import pickle
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -110,9 +113,10 @@ def resampled_scores(counts: np.ndarray, metric: Metric, resamples: int, rng: np
     """
     _check(counts, resamples)
     n_seeds, n_subjects, *shape = counts.shape
-    draws = rng.multinomial(n_subjects, np.full(n_subjects, 1 / n_subjects), size=resamples)
+    draws, after = _drawn(pickle.dumps(rng.bit_generator), n_subjects, resamples)
+    rng.bit_generator.state = after
     # Counts are small integers, so float64 products are exact, and much faster than integer ones.
-    pooled = draws.astype(np.float64) @ counts.reshape(n_seeds, n_subjects, -1).astype(np.float64)
+    pooled = draws @ counts.reshape(n_seeds, n_subjects, -1).astype(np.float64)
     return metric(pooled.reshape(n_seeds, resamples, *shape)).mean(axis=(0, 2))
 
 
@@ -136,6 +140,26 @@ def score_per_seed(counts: np.ndarray, metric: Metric) -> np.ndarray:
     metric : counts -> score; the mean over the datasets is taken.
     """
     return metric(counts.sum(axis=1)).mean(axis=-1)
+
+
+@functools.lru_cache(maxsize=16)
+def _drawn(generator: bytes, n_subjects: int, resamples: int) -> tuple[np.ndarray, Mapping[str, Any]]:
+    """Draw people once for all rows and metrics whose generators are equal.
+
+    Parameters
+    ----------
+    generator : the bit generator, pickled in this process.
+    n_subjects : number of people.
+    resamples : number of draws.
+
+    Returns
+    -------
+    (resamples, n_subjects) how often each is drawn, and the generator's state after it.
+    """
+    rng = np.random.Generator(pickle.loads(generator))
+    draws = rng.multinomial(n_subjects, np.full(n_subjects, 1 / n_subjects), size=resamples).astype(np.float64)
+    draws.flags.writeable = False
+    return draws, rng.bit_generator.state
 
 
 def _reach(n_subjects: int, level: float) -> float:

@@ -17,8 +17,8 @@ from results.scores.gathered import Benchmark, Entry, Gathered, LeftOut, gather
 from results.scores.paired import DRAWS, detectable, holm, swap_test
 from results.scores.pairs import COMPARED, LEVEL, Difference, Pair
 from results.scores.pooling import FULL
+from results.scores.stored_study import StoredStudy
 from results.store.outcome_store import OutcomeStore
-from results.store.stored_study import StoredStudy
 from results.store.study_card import StudyCard
 
 SCHEMA_VERSION = 1
@@ -116,8 +116,8 @@ class _Tests:
 
     def __init__(self, benchmark: Benchmark, root_seed: int, resamples: int, draws: int) -> None:
         self._benchmark, self._resamples, self._draws = benchmark, resamples, draws
-        self._counting: Counting = benchmark.pooled.counting
-        self._subjects = sorted(set(benchmark.pooled.subjects))
+        self._counting: Counting = benchmark.counting
+        self._subjects = list(benchmark.tested.subjects)
         self._root_seed = root_seed
         self._resampled: dict[tuple[str, tuple[int, ...], str], np.ndarray] = {}
 
@@ -142,9 +142,9 @@ class _Tests:
             selection=card.selection,
             synthetic=card.synthetic,
             multilabel=card.multilabel,
-            n_samples=len(self._benchmark.pooled.sample_ids),
+            n_samples=self._benchmark.tested.n_samples,
             n_subjects=len(self._subjects),
-            samples=self._benchmark.samples[:16],
+            samples=self._benchmark.tested.samples[:16],
             seeds=seeds,
             studies=[entry.cards[seed].key[:16] for entry in (first, second) for seed in seeds],
             metrics={name: self._difference(name, first, second, seeds, p[name]) for name in COMPARED},
@@ -218,7 +218,7 @@ def _notes(pairs: list[Pair], gathered: Gathered, draws: int) -> list[str]:
     for _, same in itertools.groupby(pairs, key=lambda pair: pair.benchmark):
         of_one = list(same)
         notes += _too_few_people(of_one, draws) + _below_the_best(of_one)
-    notes += interval_caveats(one.tested() for one in gathered.benchmarks if len(one.entries) > 1)
+    notes += interval_caveats(one.people() for one in gathered.benchmarks if len(one.entries) > 1)
     notes += gathered.notes()
     if any(pair.synthetic for pair in pairs):
         notes.append("Synthetic data is drawn by this program: its scores say nothing about real faces.")

@@ -13,11 +13,13 @@ import numpy as np
 from preprocess.base.errors import UsageError
 from results.scores.bootstrap import score_per_seed
 from results.scores.caveats import People, class_subjects
+from results.scores.counted import CountedPart, counting_of
+from results.scores.counting import Counting
 from results.scores.generations import generations
-from results.scores.pooling import Pooled, averaged_datasets, part_names, pool_complete
+from results.scores.pooling import part_names
+from results.scores.stored_study import StoredStudy
 from results.store.chosen import benchmark_title
 from results.store.outcome_store import OutcomeStore
-from results.store.stored_study import StoredStudy
 from results.store.study_card import StudyCard
 
 
@@ -54,9 +56,13 @@ class Benchmark:
 
     card: StudyCard
     part: str
-    samples: str
-    pooled: Pooled
+    tested: CountedPart
     entries: dict[str, Entry]
+
+    @property
+    def counting(self) -> Counting:
+        """How the predictions are counted and scored."""
+        return counting_of(self.card)
 
     @property
     def title(self) -> str:
@@ -64,16 +70,16 @@ class Benchmark:
 
     def scores(self, metric: str) -> dict[str, float]:
         """Return each model's score from pooled predictions, the mean over its seeds."""
-        function = self.pooled.counting.metrics.get(metric)
+        function = self.counting.metrics.get(metric)
         return {
             label: float(score_per_seed(np.stack(list(entry.counts.values())), function).mean())
             for label, entry in self.entries.items()
         }
 
-    def tested(self) -> People:
+    def people(self) -> People:
         """Return the people that all models were tested on."""
         counts = next(iter(next(iter(self.entries.values())).counts.values()))
-        people = class_subjects(counts, self.pooled.counting, self.pooled.classes)
+        people = class_subjects(counts, self.counting, self.card.classes)
         return People(self.title, len(counts), people)
 
 
@@ -100,9 +106,7 @@ class Gathered:
         notes = []
         for title, groups in titles.items():
             if len(groups) > 1:
-                sets = "; ".join(
-                    f"{len(one.pooled.sample_ids)} samples: {', '.join(sorted(one.entries))}" for one in groups
-                )
+                sets = "; ".join(f"{one.tested.n_samples} samples: {', '.join(sorted(one.entries))}" for one in groups)
                 notes.append(
                     f"{title}: not all models were tested on the same samples; those that were are compared ({sets})."
                 )
@@ -162,15 +166,13 @@ def _benchmarks(studies: Sequence[StoredStudy], parts: Sequence[str]) -> list[Be
     found: dict[tuple[Any, ...], Benchmark] = {}
     for study in studies:
         card = study.card
-        pooled = pool_complete(card, study.outcomes)
         for place, part in enumerate(part_names(card)):
             if not any(fnmatch.fnmatchcase(part, pattern) for pattern in parts):
                 continue
-            one = pooled.part(part)
-            samples = one.samples
-            where = (card.synthetic, card.dataset, card.task, card.protocol, card.selection, place, part, samples)
-            benchmark = found.setdefault(where, Benchmark(card, part, samples, one, {}))
+            one = study.counted.parts[part]
+            where = (card.synthetic, card.dataset, card.task, card.protocol, card.selection, place, part, one.samples)
+            benchmark = found.setdefault(where, Benchmark(card, part, one, {}))
             entry = benchmark.entries.setdefault(card.label, Entry(card.label, {}, {}))
             entry.cards[card.seed] = card
-            entry.counts[card.seed] = one.counts_by_subject(averaged_datasets(card, part))[1]
+            entry.counts[card.seed] = one.counts
     return [found[where] for where in sorted(found)]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from preprocess.base.hashing import digest
+from results.scores.counted import newest
+from results.scores.stored_study import StoredStudy, read_studies
 from results.store.outcome_store import OutcomeStore
-from results.store.stored_study import StoredStudy, read_study
 from results.store.study_card import StudyCard
 
 
@@ -34,10 +34,12 @@ def generations(
     StoreError : the store cannot be read.
     """
     named: dict[tuple[str, ...], dict[str, list[StoredStudy]]] = defaultdict(lambda: defaultdict(list))
+    cards = list(cards)
+    studies = {**read_studies(store, [card for card in cards if card.key not in cached]), **cached}
     for card in sorted(cards, key=lambda card: (card.seed, card.key)):
         name = (card.label, card.dataset, card.task, card.protocol, card.selection)
         generation = digest({key: value for key, value in card.ingredients.items() if key != "seed"})
-        named[name][generation].append(cached.get(card.key) or read_study(store, card))
+        named[name][generation].append(studies[card.key])
     current, replaced = [], []
     for groups_by_digest in named.values():
         groups = list(groups_by_digest.values())
@@ -50,5 +52,4 @@ def generations(
 
 def _finished(store: OutcomeStore, study: StoredStudy) -> str:
     """Return when the study's newest outcome was made (ISO time), or an empty string where there is none."""
-    read = study if study.outcomes else dataclasses.replace(study, outcomes=store.read_outcomes(study.card)[0])
-    return read.finished
+    return study.finished if study.settled else newest(store.read_outcomes(study.card)[0])

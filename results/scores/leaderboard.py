@@ -12,16 +12,18 @@ import numpy as np
 
 from results.scores.bootstrap import subject_bootstrap
 from results.scores.caveats import People, class_subjects, interval_caveats
+from results.scores.counted import CountedPart, counting_of
+from results.scores.counting import Counting
 from results.scores.gaps import Gap, optimism_gaps
 from results.scores.generations import generations
 from results.scores.metrics import Metric
-from results.scores.pooling import AVERAGE, FULL, Pooled, averaged_datasets, part_names, part_score, pool_complete
+from results.scores.pooling import AVERAGE, FULL, part_names, score_of_counts
 from results.scores.ranking import Evidence, Scored, ranked
 from results.scores.row import Row
 from results.scores.shifts import ShiftLoss, shift_losses
+from results.scores.stored_study import StoredStudy
 from results.store.outcome import Outcome
 from results.store.outcome_store import OutcomeStore
-from results.store.stored_study import StoredStudy
 from results.store.study_card import StudyCard
 
 SCHEMA_VERSION = 1
@@ -120,14 +122,11 @@ def _rows(group: list[StoredStudy], root_seed: int, resamples: int, superseded: 
     parts = part_names(group[0].card)
     if not all(study.complete for study in group):
         return [Scored(_bare_row(group, part, superseded), None) for part in parts]
-    pooled = [pool_complete(study.card, study.outcomes) for study in group]
+    counted = [study.counted for study in group]
+    counting = counting_of(group[0].card)
     return [
         _scored(
-            _bare_row(group, part, superseded),
-            [one.part(part) for one in pooled],
-            averaged_datasets(group[0].card, part),
-            root_seed,
-            resamples,
+            _bare_row(group, part, superseded), [one.parts[part] for one in counted], counting, root_seed, resamples
         )
         for part in parts
     ]
@@ -172,16 +171,13 @@ def _study_notes(study: StoredStudy) -> list[str]:
     return [*notes, f"failed folds: {study.failed}; `merbench report {study.card.key[:16]}` tells why"]
 
 
-def _scored(row: Row, pooled: list[Pooled], datasets: Sequence[str], root_seed: int, resamples: int) -> Scored:
-    """Return the row with the scores of its part, and what they are made of.
-
-    pooled : the part's predictions, a seed each. datasets : those whose scores are averaged; none for one score of all.
-    """
-    seeds = [part_score(row.part, one, datasets) for one in pooled]
-    subjects = pooled[0].counts_by_subject(datasets)[0]
-    counts = np.stack([one.counts_by_subject(datasets)[1] for one in pooled])
-    metrics = pooled[0].counting.metrics
-    evidence = Evidence(pooled[0].samples, subjects, counts, metrics.get("uf1"))
+def _scored(row: Row, counted: list[CountedPart], counting: Counting, root_seed: int, resamples: int) -> Scored:
+    """Return the row with the scores of its part, and what they are made of. counted : a seed each."""
+    classes = list(row.class_counts)
+    seeds = [score_of_counts(row.part, classes, counting, one.n_samples, one.counts) for one in counted]
+    counts = np.stack([one.counts for one in counted])
+    metrics = counting.metrics
+    evidence = Evidence(counted[0].samples, counted[0].subjects, counts, metrics.get("uf1"))
 
     def interval(metric: Metric) -> tuple[float | None, float | None]:
         low, high = subject_bootstrap(counts, metric, resamples, evidence.generator(root_seed))
@@ -209,7 +205,7 @@ def _scored(row: Row, pooled: list[Pooled], datasets: Sequence[str], root_seed: 
         uf1_per_seed=[one.metrics["uf1"] for one in seeds],
         f1_per_class=_mean_by_class([one.f1_per_class for one in seeds]),
         recall_per_class=_mean_by_class([one.recall_per_class for one in seeds]),
-        class_subjects=class_subjects(counts[0], pooled[0].counting, row.class_counts),
+        class_subjects=class_subjects(counts[0], counting, row.class_counts),
         notes=row.notes + notes,
     )
     return Scored(row, evidence)

@@ -114,7 +114,7 @@ def rank_over_benchmarks(
     labels = sorted(everywhere)
     scores = np.array([[one.scores("uf1")[label] for label in labels] for one in benchmarks])
     ranked = _ranked(
-        [one.title for one in benchmarks], [len(set(one.pooled.subjects)) for one in benchmarks], labels, scores
+        [one.title for one in benchmarks], [len(one.tested.subjects) for one in benchmarks], labels, scores
     )
     return dataclasses.replace(ranked, left_out=left_out, notes=_notes(ranked, benchmarks, gathered))
 
@@ -202,7 +202,7 @@ def _notes(ranked: OverBenchmarks, benchmarks: Sequence[Benchmark], gathered: Ga
     sharing = [
         f"{one.title} and {other.title}"
         for one, other in itertools.combinations(benchmarks, 2)
-        if set(one.pooled.subjects) & set(other.pooled.subjects)
+        if set(one.tested.subjects) & set(other.tested.subjects)
     ]
     if sharing and ranked.models:
         more = f", and {len(sharing) - 1} more pairs" if len(sharing) > 1 else ""

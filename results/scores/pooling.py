@@ -255,27 +255,38 @@ def part_score(name: str, pooled: Pooled, datasets: Sequence[str] = ()) -> PartS
     pooled : its predictions.
     datasets : score each of these by itself and take the mean of their scores; none for one score of all.
     """
-    counting = pooled.counting
     by_subject = pooled.counts_by_subject(datasets)[1]
+    return score_of_counts(name, pooled.classes, pooled.counting, len(pooled.sample_ids), by_subject)
+
+
+def score_of_counts(
+    name: str, classes: Sequence[str], counting: Counting, n_samples: int, by_subject: np.ndarray
+) -> PartScore:
+    """Score the counts of one part.
+
+    Parameters
+    ----------
+    name : the part's.
+    classes : the task's class names in order.
+    counting : how predictions were counted.
+    n_samples : number of samples.
+    by_subject : (n_subjects, n_datasets, ...) counts of each subject.
+    """
     counts = by_subject.sum(axis=0)
 
     def by_class(values: np.ndarray) -> dict[str, float]:
-        return {label: float(value) for label, value in zip(pooled.classes, values.mean(axis=0), strict=True)}
+        return {label: float(value) for label, value in zip(classes, values.mean(axis=0), strict=True)}
 
     return PartScore(
         part=name,
-        n_samples=len(pooled.sample_ids),
+        n_samples=n_samples,
         n_subjects=len(by_subject),
-        class_counts={
-            label: int(n) for label, n in zip(pooled.classes, counting.support(counts.sum(axis=0)), strict=True)
-        },
+        class_counts={label: int(n) for label, n in zip(classes, counting.support(counts.sum(axis=0)), strict=True)},
         metrics={metric: float(function(counts).mean()) for metric, function in counting.metrics.items()},
         f1_per_class=by_class(counting.f1(counts)),
         recall_per_class=by_class(counting.recall(counts)),
         counts=counts.sum(axis=0),
-        absent=tuple(
-            label for place, label in enumerate(pooled.classes) if (counting.support(counts)[:, place] == 0).any()
-        ),
+        absent=tuple(label for place, label in enumerate(classes) if (counting.support(counts)[:, place] == 0).any()),
     )
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from results.scores.bootstrap import difference_interval, generator_of, resampled_scores, score_per_seed
+from results.scores.counted import counting_of
 from results.scores.metrics import Metric
-from results.scores.pooling import AVERAGE, FULL, averaged_datasets, part_names, pool_complete
-from results.store.stored_study import StoredStudy
+from results.scores.pooling import AVERAGE, FULL, part_names
+from results.scores.stored_study import StoredStudy
 
 METRICS = ("uf1", "uar")
 """What is told of each shift."""
@@ -141,12 +142,11 @@ def _measured(
     part: str, pairs: Sequence[tuple[StoredStudy, StoredStudy]], root_seed: int, resamples: int
 ) -> dict[str, Loss]:
     """Return what each metric loses, from the predictions of all folds pooled; the same people are drawn for both."""
-    datasets = averaged_datasets(pairs[0][1].card, part)
-    pooled = [
-        [pool_complete(one.card, one.outcomes).part(part) for one in studies] for studies in zip(*pairs, strict=True)
-    ]
-    moved, true = (np.stack([one.counts_by_subject(datasets)[1] for one in ones]) for ones in pooled)
-    subjects, counting = pooled[1][0].counts_by_subject(datasets)[0], pooled[1][0].counting
+    moved, true = (
+        np.stack([one.counted.parts[part].counts for one in studies]) for studies in zip(*pairs, strict=True)
+    )
+    base = pairs[0][1]
+    subjects, counting = base.counted.parts[part].subjects, counting_of(base.card)
 
     def loss(metric: Metric) -> Loss:
         annotated, shifted = (float(score_per_seed(counts, metric).mean()) for counts in (true, moved))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -95,7 +96,7 @@ def outcome_from_bytes(data: bytes, where: str) -> Outcome:
         y_pred=_array(table["y_pred"], width),
         scores=_array(table["scores"], width),
         selected_epoch=metadata["selected_epoch"],
-        curves={name: [float(value) for value in curve] for name, curve in metadata["curves"].items()},
+        curves=curves_from_json(metadata["curves"]),
         provenance=metadata["provenance"],
     )
 
@@ -115,8 +116,23 @@ def _identity(outcome: Outcome) -> dict[str, Any]:
         "study_key": outcome.study_key,
         "fold": outcome.fold,
         "selected_epoch": outcome.selected_epoch,
-        "curves": {name: [_json_float(value) for value in curve] for name, curve in outcome.curves.items()},
+        "curves": curves_to_json(outcome.curves),
     }
+
+
+def outcome_digest(outcome: Outcome) -> str:
+    """Return the sha256 of everything, the provenance too."""
+    return digest_bytes(result_digest(outcome).encode(), canonical_json(outcome.provenance).encode())
+
+
+def curves_to_json(curves: Mapping[str, Sequence[float]]) -> dict[str, list[float | str]]:
+    """Return curves as JSON values."""
+    return {name: [_json_float(value) for value in curve] for name, curve in curves.items()}
+
+
+def curves_from_json(value: Mapping[str, Sequence[float | str]]) -> dict[str, list[float]]:
+    """Return what ``curves_to_json`` was given."""
+    return {name: [float(one) for one in curve] for name, curve in value.items()}
 
 
 def _json_float(value: float) -> float | str:

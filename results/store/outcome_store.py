@@ -2,64 +2,52 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import re
 import shlex
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
 from preprocess.base.errors import StoreError
-from preprocess.base.hashing import digest
 from preprocess.base.storage import open_storage
 from results.store.outcome import Failure, Outcome
-from results.store.outcome_file import DamagedOutcome, outcome_from_bytes, outcome_to_bytes
+from results.store.outcome_file import DamagedOutcome, outcome_to_bytes
+from results.store.outcome_reader import REMOVE_AND_RERUN, OutcomeReader
+from results.store.records import (
+    SCHEMA_VERSION,
+    card_from_bytes,
+    card_to_bytes,
+    damaged_card,
+    failure_from_bytes,
+    failure_to_bytes,
+    json_bytes,
+    json_object,
+)
+from results.store.sealing import seal, unseal
 from results.store.study_card import StudyCard
+from results.store.study_file import SealedStudy, seal_of
+from results.store.study_folder import (
+    COUNTS_FILE,
+    SUFFIXES,
+    StudyState,
+    all_in_one,
+    fold_file,
+    folds_with,
+    study_files,
+    study_folder,
+)
 
-SCHEMA_VERSION = 1
+# A store says so once it has a study file: a program that knows none would take its folds for missing.
+_SEALED_VERSION = 2
 
 # What else may lie in a folder that becomes a store: the shards and the tracking data of the same runs.
 _NEIGHBOURS = re.compile(r"\..*|shards|mlartifacts|mlruns|mlflow\.db.*")
-FileKind = Literal["outcome", "failure", "weights"]
-_SUFFIXES: dict[FileKind, str] = {"outcome": ".outcome.parquet", "failure": ".failure.json", "weights": ".safetensors"}
-_REQUESTS_AT_ONCE = 16
+
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class StudyState:
-    """What is there of a study's folds, as the folds' full keys.
-
-    Attributes
-    ----------
-    done : folds that have an outcome.
-    failed : folds that ended with an error and have no outcome.
-    weights : folds whose weights are kept.
-    """
-
-    done: frozenset[str]
-    failed: frozenset[str]
-    weights: frozenset[str] = frozenset()
-
-
-def study_folder(card: StudyCard) -> str:
-    """Return the study's folder below the store's root.
-
-    It holds names for people to read, and a piece of the study's key so that no two studies share it.
-    """
-    setting = f"{card.task}-{card.protocol}-{card.selection}-seed{card.seed}"
-    return "/".join(["outcomes", *map(_path_word, (card.model, card.dataset, setting)), card.key[:16]])
-
-
-def fold_file(card: StudyCard, fold_key: str, kind: FileKind) -> str:
-    """Return the name of one of a fold's files below the root. The writer and every check call this function."""
-    return f"{study_folder(card)}/{_fold_file_name(fold_key, kind)}"
+S = TypeVar("S")
 
 
 class MissingStore(StoreError):
@@ -68,6 +56,9 @@ class MissingStore(StoreError):
 
 class OutcomeStore:
     """Outcomes, failures and weights of studies: one file each, written whole or not at all.
+
+    The outcomes of a complete study may be put into one file (``seal``). A fold's own file beside it is newer, and
+    counts instead.
 
     Parameters
     ----------
@@ -86,25 +77,25 @@ class OutcomeStore:
 
     def __init__(self, root: str | Path, create: bool = False) -> None:
         self._storage = open_storage(root)
+        self._reader = OutcomeReader(self._storage)
         self.root = self._storage.root
-        known = self._check_version()
-        if not known and not create:
+        version = self._version()
+        if version is None and not create:
             where = self._storage.where()
             raise MissingStore(f"No results at {where}; run `merbench run --results {shlex.quote(where)}` first.")
-        if not known:
+        if version is None:
             self._check_unused()
+        self._schema = version or SCHEMA_VERSION
         if create:
             # Written again where it is there already: a store that cannot be written is told now, not after training.
-            self._storage.write("store.json", _json_bytes({"schema_version": SCHEMA_VERSION}))
+            self._storage.write("store.json", json_bytes({"schema_version": self._schema}))
 
     def __reduce__(self) -> tuple[type[OutcomeStore], tuple[str]]:
         return OutcomeStore, (self.root,)
 
     def write_card(self, card: StudyCard) -> None:
         """Write the study's card. Writing it again changes nothing."""
-        value = card.to_json()
-        content = {"schema_version": SCHEMA_VERSION, "sha256": digest(value), "card": value}
-        self._storage.write(f"{study_folder(card)}/study.json", _json_bytes(content))
+        self._storage.write(f"{study_folder(card)}/study.json", card_to_bytes(card))
 
     def cards(self) -> list[StudyCard]:
         """Read the cards of all studies.
@@ -117,7 +108,7 @@ class OutcomeStore:
         ------
         StoreError : a ``study.json`` is damaged.
         """
-        cards = self._map(self._read_card, self._storage.find("outcomes", "study.json"))
+        cards = self.map(self._read_card, self._storage.find("outcomes", "study.json"))
         return sorted(cards, key=lambda c: (c.label, c.dataset, c.task, c.protocol, c.selection, c.seed, c.key))
 
     def holds_studies(self) -> bool:
@@ -125,14 +116,12 @@ class OutcomeStore:
         return bool(self._storage.names("outcomes"))
 
     def state(self, card: StudyCard) -> StudyState:
-        """Return which folds are done, failed, and have weights, from one listing of the study's folder."""
-        names = set(self._storage.names(study_folder(card)))
-
-        def holding(kind: FileKind) -> frozenset[str]:
-            return frozenset(fold.key for fold in card.folds if _fold_file_name(fold.key, kind) in names)
-
-        done = holding("outcome")
-        return StudyState(done, holding("failure") - done, holding("weights"))
+        """Return which folds are done, failed, and have weights, from a listing of the study's folder."""
+        names = self._reader.names(card)
+        done = folds_with(card, names, "outcome")
+        if study_files(names):
+            done = frozenset(fold.key for fold in card.folds)
+        return StudyState(done, folds_with(card, names, "failure") - done, folds_with(card, names, "weights"))
 
     def write_outcome(self, card: StudyCard, outcome: Outcome) -> None:
         """Write a finished fold and remove an earlier failure record of it.
@@ -153,18 +142,19 @@ class OutcomeStore:
         DamagedOutcome : the file is damaged; the message names it and says what to do.
         StoreError : there is no such file.
         """
-        name = fold_file(card, fold_key, "outcome")
-        where = self._storage.where(name)
-        try:
-            outcome = outcome_from_bytes(self._read(name, "No outcome of this fold"), where)
-        except DamagedOutcome as damage:
-            raise DamagedOutcome(f"{damage} {_REMOVE_AND_RERUN}") from damage
-        if (outcome.key, outcome.study_key) != (fold_key, card.key):
-            raise DamagedOutcome(
-                f"{where} holds fold {outcome.fold} of study {outcome.study_key[:16]}, not the fold it is named for. "
-                f"{_REMOVE_AND_RERUN}"
-            )
-        return outcome
+
+        def read() -> Outcome:
+            names = self._reader.names(card)
+            if fold_key in folds_with(card, names, "outcome") or not study_files(names):
+                return self._reader.single(card, fold_key)
+            outcomes, wrong = self._reader.in_study_file(card, names)
+            for outcome in outcomes:
+                if outcome.key == fold_key:
+                    return outcome
+            raise DamagedOutcome(wrong)
+
+        where = self._storage.where(fold_file(card, fold_key, "outcome"))
+        return self._reader.steady(read, f"No outcome of this fold: {where} does not exist.")
 
     def read_outcomes(self, card: StudyCard) -> tuple[list[Outcome], list[str]]:
         """Read all outcomes of a study that can be read.
@@ -174,10 +164,61 @@ class OutcomeStore:
         The outcomes, in the card's fold order.
         A message for each file that is damaged.
         """
-        done = self.state(card).done
-        found = self._map(lambda key: self._outcome_or_message(card, key), [f.key for f in card.folds if f.key in done])
-        outcomes = [item for item in found if isinstance(item, Outcome)]
-        return outcomes, [item for item in found if isinstance(item, str)]
+        return self._reader.steady(
+            lambda: self._reader.outcomes(card, self._reader.names(card)), self._reader.went(card)
+        )
+
+    def read_sealed(self, card: StudyCard) -> SealedStudy | None:
+        """Return the study's one file, where all its outcomes lie in it and no byte of it has changed; else None."""
+
+        def read() -> SealedStudy | None:
+            names = self._reader.names(card)
+            if not all_in_one(card, names):
+                return None
+            name = f"{study_folder(card)}/{study_files(names)[-1]}"
+            data = self._storage.read(name)
+            seal = seal_of(data)
+            if seal is None:
+                return None
+            counts = self._storage.read(f"{study_folder(card)}/{COUNTS_FILE}") if COUNTS_FILE in names else None
+            weights = len(folds_with(card, names, "weights"))
+            return SealedStudy(card.key, self._storage.where(name), data, seal, counts, weights)
+
+        return self._reader.steady(read, self._reader.went(card))
+
+    def seal(self, card: StudyCard) -> None:
+        """Put a study's outcomes into one file, and remove the files that held them; of a complete, whole study only.
+
+        Nothing is removed before the new file was written. Stopped at any point, it leaves some outcomes in two files;
+        they are read once, and the next call removes the earlier ones.
+
+        Raises
+        ------
+        StoreError : the store cannot be written.
+        """
+
+        def put_together() -> None:
+            names = self._reader.names(card)
+            there = len(folds_with(card, names, "outcome"))
+            if all_in_one(card, names) or (there < len(card.folds) and not study_files(names)):
+                return
+            outcomes, damage = self._reader.outcomes(card, names)
+            if damage or len(outcomes) < len(card.folds):
+                return
+            if self._schema < _SEALED_VERSION:
+                self._storage.write("store.json", json_bytes({"schema_version": _SEALED_VERSION}))
+                self._schema = _SEALED_VERSION
+            seal(self._storage, self._reader, card, outcomes, names)
+
+        self._reader.steady(put_together, self._reader.went(card))
+
+    def map(self, call: Callable[[S], T], values: Iterable[S]) -> list[T]:
+        """Return what ``call``, which reads from the store, makes of each value; over a network, many at a time."""
+        return self._reader.map(call, values)
+
+    def keep_counts(self, card: StudyCard, content: bytes) -> None:
+        """Keep what the scores of a sealed study are made of, for ``read_sealed`` to hand out."""
+        self._storage.write(f"{study_folder(card)}/{COUNTS_FILE}", content)
 
     def write_failure(self, card: StudyCard, failure: Failure) -> None:
         """Record that a fold ended with an error.
@@ -187,8 +228,7 @@ class OutcomeStore:
         StoreError : the fold is another study's, or the file cannot be written.
         """
         self._check_owner(card, failure)
-        content = {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(failure)}
-        self._storage.write(fold_file(card, failure.key, "failure"), _json_bytes(content))
+        self._storage.write(fold_file(card, failure.key, "failure"), failure_to_bytes(failure))
 
     def failures(self, card: StudyCard) -> list[Failure]:
         """Return the records of the failed folds, in the card's fold order.
@@ -198,7 +238,7 @@ class OutcomeStore:
         StoreError : a record is damaged.
         """
         failed = self.state(card).failed
-        return self._map(lambda key: self._read_failure(card, key), [f.key for f in card.folds if f.key in failed])
+        return self.map(lambda key: self._read_failure(card, key), [f.key for f in card.folds if f.key in failed])
 
     def write_weights(self, card: StudyCard, fold_key: str, weights: dict[str, np.ndarray]) -> None:
         """Write a fold's trained weights as a safetensors file.
@@ -231,29 +271,37 @@ class OutcomeStore:
             return load(data)
         except SafetensorError as error:
             where = self._storage.where(name)
-            raise StoreError(f"{where} is no whole safetensors file: {error}. {_REMOVE_AND_RERUN}") from error
+            raise StoreError(f"{where} is no whole safetensors file: {error}. {REMOVE_AND_RERUN}") from error
 
-    def discard(self, card: StudyCard, fold_key: str) -> None:
-        """Remove a fold's outcome, failure record and weights, so that it counts as never computed."""
-        for kind in _SUFFIXES:
-            self._storage.delete(fold_file(card, fold_key, kind))
+    def discard(self, card: StudyCard, *fold_keys: str) -> None:
+        """Remove folds' outcomes, failure records and weights, so that they count as never computed."""
 
-    def _check_version(self) -> bool:
-        """Return whether there is a store; StoreError where it is not ours to read."""
+        def take_apart() -> None:
+            names = self._reader.names(card)
+            if study_files(names):
+                unseal(self._storage, self._reader, card, names, fold_keys)
+
+        self._reader.steady(take_apart, self._reader.went(card))
+        for fold_key in fold_keys:
+            for kind in SUFFIXES:
+                self._storage.delete(fold_file(card, fold_key, kind))
+
+    def _version(self) -> int | None:
+        """Return the store's schema version; None where there is no store, StoreError where it is not ours to read."""
         try:
             content = self._storage.read("store.json")
         except FileNotFoundError:
-            return False
+            return None
         where = self._storage.where("store.json")
-        version = _json_object(content, where, "Restore it, or name another folder with --results.").get(
+        version = json_object(content, where, "Restore it, or name another folder with --results.").get(
             "schema_version"
         )
-        if version != SCHEMA_VERSION:
+        if version not in (SCHEMA_VERSION, _SEALED_VERSION):
             raise StoreError(
-                f"{where} has store schema version {version!r}, this program reads version {SCHEMA_VERSION}. "
-                "Use the merbench version that wrote it, or name another folder with --results."
+                f"{where} has store schema version {version!r}, this program reads version {SCHEMA_VERSION} or "
+                f"{_SEALED_VERSION}. Use the merbench version that wrote it, or name another folder with --results."
             )
-        return True
+        return int(version)
 
     def _check_unused(self) -> None:
         foreign = sorted(name for name in self._storage.names("") if not _NEIGHBOURS.fullmatch(name))
@@ -271,67 +319,17 @@ class OutcomeStore:
             )
 
     def _read_card(self, name: str) -> StudyCard:
-        where = self._storage.where(name)
-        remedy = "Remove the file and run the same command again: it is written anew, the outcomes beside it are kept."
-        content = _json_object(self._read(name, "No study"), where, remedy)
-        try:
-            value = content["card"]
-            intact = content["sha256"] == digest(value)
-            card = StudyCard.from_json(value)
-        except (KeyError, TypeError, ValueError) as error:
-            raise StoreError(f"{where} is no study card: {error!r}. {remedy}") from error
-        if not intact or name != f"{study_folder(card)}/study.json":
-            raise StoreError(f"{where} is damaged: it is not the card that was written here. {remedy}")
+        card = card_from_bytes(self._read(name, "No study"), self._storage.where(name))
+        if name != f"{study_folder(card)}/study.json":
+            raise damaged_card(self._storage.where(name))
         return card
 
     def _read_failure(self, card: StudyCard, fold_key: str) -> Failure:
         name = fold_file(card, fold_key, "failure")
-        where = self._storage.where(name)
-        content = _json_object(self._read(name, "No failure record of this fold"), where, _REMOVE_AND_RERUN)
-        try:
-            return Failure(**{name: value for name, value in content.items() if name != "schema_version"})
-        except TypeError as error:
-            raise StoreError(f"{where} is no failure record: {error}. {_REMOVE_AND_RERUN}") from error
-
-    def _outcome_or_message(self, card: StudyCard, fold_key: str) -> Outcome | str:
-        try:
-            return self.read_outcome(card, fold_key)
-        except DamagedOutcome as damage:
-            return str(damage)
+        return failure_from_bytes(self._read(name, "No failure record of this fold"), self._storage.where(name))
 
     def _read(self, name: str, missing: str) -> bytes:
         try:
             return self._storage.read(name)
         except FileNotFoundError:
             raise StoreError(f"{missing}: {self._storage.where(name)} does not exist.") from None
-
-    def _map(self, read: Callable[[str], T], names: Iterable[str]) -> list[T]:
-        if not self._storage.remote:
-            return [read(name) for name in names]
-        with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as pool:
-            return list(pool.map(read, names))
-
-
-_REMOVE_AND_RERUN = "Remove the file and run the same command again: only this fold is computed anew."
-
-
-def _path_word(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._+-]", "_", text).strip(".")[:120] or "_"
-
-
-def _fold_file_name(fold_key: str, kind: FileKind) -> str:
-    return f"{fold_key[:32]}{_SUFFIXES[kind]}"
-
-
-def _json_bytes(value: dict[str, Any]) -> bytes:
-    return (json.dumps(value, indent=1, allow_nan=False) + "\n").encode()
-
-
-def _json_object(content: bytes, where: str, remedy: str) -> dict[str, Any]:
-    try:
-        value = json.loads(content)
-    except ValueError as error:
-        raise StoreError(f"{where} is not JSON: {error}. {remedy}") from error
-    if not isinstance(value, dict):
-        raise StoreError(f"{where} holds a JSON {type(value).__name__}, expected an object. {remedy}")
-    return value

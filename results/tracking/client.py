@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from preprocess.base.scoped import environment, muted
 
 if TYPE_CHECKING:
-    from mlflow.entities import DatasetInput
+    from mlflow.entities import DatasetInput, Run
 
 CONTENT_TAG = "merbench.content"
 SOURCE_NAME = "merbench"
@@ -213,6 +213,16 @@ class Tracker:
             found = [FoundRun(run.info.run_id, run.data.tags.get(CONTENT_TAG)) for run in runs]
             return sorted(found, key=lambda run: run.run_id)
 
+    def find_all(self, experiment: str, tag: str) -> dict[str, list[FoundRun]]:
+        """Return the runs of an experiment by the value of a tag that they carry, those of a value by their names."""
+        found: dict[str, list[FoundRun]] = {}
+        with _asking():
+            for run in self._runs(experiment):
+                if tag in run.data.tags:
+                    one = FoundRun(run.info.run_id, run.data.tags.get(CONTENT_TAG))
+                    found.setdefault(run.data.tags[tag], []).append(one)
+        return {value: sorted(runs, key=lambda run: run.run_id) for value, runs in found.items()}
+
     def experiment(self, name: str) -> Experiment | None:
         """Return an experiment with its tags; None where there is none of this name."""
         with _asking():
@@ -232,16 +242,10 @@ class Tracker:
     def tag_runs(self, experiment: str, identity: str, tag: str, values: Mapping[str, str]) -> None:
         """Set a tag of an experiment's runs where it is not so yet. values : of the tag ``identity`` -> the tag's."""
         with _asking():
-            known, page = self._experiment(experiment), None
-            while known is not None:
-                runs = self._client.search_runs([known], page_token=page)
-                for run in runs:
-                    value = values.get(run.data.tags.get(identity, ""))
-                    if value is not None and run.data.tags.get(tag) != value:
-                        self._client.set_tag(run.info.run_id, tag, value)
-                page = runs.token
-                if not page:
-                    return
+            for run in self._runs(experiment):
+                value = values.get(run.data.tags.get(identity, ""))
+                if value is not None and run.data.tags.get(tag) != value:
+                    self._client.set_tag(run.info.run_id, tag, value)
 
     def remove(self, run_id: str) -> None:
         """Delete a run with its model, as its user interface does (`mlflow gc` frees the space)."""
@@ -297,6 +301,16 @@ class Tracker:
         self._client.finalize_logged_model(made.model_id, "READY")
         self._client.log_outputs(run_id, [LoggedModelOutput(made.model_id, 0)])
         return made.model_id
+
+    def _runs(self, experiment: str) -> Iterator[Run]:
+        """Yield all runs of an experiment; none where there is no such experiment."""
+        known, page = self._experiment(experiment), None
+        while known is not None:
+            runs = self._client.search_runs([known], page_token=page)
+            yield from runs
+            page = runs.token
+            if not page:
+                return
 
     def _experiment(self, name: str) -> str | None:
         if name not in self._experiments:

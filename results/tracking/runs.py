@@ -29,6 +29,7 @@ from results.views.study_files import study_tables
 NOTE_TAG = "mlflow.note.content"
 _NOTE_CHARACTERS = 8000
 
+EXPERIMENT_PREFIX = "merbench: "
 RANKED_TAG = "ranked"
 # What people sort a list of runs by: of the whole, and of a part. Every score stands in scores.json.
 _SORTED_BY = ("uf1", "uf1_low", "uf1_high", "uar", "uar_low", "uar_high", "accuracy", "weighted_f1")
@@ -38,7 +39,7 @@ _PART_SORTED_BY = ("uf1", "uar")
 def experiment_name(card: StudyCard) -> str:
     """Return the experiment of a study: one a benchmark, so that it holds what can be compared."""
     stamp = " (synthetic data)" if card.synthetic else ""
-    return f"merbench: {card.dataset} · {card.task} · {card.protocol}{stamp}"
+    return f"{EXPERIMENT_PREFIX}{card.dataset} · {card.task} · {card.protocol}{stamp}"
 
 
 def scored_run(card: StudyCard, outcomes: Sequence[Outcome], rows: Sequence[Row], weights: str = "") -> RunContent:

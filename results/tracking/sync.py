@@ -18,10 +18,10 @@ from preprocess.base.errors import StoreError, UsageError
 from preprocess.base.hashing import digest
 from preprocess.base.storage import local_folder
 from results.scores.leaderboard import build_leaderboard, study_rows
+from results.scores.stored_study import StoredStudy, read_studies, read_study
 from results.store.outcome import Failure
 from results.store.outcome_file import result_digest
 from results.store.outcome_store import OutcomeStore
-from results.store.stored_study import StoredStudy, read_study
 from results.store.study_card import StudyCard
 from results.tracking.client import (
     CONTENT_TAG,
@@ -36,6 +36,7 @@ from results.tracking.client import (
     sqlite_uri,
 )
 from results.tracking.fold_runs import FOLDS_TAG, fold_run
+from results.tracking.moved import mend_moved
 from results.tracking.pages import page_tags, view_path
 from results.tracking.runs import RANKED_TAG, experiment_name, failed_run, leaderboard_run, scored_run
 from results.views.board_page import board_page
@@ -160,6 +161,7 @@ def sync(
     before: Mapping[str, Done] | None = None,
     page: MakePage | None = None,
     folds: bool = False,
+    cached: Mapping[str, StoredStudy] | None = None,
 ) -> SyncReport:
     """Bring MLflow up to date with some studies. Doing it again changes nothing and doubles nothing.
 
@@ -182,6 +184,7 @@ def sync(
         it is, is told as made.
     page : makes the page of a leaderboard's run; None for ``board_page``, which knows only what the store holds.
     folds : make a run of each fold, too, below its study's. Those that are there go when their study's run does.
+    cached : study key -> studies that the caller has read already.
 
     Raises
     ------
@@ -197,10 +200,15 @@ def sync(
         known[experiment_name(card)].append(card)
     try:
         view = _View(store, Tracker(tracking_uri), rng, say, report, pages, page or _page, folds)
+        view.mend_moved()
         for experiment, shown in given.items():
-            studies = {card.key: view.show(experiment, card) for card in shown}
+            wanted = {card.key: card for card in [*shown, *known[experiment]]}
+            studies = {key: cached[key] for key in wanted if cached and key in cached}
+            studies |= read_studies(store, [card for key, card in wanted.items() if key not in studies])
+            found = view.show([card.key for card in shown], experiment, studies, many=leaderboards)
             if leaderboards:
-                view.show_leaderboard(experiment, known[experiment], studies)
+                all_of_it = [found.get(card.key) or view.shown(studies[card.key]) for card in known[experiment]]
+                view.show_leaderboard(experiment, all_of_it)
     except TrackingLost as lost:
         report.unreachable = str(lost)
     report.done = {key: _told(done, (before or {}).get(key)) for key, done in report.done.items()}
@@ -236,24 +244,71 @@ class _View:
     pages: list[tuple[str, Experiment]]
     page: MakePage
     folds: bool
+    _said: list[str] = field(default_factory=list)
 
-    def show(self, experiment: str, card: StudyCard) -> _Shown:
-        """Make the study's run, unless it is there and shows the same; return what the store holds of the study."""
-        shown = self._read(card)
+    def mend_moved(self) -> None:
+        """Find the files of runs again where the database was moved, with the results or without."""
+        if not self.tracker.uri.startswith(SQLITE):
+            return
+        here = sqlite_file(self.tracker.uri)
         with self.tracker.alone():
-            found = self.tracker.find(experiment, STUDY_TAG, card.key)
+            moved = mend_moved(here)
+            for one in moved:
+                # The leaderboard of the same store, before it was moved.
+                identity = digest([one.experiment, str(one.folder)])
+                self._remove(self.tracker.find(one.experiment, LEADERBOARD_TAG, identity))
+        for folder in sorted({one.folder for one in moved}):
+            runs = sum(one.runs for one in moved if one.folder == folder)
+            self.say(
+                f"MLflow's database lay in {folder} before: the files of {runs} runs are found in {here.parent} now."
+            )
+
+    def show(
+        self, keys: Iterable[str], experiment: str, studies: Mapping[str, StoredStudy], many: bool
+    ) -> dict[str, _Shown]:
+        """Make the runs of an experiment's studies, unless they are there and show the same.
+
+        Parameters
+        ----------
+        keys : of the studies to be shown.
+        experiment : its name.
+        studies : what the store holds of them, by key.
+        many : ask for all runs of the experiment at once.
+
+        Returns
+        -------
+        Study key -> what the store holds of it.
+        """
+        known = self.tracker.find_all(experiment, STUDY_TAG) if many else {}
+        found = {}
+        for key in dict.fromkeys(keys):
+            shown = self.shown(studies[key])
+            unchanged = shown.content is not None and [run.content for run in known.get(key, ())] == [shown.content]
+            if unchanged and not self.folds:
+                self.report.done[key] = "unchanged"
+            else:
+                shown = self._show(experiment, shown.study.card)
+            found[key] = dataclasses.replace(shown, study=shown.study.without_curves())
+        return found
+
+    def _show(self, experiment: str, card: StudyCard) -> _Shown:
+        key = card.key
+        with self.tracker.alone():
+            # Read again: it may have been a while, and other drivers are at work.
+            shown = self.shown(read_study(self.store, card))
+            found = self.tracker.find(experiment, STUDY_TAG, key)
             if shown.content is None:
-                self.report.done[card.key] = "incomplete"
+                self.report.done[key] = "incomplete"
                 self._remove(found)
             elif [run.content for run in found] == [shown.content]:
-                self.report.done[card.key] = "unchanged"
+                self.report.done[key] = "unchanged"
             else:
-                self._write(experiment, (STUDY_TAG, card.key), self._run(shown), shown.content, found)
-                self._remove(self.tracker.find(experiment, FOLDS_TAG, card.key) if found else [])
-                self.report.done[card.key] = "updated" if found else "logged"
+                self._write(experiment, (STUDY_TAG, key), self._run(shown), shown.content, found)
+                self._remove(self.tracker.find(experiment, FOLDS_TAG, key) if found else [])
+                self.report.done[key] = "updated" if found else "logged"
             if self.folds and shown.content is not None:
                 self._show_folds(experiment, shown.study)
-        return _without_curves(shown)
+        return shown
 
     def _show_folds(self, experiment: str, study: StoredStudy) -> None:
         """Make the runs of a study's folds, unless they are there and show the same."""
@@ -267,18 +322,18 @@ class _View:
         for content, outcome in wanted.items():
             self.tracker.write(experiment, (FOLDS_TAG, card.key), fold_run(card, outcome, parent), content)
 
-    def show_leaderboard(self, experiment: str, cards: list[StudyCard], read: dict[str, _Shown]) -> None:
+    def show_leaderboard(self, experiment: str, shown: list[_Shown]) -> None:
         """Make the experiment's page and leaderboard run, unless they show the same already.
 
         There is no such run before a study is complete, and no page of an experiment without runs.
 
-        cards : all of the experiment. read : those that were read already, by study key.
+        shown : all studies of the experiment, in the store's order.
         """
-        shown = [read.get(card.key) or _without_curves(self._read(card)) for card in cards]
         with self.tracker.alone():
-            self._show_leaderboard(experiment, cards, shown)
+            self._show_leaderboard(experiment, shown)
 
-    def _show_leaderboard(self, experiment: str, cards: list[StudyCard], shown: list[_Shown]) -> None:
+    def _show_leaderboard(self, experiment: str, shown: list[_Shown]) -> None:
+        cards = [one.study.card for one in shown]
         # Two stores may share a server: each keeps a leaderboard of its own studies. The page is the last one's.
         identity = (LEADERBOARD_TAG, digest([experiment, shown_uri(self.store.root)]))
         content = digest([VIEW_VERSION, BOARD_VERSION, [one.told() for one in shown]])
@@ -305,14 +360,18 @@ class _View:
         tags = page_tags(page, leaderboard, shown_uri(self.store.root))
         self.tracker.tag_experiment(page, {**tags, CONTENT_TAG: page_content})
 
-    def _read(self, card: StudyCard) -> _Shown:
-        study = read_study(self.store, card)
+    def shown(self, study: StoredStudy) -> _Shown:
+        """Return a study with what its run shows."""
+        card = study.card
         for message in study.damage:
-            self.say(message)
+            if message not in self._said:
+                self._said.append(message)
+                self.say(message)
         if not study.settled:
             return _Shown(study, [], None)
         failures = self.store.failures(card) if study.failed else []
-        shown = [VIEW_VERSION, card.to_json(), [result_digest(outcome) for outcome in study.outcomes]]
+        results = study.counted.results if study.sealed else [result_digest(outcome) for outcome in study.read]
+        shown = [VIEW_VERSION, card.to_json(), results]
         errors = [[failure.key, failure.error, failure.traceback] for failure in failures]
         kept = ["weights"] if study.kept else []
         return _Shown(study, failures, digest([*shown, errors, *kept]))
@@ -342,12 +401,6 @@ def _page(
     store: OutcomeStore, cards: Sequence[StudyCard], rng: np.random.Generator, cached: Mapping[str, StoredStudy]
 ) -> bytes:
     return board_page(store, cards, rng=rng, cached=cached)
-
-
-def _without_curves(shown: _Shown) -> _Shown:
-    """Drop what leaderboards do not show, so that the outcomes of many studies fit into memory."""
-    slim = [dataclasses.replace(outcome, curves={}) for outcome in shown.study.outcomes]
-    return dataclasses.replace(shown, study=dataclasses.replace(shown.study, outcomes=slim))
 
 
 def _summary(report: SyncReport, store: OutcomeStore, tracking_uri: str) -> str:

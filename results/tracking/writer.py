@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from preprocess.base.errors import MerError
+from results.scores.stored_study import StoredStudy
 from results.store.outcome_store import OutcomeStore
 from results.store.study_card import StudyCard
 
@@ -90,12 +91,18 @@ class TrackingWriter:
         self._waiting.put(None)
         self._thread.join(timeout=10)
 
-    def finish(self, cards: list[StudyCard]) -> None:
-        """Show everything of the run, leaderboards included, and say how that went."""
+    def finish(self, cards: list[StudyCard], cached: Mapping[str, StoredStudy] | None = None) -> None:
+        """Show everything of the run, leaderboards included, and say how that went.
+
+        Parameters
+        ----------
+        cards : the run's studies.
+        cached : study key -> studies that the caller has read already.
+        """
         self._waiting.put(None)
         self._thread.join()
         if self.where is not None:
-            self._sync(cards, leaderboards=True, say=self._say)
+            self._sync(cards, leaderboards=True, say=self._say, cached=cached)
 
     def _work(self) -> None:
         """Sync study by study until told to end; after a problem, leave the rest to the sync at the end of the run."""
@@ -103,7 +110,13 @@ class TrackingWriter:
             if self.where is not None and not self._stopped.is_set() and not self._sync(cards, False, _silent):
                 self._stopped.set()
 
-    def _sync(self, cards: list[StudyCard], leaderboards: bool, say: Callable[[str], None]) -> bool:
+    def _sync(
+        self,
+        cards: list[StudyCard],
+        leaderboards: bool,
+        say: Callable[[str], None],
+        cached: Mapping[str, StoredStudy] | None = None,
+    ) -> bool:
         """Bring MLflow up to date with ``cards``; return whether it is."""
         from results.tracking.sync import open_tracking, sync
 
@@ -111,8 +124,17 @@ class TrackingWriter:
         try:
             open_tracking(self.where, self._store.root)
             rng = np.random.default_rng(0)
+            known: dict[str, Any] = {} if cached is None else {"cached": cached}
             report = sync(
-                self._store, cards, self.where, rng, say, leaderboards=leaderboards, before=self._done, page=self._page
+                self._store,
+                cards,
+                self.where,
+                rng,
+                say,
+                leaderboards=leaderboards,
+                before=self._done,
+                page=self._page,
+                **known,
             )
         except MerError as error:
             say(f"MLflow is not up to date: {error}")

@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 
 from results.scores.claims import Claim
+from results.scores.counted import CountedStudy, counting_of
 from results.scores.leaderboard import Leaderboard, Row
 from results.scores.pairs import Pair
-from results.scores.pooling import FULL, Pooled, pool_complete
-from results.store.stored_study import StoredStudy
+from results.scores.pooling import FULL
+from results.scores.stored_study import StoredStudy
+from results.store.outcome import Outcome
+from results.store.study_card import StudyCard
 from results.views.board_study import curves_of, facts_of, right_by_person
 from results.views.claims_text import cells
 from results.views.columns import COLUMNS, class_counts, number_ranges
@@ -204,7 +207,8 @@ class _Details:
         if keys not in self._places:
             self._places[keys] = len(self._data.studies)
             studies = [self._by_key[key] for key in keys]
-            detail = self._detail(studies)
+            outcomes = [outcome for study in studies for outcome in study.outcomes]
+            detail = self._detail(studies, outcomes)
             size = len(json.dumps(detail))
             if size > self._left:
                 self._dropped += 1
@@ -212,7 +216,7 @@ class _Details:
             else:
                 self._left -= size
             self._data.studies.append(detail)
-            self.cost.append(_cost(studies))
+            self.cost.append(_cost(studies[0].card, outcomes))
         return self._places[keys]
 
     def notes(self) -> list[str]:
@@ -223,34 +227,34 @@ class _Details:
             f"Details of {self._dropped} studies are left out to keep this page small: `merbench report` shows them."
         ]
 
-    def _detail(self, studies: Sequence[StoredStudy]) -> dict[str, Any]:
-        facts = facts_of(studies)
+    def _detail(self, studies: Sequence[StoredStudy], outcomes: Sequence[Outcome]) -> dict[str, Any]:
+        facts = facts_of([study.card for study in studies], outcomes)
         if not all(study.complete for study in studies):
             return {"facts": facts, "why": "No score before all folds are done."}
-        pooled = [pool_complete(study.card, study.outcomes) for study in studies]
-        names, right = right_by_person(pooled)
+        card = studies[0].card
+        counted = [study.counted for study in studies]
+        names, right = right_by_person(counting_of(card), [one.parts[FULL] for one in counted])
         place = self._people.setdefault(tuple(names), len(self._data.people))
         if place == len(self._data.people):
             self._data.people.append(names)
-        card = studies[0].card
         return {
             "facts": facts,
-            "counts": {part: _counts(pooled, part) for part in (FULL, *card.parts)},
+            "counts": {part: _counts(counted, part) for part in (FULL, *card.parts)},
             "people": place,
             "right": [_rounded(value) for value in right],
-            "curves": curves_of([outcome.curves for study in studies for outcome in study.outcomes]),
+            "curves": curves_of([outcome.curves for outcome in outcomes]),
         }
 
 
-def _counts(pooled: Sequence[Pooled], part: str) -> list[Any]:
-    return np.sum([one.part(part).counts() for one in pooled], axis=0).tolist()
+def _counts(counted: Sequence[CountedStudy], part: str) -> list[Any]:
+    return np.sum([one.parts[part].counts.sum(axis=(0, 1)) for one in counted], axis=0).tolist()
 
 
-def _cost(studies: Sequence[StoredStudy]) -> dict[str, Any]:
+def _cost(card: StudyCard, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """Return what training a fold took."""
-    told = [outcome.provenance for study in studies for outcome in study.outcomes]
+    told = [outcome.provenance for outcome in outcomes]
     seconds = [float(facts["seconds"]) for facts in told if facts.get("seconds") is not None]
-    epochs = studies[0].card.hyperparameters.get("epochs")
+    epochs = card.hyperparameters.get("epochs")
     return {
         "seconds": _rounded(float(np.mean(seconds))) if seconds else None,
         "device": ", ".join(sorted({str(facts["device"]) for facts in told if facts.get("device")})),

@@ -25,9 +25,9 @@ from results.scores.comparison import compare
 from results.scores.leaderboard import build_leaderboard
 from results.scores.pairs import Pair
 from results.scores.pooling import FULL
+from results.scores.stored_study import StoredStudy, read_studies
 from results.store.chosen import benchmark_title
 from results.store.outcome_store import OutcomeStore
-from results.store.stored_study import StoredStudy, read_study
 from results.store.study_card import StudyCard
 from results.views.board_data import BoardData, Size, board_data
 from results.views.claims_text import HEADERS, LEGEND
@@ -69,7 +69,9 @@ def board_page(
     StoreError : the store cannot be read.
     """
     chosen = list({card.key: card for card in (store.cards() if cards is None else cards)}.values())
-    studies = {card.key: (cached or {}).get(card.key) or read_study(store, card) for card in chosen}
+    known = cached or {}
+    studies = {**read_studies(store, [card for card in chosen if card.key not in known]), **known}
+    studies = {card.key: studies[card.key] for card in chosen}
     leaderboard = build_leaderboard(store, chosen, rng=copy.deepcopy(rng), cached=studies)
     pairs, notes = _pairs(store, chosen, studies, copy.deepcopy(rng))
     data = board_data(leaderboard, pairs, studies.values(), sizes or {}, claims(printed, leaderboard.rows))

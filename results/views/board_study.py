@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from preprocess.base.hashing import canonical_json
-from results.scores.pooling import Pooled
-from results.store.stored_study import StoredStudy
+from results.scores.counted import CountedPart
+from results.scores.counting import Counting
+from results.store.outcome import Outcome
+from results.store.study_card import StudyCard
 from results.views.columns import number_ranges
 
 POINTS = 60
@@ -20,14 +22,16 @@ _DIGITS = 12
 """How much of a fingerprint is shown."""
 
 
-def right_by_person(seeds: Sequence[Pooled]) -> tuple[list[str], list[float]]:
-    """Return the people of a study, and the share of their answers that is right, the mean over the seeds."""
-    shares = []
-    for pooled in seeds:
-        names, counts = pooled.counts_by_subject()
-        counting = pooled.counting
-        shares.append([float(counting.right(one) / counting.answers(one)) for (one,) in counts])
-    return names, np.mean(shares, axis=0).tolist()
+def right_by_person(counting: Counting, seeds: Sequence[CountedPart]) -> tuple[list[str], list[float]]:
+    """Return the people of a study, and the share of their answers that is right, the mean over the seeds.
+
+    Parameters
+    ----------
+    counting : how predictions were counted.
+    seeds : the counts of the whole, a seed each.
+    """
+    shares = [counting.right(one.counts[:, 0]) / counting.answers(one.counts[:, 0]) for one in seeds]
+    return list(seeds[0].subjects), np.mean(shares, axis=0).tolist()
 
 
 def curves_of(folds: Sequence[Mapping[str, Sequence[float]]]) -> dict[str, dict[str, list[float | None]]]:
@@ -60,18 +64,24 @@ def curves_of(folds: Sequence[Mapping[str, Sequence[float]]]) -> dict[str, dict[
     return found
 
 
-def facts_of(studies: Sequence[StoredStudy]) -> list[tuple[str, str]]:
-    """Return how the numbers of some studies that differ in their seed were made, as names and texts."""
-    card = studies[0].card
-    told = [outcome.provenance for study in studies for outcome in study.outcomes]
+def facts_of(cards: Sequence[StudyCard], outcomes: Sequence[Outcome]) -> list[tuple[str, str]]:
+    """Return how the numbers of some studies that differ in their seed were made, as names and texts.
+
+    Parameters
+    ----------
+    cards : the studies'.
+    outcomes : of all of them.
+    """
+    card = cards[0]
+    told = [outcome.provenance for outcome in outcomes]
     ingredients = card.ingredients
     code = {name.replace("_", " "): ingredients[name] for name in ("model_code", "engine_code") if name in ingredients}
     settings = ", ".join(f"{name}={value}" for name, value in sorted(card.hyperparameters.items()))
     packages = {canonical_json(facts["packages"]): facts["packages"] for facts in told if facts.get("packages")}
     ended = sorted(str(facts["finished_at"]) for facts in told if facts.get("finished_at"))
     return [
-        ("studies", ", ".join(study.card.key[:16] for study in studies)),
-        ("seeds", number_ranges([study.card.seed for study in studies])),
+        ("studies", ", ".join(one.key[:16] for one in cards)),
+        ("seeds", number_ranges([one.seed for one in cards])),
         ("selection", f"{card.selection}, watches {card.watches or 'nothing'}"),
         ("folds", f"{card.protocol}, {len(card.folds)} a seed"),
         ("hyper-parameters", settings),

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,6 +53,15 @@ def timed(command: Sequence[str], cwd: Path | None = None) -> Timed:
         tail = "\n".join(done.stdout.splitlines()[-20:])
         raise SystemExit(f"{' '.join(command)} ended with status {done.returncode}:\n{tail}")
     return Timed(started, seconds)
+
+
+def finished_at(results: Path) -> list[float]:
+    """Return when each outcome of a results folder was finished, in time.time()'s seconds, sorted."""
+    from results.store.outcome_store import OutcomeStore
+
+    store = OutcomeStore(results)
+    told = [one.provenance["finished_at"] for card in store.cards() for one in store.read_outcomes(card)[0]]
+    return sorted(datetime.fromisoformat(text).timestamp() for text in told)
 
 
 def machine_facts(device: str = "cpu") -> list[str]:

@@ -31,6 +31,7 @@ from drawn_flow import write_drawn_tree
 
 from cluster.head import Head, free_ports
 from cluster.simulated import NodeType, simulated_cluster
+from results.store.outcome_store import MissingStore, OutcomeStore
 
 LOOK_SECONDS = 0.5
 MLFLOW_DOWN, NODE_AT, DRIVER_AT, MLFLOW_UP = 0.25, 1 / 3, 0.5, 0.75
@@ -83,8 +84,12 @@ def main() -> None:
 
 
 def outcomes(results: Path) -> int:
-    """Return how many outcome files lie in a results folder."""
-    return sum(1 for _ in results.rglob("*.outcome.parquet"))
+    """Return how many outcomes lie in a results folder."""
+    try:
+        store = OutcomeStore(results)
+    except MissingStore:
+        return 0
+    return sum(len(store.state(card).done) for card in store.cards())
 
 
 def disturb(head: Head, options: list[str], folder: Path, total: int, worker_seconds: float) -> Disturbed:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from benchmark_report import ROOT, machine_facts, own_environment, print_table, run_plainly
+from benchmark_report import ROOT, finished_at, machine_facts, own_environment, print_table, run_plainly
 
 PLUG_IN = Path(__file__).with_name("drawn_database.py")
 FEATURES, DATABASES, PEOPLE = 3, 2, 24
@@ -107,7 +107,7 @@ def watch(words: list[str], code: Path, results: Path) -> Watched:
     if process.returncode:
         raise SystemExit(f"{' '.join(words)} ended with status {process.returncode}:\n{process.stderr.read()[-2000:]}")
     watched.total = time.monotonic() - start
-    watched.folds = sum(1 for _ in results.rglob("*.outcome.parquet"))
+    watched.folds = len(finished_at(results))
     return watched
 
 

@@ -4,7 +4,7 @@
 
 A run's start-up (imports, shards, Ray, the workers) is the same for few folds as for many, so the cost of a fold is the
 difference between the same command with many seeds and with one, over the difference in folds: same process layout,
-same data, same studies but for their number. The times of the outcome files split both runs into three parts. Where
+same data, same studies but for their number. The times of the outcomes split both runs into three parts. Where
 start-up varies from run to run by more than the folds take, the last row is the steadier figure: what happens from the
 first outcome to the exit, to which only the plan of the second table is to be added.
 """
@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark_report import RUN_ALL, machine_facts, median_of, print_table, run_plainly, timed
+from benchmark_report import RUN_ALL, finished_at, machine_facts, median_of, print_table, run_plainly, timed
 from drawn_flow import write_drawn_tree
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def measured_run(seeds: int, arguments: argparse.Namespace, folder: Path) -> Run
     """Run ``seeds`` seeds of every study into a new store below ``folder`` and remove it again."""
     results = folder / f"runs-{seeds}"
     run = timed([*RUN_ALL, *run_options(seeds, arguments, results)])
-    written = sorted(path.stat().st_mtime for path in results.rglob("*.outcome.parquet"))
+    written = finished_at(results)
     shutil.rmtree(results)
     return RunTimes(
         outcomes=len(written),

@@ -13,7 +13,7 @@ from example_studies import example_study
 from local_runs import LocalRuns
 from throwaway_models import register_scripted
 
-from results.store.outcome_store import OutcomeStore, fold_file
+from results.store.outcome_store import OutcomeStore, fold_file, study_folder
 
 
 @pytest.fixture
@@ -149,10 +149,20 @@ def test_a_report_shows_what_failed(merbench: LocalRuns, done: OutcomeStore) -> 
 
 def test_a_report_names_a_damaged_outcome(merbench: LocalRuns, done: OutcomeStore) -> None:
     card = next(card for card in done.cards() if card.model == "majority")
+    (path,) = Path(done.root, study_folder(card)).glob("*.study.parquet")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1])
+    said = merbench("report", "--results", done.root, "majority")
+    assert said.status == 0
+    assert said.out.startswith(f"warning: {path}")
+    assert "0/3 folds are done: no score" in said.out
+    path.write_bytes(whole)
+    # A fold that was trained anew since.
+    outcome = done.read_outcome(card, card.folds[0].key)
+    done.write_outcome(card, outcome)
     path = Path(done.root, fold_file(card, card.folds[0].key, "outcome"))
     path.write_bytes(path.read_bytes()[:-1])
     said = merbench("report", "--results", done.root, "majority")
-    assert said.status == 0
     assert said.out.startswith(f"warning: {path}")
     assert "2/3 folds are done: no score" in said.out
 

@@ -14,8 +14,8 @@ from example_studies import ExampleStudy, example_study
 from results.scores.leaderboard import Leaderboard, Row, build_leaderboard
 from results.scores.metrics import METRICS, accuracy
 from results.scores.pooling import score
+from results.scores.stored_study import read_study
 from results.store.outcome_store import OutcomeStore, fold_file
-from results.store.stored_study import read_study
 from results.store.watched import EXTERNAL, EXTERNAL_STAMP, STAMP, TEST
 
 DATASETS = {"casme2": 3, "samm": 4}

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 
+from results.scores.counted import CountedStudy, count_study, counts_from_bytes, newest
 from results.store.outcome import Outcome
 from results.store.outcome_store import OutcomeStore
 from results.store.study_card import StudyCard
+from results.store.study_file import SealedStudy
 
 
 @dataclass(frozen=True)
@@ -18,17 +23,24 @@ class StoredStudy:
     card : the study's card.
     done : number of folds that have an outcome; of whole ones, where the outcomes were read.
     failed : number of folds that ended with an error.
-    outcomes : those that were read, in the card's fold order.
+    read : the outcomes that were read one by one, in the card's fold order.
     damage : a message for each outcome file that is damaged.
     weights : number of folds whose weights are kept.
+    sealed : the one file that holds all outcomes; None where there is none.
     """
 
     card: StudyCard
     done: int
     failed: int
-    outcomes: list[Outcome] = field(default_factory=list)
+    read: list[Outcome] = field(default_factory=list)
     damage: list[str] = field(default_factory=list)
     weights: int = 0
+    sealed: SealedStudy | None = None
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """The outcomes that are there, in the card's fold order; those of a study file are read each time."""
+        return self.read if self.sealed is None else self.sealed.outcomes
 
     @property
     def complete(self) -> bool:
@@ -48,7 +60,26 @@ class StoredStudy:
     @property
     def finished(self) -> str:
         """When the newest of the outcomes was made (ISO time); empty where none was read."""
-        return max((str(outcome.provenance.get("finished_at", "")) for outcome in self.outcomes), default="")
+        return self.kept_counts.finished if self.kept_counts else newest(self.outcomes)
+
+    @cached_property
+    def kept_counts(self) -> CountedStudy | None:
+        """The counts that are kept beside the study file; None where they are to be made."""
+        return None if self.sealed is None else counts_from_bytes(self.sealed.counts, self.card, self.sealed.seal)
+
+    @cached_property
+    def counted(self) -> CountedStudy:
+        """What the scores of the complete study are made of.
+
+        Raises
+        ------
+        HonestyError : the predictions contradict the card, or a fold is missing.
+        """
+        return self.kept_counts or count_study(self.card, self.outcomes)
+
+    def without_curves(self) -> StoredStudy:
+        """Return the study without what boards do not show, so that many fit into memory."""
+        return dataclasses.replace(self, read=[dataclasses.replace(one, curves={}) for one in self.read])
 
 
 def counted(store: OutcomeStore, card: StudyCard) -> StoredStudy:
@@ -64,8 +95,16 @@ def read_study(store: OutcomeStore, card: StudyCard) -> StoredStudy:
     ------
     StoreError : the store cannot be read.
     """
+    sealed = store.read_sealed(card)
+    if sealed is not None:
+        return StoredStudy(card, len(card.folds), 0, weights=sealed.weights, sealed=sealed)
     study = counted(store, card)
     if not study.settled:
         return study
     outcomes, damage = store.read_outcomes(card)
     return StoredStudy(card, len(outcomes), study.failed, outcomes, damage, study.weights)
+
+
+def read_studies(store: OutcomeStore, cards: Iterable[StudyCard]) -> dict[str, StoredStudy]:
+    """Read studies as ``read_study`` does; return them by key."""
+    return {study.card.key: study for study in store.map(lambda card: read_study(store, card), cards)}

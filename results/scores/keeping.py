@@ -1,0 +1,50 @@
+"""Making large stores quick to read: complete studies go into one file each, with the counts of their scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from preprocess.base.errors import StoreError
+from results.scores.counted import counts_to_bytes
+from results.scores.stored_study import StoredStudy, read_study
+from results.store.outcome_store import OutcomeStore
+from results.store.study_card import StudyCard
+
+
+def seal_studies(store: OutcomeStore, cards: Iterable[StudyCard], say: Callable[[str], None]) -> dict[str, StoredStudy]:
+    """Put each complete study into one file, and keep its counts; what is so already is left as it is.
+
+    Parameters
+    ----------
+    store : where the studies lie.
+    cards : the studies.
+    say : is told where the store cannot be written: its results count all the same.
+
+    Returns
+    -------
+    Study key -> the study, as ``read_studies`` reads it.
+
+    Raises
+    ------
+    HonestyError : a complete study's predictions contradict its card.
+    StoreError : the store cannot be read.
+    """
+    refused: list[str] = []
+
+    def sealed(card: StudyCard) -> StoredStudy:
+        try:
+            store.seal(card)
+        except StoreError as error:
+            refused.append(str(error))
+        study = read_study(store, card)
+        if study.sealed is not None and study.kept_counts is None:
+            try:
+                store.keep_counts(card, counts_to_bytes(study.counted, card, study.sealed.seal))
+            except StoreError as error:
+                refused.append(str(error))
+        return study
+
+    studies = {study.card.key: study for study in store.map(sealed, cards)}
+    if refused:
+        say(f"warning: {len(refused)} studies stay in many files, which are slow to read: {refused[0]}")
+    return studies
