@@ -10,7 +10,7 @@ from ray import tune
 from ray.tune.experiment import Trial
 
 from bench.workers.capacity import Capacity, Resources, described, kinds_of
-from bench.workers.node_types import alive_nodes
+from bench.workers.node_types import alive_nodes, connected_capacity
 
 PATIENCE_SECONDS = 45.0
 
@@ -44,10 +44,15 @@ class Homeless(tune.Callback):
             return
         self._looks_at = float("inf")
         capacity = Capacity(alive_nodes())
+        homeless = [model for model, bundle in self._bundles.items() if not capacity.room(bundle)]
+        if not homeless:
+            return
         there = "; ".join(kinds_of(capacity.nodes)) or "none"
-        for model, bundle in self._bundles.items():
-            if not capacity.room(bundle):
-                self._say(
-                    f"{model} waits for a node with {described(bundle)}; those that are there: {there}. On the head, "
-                    "`ray status` tells what the autoscaler does."
-                )
+        # Asked again: --grow-to says what the user thinks may come.
+        types = "; ".join(map(str, connected_capacity().types))
+        for model in homeless:
+            self._say(
+                f"{model} waits for a node with {described(self._bundles[model])}; those that are there: {there}"
+                f"{f'; those that may come: {types}' if types else ''}. On the head, `ray status` tells what the "
+                "autoscaler does."
+            )

@@ -49,12 +49,13 @@ def with_growth(cluster: Cluster, grow_to: Resources) -> Cluster:
                 "--grow-to is for a cluster (--address, RAY_ADDRESS or a Ray job); a local Ray stays as it is."
             )
         return cluster
-    nodes = alive_nodes()
-    if grow_to:
-        capacity = Capacity(nodes, (NodeType("--grow-to", grow_to, 1),))
-    else:
-        capacity = capacity_of(nodes, _reported() or _configuration())
-    return dataclasses.replace(cluster, capacity=capacity)
+    said = Capacity(alive_nodes(), (NodeType("--grow-to", grow_to, 1),)) if grow_to else None
+    return dataclasses.replace(cluster, capacity=said or connected_capacity())
+
+
+def connected_capacity() -> Capacity:
+    """Return what the connected Ray has and may have, as far as it tells."""
+    return capacity_of(alive_nodes(), _reported() or _configuration())
 
 
 def alive_nodes() -> tuple[Resources, ...]:
