@@ -31,7 +31,10 @@ app.add_typer(cli_datasets.app, name="datasets")
 GIVEN_WEIGHTS = ("datasets", "tasks", "set", "device", "tracking_uri")
 """The keys that `merbench test` takes for weights of somebody else."""
 
-FITTING = ("datasets", "seeds", "preset", "epochs", "set", "recipes", "results", "address", "workers", "device")
+FITTING = (
+    *("datasets", "seeds", "preset", "epochs", "set", "recipes", "results"),
+    *("address", "workers", "device", "tracking_uri"),
+)
 """The keys that `merbench fit` takes besides."""
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan; make no feature and train nothing.")]
@@ -326,6 +329,9 @@ def fit(
     task: Annotated[
         str | None, typer.Option("--task", "--tasks", metavar="NAME", help="The label scheme. Default: megc3.")
     ] = None,
+    register: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Make it a version of this registered model in MLflow, too.")
+    ] = None,
 ) -> None:
     """Train a model on everybody, for use: one folder of weights, model card and configuration.
 
@@ -334,7 +340,7 @@ def fit(
     """
     from bench.commands import fit as fitting
 
-    raise typer.Exit(fitting.fit(config, model, task, out, Console(width=_width())))
+    raise typer.Exit(fitting.fit(config, model, task, out, Console(width=_width()), register))
 
 
 @app.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -38,11 +38,6 @@ def write(file: Path, pictures: Sequence[np.ndarray], rate: float = RATE) -> Pat
         writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     writer.release()
     return file
-
-
-def changed(change: Callable[[np.ndarray], np.ndarray], every: int = 1) -> list[np.ndarray]:
-    """Return the recording with each frame (or each of every few) changed."""
-    return [np.ascontiguousarray(change(picture)) for picture in filmed()[0][::every]]
 
 
 def say_rotated(file: Path, degrees: int) -> Path:

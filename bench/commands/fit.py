@@ -20,16 +20,27 @@ from bench.study.data import StudyData
 from bench.workers.devices import chosen_device
 from bench.workers.provenance import git_state, package_versions
 from bench.workers.ray_session import RaySession
+from preprocess.base.errors import UsageError
 from preprocess.recipes import load_recipes
 from preprocess.shards.prepared import PreparedDataset
 from results.store.model_folder import check_free, write_model
 from results.store.outcome_store import MissingStore, OutcomeStore
+from results.tracking.client import shown_uri
+from results.tracking.registered import check_name, register_model
+from results.tracking.sync import open_tracking
+from results.tracking.writer import check_address
 from results.views.model_card import model_card, score_lines
 
 PACKAGES = ("torch", "numpy", "scikit-learn", "opencv-contrib-python-headless")
 
 
-def fit(config: RunConfig, model: str, task: str | None, out: Path, console: Console) -> int:
+SERVING = "bench.commands.serving"
+"""The module that opens a model's folder where MLflow serves it."""
+
+
+def fit(
+    config: RunConfig, model: str, task: str | None, out: Path, console: Console, register: str | None = None
+) -> int:
     """Train a model on everybody and write its folder.
 
     Parameters
@@ -39,6 +50,7 @@ def fit(config: RunConfig, model: str, task: str | None, out: Path, console: Con
     task : the label scheme; None for the one that the configuration names.
     out : the folder, which appears when it is complete.
     console : where progress and the score to expect are shown.
+    register : the name of the registered model that MLflow gets; None for none.
 
     Returns
     -------
@@ -52,6 +64,7 @@ def fit(config: RunConfig, model: str, task: str | None, out: Path, console: Con
     for file in config.recipes:
         load_recipes(file)
     request = fit_request(config, model, task)
+    address = _address(request, register)
     device = chosen_device(config.device)
     with RaySession(config.address, config.workers, lambda text: say(console, text)) as session:
         try:
@@ -74,7 +87,29 @@ def fit(config: RunConfig, model: str, task: str | None, out: Path, console: Con
         say(console, f"\n{paragraph}")
     say(console, f"\nModel: {out} ({key[:12]}); its card: {out / 'MODEL_CARD.md'}")
     say(console, f"  merbench predict VIDEO --model {shlex.quote(str(out))}    what a recording of yours shows")
+    if register is not None and address is not None:
+        _register(out, register, address, config, console)
     return 0
+
+
+def _address(request: Request, register: str | None) -> str | None:
+    """Return where MLflow is, if the model is to be registered; UsageError where it cannot be."""
+    if register is None:
+        return None
+    config = request.config
+    check_name(register, request.models[0].info.inputs)
+    address = check_address(config.tracking_uri, results_root(config.results))
+    if address is None:
+        raise UsageError(f"--register {register}: there is no MLflow. Name one with --tracking-uri.")
+    return address
+
+
+def _register(folder: Path, name: str, address: str, config: RunConfig, console: Console) -> None:
+    open_tracking(address, results_root(config.results))
+    registered = register_model(folder, name, address, SERVING)
+    say(console, f"MLflow: {registered}; it answers, where merbench is installed, with")
+    served = f"mlflow models serve --model-uri {shlex.quote(registered)} --env-manager local"
+    say(console, f"  MLFLOW_TRACKING_URI={shlex.quote(shown_uri(address))} {served}")
 
 
 def _store(config: RunConfig) -> OutcomeStore | None:

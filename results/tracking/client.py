@@ -179,7 +179,7 @@ class Tracker:
             # Imported before anything is muted: the import sets the levels of MLflow's loggers.
             from mlflow import MlflowClient
 
-        with self.alone(), _asking(), _beside_the_file(tracking_uri):
+        with self.alone(), asking(), _beside_the_file(tracking_uri):
             self._client = MlflowClient(tracking_uri=tracking_uri)
             if tracking_uri.startswith(SQLITE):
                 # The first question makes MLflow create the tables, or find that they are of another version.
@@ -205,7 +205,7 @@ class Tracker:
 
     def find(self, experiment: str, tag: str, value: str) -> list[FoundRun]:
         """Return the runs of an experiment that carry a tag, by their names; none where there is no such experiment."""
-        with _asking():
+        with asking():
             known = self._experiment(experiment)
             if known is None:
                 return []
@@ -216,7 +216,7 @@ class Tracker:
     def find_all(self, experiment: str, tag: str) -> dict[str, list[FoundRun]]:
         """Return the runs of an experiment by the value of a tag that they carry, those of a value by their names."""
         found: dict[str, list[FoundRun]] = {}
-        with _asking():
+        with asking():
             for run in self._runs(experiment):
                 if tag in run.data.tags:
                     one = FoundRun(run.info.run_id, run.data.tags.get(CONTENT_TAG))
@@ -225,7 +225,7 @@ class Tracker:
 
     def experiment(self, name: str) -> Experiment | None:
         """Return an experiment with its tags; None where there is none of this name."""
-        with _asking():
+        with asking():
             known = self._experiment(name)
             if known is None:
                 return None
@@ -234,14 +234,14 @@ class Tracker:
 
     def tag_experiment(self, known: Experiment, tags: Mapping[str, str]) -> None:
         """Set those of an experiment's tags that are not so yet."""
-        with _asking():
+        with asking():
             for name, value in tags.items():
                 if known.tags.get(name) != value:
                     self._client.set_experiment_tag(known.id, name, value)
 
     def tag_runs(self, experiment: str, identity: str, tag: str, values: Mapping[str, str]) -> None:
         """Set a tag of an experiment's runs where it is not so yet. values : of the tag ``identity`` -> the tag's."""
-        with _asking():
+        with asking():
             for run in self._runs(experiment):
                 value = values.get(run.data.tags.get(identity, ""))
                 if value is not None and run.data.tags.get(tag) != value:
@@ -249,7 +249,7 @@ class Tracker:
 
     def remove(self, run_id: str) -> None:
         """Delete a run with its model, as its user interface does (`mlflow gc` frees the space)."""
-        with _asking():
+        with asking():
             outputs = self._client.get_run(run_id).outputs
             for model in outputs.model_outputs if outputs else ():
                 self._client.delete_logged_model(model.model_id)
@@ -268,7 +268,7 @@ class Tracker:
         """
         from mlflow.entities import Metric, Param
 
-        with _asking():
+        with asking():
             known = self._experiment(experiment) or self._create_experiment(experiment)
             tags = {name: value[:_MAX_TAG_CHARACTERS] for name, value in (*content.tags.items(), identity)}
             name = content.name[:_MAX_RUN_NAME_CHARACTERS]
@@ -406,7 +406,7 @@ def _probe(tracking_uri: str) -> None:
 
 
 @contextmanager
-def _asking() -> Iterator[None]:
+def asking() -> Iterator[None]:
     """Let the block ask MLflow: with short time-outs, quietly, and with one kind of error for whatever goes wrong."""
     # Migrations and retries are nobody's business: errors come as exceptions anyway.
     chatterers = () if "MLFLOW_LOGGING_LEVEL" in os.environ else _CHATTERERS

@@ -18,7 +18,7 @@ from preprocess.spotting.recordings import Span, cut, frames_of, open_recording,
 from preprocess.spotting.spotter import Spotting, _Sliding, durations, overlap, spot
 from preprocess.steps._apex_spotting import SIZE
 
-FIRST, LAST = 20, 110
+FIRST, LAST = 35, 105
 """Frames of the recording that hold its first expression."""
 
 
@@ -86,8 +86,8 @@ def test_a_blink_and_a_change_that_stays_are_no_expressions(tmp_path: Path) -> N
         change = 70 * shut * lids + 25 * brighter * mouth + rng.normal(0, 2, picture.shape)
         return np.clip(picture + change, 0, 255).astype(np.uint8)
 
-    times = np.arange(90)
-    blink, stays = np.exp(-(((times - 30) / 3) ** 2)), np.clip((times - 58) / 3, 0, 1)
+    times = np.arange(80)
+    blink, stays = np.exp(-(((times - 25) / 3) ** 2)), np.clip((times - 53) / 3, 0, 1)
     pictures = [seen(*pair) for pair in zip(blink.tolist(), stays.tolist(), strict=True)]
     spotting = spot(open_recording(write(tmp_path / "blinks.avi", pictures)))
     assert spotting.spans == []
@@ -96,7 +96,7 @@ def test_a_blink_and_a_change_that_stays_are_no_expressions(tmp_path: Path) -> N
 
 
 def test_no_face_is_told_with_where_it_was_looked_for(tmp_path: Path) -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, (96, 128, 3), dtype=np.uint8)
     spotting = spot(open_recording(write(tmp_path / "noise.avi", [noise] * 30)))
     assert spotting.seen == 0
     assert spotting.reason.startswith("no face was found in 2 pictures of 30 frames. A face must fill")
@@ -125,7 +125,7 @@ def test_memory_does_not_depend_on_the_length(monkeypatch: pytest.MonkeyPatch) -
         return found
 
     peak(40)
-    assert peak(400) < 1.05 * peak(60)
+    assert peak(150) < 1.05 * peak(60)
 
 
 def test_windows_hand_over_without_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
