@@ -44,6 +44,10 @@ PRELOAD = "RAY_preload_python_modules"
 """Read by the part of Ray that starts workers: which modules these import before they take work."""
 
 
+SWITCH_SECONDS = 0.0005
+"""How long one thread may keep another waiting while Ray starts beside imports, or it waits for each file it reads."""
+
+
 @dataclass(frozen=True)
 class Cluster:
     """The connected Ray.
@@ -135,13 +139,14 @@ class _Ahead:
     """
 
     def __init__(self, cpus: int | None) -> None:
-        self._cpus = cpus
+        self._cpus, self._interval = cpus, sys.getswitchinterval()
         self._started: Cluster | BaseException | None = None
         self._said: list[str] = []
         self._up, self._over = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="local-ray", daemon=True)
 
     def __enter__(self) -> _Ahead:
+        sys.setswitchinterval(min(SWITCH_SECONDS, self._interval))
         self._thread.start()
         return self
 
@@ -164,13 +169,17 @@ class _Ahead:
         try:
             with ray_session("local", self._cpus, self._said.append) as cluster:
                 self._started = cluster
-                self._up.set()
+                self._tell()
                 # Ray's processes die with the thread that has started them.
                 self._over.wait()
         except BaseException as error:  # for whoever asks for the cluster
             self._started = error
         finally:
-            self._up.set()
+            self._tell()
+
+    def _tell(self) -> None:
+        sys.setswitchinterval(self._interval)
+        self._up.set()
 
 
 def cluster_address(address: str | None) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -47,10 +48,11 @@ def starts(monkeypatch: pytest.MonkeyPatch) -> Starts:
 
 
 def test_it_starts_beside_other_work_and_says_nothing_before_it_is_asked_for(starts: Starts) -> None:
-    said: list[str] = []
+    said, interval = list[str](), sys.getswitchinterval()
     with RaySession(None, 2, said.append, preload=True) as session:
         session.start_ahead()
         session.start_ahead()
+        assert sys.getswitchinterval() < interval, "the threads share Python"
         # Here a run reads data and plans: the start waits for what comes next, so it is no part of this thread.
         starts.go.set()
         while "it took a second attempt" not in session._ahead._said:  # type: ignore[union-attr]
@@ -59,6 +61,7 @@ def test_it_starts_beside_other_work_and_says_nothing_before_it_is_asked_for(sta
         assert session.cluster() is session.cluster() is CLUSTER
         assert said == ["it took a second attempt"]
         assert starts.events == ["start local 2 bench.workers.preloaded"]
+        assert sys.getswitchinterval() == interval
     assert starts.events[1:] == ["end"]
     assert PRELOAD not in os.environ
 
