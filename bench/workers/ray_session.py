@@ -15,7 +15,7 @@ from unittest import mock
 
 from bench.console.interrupts import catch_sigterm, terminable, terminated
 from bench.workers.capacity import Capacity
-from bench.workers.local_ray import WAITS, local_ray
+from bench.workers.local_ray import WAITS, NoRay, local_ray
 from preprocess.base.errors import UsageError
 from preprocess.base.scoped import environment
 
@@ -167,7 +167,7 @@ class _Ahead:
 
     def _run(self) -> None:
         try:
-            with ray_session("local", self._cpus, self._said.append) as cluster:
+            with ray_session("local", self._cpus, self._note) as cluster:
                 self._started = cluster
                 self._tell()
                 # Ray's processes die with the thread that has started them.
@@ -176,6 +176,12 @@ class _Ahead:
             self._started = error
         finally:
             self._tell()
+
+    def _note(self, text: str) -> None:
+        if self._over.is_set():
+            # What it says comes between two attempts.
+            raise NoRay("Nobody needs it any more.")
+        self._said.append(text)
 
     def _tell(self) -> None:
         sys.setswitchinterval(self._interval)

@@ -77,12 +77,17 @@ def test_a_start_that_failed_is_an_error_only_where_ray_is_needed(starts: Starts
             session.cluster()
 
 
-def test_an_error_meanwhile_leaves_no_ray(starts: Starts) -> None:
+@pytest.mark.parametrize("up_before", [True, False])
+def test_an_error_meanwhile_leaves_no_ray_and_makes_no_second_attempt(starts: Starts, up_before: bool) -> None:
     with contextlib.suppress(ValueError), RaySession(None, 2, print) as session:
         session.start_ahead()
-        threading.Timer(0.05, starts.go.set).start()
+        if up_before:
+            starts.go.set()
+            session.cluster()
+        else:
+            threading.Timer(0.2, starts.go.set).start()
         raise ValueError("wrong data")
-    assert starts.events[1:] == ["end"]
+    assert starts.events[1:] == (["end"] if up_before else [])
 
 
 @pytest.mark.parametrize("address", ["10.0.0.1:6379", None])
