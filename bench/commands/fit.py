@@ -20,7 +20,7 @@ from bench.study.data import StudyData
 from bench.workers.devices import chosen_device
 from bench.workers.provenance import git_state, package_versions
 from bench.workers.ray_session import RaySession
-from preprocess.base.errors import UsageError
+from preprocess.base.errors import MerError, UsageError
 from preprocess.recipes import load_recipes
 from preprocess.shards.prepared import PreparedDataset
 from results.store.model_folder import check_free, write_model
@@ -126,7 +126,16 @@ def _told(data: StudyData) -> str:
 def _trained(planned: PlannedTraining, data: StudyData, device: str) -> Trained:
     card = planned.training.cards[0]
     threads = planned.info.resources.cpus
-    return train_on_everybody(planned.info, card.hyperparameters, data, card.seed, device, threads)
+    try:
+        return train_on_everybody(planned.info, card.hyperparameters, data, card.seed, device, threads)
+    except MerError:
+        raise
+    except Exception as error:
+        # A bug of the model, or a loss that is not finite.
+        raise MerError(
+            f"Training {card.label} failed: {type(error).__name__}: {error}. Nothing was written. `merbench run` with "
+            "the same model shows where; other settings (--set) may help."
+        ) from error
 
 
 def _configuration(

@@ -110,7 +110,7 @@ def load_fitted(folder: Path, device: str) -> Fitted:
         fitted.scores(blank, ["blank"])
     except MerError as error:
         raise type(error)(f"--model {folder}: {error}") from error
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise DataError(
             f"--model {folder}: its settings are not those of {configuration.get('model')} here ({error!r}): another "
             "version of merbench fitted it. Use that version, or fit the model again."

@@ -70,6 +70,19 @@ def test_one_dataset_is_scored_alone_and_several_merged(
     assert f"--datasets {chosen}" in held["expected"]["command"]
 
 
+@pytest.mark.slow
+def test_the_score_of_other_settings_or_people_is_not_borrowed(
+    merbench: LocalRuns, options: list[str], tmp_path: Path
+) -> None:
+    run = ["run", "--models", "flow_svm", "--protocols", "loso", "--datasets", "casme2", "--tracking-uri", "off"]
+    assert merbench(*run, *options).status == 0
+    same, other, more = ["--datasets", "casme2"], ["--datasets", "casme2", "--set", "flow_svm.C=3"], []
+    for number, (words, known) in enumerate(((same, True), (other, False), (more, False))):
+        folder = tmp_path / f"model{number}"
+        assert merbench("fit", "flow_svm", *options, *words, "--out", str(folder)).status == 0
+        assert ("parts" in told(folder)["expected"]) == known, words
+
+
 def test_an_unfinished_study_has_no_score(merbench: LocalRuns, options: list[str], tmp_path: Path) -> None:
     run = ["run", "--models", "majority", "--protocols", "cde", *options, "--tracking-uri", "off"]
 
@@ -103,6 +116,56 @@ def test_what_cannot_be_fitted_is_told_and_nothing_is_written(
     assert said.status == 2
     assert re.search(reason, said.err), said.err
     assert not (tmp_path / "mine").exists()
+
+
+PLUG_IN = '''
+from mer_models.majority import Majority
+from mer_models.registry import register_model
+
+
+@register_model("forest", features=("flow_uvs_28",), paper="none")
+class Forest(Majority):
+    """Keeps trees, which are no arrays.
+
+    Inputs
+    ------
+    flow_uvs_28 : (n, 3, 28, 28) float32.
+    """
+
+    def state(self):
+        """Return the trees."""
+        return {"trees": [1, 2]}
+
+
+@register_model("broken", features=("flow_uvs_28",), paper="none")
+class Broken(Majority):
+    """Cannot be fitted.
+
+    Inputs
+    ------
+    flow_uvs_28 : (n, 3, 28, 28) float32.
+    """
+
+    def fit(self, *features, y, rng):
+        """Divide by nothing."""
+        return 1 / 0
+'''
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        ("forest", "its state 'trees' is a list, and safetensors holds arrays of numbers"),
+        ("broken", "Training broken failed: ZeroDivisionError: division by zero. Nothing was written"),
+    ],
+)
+def test_a_model_of_ones_own_that_cannot_be_stored_or_trained_is_told(
+    merbench: LocalRuns, options: list[str], tmp_path: Path, model: str, reason: str
+) -> None:
+    (tmp_path / "mine.py").write_text(PLUG_IN)
+    said = merbench("fit", model, *options, "--plugins", str(tmp_path / "mine.py"), "--out", str(tmp_path / "model"))
+    assert (said.status, reason in said.err) == (2, True), said.err
+    assert not (tmp_path / "model").exists()
 
 
 def test_a_folder_that_is_taken_is_refused_before_anything_is_read(merbench: LocalRuns, tmp_path: Path) -> None:
