@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from bench.plan.cards import CardMaker, Setting, may_be_stored, unmade_features, why_new
 from bench.plan.checks import check_inputs, lacking_classes, seen_before, unknown_units, unread_units
@@ -184,7 +183,7 @@ class _Builder:
         self._written = {card.key: card for card in self._stored}
         self._trainings: list[tuple[ModelInfo, Training]] = []
         self.studies = 0
-        self._folds: dict[tuple[Any, ...], tuple[list[str], list[str]]] = {}
+        self._folds: dict[tuple[str, str], tuple[list[Fold], list[str], list[str]]] = {}
         self._fed: set[str] = set()
         self._labelled: dict[tuple[str, str], bool] = {}
         self._cards = CardMaker()
@@ -308,15 +307,17 @@ class _Builder:
     ) -> tuple[list[Fold], list[str], list[str]]:
         """Return the folds, the digests of their sample ids, and what is to be noted of the study."""
         protocol, model, seed = setting.protocol, setting.info.name, setting.seed
-        # Without a validation split the rows depend on neither model nor seed, so their digests are shared.
-        folds = make_folds(protocol, model, validate, seed, data)
-        shared = (data_key, protocol.name) if not validate else (data_key, protocol.name, model, seed)
-        if shared not in self._folds:
+        # Without a validation split the rows depend on neither model nor seed; a card does not hold the folds' seeds.
+        if validate or (data_key, protocol.name) not in self._folds:
+            folds = make_folds(protocol, model, validate, seed, data)
             for fold in folds:
                 fold.check(data.subjects, data.copies)
-            notes = lacking_classes(protocol.name, folds, data)
-            self._folds[shared] = [ids_digest(fold, data) for fold in folds], notes
-        ids, notes = self._folds[shared]
+            made = folds, [ids_digest(fold, data) for fold in folds], lacking_classes(protocol.name, folds, data)
+        else:
+            made = self._folds[data_key, protocol.name]
+        if not validate:
+            self._folds[data_key, protocol.name] = made
+        folds, ids, notes = made
         where = "+".join(dataset.name for dataset in setting.group)
         for note in notes:
             self._note(f"{where}, task {setting.task.name}, protocol {protocol.name}: {note}.")
