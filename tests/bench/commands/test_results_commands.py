@@ -167,6 +167,20 @@ def test_a_report_names_a_damaged_outcome(merbench: LocalRuns, done: OutcomeStor
     assert "2/3 folds are done: no score" in said.out
 
 
+def test_sync_puts_the_studies_of_an_older_store_into_one_file_each(merbench: LocalRuns, done: OutcomeStore) -> None:
+    card = next(card for card in done.cards() if card.model == "majority")
+    # As before there were such files.
+    done.discard(card)
+    assert len(list(Path(done.root, study_folder(card)).glob("*.outcome.parquet"))) == 3
+    before = merbench("leaderboard", "--results", done.root, "--format", "json").out
+    said = merbench("sync", "--results", done.root, "--tracking-uri", "off")
+    assert said.status == 0
+    assert "2 of 3 studies lie in one file each." in said.out
+    assert not list(Path(done.root, study_folder(card)).glob("*.outcome.parquet"))
+    assert not Path(done.root, "mlflow.db").exists()
+    assert merbench("leaderboard", "--results", done.root, "--format", "json").out == before
+
+
 def test_a_report_of_no_study_or_of_several(merbench: LocalRuns, done: OutcomeStore) -> None:
     none = merbench("report", "--results", done.root, "ststnet")
     several = merbench("report", "--results", done.root, "casme2")

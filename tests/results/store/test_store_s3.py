@@ -9,8 +9,11 @@ import pytest
 from example_studies import example_study
 
 from preprocess.base.errors import StoreError
-from results.store.outcome_file import result_digest
-from results.store.outcome_store import OutcomeStore, fold_file
+from results.scores.keeping import seal_studies
+from results.scores.leaderboard import build_leaderboard
+from results.scores.stored_study import read_study
+from results.store.outcome_file import outcome_digest, result_digest
+from results.store.outcome_store import OutcomeStore, fold_file, study_folder
 
 
 def test_a_study_in_a_bucket(endpoint: str) -> None:
@@ -53,6 +56,25 @@ def test_damage_in_a_bucket_is_named(endpoint: str) -> None:
     outcomes, damaged = store.read_outcomes(study.card)
     assert len(outcomes) == len(study.card.folds) - 1
     assert [f"s3://lab/damaged/{name}" in message for message in damaged] == [True]
+
+
+def test_a_sealed_study_in_a_bucket(endpoint: str) -> None:
+    store = OutcomeStore(f"s3://lab/sealed?{endpoint}", create=True)
+    study = example_study()
+    store.write_card(study.card)
+    for outcome in study.outcomes():
+        store.write_outcome(study.card, outcome)
+    before = [outcome_digest(outcome) for outcome in store.read_outcomes(study.card)[0]]
+    board = build_leaderboard(store, rng=np.random.default_rng(0)).to_json()
+    seal_studies(store, store.cards(), print)
+    assert read_study(store, study.card).kept_counts is not None
+    names = sorted(store._storage.names(study_folder(study.card)))
+    assert [name.split("-")[0] for name in names] == ["000001", "counts.json", "study.json"]
+    other = pickle.loads(pickle.dumps(store))
+    assert [outcome_digest(outcome) for outcome in other.read_outcomes(study.card)[0]] == before
+    assert build_leaderboard(other, rng=np.random.default_rng(0)).to_json() == board
+    other.discard(study.card, study.card.folds[1].key)
+    assert [outcome_digest(outcome) for outcome in store.read_outcomes(study.card)[0]] == [before[0], *before[2:]]
 
 
 def test_a_bucket_with_other_objects_is_left_alone(endpoint: str) -> None:
