@@ -39,6 +39,9 @@ _ENVIRONMENT = {
 # Nobody else needs to reach a local Ray. Despite the name, this makes it stay on the loopback interface on Linux too.
 _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
+# By default, workers give way to all else on the machine, and idle ones are ended. Those that were started ahead, and
+# have imported everything, would then be replaced by others that do so again.
+_KEPT_READY = {"RAY_worker_niceness": "0", "RAY_kill_idle_workers_interval_ms": "0"}
 
 PRELOAD = "RAY_preload_python_modules"
 """Read by the part of Ray that starts workers: which modules these import before they take work."""
@@ -224,7 +227,7 @@ def ray_session(address: str | None, cpus: int | None, say: Callable[[str], None
 def _local(cpus: int, say: Callable[[str], None]) -> Iterator[None]:
     """Start a Ray of our own, which is waited for longer than a cluster that does not answer."""
     with (
-        environment({**WAITS, **_LOOPBACK}, keep=True),
+        environment({**WAITS, **_LOOPBACK, **_KEPT_READY}, keep=True),
         # Inherited by the workers, which must find these rooms even where the checkout is not installed. (A runtime
         # environment would do it too, but turns away the workers that Ray starts ahead.)
         environment({"PYTHONPATH": _python_path()}),
