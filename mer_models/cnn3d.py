@@ -24,7 +24,7 @@ from mer_models.contracts import Resources
 @register_frame_cnn(
     "cnn3d",
     Resources(cpus=1, gpu=0.5, pack=2),
-    quick={**QUICK, "image_size": 40, "epochs": 12, "lr": 5e-4, "batch_size": 16},
+    quick={**QUICK, "image_size": 40, "epochs": 9, "lr": 5e-4, "batch_size": 16},
     checked=checked_on_small_frames(
         "load_model_3dcnn",
         binary=(

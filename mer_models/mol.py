@@ -51,7 +51,7 @@ LEFT_EYE, RIGHT_EYE = slice(36, 42), slice(42, 48)
         "flow_pairs": 1,
         "landmark_weight": 0.01,
         "dropout": 0.2,
-        "epochs": 2,
+        "epochs": 1,
         "batch_size": 16,
         "lr": 5e-3,
         "input_range": "difference",

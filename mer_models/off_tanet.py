@@ -93,7 +93,7 @@ SHRINKS = 16
     quick={
         "image_size": 32,
         "dropout": 0.1,
-        "epochs": 14,
+        "epochs": 11,
         "batch_size": 16,
         "lr": 4e-3,
         "lr_schedule": "cosine",

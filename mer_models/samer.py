@@ -81,7 +81,7 @@ CONTRAST_WEIGHT = 0.3
             difference=0.0,
         ),
     ),
-    quick={"width": 8, "image_size": 64, "batch_size": 32, "epochs": 5, "lr_step": 0, "lr_stretch": 1},
+    quick={"width": 8, "image_size": 64, "batch_size": 32, "epochs": 4, "lr_step": 0, "lr_stretch": 1},
     refused=(
         *REFUSED_WEIGHTS,
         *REFUSED_WIDTHS,

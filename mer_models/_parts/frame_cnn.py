@@ -23,7 +23,7 @@ PAPER = "public code ShreyanshJoshi/Facial-Microexpression-Recognition (Keras), 
 QUICK = {
     "image_size": 32,
     "maps": 8,
-    "epochs": 10,
+    "epochs": 8,
     "augment": "",
     "lr_schedule": "step",
     "lr_step": 0,

@@ -235,7 +235,7 @@ def test_a_model_that_raises_fails_its_folds_only_and_can_be_tried_again(
 ) -> None:
     root = tmp_path / "runs"
 
-    status, printed = run(root, ["raises_on_even", "majority"])
+    status, printed = run(root, ["raises_on_even", "majority"], workers=1)
 
     assert status == 1
     store = OutcomeStore(root)
@@ -256,9 +256,9 @@ def test_a_model_that_raises_fails_its_folds_only_and_can_be_tried_again(
     assert rows(root)["majority"]["uf1"] is not None
 
     (notes_folder / "repaired-by-the-test").write_text("")
-    assert run(root, ["raises_on_even", "majority"])[0] == 1, "failed folds are not tried again unasked"
+    assert run(root, ["raises_on_even", "majority"], workers=1)[0] == 1, "failed folds are not tried again unasked"
     kept = finished(store)
-    status, printed = run(root, ["raises_on_even", "majority"], overwrite="failed")
+    status, printed = run(root, ["raises_on_even", "majority"], workers=1, overwrite="failed")
 
     assert status == 0, printed
     assert store.failures(card) == []

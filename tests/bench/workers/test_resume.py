@@ -17,17 +17,20 @@ from pathlib import Path
 import psutil
 import pytest
 from drawn_flow import write_drawn_tree
+from local_runs import LocalRuns
 
+from bench.commands import results as reading
 from results.store.outcome_file import outcome_digest
 from results.store.outcome_store import MissingStore, OutcomeStore
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[3]
 SECONDS = 300
 # Eight folds that are done at once, and eight that take a second or so each, so that a run can be stopped on its way.
-OPTIONS = ["--models", "majority,ststnet", "--datasets", "samm", "--protocols", "loso", "--epochs", "150"]
+OPTIONS = ["--models", "majority,ststnet", "--datasets", "samm", "--protocols", "loso"]
 OPTIONS += ["--workers", "1"]
+EPOCHS = 150
 FOLDS = 16
 DATA = "MERBENCH_TEST_DRAWN"
 """The variable of the runs' environment that tells the tests, and nobody else, where the data lies."""
@@ -41,37 +44,20 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
         yield {**kept, "RAY_TMPDIR": folder, DATA: str(write_drawn_tree(tmp_path_factory.mktemp("drawn")))}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def closed_port() -> str:
     """Return the address of a tracking server that is down."""
     with socket.create_server(("127.0.0.1", 0)) as bound:
         return f"http://127.0.0.1:{bound.getsockname()[1]}"
 
 
-@pytest.fixture(scope="module")
-def undisturbed(
-    environment: dict[str, str], closed_port: str, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """Carry out a run that nobody disturbs, with its tracking server down; return its results and how it ended."""
-    root = tmp_path_factory.mktemp("undisturbed") / "runs"
-    done = merbench(environment, *command(environment, root), "--tracking-uri", closed_port)
-    return root, done
-
-
-def command(environment: dict[str, str], root: Path) -> list[str]:
+def command(environment: dict[str, str], root: Path, epochs: int = EPOCHS) -> list[str]:
     """Return the verb and the options of the run whose results lie at ``root``."""
-    return ["run", *OPTIONS, "--data", environment[DATA], "--results", str(root)]
+    return ["run", *OPTIONS, "--epochs", str(epochs), "--data", environment[DATA], "--results", str(root)]
 
 
-def merbench(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
-    program = str(Path(sys.executable).parent / "merbench")
-    return subprocess.run([program, *words], env=environment, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS)
-
-
-def leaderboard(environment: dict[str, str], root: Path) -> str:
-    done = merbench(environment, "leaderboard", "--results", str(root), "--format", "json")
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def leaderboard(root: Path) -> str:
+    return reading.leaderboard(str(root), "json", False, None)
 
 
 def outcomes(root: Path) -> dict[str, str]:
@@ -153,10 +139,12 @@ def tracked(database: Path) -> list[tuple[str, str | None]]:
     return sorted((run.info.run_name, run.data.tags.get("merbench.study")) for run in runs)
 
 
+@pytest.mark.ray
 def test_a_run_that_is_stopped_in_three_ways_ends_with_the_leaderboard_of_an_undisturbed_one(
-    environment: dict[str, str], undisturbed: tuple[Path, object], tmp_path: Path
+    environment: dict[str, str], merbench: LocalRuns, tmp_path: Path
 ) -> None:
-    root = tmp_path / "runs"
+    """The undisturbed one trains in this process: neither Ray nor where folds are trained is seen in a score."""
+    root, undisturbed = tmp_path / "runs", tmp_path / "undisturbed"
 
     first = stop_at(1, signal.SIGKILL, environment, root)
     second = stop_at(FOLDS - 6, signal.SIGTERM, environment, root)
@@ -171,37 +159,35 @@ def test_a_run_that_is_stopped_in_three_ways_ends_with_the_leaderboard_of_an_und
         assert "Traceback" not in stopped.printed
         assert "***" not in stopped.printed, "what Ray's own handler of signals prints"
 
-    done = merbench(environment, *command(environment, root))
+    with started(environment, root) as (process, printed):
+        assert process.wait(SECONDS) == 0, printed.read_text()
 
-    assert done.returncode == 0, done.stdout + done.stderr
     assert len(outcomes(root)) == FOLDS
     assert kept.items() <= outcomes(root).items(), "what is done is not done again"
-    assert leaderboard(environment, root) == leaderboard(environment, undisturbed[0])
     studies = [study for _, study in tracked(root / "mlflow.db") if study]
     assert len(studies) == len(set(studies)) == 2
+    assert merbench(*command(environment, undisturbed), "--tracking-uri", "off").status == 0
+    assert leaderboard(root) == leaderboard(undisturbed)
     processes = [*first.processes, *second.processes, *third.processes]
     assert not psutil.wait_procs(processes, timeout=120)[1], "no process of a stopped run stays behind"
 
 
 def test_a_run_without_its_tracking_server_ends_well_and_sync_fills_it_in_without_doubles(
-    environment: dict[str, str],
-    undisturbed: tuple[Path, subprocess.CompletedProcess[str]],
-    closed_port: str,
-    tmp_path: Path,
+    environment: dict[str, str], merbench: LocalRuns, closed_port: str, tmp_path: Path
 ) -> None:
-    root, done = undisturbed
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert len([line for line in done.stdout.splitlines() if "MLflow" in line and closed_port in line]) == 1
-    assert "merbench sync" in done.stdout
-    assert "Traceback" not in done.stdout + done.stderr
+    root, database = tmp_path / "runs", tmp_path / "tracking.db"
 
-    database = tmp_path / "tracking.db"
+    done = merbench(*command(environment, root, epochs=2), "--tracking-uri", closed_port)
+
+    assert done.status == 0, done.err
+    assert len([line for line in done.out.splitlines() if "MLflow" in line and closed_port in line]) == 1
+    assert "merbench sync" in done.out
+    assert "Traceback" not in done.out + done.err
     shown = []
     for _ in range(2):
-        synced = merbench(environment, "sync", "--results", str(root), "--tracking-uri", f"sqlite:///{database}")
-        assert synced.returncode == 0, synced.stdout + synced.stderr
+        synced = merbench("sync", "--results", str(root), "--tracking-uri", f"sqlite:///{database}")
+        assert synced.status == 0, synced.err
         shown.append(tracked(database))
-
     studies = [study for _, study in shown[0] if study]
     assert len(studies) == len(set(studies)) == 2
     assert shown[1] == shown[0]
