@@ -104,7 +104,7 @@ def describe(member: str) -> ModelInfo:
             epochs=50, batch_size=32, lr=1e-4, optimizer="adamw", weight_decay=0.05, input_range="standard"
         ),
         resources=Resources(cpus=1, gpu=0.5, pack=1),
-        quick={"image_size": 32, "epochs": 3, "lr": 2e-3, "lr_schedule": "cosine", "balance": True},
+        quick={"image_size": 32, "epochs": 2, "lr": 2e-3, "lr_schedule": "cosine", "balance": True},
         refused=(
             Refused("image_size", -1, "0, or a number of pixels"),
             *(Refused("pretrained", value, "none(, default or one of: .*|, since .*)") for value in ("mine", "")),
