@@ -22,8 +22,8 @@ from bench.workers.pack import run_pack
 from mer_models.registry import MODELS
 from preprocess.recipes import FEATURES
 from preprocess.shards.prepared import PreparedDataset
-from results.store.outcome_file import result_digest
-from results.store.outcome_store import OutcomeStore
+from results.store.outcome_file import outcome_digest, result_digest
+from results.store.outcome_store import MissingStore, OutcomeStore
 from results.store.study_card import StudyCard
 
 FEATURE = "flow_uvs_28"
@@ -158,6 +158,15 @@ def discard_stale(store: OutcomeStore, study: PlannedStudy, todo: list[int]) -> 
 def digests(store: OutcomeStore, cards: Iterable[StudyCard]) -> dict[str, str]:
     """Return fold key -> digest of its result, of every fold that the store holds."""
     return {outcome.key: result_digest(outcome) for card in cards for outcome in store.read_outcomes(card)[0]}
+
+
+def whole_digests(root: Path) -> dict[str, str]:
+    """Return fold key -> digest of its outcome, also of when it was made, of all folds in a results folder."""
+    try:
+        store = OutcomeStore(root)
+    except MissingStore:
+        return {}
+    return {one.key: outcome_digest(one) for card in store.cards() for one in store.read_outcomes(card)[0]}
 
 
 def relabelled(data: StudyData, rows: np.ndarray) -> StudyData:

@@ -18,9 +18,9 @@ import psutil
 import pytest
 from drawn_flow import write_drawn_tree
 from local_runs import LocalRuns
+from small_runs import whole_digests
 
 from bench.commands import results as reading
-from results.store.outcome_file import outcome_digest
 from results.store.outcome_store import MissingStore, OutcomeStore
 
 pytestmark = pytest.mark.slow
@@ -60,15 +60,6 @@ def leaderboard(root: Path) -> str:
     return reading.leaderboard(str(root), "json", False, None)
 
 
-def outcomes(root: Path) -> dict[str, str]:
-    """Return the digest of each fold's outcome; when it was made counts in it."""
-    try:
-        store = OutcomeStore(root)
-    except MissingStore:
-        return {}
-    return {one.key: outcome_digest(one) for card in store.cards() for one in store.read_outcomes(card)[0]}
-
-
 def done(root: Path) -> int:
     """Return how many folds have an outcome, from a listing alone: it is asked many times a second."""
     try:
@@ -93,7 +84,7 @@ def stop_at(folds: int, how: signal.Signals, environment: dict[str, str], root: 
     SIGKILL and SIGTERM hit the driver alone, as the kernel's memory killer and ``kill`` do; SIGINT its whole group, as
     Ctrl-C does.
     """
-    before = outcomes(root)
+    before = whole_digests(root)
     with started(environment, root) as (process, printed):
         wait_for(lambda: done(root) >= folds, process)
         others = psutil.Process(process.pid).children(recursive=True)
@@ -106,7 +97,7 @@ def stop_at(folds: int, how: signal.Signals, environment: dict[str, str], root: 
             process.send_signal(how)
         status = process.wait(SECONDS)
         assert not psutil.wait_procs(trainers, timeout=30)[1], "no worker stays behind"
-    after = outcomes(root)
+    after = whole_digests(root)
     assert folds <= len(after) < FOLDS
     assert before.items() <= after.items(), "what is done is not done again"
     return Stopped(status, printed.read_text(), others)
@@ -157,9 +148,9 @@ def test_a_run_that_is_stopped_in_three_ways_ends_with_the_leaderboard_of_an_und
 
     first = stop_at(1, signal.SIGKILL, environment, root)
     second = stop_at(FOLDS - 6, signal.SIGTERM, environment, root)
-    kept_by_second = outcomes(root)
+    kept_by_second = whole_digests(root)
     third = stop_at(FOLDS - 4, signal.SIGINT, environment, root)
-    kept = outcomes(root)
+    kept = whole_digests(root)
 
     assert (first.status, second.status, third.status) == (-signal.SIGKILL, 143, 130), second.printed + third.printed
     for stopped, folds in ((second, kept_by_second), (third, kept)):
@@ -171,8 +162,8 @@ def test_a_run_that_is_stopped_in_three_ways_ends_with_the_leaderboard_of_an_und
     with started(environment, root) as (process, printed):
         assert process.wait(SECONDS) == 0, printed.read_text()
 
-    assert len(outcomes(root)) == FOLDS
-    assert kept.items() <= outcomes(root).items(), "what is done is not done again"
+    assert len(whole_digests(root)) == FOLDS
+    assert kept.items() <= whole_digests(root).items(), "what is done is not done again"
     studies = [study for _, study in tracked(root / "mlflow.db") if study]
     assert len(studies) == len(set(studies)) == 2
     assert merbench(*command(environment, undisturbed), "--tracking-uri", "off").status == 0
