@@ -92,6 +92,7 @@ def run(config: RunConfig, console: Console) -> int:
     start = time.monotonic()
     root = results_root(config.results)
     plan = writer = None
+    interrupted = False
     with RaySession(config.address, config.workers, lambda text: say(console, text), preload=True) as session:
         try:
             if config.overwrite == "all" or _nothing_stored(root):
@@ -108,10 +109,13 @@ def run(config: RunConfig, console: Console) -> int:
             ended = _train(plan, store, config, session, writer, console)
             studies = seal_studies(store, plan.cards, lambda text: say(console, text))
         except KeyboardInterrupt:
+            interrupted = True
             if writer:
                 writer.abandon()
-            say(console, farewell(_folds_kept(plan, store)) if plan else farewell())
-            return exit_status()
+    if interrupted:
+        # Told now, for until Ray has ended a worker may finish one more fold.
+        say(console, farewell(_folds_kept(plan, store)) if plan else farewell())
+        return exit_status()
     board = build_leaderboard(store, plan.cards, rng=np.random.default_rng(0), cached=studies)
     console.print()
     table = render(board, "table", console.width)
