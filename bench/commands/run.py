@@ -91,8 +91,7 @@ def run(config: RunConfig, console: Console) -> int:
     """
     start = time.monotonic()
     root = results_root(config.results)
-    plan = writer = None
-    interrupted = False
+    plan = writer = studies = None
     with RaySession(config.address, config.workers, lambda text: say(console, text), preload=True) as session:
         try:
             if config.overwrite == "all" or _nothing_stored(root):
@@ -109,11 +108,10 @@ def run(config: RunConfig, console: Console) -> int:
             ended = _train(plan, store, config, session, writer, console)
             studies = seal_studies(store, plan.cards, lambda text: say(console, text))
         except KeyboardInterrupt:
-            interrupted = True
             if writer:
                 writer.abandon()
-    if interrupted:
-        # Told now, for until Ray has ended a worker may finish one more fold.
+    if plan is None or writer is None or studies is None:
+        # Interrupted. Told now, for until Ray has ended a worker may finish one more fold.
         say(console, farewell(_folds_kept(plan, store)) if plan else farewell())
         return exit_status()
     board = build_leaderboard(store, plan.cards, rng=np.random.default_rng(0), cached=studies)
