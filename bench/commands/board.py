@@ -15,12 +15,14 @@ from bench.plan.sizes import sizes_of
 from mer_models.registry import MODELS
 from preprocess.base.errors import MerError, UsageError
 from preprocess.base.files import write_atomic
+from preprocess.base.hashing import digest
+from preprocess.base.plugins import shipment
 from preprocess.base.storage import local_folder
 from results.scores.stored_study import StoredStudy
 from results.store.outcome_store import OutcomeStore
 from results.store.study_card import StudyCard
 from results.views.board_data import Size
-from results.views.board_page import FILE, board_page
+from results.views.board_page import FILE, board_page, page_code, page_of
 
 SECONDS, SECONDS_AT_THE_END = 20.0, 1.0
 """How long sizes of networks are worked out: when the board is asked for, and at the end of a run."""
@@ -57,7 +59,7 @@ def board_of_run(
     say: Callable[[str], None],
     cached: Mapping[str, StoredStudy] | None = None,
 ) -> Path | None:
-    """Write the board beside the results when a run ends.
+    """Write the board beside the results when a run ends; one that would show the same is left as it is.
 
     Parameters
     ----------
@@ -76,9 +78,12 @@ def board_of_run(
     cards = store.cards()
     if sum(len(card.folds) for card in cards) > MOST_FOLDS:
         cards = list(own)
+    of = made_of(cards, own, cached or {})
+    if of and page_of(folder / FILE) == of:
+        return folder / FILE
     sizes = sizes_of(own, SECONDS_AT_THE_END, flops=False)
     try:
-        return _written(folder / FILE, _page(store, cards, sizes, cached=cached))
+        return _written(folder / FILE, _page(store, cards, sizes, cached=cached, made_of=of))
     except MerError as error:
         say(f"There is no board: {error}")
         return None
@@ -121,10 +126,35 @@ def _page(
     sizes: Mapping[str, Size],
     rng: np.random.Generator | None = None,
     cached: Mapping[str, StoredStudy] | None = None,
+    made_of: str = "",
 ) -> bytes:
     printed = printed_scores(sorted({card.model for card in cards} & set(MODELS.names())))
     rng = rng or np.random.default_rng(BOOTSTRAP_SEED)
-    return board_page(store, cards, rng=rng, sizes=sizes, printed=printed, cached=cached)
+    return board_page(store, cards, rng=rng, sizes=sizes, printed=printed, cached=cached, made_of=made_of)
+
+
+def made_of(cards: Sequence[StudyCard], own: Sequence[StudyCard], studies: Mapping[str, StoredStudy]) -> str:
+    """Return a digest of all that a page at the end of a run shows.
+
+    Parameters
+    ----------
+    cards : the studies on it.
+    own : those whose networks' sizes it shows.
+    studies : study key -> the studies that were read.
+
+    Returns
+    -------
+    64 hex digits; "" where a study may change unseen (it does not lie in one sealed file, or was not read), and where
+    plug-ins are loaded, which may add columns and metrics.
+    """
+    seals = {key: study.sealed.seal for key, study in studies.items() if study.sealed}
+    if any(card.key not in seals for card in cards) or shipment().plugins:
+        return ""
+    shown = sorted(digest([card.to_json(), seals[card.key], studies[card.key].weights]) for card in cards)
+    printed = printed_scores(sorted({card.model for card in cards} & set(MODELS.names())))
+    # What a printed score fits is a function of its benchmark's words.
+    told = [repr({name: value for name, value in vars(one).items() if name != "fits"}) for one in printed]
+    return digest([shown, sorted(card.key for card in own), page_code(), told])
 
 
 def _written(path: Path, page: bytes) -> Path:

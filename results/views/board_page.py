@@ -19,7 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from preprocess.base.code import code_fingerprint
 from preprocess.base.errors import MerError
+from preprocess.base.hashing import digest, digest_bytes
 from results.scores.claims import Printed, claims
 from results.scores.comparison import compare
 from results.scores.leaderboard import build_leaderboard
@@ -51,6 +53,7 @@ def board_page(
     sizes: Mapping[str, Size] | None = None,
     printed: Sequence[Printed] = (),
     cached: Mapping[str, StoredStudy] | None = None,
+    made_of: str = "",
 ) -> bytes:
     """Return the board as an HTML file.
 
@@ -62,6 +65,7 @@ def board_page(
     sizes : the first 16 digits of a study's key -> its network's size, where that is known.
     printed : scores that are printed elsewhere, to be shown beside ours.
     cached : study key -> studies that the caller has read already.
+    made_of : a digest of what the page shows, which ``page_of`` finds on it.
 
     Raises
     ------
@@ -76,11 +80,27 @@ def board_page(
     pairs, notes = _pairs(store, chosen, studies, copy.deepcopy(rng))
     data = board_data(leaderboard, pairs, studies.values(), sizes or {}, claims(printed, leaderboard.rows))
     data.notes += notes
-    return render_page(data, store.root)
+    return render_page(data, store.root, made_of)
 
 
-def render_page(data: BoardData, root: str) -> bytes:
-    """Return the page of some data. root : of the store, for people."""
+def page_of(file: Path) -> str:
+    """Return the digest of what a page shows that was written before; "" for none, or for a page that is not whole."""
+    try:
+        page = file.read_bytes()
+    except OSError:
+        return ""
+    found = re.search(rb'<meta name="made-of" content="([0-9a-f]{64})">', page[:1000])
+    return found[1].decode() if found and page.rstrip().endswith(b"</html>") else ""
+
+
+def page_code() -> str:
+    """Return the fingerprint of what makes pages: our code, the page's parts, the packages that it carries."""
+    parts = [(_FOLDER / name).read_bytes() for name in ("page.html", "page.css", "page.js")]
+    return digest([code_fingerprint(__file__), digest_bytes(*parts), version("itables"), version("bokeh"), _version()])
+
+
+def render_page(data: BoardData, root: str, made_of: str = "") -> bytes:
+    """Return the page of some data. root : of the store, for people. made_of : as in ``board_page``."""
     from jinja2 import Environment, FileSystemLoader
     from markupsafe import Markup
 
@@ -89,6 +109,7 @@ def render_page(data: BoardData, root: str) -> bytes:
     text = page.render(
         made=datetime.now(UTC).strftime("Made on %Y-%m-%d at %H:%M UTC"),
         version=_version(),
+        made_of=made_of,
         root=root,
         legend=LEGEND,
         shift_title=SHIFT_TITLE,

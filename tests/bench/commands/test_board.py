@@ -54,6 +54,42 @@ def test_the_end_of_a_run_does_not_read_a_large_store(
     assert '"label":"ststnet' not in page.read_text()
 
 
+def test_a_board_that_would_show_the_same_is_left_as_it_is(
+    merbench: LocalRuns, results: str, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside = Path(results, "board.html")
+    options = [
+        "--data",
+        str(tree),
+        "--protocols",
+        "cde",
+        "--tracking-uri",
+        "off",
+        "--epochs",
+        "1",
+        "--results",
+        results,
+    ]
+
+    def changed(*more: str) -> bool:
+        before = beside.read_bytes() if beside.exists() else b""
+        assert merbench("run", *options, "--results", results, *more).status == 0
+        return beside.read_bytes() != before
+
+    both = ["--models", "majority,ststnet"]
+    assert not changed(*both)
+    whole = beside.read_bytes()
+    beside.write_bytes(whole[:-100])
+    assert changed(*both), "a page that is cut short is made again"
+    beside.unlink()
+    assert changed(*both)
+    assert not changed(*both)
+    with monkeypatch.context() as patch:
+        patch.setattr(board, "page_code", lambda: "of another version")
+        assert changed(*both)
+    assert changed("--models", "majority", "--seeds", "2"), "a study came to it"
+
+
 def test_what_is_imported_stands_on_the_board_beside_the_results(
     merbench: LocalRuns, results: str, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
