@@ -21,7 +21,6 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-import drawn_flow
 import numpy as np
 from benchmark_report import ROOT, RUN_ALL, machine_facts, print_table, run_plainly, timed
 
@@ -34,6 +33,9 @@ MERBENCH = [sys.executable, "-m", "bench"]
 
 def drawn_tree(root: Path) -> Path:
     """Write a tree of flow images of 68 people."""
+    # Found once benchmark_report is imported.
+    import drawn_flow
+
     pairs = zip(drawn_flow._DATABASES, PEOPLE, strict=True)
     drawn_flow._DATABASES = tuple(dataclasses.replace(one, subjects=number, clips=3.0) for one, number in pairs)
     return drawn_flow.write_drawn_tree(root)
