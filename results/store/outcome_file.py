@@ -69,21 +69,7 @@ def outcome_from_bytes(data: bytes, where: str) -> Outcome:
     DamagedOutcome : a byte changed, the file was cut short, or it is another kind of file.
     StoreError : another version of this program wrote it.
     """
-    try:
-        table, texts = unsealed(data)
-    except BrokenSeal as error:
-        raise DamagedOutcome(f"{where} is damaged or no outcome file: {error}.") from error
-    try:
-        metadata = json.loads(texts[_METADATA_KEY])
-        version = metadata["schema_version"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise DamagedOutcome(f"{where} is sealed, but it is no outcome file: {error}.") from error
-    if version not in (SCHEMA_VERSION, MULTILABEL_VERSION):
-        raise StoreError(
-            f"{where} has outcome schema version {version}, this program reads versions {SCHEMA_VERSION} and "
-            f"{MULTILABEL_VERSION}. Use the merbench version that wrote it, or remove the file to have the fold "
-            "computed again."
-        )
+    table, metadata = opened(data, _METADATA_KEY, (SCHEMA_VERSION, MULTILABEL_VERSION), "outcome", "fold", where)
     width = metadata["classes_scored"]
     return Outcome(
         key=metadata["key"],
@@ -108,6 +94,43 @@ def result_digest(outcome: Outcome) -> str:
     scores = np.asarray(outcome.scores, dtype="<f4")
     text = canonical_json([_identity(outcome), names, list(scores.shape)])
     return digest_bytes(text.encode(), *labels, scores.tobytes())
+
+
+def opened(
+    data: bytes, metadata_key: str, versions: Sequence[int], kind: str, holds: str, where: str
+) -> tuple[pa.Table, dict[str, Any]]:
+    """Return the table and the metadata of a sealed file of one of these schema versions.
+
+    Parameters
+    ----------
+    data : the file's bytes.
+    metadata_key : under which the metadata lie.
+    versions : of the schema that can be read.
+    kind : ``outcome`` or ``study``, for messages.
+    holds : what is lost with the file, for messages.
+    where : the file's address, for messages.
+
+    Raises
+    ------
+    DamagedOutcome : a byte changed, the file was cut short, or it is another kind of file.
+    StoreError : another version of this program wrote it.
+    """
+    try:
+        table, texts = unsealed(data)
+    except BrokenSeal as error:
+        raise DamagedOutcome(f"{where} is damaged or no {kind} file: {error}.") from error
+    try:
+        metadata = json.loads(texts[metadata_key])
+        version = metadata["schema_version"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedOutcome(f"{where} is sealed, but it is no {kind} file: {error}.") from error
+    if version not in versions:
+        read = f"version{'s' if len(versions) > 1 else ''} {' and '.join(map(str, versions))}"
+        raise StoreError(
+            f"{where} has {kind} schema version {version}, this program reads {read}. Use the merbench version that "
+            f"wrote it, or remove the file to have the {holds} computed again."
+        )
+    return table, metadata
 
 
 def _identity(outcome: Outcome) -> dict[str, Any]:

@@ -14,9 +14,9 @@ import pyarrow as pa
 
 from preprocess.base.errors import StoreError
 from preprocess.base.hashing import canonical_json
-from preprocess.base.sealed_parquet import BrokenSeal, checked_seal, sealed, unchecked, unsealed
+from preprocess.base.sealed_parquet import BrokenSeal, checked_seal, sealed, unchecked
 from results.store.outcome import Outcome
-from results.store.outcome_file import DamagedOutcome, curves_from_json, curves_to_json, outcome_digest
+from results.store.outcome_file import DamagedOutcome, curves_from_json, curves_to_json, opened, outcome_digest
 
 SCHEMA_VERSION = 1
 
@@ -104,20 +104,7 @@ def outcomes_from_bytes(data: bytes, study_key: str, where: str) -> list[Outcome
     DamagedOutcome : a byte changed, the file was cut short, or it is another kind of file, or another study's.
     StoreError : another version of this program wrote it.
     """
-    try:
-        table, texts = unsealed(data)
-    except BrokenSeal as error:
-        raise DamagedOutcome(f"{where} is damaged or no study file: {error}.") from error
-    try:
-        metadata = json.loads(texts[_METADATA_KEY])
-        version = metadata["schema_version"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise DamagedOutcome(f"{where} is sealed, but it is no study file: {error}.") from error
-    if version != SCHEMA_VERSION:
-        raise StoreError(
-            f"{where} has study schema version {version}, this program reads version {SCHEMA_VERSION}. Use the "
-            "merbench version that wrote it, or remove the file to have the study computed again."
-        )
+    table, metadata = opened(data, _METADATA_KEY, (SCHEMA_VERSION,), "study", "study", where)
     if metadata["study_key"] != study_key:
         raise DamagedOutcome(f"{where} holds study {metadata['study_key'][:16]}, not {study_key[:16]}.")
     return list(_outcomes(table, study_key, metadata["multilabel"]))
