@@ -55,24 +55,23 @@ def plug_in(tmp_path: Path) -> Iterator[Path]:
 def test_a_run_in_folders_of_any_name(
     merbench: LocalRuns, tree: Path, plug_in: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = NAME
-    home = tmp_path / name
+    home = tmp_path / NAME
     home.mkdir()
-    shutil.move(tree, home / name)
+    shutil.move(tree, home / NAME)
     shutil.move(plug_in, home / "my_model.py")
     # macOS leaves such a file beside each one on disks that are not its own.
     (home / "._my_model.py").write_bytes(b"\x00\x05\x16\x07")
     (home / "c.yaml").write_text(f"models: [tiny]\nepochs: 2\nprotocols: [loso]\nplugins: ['{quoted(str(home))}']\n")
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
     results = home / "runs"
-    said = merbench("run", "--config", str(home / "c.yaml"), "--data", str(home / name), "--results", str(results))
+    said = merbench("run", "--config", str(home / "c.yaml"), "--data", str(home / NAME), "--results", str(results))
     assert said.status == 0, said.err
     assert "MLflow at" in said.out
     assert "not up to date" not in said.out
     assert tracked_runs(results / "mlflow.db") == 4, "two studies and two leaderboards"
     assert len(list((results / "mlartifacts").rglob("study.json"))) == 2
-    assert lines_of(tmp_path) == [name]
-    mine = {"._my_model.py", "c.yaml", "my_model.py", name, "runs"}
+    assert lines_of(tmp_path) == [NAME]
+    mine = {"._my_model.py", "c.yaml", "my_model.py", NAME, "runs"}
     # The cache is written into by matplotlib, once a process.
     assert mine <= set(lines_of(home)) <= mine | {"cache", "__pycache__"}
 

@@ -44,11 +44,11 @@ def drawn_tree(root: Path) -> Path:
 def fill(results: str, data: Path, models: list[str], seeds: int) -> int:
     """Write the outcomes that a run would leave, one file each; return their number."""
     from bench.config import RunConfig
+    from bench.engine.train import FoldResult
     from bench.plan.plan import make_plan
     from bench.plan.request import resolve
     from bench.study.sources import prepare_datasets, read_datasets, shards_root
-    from bench.workers.provenance import provenance
-    from results.store.outcome import Outcome
+    from bench.workers.pack import outcome_of
     from results.store.outcome_store import OutcomeStore
 
     config = RunConfig(data=[str(data)], models=models, protocols=["cde"], seeds=list(range(seeds)), results=results)
@@ -62,21 +62,8 @@ def fill(results: str, data: Path, models: list[str], seeds: int) -> int:
             store.write_card(card)
             for place, fold in enumerate(planned.training.folds(rows)):
                 scores = rng.random((len(fold.test), len(card.classes)), dtype=np.float32)
-                outcome = Outcome(
-                    key=card.folds[place].key,
-                    study_key=card.key,
-                    fold=fold.name,
-                    sample_ids=tuple(rows.sample_ids[fold.test].tolist()),
-                    subjects=tuple(rows.subjects[fold.test].tolist()),
-                    datasets=tuple(rows.datasets[fold.test].tolist()),
-                    y_true=rows.labels[fold.test],
-                    y_pred=scores.argmax(axis=1),
-                    scores=scores,
-                    selected_epoch=30,
-                    curves={"train_loss": rng.random(30).tolist()},
-                    provenance=provenance("cpu", 1.0),
-                )
-                store.write_outcome(card, outcome)
+                result = FoldResult(scores, 30, {"train_loss": rng.random(30).tolist()}, {}, 1.0)
+                store.write_outcome(card, outcome_of(card, place, fold, rows, result, "cpu"))
                 written += 1
     return written
 
