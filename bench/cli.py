@@ -426,7 +426,9 @@ def synth(
     seed: Annotated[int, typer.Option(help="Equal seeds give equal files.")] = 0,
     strength: Annotated[str, typer.Option(help="micro (subtle, below half a second) or macro.")] = "micro",
     full_size: Annotated[bool, typer.Option("--full-size", help="Frames as large as the real database's.")] = False,
-    variant: Annotated[str, typer.Option(help="raw, or cropped: faces cut out tightly.")] = "raw",
+    variant: Annotated[
+        str, typer.Option(help="raw; cropped: faces cut out tightly; long: recordings of several expressions (smic).")
+    ] = "raw",
 ) -> None:
     """Render a synthetic database: faces that move, on disk as the real one lies there, every motion known."""
     from bench.commands.synth import synthesise

@@ -108,8 +108,9 @@ class RunConfig(BaseModel):
         Names,
         Option(
             "Rules that split samples into folds. `loso`: each dataset alone; `cde`: all merged, scored on the whole "
-            "and on each part; `macro-micro`: macro- and micro-expressions merged, scored on both; `hde`, `lodo`, "
-            "`kfold-subject`, `official`, `transfer` (`merbench list protocols`).",
+            "and on each part; `macro-micro`: macro- and micro-expressions merged, scored on both; `spot`: expressions "
+            "are spotted in long recordings, then recognised; `hde`, `lodo`, `kfold-subject`, `official`, `transfer` "
+            "(`merbench list protocols`).",
             "NAMES",
         ),
     ] = ["loso", "cde"]

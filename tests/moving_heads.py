@@ -10,7 +10,7 @@ from preprocess.faces.alignment import inverse
 from preprocess.samples.clip import Clip
 from preprocess.synth.databases import LIKE, ClipPlan, Options, film
 from preprocess.synth.film import Film, Head
-from preprocess.synth.trees import write_image
+from preprocess.synth.image_file import write_image
 
 # How far a head goes: x, y in widths of the face, angle, logarithm of its growth.
 Amounts = tuple[float, float, float, float]

@@ -7,6 +7,7 @@ from typing import Any
 
 from bench.checks.check import expect, title_of
 from results.scores.leaderboard import Row
+from results.scores.spotting import SpotThenRecognise
 from results.store.watched import EXTERNAL, NOTHING, TEST
 from results.views.columns import Column
 
@@ -56,6 +57,7 @@ def example_board() -> dict[str, Row]:
     per_unit: dict[str, Any] = {
         name: {"AU1": 0.5, "AU2": 0.0, "AU12": 1.0} for name in ("f1_per_class", "recall_per_class")
     }
+    spotted = SpotThenRecognise(16, 3, 5, 0.842, 0.762, 0.8, strs=0.57, strs_low=0.44, strs_high=0.68)
     return {
         "a complete study": whole,
         "a study without any fold done": bare,
@@ -70,6 +72,10 @@ def example_board() -> dict[str, Row]:
         "a single subject": dataclasses.replace(whole, **alone),
         "a synthetic dataset with a note": dataclasses.replace(whole, synthetic=True, notes=["one class is absent"]),
         "the average of a composite's datasets": dataclasses.replace(whole, dataset="casme2+samm", part="average"),
+        "a study of spotted clips": dataclasses.replace(whole, spotting=spotted),
+        "a study of spotted clips without any fold done": dataclasses.replace(
+            bare, spotting=dataclasses.replace(spotted, strs=None, strs_low=None, strs_high=None)
+        ),
         "a multi-label task": dataclasses.replace(whole, **units, **per_unit),
     }
 

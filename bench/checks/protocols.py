@@ -9,7 +9,8 @@ import numpy as np
 
 from bench.checks.check import expect
 from bench.study.data import StudyData
-from bench.study.protocols import Protocol, Split, check_tested_once, find_protocol
+from bench.study.protocols import SPOTTED, Protocol, Split, check_tested_once, find_protocol
+from bench.study.spotted import MARK
 from preprocess.base.errors import Unfit
 
 COLUMNS = ("sample_ids", "subjects", "datasets", "splits", "labels")
@@ -80,6 +81,7 @@ def drawn_studies(several: bool) -> dict[str, StudyData]:
     studies = {"of 12 people a dataset": whole, "of other clips": drawn_study(14, 6, datasets, seed=1)}
     studies["with a division of its own"] = _divided(whole, lambda person: "test" if person[-1] in "0123" else "train")
     studies["with folds of its own"] = _divided(whole, lambda person: f"fold{int(person[-2:]) % 3}")
+    studies["with spotted expressions"] = _spotted(whole)
     if several:
         shared = [f"one/{person[4:]}" if person in ("two/p00", "two/p07") else person for person in whole.subjects]
         studies["whose datasets share people"] = dataclasses.replace(whole, subjects=np.array(shared))
@@ -168,6 +170,21 @@ def check_documented(case: ProtocolCase) -> None:
 def _divided(data: StudyData, part: object) -> StudyData:
     assert callable(part)
     return dataclasses.replace(data, splits=np.array([part(person) for person in data.subjects.tolist()]))
+
+
+def _spotted(data: StudyData) -> StudyData:
+    """Return the study with every second clip once more, as it was spotted."""
+    columns = {
+        name: np.concatenate([getattr(data, name), getattr(data, name)[::2]])
+        for name in ("subjects", "datasets", "labels")
+    }
+    found = [f"{name}{MARK}" for name in data.sample_ids[::2].tolist()]
+    return dataclasses.replace(
+        data,
+        **columns,
+        sample_ids=np.array([*data.sample_ids.tolist(), *found]),
+        splits=np.array([*data.splits.tolist(), *[SPOTTED] * len(found)]),
+    )
 
 
 def _ids(data: StudyData, splits: list[Split]) -> list[tuple[str, set[str], set[str] | None]]:

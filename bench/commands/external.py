@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from bench.commands.gathering import prepare_features, read_sources
+from bench.commands.gathering import prepare_features, prepare_spotted, read_sources, to_be_spotted
 from bench.commands.scored import show_scored
 from bench.config import RunConfig, results_root
 from bench.console.interrupts import exit_status, farewell
@@ -75,7 +75,9 @@ def score_external(
     with RaySession(config.address, config.workers, lambda text: say(console, text)) as session:
         try:
             raw = read_sources(request.config, console)
-            plan = make_plan(request, prepare_features(raw, request, session, console), None)
+            long = to_be_spotted(raw, request)
+            prepared = prepare_features(raw, request, session, console)
+            plan = make_plan(request, prepared, None, spotted=prepare_spotted(long, request, session, console))
             for note in plan.notes:
                 say(console, note)
             studies = _studies(plan, info, files, public is not None, order)

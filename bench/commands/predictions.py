@@ -59,6 +59,11 @@ def import_predictions(config: RunConfig, file: Path, model: str, console: Conso
     """
     name, rule = check_name(model), _selection(config)
     protocol, task = _one("protocol", select_protocols(config.protocols)), _task(config)
+    if protocol.spots:
+        raise UsageError(
+            f"Protocol {protocol.name}: predictions of others are read of annotated clips, and this protocol tests "
+            "those that are spotted here. Name another --protocols."
+        )
     check_address(config.tracking_uri, results_root(config.results))
     given = read_predictions(read_table(file, task.classes, task.multilabel), task.classes, task.multilabel)
     root = results_root(config.results)

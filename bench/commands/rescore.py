@@ -12,12 +12,15 @@ from bench.plan.training import Training
 from bench.study.assemble import assemble
 from bench.study.data import StudyData
 from bench.study.sources import prepare_datasets, read_datasets, shards_root
-from mer_models.registry import MODELS
+from bench.study.spotted import FOLDER, spotted_datasets
+from mer_models.registry import MODELS, ModelInfo
 from preprocess.base.code import code_fingerprint
 from preprocess.base.errors import DataError, StoreError, UsageError
+from preprocess.base.storage import below
 from preprocess.datasets import RawDataset
 from preprocess.labels.tasks import TASKS
 from preprocess.shards.prepared import PreparedDataset
+from preprocess.shards.spotted import spot_recordings
 from results.store.outcome import Outcome
 from results.store.outcome_store import OutcomeStore, fold_file
 from results.store.study_card import StudyCard
@@ -93,12 +96,27 @@ def _data_of(card: StudyCard, raw: dict[str, RawDataset], store: OutcomeStore) -
             "Give the --data that the study was trained on, or name another study."
         )
     info = MODELS.get(card.model)
-    prepared = prepare_datasets([raw[name] for name in names], info.features, shards_root(store.root))
+    shards = shards_root(store.root)
+    prepared = prepare_datasets([raw[name] for name in names], info.features, shards)
     for dataset in prepared:
         if dataset.lacking:
             raise DataError(f"{card.title}: {' '.join(dataset.lacking.values())}")
         _check_same(card, dataset)
+    if card.spotting:
+        prepared += _spotted(card, raw[card.dataset], info, shards)
     return assemble(prepared, TASKS.get(card.task), info.features).read()
+
+
+def _spotted(card: StudyCard, raw: RawDataset, info: ModelInfo, shards: str) -> list[PreparedDataset]:
+    found = spot_recordings([raw], below(shards, FOLDER))
+    spotted = spotted_datasets([raw], found, shards, lambda of, at: prepare_datasets(of, info.features, at))
+    people = {name: [one.found, one.false, one.missed] for name, one in spotted[raw.name].people.items()}
+    if people != card.spotting:
+        raise DataError(
+            f"{card.title}: other expressions are spotted in {raw.name} now than when this study was trained. Run the "
+            "same command again, or give the same --data."
+        )
+    return [spotted[raw.name].clips()]
 
 
 def _check_same(card: StudyCard, dataset: PreparedDataset) -> None:

@@ -13,7 +13,13 @@ import numpy as np
 from rich.console import Console
 
 from bench.commands.board import board_of_run, tracked_page
-from bench.commands.gathering import prepare_features, prepare_shifted, read_sources
+from bench.commands.gathering import (
+    prepare_features,
+    prepare_shifted,
+    prepare_spotted,
+    read_sources,
+    to_be_spotted,
+)
 from bench.config import RunConfig, results_root
 from bench.console.interrupts import exit_status, farewell, terminable
 from bench.console.prepared import describe_outstanding
@@ -25,11 +31,14 @@ from bench.plan.request import Request, resolve
 from bench.plan.table import plan_table
 from bench.study.shifted import described_shifts, shifted_datasets
 from bench.study.sources import shards_root, survey_datasets
+from bench.study.spotted import FOLDER, described_spotting, spotted_datasets
 from bench.workers.capacity import demand
 from bench.workers.node_types import wait_for_room, with_growth
 from bench.workers.ray_session import RaySession
-from preprocess.base.errors import HonestyError, MerError
+from preprocess.base.errors import HonestyError, MerError, Unfit
+from preprocess.base.storage import below
 from preprocess.recipes import load_recipes
+from preprocess.shards.spotted import spot_recordings
 from results.scores.keeping import seal_studies
 from results.scores.leaderboard import Leaderboard, build_leaderboard
 from results.scores.pooling import score
@@ -71,14 +80,27 @@ def _show_plan(config: RunConfig, console: Console) -> None:
         shifted = shifted_datasets(
             raw, config.shift_keyframes, shards_root(root), lambda of, at: survey_datasets(of, request.features, at)
         )
+        wanted = to_be_spotted(raw, request)
+        found = spot_recordings(wanted, below(shards_root(root), FOLDER), make=False)
+        spotted = spotted_datasets(
+            wanted, found, shards_root(root), lambda of, at: survey_datasets(of, request.features, at)
+        )
     for line in (line for dataset in surveyed for line in describe_outstanding(dataset)):
         say(console, line)
-    for line in described_shifts(shifted):
+    for line in (*described_shifts(shifted), *described_spotting(spotted)):
         say(console, line)
-    plan = make_plan(request, surveyed, store, _planning(console), shifted)
+    try:
+        plan = make_plan(request, surveyed, store, _planning(console), shifted, spotted)
+    except Unfit as reason:
+        if not any(one.waiting for one in spotted.values()):
+            raise
+        # What a study of spotted expressions tests shows in the run that spots them.
+        say(console, str(reason))
+        return
     say(console, plan_table(plan))
     moved = [one.prepared for datasets in shifted.values() for one in datasets.values()]
-    if any(dataset.outstanding for dataset in [*surveyed, *moved]):
+    cut = [one.prepared for one in spotted.values() if one.prepared]
+    if any(dataset.outstanding for dataset in [*surveyed, *moved, *cut]):
         say(console, "Nothing was made. Which clips cannot be used shows when features are made: folds may get fewer.")
 
 
@@ -99,10 +121,12 @@ def run(config: RunConfig, console: Console) -> int:
                 session.start_ahead()
             request = _request(config)
             raw = read_sources(config, console)
+            long = to_be_spotted(raw, request)
             store = OutcomeStore(root, create=True)
             prepared = prepare_features(raw, request, session, console)
             shifted = prepare_shifted(raw, request, session, console)
-            plan = make_plan(request, prepared, store, _planning(console), shifted)
+            spotted = prepare_spotted(long, request, session, console)
+            plan = make_plan(request, prepared, store, _planning(console), shifted, spotted)
             _announce(plan, config, console)
             writer = TrackingWriter(store, config.tracking_uri, lambda text: say(console, text), tracked_page)
             ended = _train(plan, store, config, session, writer, console)

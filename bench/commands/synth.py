@@ -10,6 +10,7 @@ from rich.console import Console
 from bench.console.progress import ClipProgress
 from bench.console.say import say
 from preprocess.synth.databases import Options, plan
+from preprocess.synth.long_recordings import LONG, plan_long, seconds_of
 from preprocess.synth.trees import render
 
 
@@ -24,14 +25,29 @@ def synthesise(options: Options, out: Path, console: Console) -> int:
     out = out.expanduser()
     with ClipProgress(console, "rendering").shown() as progress:
         rendered = render(options, out, progress)
-    clips = plan(options)
-    frames = sum(clip.last - clip.first + 1 for clip in clips)
-    what = f"{len(clips)} SYNTHETIC {options.strength}-expression clips of {options.subjects} people, {frames} frames"
     told = "is rendered into" if rendered else "lies ready in"
     lines = [
-        f"synth_{options.like}: {what}, {told} {out}",
-        f"  merbench run --data {shlex.quote(str(out))}        benchmark models on it, as on the real database",
+        f"synth_{options.like}{'_long' if options.variant == LONG else ''}: {_described(options)}, {told} {out}",
+        f"  {_use(options, shlex.quote(str(out)))}        benchmark models on it, as on the real database",
     ]
     for line in lines:
         say(console, line)
     return 0
+
+
+def _described(options: Options) -> str:
+    if options.variant == LONG:
+        recordings = plan_long(options)
+        number = sum(len(one.scene.emotions) for one in recordings)
+        return (
+            f"{number} SYNTHETIC {options.strength}-expressions in {len(recordings)} long recordings of "
+            f"{options.subjects} people, {seconds_of(recordings) / 60:.1f} minutes"
+        )
+    clips = plan(options)
+    frames = sum(clip.last - clip.first + 1 for clip in clips)
+    return f"{len(clips)} SYNTHETIC {options.strength}-expression clips of {options.subjects} people, {frames} frames"
+
+
+def _use(options: Options, out: str) -> str:
+    more = " --tasks emotion3 --protocols loso,spot" if options.variant == LONG else ""
+    return f"merbench run --data {out}{more}"

@@ -16,13 +16,14 @@ from bench.study.data import StudyData
 from bench.study.folds import Fold
 from bench.study.protocols import MACRO, MICRO, Protocol
 from bench.study.shifted import ShiftedDataset, shift_notes
+from bench.study.spotted import SpottedDataset, spotting_notes
 from mer_models._parts.weights_file import by_content
 from mer_models.registry import ModelInfo
 from preprocess.base.code import code_fingerprint
 from preprocess.base.hashing import digest
 from preprocess.labels.tasks import Task
 from preprocess.shards.prepared import PreparedDataset
-from results.store.study_card import SHIFT, FoldCard, StudyCard, fold_key
+from results.store.study_card import SHIFT, SPOTTING, FoldCard, StudyCard, fold_key
 
 ENGINE = Path(__file__).parents[1] / "engine" / "train.py"
 """The file from which the code that decides a fold's numbers, whatever the model, is followed through its imports."""
@@ -69,6 +70,7 @@ class CardMaker:
         notes: list[str],
         shift: str = "",
         shifted: Sequence[ShiftedDataset] = (),
+        spotted: SpottedDataset | None = None,
     ) -> StudyCard:
         """Return a study's card.
 
@@ -83,6 +85,7 @@ class CardMaker:
         notes : what a reader of the score should know.
         shift : how far the key frames of the tested clips are moved; "" for not at all.
         shifted : the datasets with such clips.
+        spotted : what was spotted in the dataset's long recordings; None where the protocol does not ask for it.
         """
         info, values, task, protocol = setting.info, setting.values, setting.task, setting.protocol
         group, seed = setting.group, setting.seed
@@ -93,6 +96,13 @@ class CardMaker:
             features = {name: _feature_ingredient(name, moved) for name in info.features}
             ingredients[SHIFT] = {"amount": shift, "features": features}
             notes = [*notes, *shift_notes(shift, shifted, info.features, tested)]
+        people = {}
+        if spotted:
+            people = {name: [one.found, one.false, one.missed] for name, one in spotted.people.items()}
+            clips = spotted.clips()
+            features = {name: _feature_ingredient(name, [clips]) for name in info.features}
+            ingredients[SPOTTING] = {"people": people, "samples": clips.fingerprint, "features": features}
+            notes = [*notes, *spotting_notes(spotted, info.features, sum(len(fold.test) for fold in folds))]
         study_key = digest(ingredients)
         return StudyCard(
             model=info.name,
@@ -108,6 +118,7 @@ class CardMaker:
             ),
             notes=notes,
             shift=shift,
+            spotting=people,
             **benchmark_facts(protocol, task, group, data, folds),
         )
 
@@ -181,7 +192,10 @@ def labels_digest(data: StudyData) -> str:
 
 def unmade_features(card: StudyCard) -> list[str]:
     """Return the features that are not made yet of some dataset of the study (a dry run): its keys are not known."""
-    asked = [card.ingredients["features"], card.ingredients.get(SHIFT, {}).get("features", {})]
+    asked = [
+        card.ingredients["features"],
+        *(card.ingredients.get(part, {}).get("features", {}) for part in (SHIFT, SPOTTING)),
+    ]
     found = [
         name for features in asked for name, of in features.items() if not all(one["content"] for one in of.values())
     ]
@@ -191,7 +205,7 @@ def unmade_features(card: StudyCard) -> list[str]:
 def may_be_stored(card: StudyCard, stored: list[StudyCard]) -> bool:
     """Tell whether the store may hold the study whose features are not made yet: nothing that is known differs."""
     # Which clips have a label and the features shows when they are made.
-    open_yet = ("features", "task", "action_units", SHIFT)
+    open_yet = ("features", "task", "action_units", SHIFT, SPOTTING)
     known = {name: value for name, value in card.ingredients.items() if name not in open_yet}
     return any(known.items() <= old.ingredients.items() for old in _alike(card, stored))
 

@@ -18,6 +18,7 @@ from bench.study.protocols import Protocol
 from bench.study.shared_rows import SharedRows
 from bench.study.shifted import Shifted, ShiftedDataset
 from bench.study.splitting import ids_digest, make_folds
+from bench.study.spotted import Spotted, SpottedDataset
 from mer_models.registry import ModelInfo
 from preprocess.base.errors import Unfit, UsageError, did_you_mean
 from preprocess.base.hashing import digest
@@ -121,6 +122,7 @@ def make_plan(
     store: OutcomeStore | None,
     progress: Callable[[int], None] | None = None,
     shifted: Shifted | None = None,
+    spotted: Spotted | None = None,
 ) -> Plan:
     """Work out all studies of a request over the prepared datasets, and compare them with the store.
 
@@ -133,6 +135,7 @@ def make_plan(
     store : the results so far; None where there are none yet.
     progress : called with the number of studies planned so far.
     shifted : the datasets with shifted clips; a study that may be tested on them, too, is.
+    spotted : what was spotted in long recordings, for the protocols that ask for it.
 
     Raises
     ------
@@ -141,7 +144,7 @@ def make_plan(
     Unfit : nothing of what was asked for applies.
     """
     _check_datasets(request.protocols, [dataset.name for dataset in prepared])
-    builder = _Builder(request, store, shifted or {})
+    builder = _Builder(request, store, shifted or {}, spotted or {})
     for protocol, task in itertools.product(request.protocols, request.tasks):
         for group in groups_of(protocol, builder.with_labels(task, prepared)):
             for model, seed in itertools.product(request.models, request.config.seeds):
@@ -174,9 +177,9 @@ def groups_of(protocol: Protocol, prepared: list[PreparedDataset]) -> list[list[
 class _Builder:
     """Collects trainings; keeps what studies have in common so that it is worked out once."""
 
-    def __init__(self, request: Request, store: OutcomeStore | None, shifted: Shifted) -> None:
+    def __init__(self, request: Request, store: OutcomeStore | None, shifted: Shifted, spotted: Spotted) -> None:
         self.plan = Plan([], notes=list(request.left_out))
-        self._shifted = shifted
+        self._shifted, self._spotted = shifted, spotted
         self._config, self._selections = request.config, request.selections
         self._store = store
         self._stored = store.cards() if store else []
@@ -251,7 +254,16 @@ class _Builder:
             folds, ids, notes = self._make_folds(key, setting, validate, data)
             cards = tuple(
                 self._cards.make(
-                    setting, rule, key, data, folds, ids, notes, shift, self._datasets_of(shift, setting.group)
+                    setting,
+                    rule,
+                    key,
+                    data,
+                    folds,
+                    ids,
+                    notes,
+                    shift,
+                    self._datasets_of(shift, setting.group),
+                    self._spotted_of(setting),
                 )
                 for rule in chosen
                 for shift in ("", *data.shifted)
@@ -262,13 +274,19 @@ class _Builder:
     def _data(self, setting: Setting) -> tuple[str, StudyData]:
         group, task, features = setting.group, setting.task, setting.info.features
         units = setting.info.uses_action_units
-        key = "|".join(["+".join(d.name for d in group), task.name, *features, *(["action units"] if units else [])])
+        spotted = self._spotted_of(setting)
+        more = [*(["action units"] if units else []), *(["spotted"] if spotted else [])]
+        key = "|".join(["+".join(d.name for d in group), task.name, *features, *more])
         if key not in self.plan.data:
             shifted = {
                 shift: [one.prepared for one in self._datasets_of(shift, group)] for shift in self._shifts(setting)
             }
-            self.plan.data[key] = self._shared.of(assemble(group, task, features, units, shifted))
+            parts = [*group, spotted.clips()] if spotted else group
+            self.plan.data[key] = self._shared.of(assemble(parts, task, features, units, shifted))
         return key, self.plan.data[key]
+
+    def _spotted_of(self, setting: Setting) -> SpottedDataset | None:
+        return self._spotted.get(setting.group[0].name) if setting.protocol.spots else None
 
     def _datasets_of(self, shift: str, group: Sequence[PreparedDataset]) -> list[ShiftedDataset]:
         return [self._shifted[shift][dataset.name] for dataset in group] if shift else []
@@ -276,6 +294,9 @@ class _Builder:
     def _shifts(self, setting: Setting) -> list[str]:
         """Return the shifts that a setting is tested with; a note says why where that is none."""
         features = setting.info.features
+        if self._shifted and setting.protocol.spots:
+            self._note(f"Protocol {setting.protocol.name} is not tested with shifted key frames: it spots its own.")
+            return []
         if self._shifted and not features:
             self._note(f"Model {setting.info.name} is not tested with shifted key frames: it looks at no clip.")
             return []

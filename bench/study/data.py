@@ -34,7 +34,8 @@ class StudyData:
     sample_ids : (n,) fixed-width unicode, so that Ray shares them without a copy.
     subjects : (n,) unicode, the person of each sample.
     datasets : (n,) unicode, the dataset of each sample.
-    splits : (n,) unicode, the database's own division of its samples; empty text where it has none.
+    splits : (n,) unicode, the database's own division of its samples; empty text where it has none. Of clips that were
+        spotted in long recordings, ``protocols.SPOTTED``.
     labels : (n,) int64 class indices; of a multi-label task (n, n_classes) int64, 1 where the sample shows the class.
     features : name -> (n, ...) values as stored (8-bit or float32), by reference until they are opened.
     layouts : name -> what the axes and values of that feature mean.

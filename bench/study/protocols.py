@@ -12,6 +12,7 @@ import numpy as np
 
 from preprocess.base.errors import DataError, HonestyError, Unfit, UsageError
 from preprocess.base.registry import Registry
+from preprocess.datasets import DATASETS
 
 if TYPE_CHECKING:
     from bench.study.data import StudyData
@@ -21,6 +22,8 @@ FOLDS = 10
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 MACRO, MICRO = "macro", "micro"
+SPOTTED = "spotted"
+"""The split of clips that were spotted in long recordings, beside those of the same expressions as annotated."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class Protocol:
     averaged : whether the mean of the tested datasets' scores is a score, too, besides the pooled one.
     datasets : the names, where ``over`` is ``named``.
     by_strength : whether macro- and micro-expressions are scored apart, too.
+    spots : whether the study also holds expressions that were spotted in long recordings.
     """
 
     name: str
@@ -73,6 +77,7 @@ class Protocol:
     averaged: bool = False
     datasets: tuple[str, ...] = ()
     by_strength: bool = False
+    spots: bool = False
 
     @property
     def by_dataset(self) -> bool:
@@ -90,12 +95,13 @@ def register_protocol(
     reference: str,
     averaged: bool = False,
     by_strength: bool = False,
+    spots: bool = False,
 ) -> Callable[[Splitter], Splitter]:
     """Register a splitting function as a protocol; the first line of its docstring is the summary.
 
     Parameters
     ----------
-    name, over, reference, averaged, by_strength : as in ``Protocol``.
+    name, over, reference, averaged, by_strength, spots : as in ``Protocol``.
 
     Returns
     -------
@@ -108,7 +114,9 @@ def register_protocol(
 
     def decorate(split: Splitter) -> Splitter:
         origin = f"{split.__module__}.{split.__qualname__}"
-        protocol = Protocol(name, split, over, _summary(split), reference, averaged, by_strength=by_strength)
+        protocol = Protocol(
+            name, split, over, _summary(split), reference, averaged, by_strength=by_strength, spots=spots
+        )
         PROTOCOLS.add(name, protocol, origin=origin)
         return split
 
@@ -159,6 +167,16 @@ def find_protocol(name: str) -> Protocol:
 
 def _summary(split: Callable[..., list[Split]]) -> str:
     return (split.__doc__ or "").strip().splitlines()[0]
+
+
+def without_recordings(datasets: str) -> Unfit:
+    """Return the error that datasets have no long recordings, with where there are some."""
+    long = [name for name, one in DATASETS.items() if one.database and any(tree.long for tree in one.database.trees)]
+    return Unfit(
+        f"it takes long recordings, in which expressions are spotted, and {datasets} is not read from any. Raw copies "
+        f"of {', '.join(long)} have them; of your own, clips.csv names onset and offset of each expression. Or use "
+        "--protocols loso."
+    )
 
 
 def check_tested_once(protocol: str, splits: Sequence[Split]) -> None:
@@ -235,6 +253,25 @@ def macro_micro(data: StudyData) -> list[Split]:
     people = sorted(set(data.subjects[tested].tolist()))
     everyone = np.ones(len(data), dtype=bool)
     return [_tested_on(data, person, (data.subjects == person) & tested, everyone) for person in people]
+
+
+@register_protocol(
+    "spot",
+    over="each",
+    spots=True,
+    reference="STRS: Liong, See and Chan, Spot-then-recognize, Signal Processing: Image Communication 2023; spotting "
+    "as in MEGC 2019 and later",
+)
+def spot(data: StudyData) -> list[Split]:
+    """Leave one subject out: train on annotated expressions, test on those spotted in long recordings of that subject.
+
+    Whoever has no expression that was found is not tested, and counts in the score of spotting only.
+    """
+    found = data.splits == SPOTTED
+    if not found.any():
+        raise without_recordings(_datasets_of(data))
+    people = sorted(set(data.subjects[found].tolist()))
+    return [_tested_on(data, person, (data.subjects == person) & found, ~found) for person in people]
 
 
 @register_protocol("kfold-subject", over="each", reference="10 subject-independent folds of DFME: Zhao et al., 2023")

@@ -1,6 +1,15 @@
 """Datasets: what an adapter is, and which adapter reads a given folder. An adapter is one file of this package."""
 
-from preprocess.datasets._adapter import DATASETS, Adapter, Found, RawDataset, RawFeature, copies_in, describe
+from preprocess.datasets._adapter import (
+    DATASETS,
+    Adapter,
+    Found,
+    LongRecording,
+    RawDataset,
+    RawFeature,
+    copies_in,
+    describe,
+)
 from preprocess.datasets._build import register
 from preprocess.datasets._detect import detect, read_source
 from preprocess.datasets._given import Given
@@ -15,6 +24,7 @@ __all__ = [
     "Database",
     "Found",
     "Given",
+    "LongRecording",
     "RawDataset",
     "RawFeature",
     "Record",

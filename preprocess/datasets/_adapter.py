@@ -54,6 +54,26 @@ class RawFeature:
 
 
 @dataclass(frozen=True)
+class LongRecording:
+    """A recording that goes on around the expressions in it: something to spot them in.
+
+    Attributes
+    ----------
+    name : ``<dataset>/<subject>/<recording>``.
+    subject : the person, as in the samples table.
+    clip : all of its frames, without key frames.
+    sample_ids : the samples of the dataset that are expressions of it; none where it shows none.
+    unclear : a line for each of its expressions whose onset or offset nobody told.
+    """
+
+    name: str
+    subject: str
+    clip: Clip
+    sample_ids: tuple[str, ...] = ()
+    unclear: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class RawDataset:
     """A database as an adapter found it on disk.
 
@@ -71,6 +91,8 @@ class RawDataset:
     sheets : the files that its annotation was read from.
     pictures : sample id -> the files that the features of a database without recordings are made from, so that a
         picture that lies there twice is found.
+    recordings : returns the long recordings that its expressions lie in, and those of the same people that show none;
+        it lists their folders only then.
     """
 
     name: str
@@ -82,6 +104,7 @@ class RawDataset:
     macro: bool = False
     sheets: tuple[Path, ...] = ()
     pictures: dict[str, tuple[Path, ...]] = field(default_factory=dict)
+    recordings: Callable[[], tuple[LongRecording, ...]] = tuple
 
     def __post_init__(self) -> None:
         for name, feature in self.features.items():

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from preprocess.base.errors import DataError
-from preprocess.datasets._adapter import DATASETS, Adapter, Found, RawDataset
+from preprocess.datasets._adapter import DATASETS, Adapter, Found, LongRecording, RawDataset
 from preprocess.datasets._annotation import Annotation
 from preprocess.datasets._counts import Annotated, Row, as_table, count_notes
 from preprocess.datasets._find import find, trees_at
@@ -96,6 +97,7 @@ class _Reading:
         self.lost: dict[str, list[Row]] = defaultdict(list)
         self.files: tuple[Path, ...] = ()
         self.several: Counter[tuple[str, ...]] = Counter()
+        self.long: dict[tuple[str, Path], list[Row]] = defaultdict(list)
 
     def datasets(self) -> list[RawDataset]:
         annotation = Annotation(self.database, self.found, self.notes)
@@ -128,7 +130,24 @@ class _Reading:
             notes=notes,
             macro=name.removeprefix(self.prefix) in self.database.macro or rendered_macro(self.mark),
             sheets=self.files,
+            recordings=partial(self._recordings, name),
         )
+
+    def _recordings(self, dataset: str) -> tuple[LongRecording, ...]:
+        """Return the long recordings of a dataset's people, with its expressions in each."""
+        people = self.prefix + (self.database.people or self.database.name)
+        found = []
+        for place in self.places.all:
+            rows = self.long.get((dataset, place.path), [])
+            subject = rows[0]["subject"] if rows else f"{people}/{self._subject(place.fields.get('subject', ''))}"
+            told = rows or (place.odd is None and place.fields.get("subject"))
+            frames = self._frames_of(place) if place.tree.long and told else None
+            if frames:
+                person, name = subject.partition("/")[2], self._clip_name(place, place.path.name)
+                clip = Clip(f"{dataset}/{person}/{name}", frames, fps=rows[0]["fps"] if rows else self.database.fps)
+                ids = tuple(row["sample_id"] for row in rows)
+                found.append(LongRecording(clip.sample_id, subject, clip, ids))
+        return tuple(found)
 
     def _lose(self, record: Record) -> None:
         """Keep what a clip that cannot be used would have been, for the counts."""
@@ -165,7 +184,9 @@ class _Reading:
                 self.notes.add("{n} folders are not named like clips and are left out", self._under(stray))
         for place in left:
             if place.odd is None or place.odd in ways:
-                self.notes.add("{n} clip folders have no row in the sheet and are left out", self._under(place.path))
+                without = "{n} clip folders have no row in the sheet and are left out"
+                empty = "{n} long recordings have no row in the sheet: they show no expression"
+                self.notes.add(empty if place.tree.long else without, self._under(place.path))
 
     def _subject(self, text: str) -> str:
         return subject_id(self.database.subject, text)
@@ -270,6 +291,8 @@ class _Reading:
             "origin": record["origin"],
         }
         row |= {name: record.get(name) or None for name in TOLD}
+        if place.tree.long:
+            self.long[dataset, place.path].append(row)
         if place.tree.videos:
             return row, Clip(sample_id, {}, place.path, onset, apex, offset, fps, registered)
         return row, Clip(sample_id, self.frames[place.path], None, onset, apex, offset, fps, registered)

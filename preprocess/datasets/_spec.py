@@ -39,6 +39,8 @@ class Tree:
     frames : what files of frames are called; the group ``n`` is the frame's number.
     videos : instead of ``frames``: what video files in the last folder are called, one clip each. Groups become fields.
     root : what the root is called, as the end of its path ("HS", "VL/Strong"); "" for any name.
+    long : whether its folders hold long recordings, in which expressions can be spotted. Folders that no row names are
+        recordings without an expression then.
     """
 
     variant: str
@@ -46,6 +48,7 @@ class Tree:
     frames: str = ""
     videos: str = ""
     root: str = ""
+    long: bool = False
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,12 @@ register(
         title="CAS(ME)^3 part A (colour frames; micro-expressions, and macro-expressions where their sheet lies there)",
         layout="part_A/spNO.1/a/color/8.jpg, cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx beside it",
         trees=(
-            Tree("raw", (r"sp_?NO\.?(?P<subject>\d+)", r"(?P<clip>[a-mA-M])", r"color"), r"(?P<n>\d+)\.(?:jpg|png)"),
+            Tree(
+                "raw",
+                (r"sp_?NO\.?(?P<subject>\d+)", r"(?P<clip>[a-mA-M])", r"color"),
+                r"(?P<n>\d+)\.(?:jpg|png)",
+                long=True,
+            ),
         ),
         sheets=(
             *(

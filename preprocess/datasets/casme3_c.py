@@ -18,7 +18,7 @@ register(
         title="CAS(ME)^3 part C (colour frames, no apex)",
         layout="part_C/01/a/color/1.jpg, CAS(ME)3_part_C_ME.xlsx beside it",
         trees=(
-            Tree("raw", (r"(?P<subject>\d{1,2})", r"(?P<clip>[a-z])", r"color"), r"(?P<n>\d+)\.(?:jpg|png)"),
+            Tree("raw", (r"(?P<subject>\d{1,2})", r"(?P<clip>[a-z])", r"color"), r"(?P<n>\d+)\.(?:jpg|png)", long=True),
             Tree("clips", (r"(?P<subject>\d{1,2})", r"(?P<clip>\d+)", r"color"), r"(?P<n>\d+)\.(?:jpg|png)"),
         ),
         sheets=(

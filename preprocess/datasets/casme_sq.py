@@ -44,7 +44,7 @@ register(
         layout="rawpic/s15/15_0101disgustingteeth/img001.jpg (or selectedpic/s15/anger1_1, cropped/15/anger1_1) beside "
         "CAS(ME)^2code_final.xlsx",
         trees=(
-            Tree("raw", (r"s(?P<subject>\d+)", r"\d+_(?P<clip>\d{4}).*"), FRAMES, root="rawpic"),
+            Tree("raw", (r"s(?P<subject>\d+)", r"\d+_(?P<clip>\d{4}).*"), FRAMES, root="rawpic", long=True),
             Tree("selected", (r"s?(?P<subject>\d+)", r"[a-z]+\d*_\d+"), FRAMES, root="selectedpic"),
             Tree("cropped", (r"s?(?P<subject>\d+)", r"[a-z]+\d*_\d+"), FRAMES, root="cropped"),
         ),

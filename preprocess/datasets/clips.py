@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from preprocess.base.errors import DataError, did_you_mean
-from preprocess.datasets._adapter import DATASETS, Adapter, Found, RawDataset
+from preprocess.datasets._adapter import DATASETS, Adapter, Found, LongRecording, RawDataset
 from preprocess.datasets._build import mark_of
 from preprocess.datasets._clip_list import COLUMNS, FILE, ListedClip, is_list, read_list
 from preprocess.datasets._folders import links_on, listing
@@ -78,7 +80,32 @@ def _dataset(sheet: Path, name: str, samples: Sequence[_Sample], notes: Sequence
         synthetic=name.startswith("synth_"),
         clips={sample.sample_id: _clip(sample) for sample in samples},
         notes=(*notes, *_notes_on_words(name, words)),
+        recordings=partial(_recordings, sheet, samples),
     )
+
+
+def _recordings(sheet: Path, samples: Sequence[_Sample]) -> tuple[LongRecording, ...]:
+    """Return the recordings of which a row tells where in them an expression is."""
+    places: dict[Path, list[_Sample]] = defaultdict(list)
+    for sample in samples:
+        places[sample.listed.place].append(sample)
+    found = []
+    for same in places.values():
+        cells = [set(sample.listed.cells) for sample in same]
+        if not any({"onset", "offset"} & there for there in cells):
+            continue
+        first = same[0]
+        name = f"{first.dataset}/{first.subject}/{_clip_name(first.listed, first.subject)}"
+        whole = dataclasses.replace(_clip(first), sample_id=name, onset=None, apex=None, offset=None)
+        unclear = [
+            f"{sheet}, row {sample.listed.row}, column {column}: is empty"
+            for sample, there in zip(same, cells, strict=True)
+            for column in ("onset", "offset")
+            if column not in there
+        ]
+        ids = tuple(sample.sample_id for sample in same)
+        found.append(LongRecording(name, f"{first.dataset}/{first.subject}", whole, ids, tuple(unclear)))
+    return tuple(found)
 
 
 def _row(sheet: Path, sample: _Sample) -> dict[str, Any]:

@@ -29,7 +29,7 @@ for name, camera, fps in (("smic_long", "HS", 100.0), ("smic_vis_long", "VIS", 2
             title=f"SMIC-E, long recordings by the {camera} camera",
             layout=f"SMIC-{camera}-E/{camera}/s01/s1_ne_01/image000123.bmp, SMIC-{camera}-E_annotation.xlsx beside it",
             trees=tuple(
-                Tree("raw", (*above, SUBJECT, CLIP), FRAMES, root=f"SMIC[-_ ]{camera}[-_ ]E")
+                Tree("raw", (*above, SUBJECT, CLIP), FRAMES, root=f"SMIC[-_ ]{camera}[-_ ]E", long=True)
                 for above in ((camera,), ())
             ),
             sheets=(

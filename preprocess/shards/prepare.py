@@ -88,7 +88,7 @@ def prepare_all(
             if progress:
                 progress(done, total)
     if broken:
-        raise DataError(_broken_text(broken))
+        raise DataError(broken_text(broken))
     return _with_copies([book.finish() for book in books], datasets)
 
 
@@ -234,7 +234,8 @@ def _sources(clips: Mapping[str, Sequence[Clip]], source: Callable[[Clip], str])
     return {subject: digest([[clip.sample_id, source(clip)] for clip in ones]) for subject, ones in clips.items()}
 
 
-def _broken_text(broken: Sequence[Broken]) -> str:
+def broken_text(broken: Sequence[Broken]) -> str:
+    """Return what a person is told of features that a bug kept from being made."""
     first = broken[0]
     more = f" ({len(broken) - 1} more like it)" if len(broken) > 1 else ""
     text = (

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-VARIANTS = ("raw", "cropped")
+VARIANTS = ("raw", "cropped", "long")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class Options:
     seed : equal seeds give equal files.
     strength : ``micro`` or ``macro``.
     full_size : True for frames as large as those of the real database.
-    variant : "raw", or "cropped": faces cut out tightly, in the folders of the real database's cropped variant.
+    variant : "raw"; "cropped": faces cut out tightly, in the folders of the real database's cropped variant; or "long":
+        long recordings with several expressions each (``long_recordings``).
     """
 
     like: str
@@ -169,18 +170,27 @@ def plan(options: Options) -> list[ClipPlan]:
     options.check()
     like = LIKE[options.like]
     rng = generator(options.seed, options.like, "clips")
-    subjects = [like.subject(number) for number in range(options.subjects)]
-    counts = [max(2, int(rng.poisson(options.clips))) if options.clips >= 2 else 1 for _ in subjects]
-    dealt = iter(rng.permutation(_shares(like.emotions, sum(counts))).tolist())
     clips: list[ClipPlan] = []
-    for subject, count in zip(subjects, counts, strict=True):
-        emotions = [next(dealt) for _ in range(count)]
+    for subject, emotions in _dealt(options, rng):
         names = like.clips(generator(options.seed, options.like, subject, "names"), subject, emotions)
         clips += [_clip(options, subject, emotion, *name) for emotion, name in zip(emotions, names, strict=True)]
     if like.one_apex_lacks:
         number = int(rng.integers(len(clips)))
         clips[number] = replace(clips[number], coded_apex=None)
     return clips
+
+
+def dealt(options: Options) -> list[tuple[str, list[str]]]:
+    """Return the people of a database, each with the emotions that he or she shows, in order."""
+    return _dealt(options, generator(options.seed, options.like, "clips"))
+
+
+def _dealt(options: Options, rng: np.random.Generator) -> list[tuple[str, list[str]]]:
+    like = LIKE[options.like]
+    subjects = [like.subject(number) for number in range(options.subjects)]
+    counts = [max(2, int(rng.poisson(options.clips))) if options.clips >= 2 else 1 for _ in subjects]
+    emotions = iter(rng.permutation(_shares(like.emotions, sum(counts))).tolist())
+    return [(subject, [next(emotions) for _ in range(count)]) for subject, count in zip(subjects, counts, strict=True)]
 
 
 def film(options: Options, clip: ClipPlan, head: Head | None = None) -> Film:
@@ -261,13 +271,14 @@ def _samm_clips(rng: np.random.Generator, subject: str, emotions: list[str]) -> 
     return names
 
 
-_SMIC_SHORT = {"negative": "ne", "positive": "po", "surprise": "sur"}
+SMIC_SHORT = {"negative": "ne", "positive": "po", "surprise": "sur"}
+"""The classes of SMIC, and how names of clips begin with them."""
 
 
 def _smic_clips(rng: np.random.Generator, subject: str, emotions: list[str]) -> list[tuple[str, str, int, int]]:
     names = []
     for number, emotion in enumerate(emotions, start=1):
-        clip = f"{subject}_{_SMIC_SHORT[emotion]}_{number:02d}"
+        clip = f"{subject}_{SMIC_SHORT[emotion]}_{number:02d}"
         # Numbers restart with every recording, and a few recordings count from far on.
         onset = int(rng.integers(17_000_000, 17_900_000) if rng.uniform() < 0.05 else rng.integers(1, 3000))
         names.append((clip, f"HS/{subject}/micro/{emotion}/{clip}", 6, onset))

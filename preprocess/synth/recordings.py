@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,6 +51,7 @@ class Scene:
     blinks : how many times the person blinks in a minute.
     strength : ``micro`` or ``macro``.
     seed : equal scenes give equal films.
+    take : tells the recordings of one person apart.
     """
 
     like: str
@@ -60,10 +61,16 @@ class Scene:
     blinks: float = 10.0
     strength: str = "micro"
     seed: int = 0
+    take: str = ""
+
+    @property
+    def name(self) -> str:
+        """The person's."""
+        return f"{self.like}/{self.person}"
 
 
 @dataclass(frozen=True)
-class _Series:
+class Series:
     """Expressions one after the other, as a film takes one expression: its units are those of all, each with its time.
 
     Attributes
@@ -88,10 +95,17 @@ class _Series:
 
 def draw_recording(scene: Scene) -> tuple[Film, int, list[Shown]]:
     """Return the film of a scene, the number of its frames, and its expressions. The film's times count from 0."""
+    series, frames, shown = scripted(scene)
+    person, camera = make_person(scene.seed, scene.name), LIKE[scene.like].camera
+    return Film(person, series, camera, scene.seed, "/".join([scene.name, "recording", *_takes(scene)])), frames, shown
+
+
+def scripted(scene: Scene) -> tuple[Series, int, list[Shown]]:
+    """Return what happens in a scene, the number of its frames, and its expressions, without filming anything."""
     like = LIKE[scene.like]
-    camera, name = like.camera, f"{scene.like}/{scene.person}"
-    rng = generator(scene.seed, name, "recording")
-    habits = draw_habits(scene.seed, name, tuple(AUS))
+    camera = like.camera
+    rng = generator(scene.seed, scene.name, "recording", *_takes(scene))
+    habits = draw_habits(scene.seed, scene.name, tuple(AUS))
     shortest, longest = like.frames if scene.strength == "micro" else (2 * like.frames[1], 4 * like.frames[1])
     time, parts, shown = _rest(rng, scene, camera.fps), [], []
     for emotion in scene.emotions:
@@ -102,26 +116,29 @@ def draw_recording(scene: Scene) -> tuple[Film, int, list[Shown]]:
         time += one.rise + one.fall + _rest(rng, scene, camera.fps)
     parts += [(int(at), _blink(rng, camera.fps)) for at in _blink_times(rng, scene, time, camera.fps)]
     usual = round((shortest + longest) / 2)
-    series = _Series(
+    series = Series(
         units=tuple(unit for _, one in parts for unit in one.units),
         starts=tuple(start for start, one in parts for _ in one.units),
         of=tuple(one for _, one in parts for _ in one.units),
         rise=usual // 2,
         fall=usual - usual // 2,
     )
-    film = Film(make_person(scene.seed, name), series, camera, scene.seed, f"{name}/recording")
-    return film, time, shown
+    return series, time, shown
 
 
-def write_video(film: Film, frames: Sequence[int], file: Path, every: int = 1) -> None:
+def _takes(scene: Scene) -> list[str]:
+    return [scene.take] if scene.take else []
+
+
+def write_video(film: Film, frames: int, file: Path, fps: float | None = None) -> None:
     """Write a film as a video.
 
     Parameters
     ----------
     film : the film.
-    frames : the times to write.
+    frames : how many of its times there are, from 0 on.
     file : its ending says the format: avi (MJPG) or mp4.
-    every : of so many frames one is written, and the video plays at that part of the camera's rate.
+    fps : frames a second of the video, each the nearest of the film; None for those of the camera.
 
     Raises
     ------
@@ -132,12 +149,13 @@ def write_video(film: Film, frames: Sequence[int], file: Path, every: int = 1) -
     codec = {".avi": "MJPG", ".mp4": "mp4v"}[file.suffix]
     camera = film.camera
     code = cv2.VideoWriter_fourcc(*codec)  # type: ignore[attr-defined]
-    writer = cv2.VideoWriter(str(file), code, camera.fps / every, (camera.width, camera.height))
+    rate = fps or camera.fps
+    writer = cv2.VideoWriter(str(file), code, rate, (camera.width, camera.height))
     if not writer.isOpened():
         raise DataError(f"{file}: OpenCV cannot write {codec} videos here.")
     try:
-        for time in frames[::every]:
-            picture = film.frame(time)
+        for number in range(math.ceil(frames * rate / camera.fps)):
+            picture = film.frame(min(frames - 1, round(number * camera.fps / rate)))
             grey = picture.ndim == 2
             writer.write(cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR if grey else cv2.COLOR_RGB2BGR))
     finally:

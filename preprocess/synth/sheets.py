@@ -28,7 +28,7 @@ def write_casme2(root: Path, clips: Sequence[ClipPlan]) -> None:
         apex = "/" if clip.coded_apex is None else clip.coded_apex
         subject = clip.subject.removeprefix("sub")
         rows.append([subject, clip.clip, None, clip.onset, apex, clip.offset, None, clip.expression.facs, clip.emotion])
-    _write(root / "CASME2-coding-20140508.xlsx", rows)
+    write_sheet(root / "CASME2-coding-20140508.xlsx", rows)
     # A stray file, such as the published copy has.
     stray = (root / clips[0].folder).parent / f"{clips[0].clip} - Shortcut.lnk"
     stray.write_bytes(b"L\x00\x00\x00")
@@ -65,7 +65,7 @@ def write_samm(root: Path, clips: Sequence[ClipPlan]) -> None:
         frames = [clip.onset, clip.coded_apex, clip.offset, duration, kind]
         place = clip.clip.split("_")[1]
         rows.append([clip.subject, clip.clip, int(place), *frames, shown, clip.emotion, objective_class(units), None])
-    _write(root / "SAMM_Micro_FACS_Codes_v2.xlsx", rows)
+    write_sheet(root / "SAMM_Micro_FACS_Codes_v2.xlsx", rows)
 
 
 def write_nothing(root: Path, clips: Sequence[ClipPlan]) -> None:
@@ -96,7 +96,8 @@ def objective_class(facs: str) -> int:
     return next((number for number, known in _OBJECTIVE.items() if units in known), 7)
 
 
-def _write(path: Path, rows: Sequence[Sequence[Any]]) -> None:
+def write_sheet(path: Path, rows: Sequence[Sequence[Any]]) -> None:
+    """Write rows of cells as the one tab of a workbook."""
     from openpyxl import Workbook
 
     book = Workbook()

@@ -10,17 +10,18 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from preprocess.base.errors import DataError
 from preprocess.synth.databases import LIKE, ClipPlan, Options, crop_box, film, plan
+from preprocess.synth.image_file import write_image
+from preprocess.synth.long_recordings import LONG, facts_of, plan_long, write_annotation, write_recordings
 from preprocess.synth.sheets import SHEETS
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from preprocess.synth.film import Film
 
 MARK = "synthetic.json"
@@ -51,13 +52,13 @@ def render(options: Options, out: Path, progress: Progress | None = None, thread
     UsageError : the options cannot be obeyed.
     DataError : ``out`` holds something else, or cannot be written.
     """
-    clips = plan(options)
+    work = _long(options) if options.variant == LONG else _clips(options)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with _alone(out):
             if _is_there(options, out):
                 return False
-            _render(options, clips, out, progress, threads)
+            _render(options, work, out, progress, threads)
             return True
     except OSError as error:
         raise DataError(
@@ -127,26 +128,62 @@ def _alone(out: Path) -> Iterator[None]:
         yield
 
 
-def _render(
-    options: Options, clips: Sequence[ClipPlan], out: Path, progress: Progress | None, threads: int | None
-) -> None:
+@dataclass(frozen=True)
+class _Work:
+    """What is written into the folder of a database.
+
+    Attributes
+    ----------
+    groups : what each person is in.
+    write : writes the frames of a group below the folder, and returns how much of the work that was.
+    finish : writes the sheets.
+    facts : what is true of each clip, for the mark.
+    """
+
+    groups: list[list[Any]]
+    write: Callable[[list[Any], Path], int]
+    finish: Callable[[Path], None]
+    facts: Callable[[], dict[str, Any]]
+
+
+def _clips(options: Options) -> _Work:
+    clips = plan(options)
+    return _Work(
+        [list(group) for _, group in groupby(clips, key=lambda clip: clip.subject)],
+        lambda group, folder: _write_clips(options, group, folder),
+        lambda folder: SHEETS[options.like](folder, clips),
+        lambda: {clip.name: _facts(clip) for clip in clips},
+    )
+
+
+def _long(options: Options) -> _Work:
+    recordings = plan_long(options)
+    return _Work(
+        [list(group) for _, group in groupby(recordings, key=lambda one: one.subject)],
+        write_recordings,
+        lambda folder: write_annotation(recordings, folder),
+        lambda: {one.name: facts_of(one) for one in recordings},
+    )
+
+
+def _render(options: Options, work: _Work, out: Path, progress: Progress | None, threads: int | None) -> None:
     temporary = out.parent / f".{out.name}.{os.getpid()}.tmp"
     done = 0
     try:
         # OpenCV and numpy leave the interpreter's lock while they work, so threads share the cores well. A person's
         # clips follow each other, which makes the person once.
         with ThreadPoolExecutor(threads or len(os.sched_getaffinity(0)), initializer=_one_thread) as pool:
-            groups = [list(group) for _, group in groupby(clips, key=lambda clip: clip.subject)]
+            total = sum(map(len, work.groups))
             try:
-                for count in pool.map(lambda group: _write_clips(options, group, temporary), groups):
+                for count in pool.map(lambda group: work.write(group, temporary), work.groups):
                     done += count
                     if progress is not None:
-                        progress(done, len(clips))
+                        progress(done, total)
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
-        SHEETS[options.like](temporary, clips)
-        facts = {"synthetic": True, "options": options.as_json(), "clips": {clip.name: _facts(clip) for clip in clips}}
+        work.finish(temporary)
+        facts = {"synthetic": True, "options": options.as_json(), "clips": work.facts()}
         (temporary / MARK).write_text(json.dumps(facts, indent=1), encoding="utf-8")
         if out.is_dir():
             out.rmdir()
@@ -171,16 +208,6 @@ def _write_clips(options: Options, clips: Sequence[ClipPlan], root: Path) -> int
             path = folder / LIKE[options.like].file_name(clip, number, options.variant)
             write_image(path, made.frame(number - clip.onset)[box])
     return len(clips)
-
-
-def write_image(path: Path, image: np.ndarray) -> None:
-    """Write a frame, RGB or grey, as the kind of file that its name tells."""
-    import cv2
-
-    picture = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    settings = [cv2.IMWRITE_JPEG_QUALITY, 88] if path.suffix == ".jpg" else []
-    # Not written by OpenCV, which does not tell of a full disk.
-    path.write_bytes(cv2.imencode(path.suffix, picture, settings)[1].tobytes())
 
 
 def _facts(clip: ClipPlan) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from results.scores.pooling import AVERAGE, FULL, part_names, score_of_counts
 from results.scores.ranking import Evidence, Scored, ranked
 from results.scores.row import Row
 from results.scores.shifts import ShiftLoss, shift_losses
+from results.scores.spotting import spotted_and_recognised, spotted_by
 from results.scores.stored_study import StoredStudy
 from results.store.outcome import Outcome
 from results.store.outcome_store import OutcomeStore
@@ -124,12 +125,17 @@ def _rows(group: list[StoredStudy], root_seed: int, resamples: int, superseded: 
         return [Scored(_bare_row(group, part, superseded), None) for part in parts]
     counted = [study.counted for study in group]
     counting = counting_of(group[0].card)
-    return [
+    rows = [
         _scored(
             _bare_row(group, part, superseded), [one.parts[part] for one in counted], counting, root_seed, resamples
         )
         for part in parts
     ]
+    if people := group[0].card.spotting:
+        whole = [one.parts[FULL] for one in counted]
+        both = spotted_and_recognised(people, whole, counting.metrics.get("uf1"), root_seed, resamples)
+        rows[0] = dataclasses.replace(rows[0], row=dataclasses.replace(rows[0].row, spotting=both))
+    return rows
 
 
 def _bare_row(group: list[StoredStudy], part: str, superseded: bool) -> Row:
@@ -160,6 +166,7 @@ def _bare_row(group: list[StoredStudy], part: str, superseded: bool) -> Row:
         superseded=superseded,
         notes=notes,
         weights=card.weights,
+        spotting=spotted_by(card.spotting) if part == FULL else None,
     )
 
 
@@ -245,6 +252,12 @@ def _notes(rows: list[Row], hidden: int) -> list[str]:
         )
     if any(row.part == AVERAGE for row in rows):
         notes.append("Part average: the mean of the tested datasets' scores; full: the score of their pooled samples.")
+    if any(row.spotting for row in rows):
+        notes.append(
+            "Spotting: an expression counts as found where the spotted and the annotated frames have half of their "
+            "union in common; spot P, R and F1 are precision, recall and F1 of all recordings pooled. UF1, UAR and acc "
+            "are of the found ones alone. STRS: F1 of spotting times UF1, with its 95 % interval over people."
+        )
     if any(row.synthetic for row in rows):
         notes.append("Synthetic data is drawn by this program: its scores say nothing about real faces.")
     return notes

@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from results.scores.spotting import SpotThenRecognise
 from results.store.watched import OWN, Watched, Weights, stamp_of
 
 
@@ -54,6 +55,8 @@ class Row:
     superseded : a later run of the same study with other data or code exists.
     notes : warnings, in words.
     weights : "" for those that the studies trained; else ``external``, ``imported`` and so on, as on their cards.
+    spotting : of studies whose tested clips were spotted, how well that went, and what both are worth together. The
+        other scores are those of recognising what was found.
     """
 
     model: str
@@ -93,6 +96,7 @@ class Row:
     superseded: bool = False
     notes: list[str] = dataclasses.field(default_factory=list)
     weights: Weights = OWN
+    spotting: SpotThenRecognise | None = None
 
     @property
     def stamp(self) -> str:

@@ -29,6 +29,8 @@ _WATCHED_BEFORE: dict[str, Watched] = {"last": NOTHING, "validation": VALIDATION
 
 SHIFT = "shift_keyframes"
 """The ingredient that a study has whose tested clips have their key frames moved."""
+SPOTTING = "spotting"
+"""The ingredient that a study has whose tested clips were spotted in long recordings."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,8 @@ class StudyCard:
         somebody's predictions. Where nothing shows that the test samples were left alone (the first and the last), the
         study counts as one that watches them.
     shift : how far the key frames of the tested clips were moved (``2``, ``5%``); "" where they are as annotated.
+    spotting : of a study whose tested clips were spotted, person -> counts of found, false and missed expressions, of
+        everybody who was recorded.
 
     Raises
     ------
@@ -107,6 +111,7 @@ class StudyCard:
     unions: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     weights: Weights = OWN
     shift: str = ""
+    spotting: dict[str, list[int]] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_watched(self.watches)

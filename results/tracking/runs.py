@@ -254,7 +254,7 @@ def _score_points(rows: Sequence[Row], now: int) -> list[Point]:
     points = []
     for row in rows:
         scores = _scores(row)
-        names = (*_SORTED_BY, *row.other_metrics) if row.part == FULL else _PART_SORTED_BY
+        names = (*_SORTED_BY, *row.other_metrics, *_spotting(row)) if row.part == FULL else _PART_SORTED_BY
         points += [Point(metric_name(row.part, name), scores[name], 0, now) for name in names if name in scores]
     return points
 
@@ -263,10 +263,19 @@ def _scores(row: Row) -> dict[str, float]:
     """Return everything that is measured of a part, by name."""
     values: dict[str, float | None] = {name: getattr(row, name) for name in _SORTED_BY}
     values |= row.other_metrics
+    values |= _spotting(row)
     values |= {f"f1/{name}": value for name, value in (row.f1_per_class or {}).items()}
     values |= {f"recall/{name}": value for name, value in (row.recall_per_class or {}).items()}
     values |= {"n_samples": row.n_samples, "n_subjects": row.n_subjects}
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _spotting(row: Row) -> dict[str, float | None]:
+    """Return the scores of a study whose tested clips were spotted; none of another."""
+    if row.spotting is None:
+        return {}
+    alone = {f"spotting_{name}": getattr(row.spotting, name) for name in ("precision", "recall", "f1")}
+    return {**alone, **{name: getattr(row.spotting, name) for name in ("strs", "strs_low", "strs_high")}}
 
 
 def _scores_json(rows: Sequence[Row]) -> bytes:

@@ -14,6 +14,7 @@ from results.scores.counted import CountedStudy, counting_of
 from results.scores.leaderboard import Leaderboard, Row
 from results.scores.pairs import Pair
 from results.scores.pooling import FULL
+from results.scores.spotting import SpotThenRecognise
 from results.scores.stored_study import StoredStudy
 from results.store.outcome import Outcome
 from results.store.study_card import StudyCard
@@ -182,12 +183,21 @@ def _row(row: Row, number: int, board: int, study: int, size: Size | None) -> di
         "rankText": COLUMNS.get("rank").text(row),
         **{name: _rounded(getattr(row, name)) for name in names},
         "acc": _rounded(row.accuracy),
+        **_spotting(row.spotting),
         "f1": [_rounded(value) for value in row.f1_per_class.values()] if row.f1_per_class else None,
         "folds": f"{row.folds_done}/{row.folds_total}",
         "parameters": size.parameters if size else None,
         "gflops": _rounded(size.gflops, 6) if size else None,
         "notes": row.notes,
     }
+
+
+def _spotting(one: SpotThenRecognise | None) -> dict[str, Any]:
+    if one is None:
+        return {}
+    named = {"spotP": one.precision, "spotR": one.recall, "spotF1": one.f1}
+    named |= {"strs": one.strs, "strs_low": one.strs_low, "strs_high": one.strs_high}
+    return {name: _rounded(value) for name, value in named.items()}
 
 
 class _Details:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from preprocess.base.registry import Registry
@@ -22,12 +22,14 @@ class Column:
     text : row -> the cell.
     justify : the side that the cells are aligned to.
     multilabel_header : printed above a table of a multi-label task, where the number means something else.
+    wanted : whether a row has anything to say in it; a table has the column where one of its rows has.
     """
 
     header: str
     text: Text
     justify: Justify
     multilabel_header: str = ""
+    wanted: Callable[[Row], bool] = lambda row: True
 
     def title(self, multilabel: bool) -> str:
         """Return what is printed above the column in a table of one task."""
@@ -43,11 +45,17 @@ FLAT_COLUMNS = (
     *("rank", "model", "selection", "seeds", "uf1", "uf1_interval", "uar", "uar_interval"),
     *("accuracy", "weighted_f1", "folds"),
 )
+SPOT_COLUMNS = ("spot_precision", "spot_recall", "spot_f1", "strs", "strs_interval")
 
 MISSING = "–"
 
 
-def column(header: str, justify: Justify = "left", multilabel_header: str = "") -> Callable[[Text], Text]:
+def column(
+    header: str,
+    justify: Justify = "left",
+    multilabel_header: str = "",
+    wanted: Callable[[Row], bool] = lambda row: True,
+) -> Callable[[Text], Text]:
     """Return a decorator that registers ``row -> str`` as a column under the function's name.
 
     Columns of other packages are printed behind the built-in ones, in the order of their names.
@@ -57,29 +65,32 @@ def column(header: str, justify: Justify = "left", multilabel_header: str = "") 
     header : printed above.
     justify : the side that the cells are aligned to.
     multilabel_header : printed above a table of a multi-label task; empty for the same header.
+    wanted : row -> whether it has anything to say in the column; where none has, a table does without.
     """
 
     def decorate(text: Text) -> Text:
-        entry = Column(header, text, justify, multilabel_header)
+        entry = Column(header, text, justify, multilabel_header, wanted)
         COLUMNS.add(text.__name__, entry, origin=f"{text.__module__}.{text.__qualname__}")
         return text
 
     return decorate
 
 
-def row_columns() -> list[Column]:
-    """Return the columns of a table whose headings name dataset, task, protocol, part and counts."""
-    return [*(COLUMNS.get(name) for name in ROW_COLUMNS), *added_columns()]
+def row_columns(rows: Sequence[Row]) -> list[Column]:
+    """Return the columns of a table of some rows whose headings name dataset, task, protocol, part and counts."""
+    return [*(COLUMNS.get(name) for name in ROW_COLUMNS), *added_columns(rows)]
 
 
-def flat_columns() -> list[Column]:
-    """Return the columns of a table without headings: each line names all that its score depends on."""
-    return [*(COLUMNS.get(name) for name in FLAT_COLUMNS), *added_columns()]
+def flat_columns(rows: Sequence[Row]) -> list[Column]:
+    """Return the columns of a table of some rows without headings: each line names all that its score depends on."""
+    return [*(COLUMNS.get(name) for name in FLAT_COLUMNS), *added_columns(rows)]
 
 
-def added_columns() -> list[Column]:
-    """Return the columns that somebody added to the built-in ones, by their names."""
-    return [COLUMNS.get(name) for name in COLUMNS.names() if name not in {*ROW_COLUMNS, *FLAT_COLUMNS}]
+def added_columns(rows: Sequence[Row]) -> list[Column]:
+    """Return the columns beside those of every table: of spotting, then those that somebody added, by their names."""
+    always = {*ROW_COLUMNS, *FLAT_COLUMNS, *SPOT_COLUMNS}
+    names = [*SPOT_COLUMNS, *(name for name in COLUMNS.names() if name not in always)]
+    return [one for one in map(COLUMNS.get, names) if any(map(one.wanted, rows))]
 
 
 def number(value: float | None) -> str:
@@ -216,3 +227,37 @@ def weighted_f1(row: Row) -> str:
 def folds(row: Row) -> str:
     """Folds done of folds needed, over all seeds."""
     return f"{row.folds_done}/{row.folds_total}"
+
+
+def _spotted(row: Row) -> bool:
+    return row.spotting is not None
+
+
+@column("spot P", "right", wanted=_spotted)
+def spot_precision(row: Row) -> str:
+    """Share of the spotted expressions that are annotated ones."""
+    return number(row.spotting.precision if row.spotting else None)
+
+
+@column("spot R", "right", wanted=_spotted)
+def spot_recall(row: Row) -> str:
+    """Share of the annotated expressions that were spotted."""
+    return number(row.spotting.recall if row.spotting else None)
+
+
+@column("spot F1", "right", wanted=_spotted)
+def spot_f1(row: Row) -> str:
+    """F1 of spotting."""
+    return number(row.spotting.f1 if row.spotting else None)
+
+
+@column("STRS", "right", wanted=_spotted)
+def strs(row: Row) -> str:
+    """F1 of spotting times UF1 of what was found."""
+    return number(row.spotting.strs if row.spotting else None)
+
+
+@column("95% CI", wanted=_spotted)
+def strs_interval(row: Row) -> str:
+    """Subject-bootstrap interval of STRS."""
+    return interval(row.spotting.strs_low, row.spotting.strs_high) if row.spotting else MISSING

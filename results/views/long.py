@@ -15,7 +15,7 @@ from results.views.text import fitted_widths, heading, paragraph, table
 def long_table(leaderboard: Leaderboard, width: int) -> list[str]:
     """Return the lines of a table for each benchmark and part, and its gaps."""
     lines = []
-    columns = row_columns()
+    columns = row_columns(leaderboard.rows)
     widths = _row_widths(columns, leaderboard.rows, width)
     for where, rows in itertools.groupby(leaderboard.rows, key=section):
         lines += heading(section_title(where))
@@ -49,7 +49,7 @@ def _benchmark_lines(rows: list[Row], columns: list[Column], widths: list[int], 
 
 def long_markdown(leaderboard: Leaderboard) -> str:
     """Return one Markdown table; each line names all that its score depends on."""
-    columns = flat_columns()
+    columns = flat_columns(leaderboard.rows)
     header = [column.header for column in columns]
     rule = ["---:" if column.justify == "right" else "---" for column in columns]
     body = [[cell.replace("|", "\\|") for cell in cells] for cells in _cells(columns, leaderboard)]
@@ -60,7 +60,7 @@ def long_markdown(leaderboard: Leaderboard) -> str:
 
 def long_latex(leaderboard: Leaderboard) -> str:
     """Return one LaTeX tabular; each line names all that its score depends on."""
-    columns = flat_columns()
+    columns = flat_columns(leaderboard.rows)
     sides = "".join(column.justify[0] for column in columns)
     header = [latex_escaped(column.header) for column in columns]
     body = [[latex_escaped(cell) for cell in cells] for cells in _cells(columns, leaderboard)]

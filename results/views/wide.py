@@ -8,7 +8,7 @@ from typing import Any
 
 from results.scores.leaderboard import Leaderboard, Row
 from results.scores.pooling import FULL
-from results.views.columns import COLUMNS, Column
+from results.views.columns import COLUMNS, Column, added_columns
 from results.views.leaderboard_words import Section, section
 
 # What the parts of MEGC2019 are called in print, in the order of its tables.
@@ -43,6 +43,11 @@ class WideTable:
         """Return what a part is called in print: where there is but one, what the dataset is called."""
         name = part if len(self.parts) > 1 else self.first[part].dataset
         return _MEGC2019.get(name, name)
+
+    @property
+    def added(self) -> list[Column]:
+        """The columns behind the scores of the whole."""
+        return added_columns([line[FULL] for line in self.rows])
 
     @property
     def multilabel(self) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from results.scores.leaderboard import Leaderboard, Row
 from results.scores.pooling import FULL
-from results.views.columns import COLUMNS, Column, added_columns, interval, number
+from results.views.columns import COLUMNS, Column, interval, number
 from results.views.latex import (
     BETWEEN,
     PAGE,
@@ -65,7 +65,7 @@ class _Piece:
 
 def _pieces(one: WideTable) -> list[_Piece]:
     """Return the parts in runs of about one length that fit on a page."""
-    added, model = added_columns(), COLUMNS.get("model")
+    added, model = one.added, COLUMNS.get("model")
     names = [model.header, *(model.text(line[FULL]) for line in one.rows)]
     others = (column for column in (*one.shown, *added) if column is not model)
     rest = PAGE - sum(widest([column.header, *(column.text(line[FULL]) for line in one.rows)]) for column in others)

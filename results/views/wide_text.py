@@ -6,7 +6,7 @@ import itertools
 
 from results.scores.leaderboard import Leaderboard, Row
 from results.scores.pooling import FULL
-from results.views.columns import COLUMNS, added_columns, interval, number
+from results.views.columns import COLUMNS, interval, number
 from results.views.leaderboard_words import footnotes, gap_lines, part_counts, section, section_title, stamps
 from results.views.shift_text import shift_lines, shift_markdown
 from results.views.text import Header, fitted_widths, heading, natural_widths, paragraph, table
@@ -60,7 +60,7 @@ def _piece(one: WideTable, rows: list[dict[str, Row]], parts: list[str], width: 
 
 def _columns(one: WideTable, rows: list[dict[str, Row]], parts: list[str]) -> tuple[list[Header], list[list[str]]]:
     """Return headers and cells: what a line is, its scores, and behind those of the whole what somebody added."""
-    added = added_columns() if FULL in parts else []
+    added = one.added if FULL in parts else []
     (start, models), (names, scores) = _start(one, rows), _scores(one, rows, parts)
     headers = [*start, *names, *((column.title(one.multilabel), column.justify) for column in added)]
     more = ([column.text(line[FULL]) for column in added] for line in rows)
@@ -103,7 +103,7 @@ def wide_markdown(leaderboard: Leaderboard) -> str:
 
 
 def _markdown_table(one: WideTable) -> list[str]:
-    added = added_columns()
+    added = one.added
     scored = [f"{one.title(part)} {_name(one, metric)}" for part in one.parts for metric in ("uf1", "uar")]
     header = [*(column.header for column in one.shown), *scored, *(column.title(one.multilabel) for column in added)]
     sides = [

@@ -1,12 +1,12 @@
 """How many expressions of long recordings are spotted, and recognised, where all of them are known.
 
-    python tests/benchmarks/spotting.py [--people 6] [--expressions 10] [--model ststnet] [--quick]
+    python tests/benchmarks/spotting.py [--people 6] [--expressions 10] [--fps own,25,30] [--model ststnet] [--quick]
 
 Recordings are rendered as SMIC's and CASME II's cameras would film them: people who rest, blink and show expressions,
 written as videos (MJPG), read as `merbench predict` reads them. Intervals that overlap by half of their union count as
 found; precision, recall and F1 come from the pooled counts. A model is fitted on a rendered database like SMIC of other
-people; STRS is the F1 of spotting times the UF1 of the classes over the intervals found. `--every 4` plays every fourth
-frame.
+people; STRS is the F1 of spotting times the UF1 of the classes over the intervals found. `--fps own,25,30` also films
+them as ordinary cameras do, and tells what `merbench predict` says of such films.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ class Tally:
     errors: list[list[float]] = dataclasses.field(default_factory=list)
     seconds: float = 0.0
     film: float = 0.0
+    told: dict[str, int] = dataclasses.field(default_factory=dict)
     true: list[str] = dataclasses.field(default_factory=list)
     said: list[str] = dataclasses.field(default_factory=list)
 
@@ -65,7 +66,7 @@ def main() -> None:
     parser.add_argument("--expressions", type=int, default=10, help="expressions of each recording")
     parser.add_argument("--like", default="smic,casme2", help="cameras (default smic,casme2)")
     parser.add_argument("--strength", default="micro", choices=("micro", "macro"))
-    parser.add_argument("--every", type=int, default=1, help="of so many frames one is written")
+    parser.add_argument("--fps", default="own", help="frames a second that are written, such as own,25,30")
     parser.add_argument("--model", default="", help="fit this model on a rendered database and recognise with it")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="one person and four expressions a camera")
@@ -74,22 +75,23 @@ def main() -> None:
         arguments.people, arguments.expressions = 1, 4
     cv2.setNumThreads(1)
     facts = machine_facts()
-    rows, told = [], []
+    rows, told, notes = [], [], []
     with tempfile.TemporaryDirectory(prefix="spotting-") as name:
         recognise = _recogniser(arguments.model, Path(name), arguments.quick) if arguments.model else None
-        for like in arguments.like.split(","):
-            tally = Tally()
+        for like, rate in itertools.product(arguments.like.split(","), arguments.fps.split(",")):
+            tally, fps = Tally(), LIKE[like].camera.fps if rate == "own" else float(rate)
             for person in range(arguments.people):
-                _measure(tally, _scene(like, person, arguments), Path(name) / "film.avi", arguments.every, recognise)
-            rows.append([f"{like}, {arguments.strength}", *tally.row()])
+                _measure(tally, _scene(like, person, arguments), Path(name) / "film.avi", fps, recognise)
+            rows.append([f"{like}, {fps:g} fps, {arguments.strength}", *tally.row()])
+            notes += [f"{like}, {fps:g} fps, {number} recordings: {note}" for note, number in tally.told.items()]
             if recognise is not None:
-                told.append([like, *_recognised(tally)])
+                told.append([f"{like}, {fps:g} fps", *_recognised(tally)])
     print_table("Spotting", ["camera", *NAMES, *ERRORS], rows)
     if told:
         print_table(
             f"Recognising with {arguments.model}", ["camera", "found", "right", "UF1 of the found", "STRS"], told
         )
-    print(*facts, sep="\n")
+    print(*notes, *facts, sep="\n")
 
 
 def _scene(like: str, person: int, arguments: argparse.Namespace) -> Scene:
@@ -98,14 +100,16 @@ def _scene(like: str, person: int, arguments: argparse.Namespace) -> Scene:
     return Scene(like, f"p{person}", emotions, strength=arguments.strength, seed=arguments.seed)
 
 
-def _measure(tally: Tally, scene: Scene, file: Path, every: int, recognise: Recognise | None) -> None:
+def _measure(tally: Tally, scene: Scene, file: Path, fps: float, recognise: Recognise | None) -> None:
     film, frames, shown = draw_recording(scene)
-    write_video(film, range(frames), file, every)
+    write_video(film, frames, file, fps)
     start = time.process_time()
     recording = open_recording(file)
     spotting = spot(recording, LONGEST if scene.strength == "micro" else LONGEST_MACRO)
     tally.seconds += time.process_time() - start
     tally.film += frames / film.camera.fps
+    for note in (*spotting.notes, *([spotting.reason] if spotting.reason else [])):
+        tally.told[note] = tally.told.get(note, 0) + 1
     true = [(one.onset / film.camera.fps, one.offset / film.camera.fps) for one in shown]
     spotted = [(recording.seconds(span.onset), recording.seconds(span.offset)) for span in spotting.spans]
     tally.score += spotting_score(spotted, true)

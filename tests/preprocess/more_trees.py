@@ -86,6 +86,26 @@ def casme_sq(root: Path, rows: Rows = CASME_SQ_ROWS, variants: Sequence[str] = (
     return root
 
 
+SAMM_LONG_TEXT: list[list[Any]] = [["SAMM Long Videos"], *([None] for _ in range(8))]
+SAMM_LONG_HEADER = ["Subject", "Filename", "Inducement Code", "Onset", "Apex", "Offset", "Duration", "Type"]
+SAMM_LONG_HEADER += ["Action Units", "Notes"]
+SAMM_LONG_ROWS: list[list[Any]] = [
+    [6, "006_1_2", 1, 12, 14, 18, 7, "Micro - 1/2", "4+7", None],
+    [6, "006_1_3", 1, 0, 25, 29, 5, "Macro", "12", None],
+    [11, "011_2_1", 2, 3, 5, 40, 38, "Macro", "1+2", "the offset lies beyond the last frame"],
+    [11, "011_2_4", 2, 8, 9, 11, 4, "Micro - 1/2", "14", None],
+]
+
+
+def samm_long(root: Path, rows: Rows = SAMM_LONG_ROWS) -> Path:
+    """SAMM Long Videos: text above the header; a recording without a row; no emotions but in SAMM's own sheet."""
+    sheet = {"FACS_Movement_Only": [*SAMM_LONG_TEXT, SAMM_LONG_HEADER, *rows]}
+    workbook(root / "SAMM_LongVideos_V2_Release.xlsx", sheet)
+    for recording in ("006_1", "011_2", "011_7"):
+        images(root / "SAMM_longvideos" / recording, range(1, 31), f"{recording}_{{:04d}}.jpg")
+    return root
+
+
 CASME3_HEADER = ["Subject", "Filename", "Onset", "Apex", "Offset", "AU", "Objective class", "emotion"]
 CASME3_ROWS: list[list[Any]] = [
     ["spNO.1", "a", 10, 14, 18, "4+7", "III", "disgust"],

@@ -175,6 +175,7 @@ TREES: dict[str, Callable[[Path], Path]] = {
     "mmew": mmew,
     "oulu_casia": more_trees.oulu_casia,
     "samm": samm,
+    "samm_long": more_trees.samm_long,
     "smic": smic,
     "smic_long": smic_long,
     "smic_nir": smic_nir,

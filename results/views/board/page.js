@@ -106,7 +106,7 @@ const scoreNames = () => (DATA.boards[board].multilabel ? ["F1", "recall"] : ["U
 /* ---------- the leaderboard ---------- */
 
 function scale(rows) {
-  const ends = rows.flatMap((row) => [row.uf1_low ?? row.uf1, row.uar_low ?? row.uar, row.uf1_high ?? row.uf1, row.uar_high ?? row.uar]);
+  const ends = rows.flatMap((row) => ["uf1", "uar", "strs"].flatMap((name) => [row[`${name}_low`] ?? row[name], row[`${name}_high`] ?? row[name]]));
   const known = ends.filter((value) => value != null);
   const low = Math.floor(10 * Math.min(...known, 1)) / 10, high = Math.ceil(10 * Math.max(...known, 0)) / 10;
   return { low, high: Math.max(high, low + 0.1) };
@@ -134,6 +134,8 @@ function columnsOf(range) {
     { title: f1, data: null, className: "dt-right", render: (row, kind) => (kind === "display" ? scoreCell(row.uf1, row.uf1_low, row.uf1_high, range) : row.uf1 ?? -1) },
     { title: recall, data: null, className: "dt-right middle", render: (row, kind) => (kind === "display" ? scoreCell(row.uar, row.uar_low, row.uar_high, range) : row.uar ?? -1) },
     figure("acc", (row) => row.acc, { text: (value) => number(value), className: "dt-right middle" }),
+    known((row) => row.strs) && { title: "STRS", data: null, className: "dt-right", render: (row, kind) => (kind === "display" ? scoreCell(row.strs, row.strs_low, row.strs_high, range) : row.strs ?? -1) },
+    ...[["spot F1", "spotF1"], ["spot P", "spotP"], ["spot R", "spotR"]].map(([title, key]) => known((row) => row[key]) && figure(title, (row) => row[key], { text: (value) => number(value), className: "dt-right middle" })),
     words("selection", (row) => row.selection + (row.stamp ? "*" : ""), "dt-left middle"),
     words("seeds", (row) => row.seeds, "dt-left wide"),
     known((row) => row.gap) && figure("optimism gap", (row) => row.gap, { text: signed }),

@@ -45,7 +45,8 @@ def with_macro(data: StudyData, *datasets: str) -> StudyData:
 
 TWO = with_macro(study_data(subjects=12, clips=3, datasets=("one", "two")), "two")
 DIVIDED = with_split(TWO, {f"{d}/p{n:02d}": "test" for d in ("one", "two") for n in range(4)}, default="train")
-NAMES = [name if name != "transfer" else "transfer:one:two" for name in PROTOCOLS.names()]
+# What is spotted is no part of an ordinary study (tests/bench/test_spot.py).
+NAMES = [name if name != "transfer" else "transfer:one:two" for name, one in PROTOCOLS.items() if not one.spots]
 
 
 @pytest.fixture(params=NAMES)
