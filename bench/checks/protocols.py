@@ -174,15 +174,14 @@ def _divided(data: StudyData, part: object) -> StudyData:
 
 def _spotted(data: StudyData) -> StudyData:
     """Return the study with every second clip once more, as it was spotted."""
-    columns = {
-        name: np.concatenate([getattr(data, name), getattr(data, name)[::2]])
-        for name in ("subjects", "datasets", "labels")
-    }
+    again = np.concatenate([np.arange(len(data)), np.arange(0, len(data), 2)])
     found = [f"{name}{MARK}" for name in data.sample_ids[::2].tolist()]
     return dataclasses.replace(
         data,
-        **columns,
         sample_ids=np.array([*data.sample_ids.tolist(), *found]),
+        subjects=data.subjects[again],
+        datasets=data.datasets[again],
+        labels=data.labels[again],
         splits=np.array([*data.splits.tolist(), *[SPOTTED] * len(found)]),
     )
 

@@ -195,7 +195,7 @@ def _row(row: Row, number: int, board: int, study: int, size: Size | None) -> di
 def _spotting(one: SpotThenRecognise | None) -> dict[str, Any]:
     if one is None:
         return {}
-    named = {"spotP": one.precision, "spotR": one.recall, "spotF1": one.f1}
+    named: dict[str, float | None] = {"spotP": one.precision, "spotR": one.recall, "spotF1": one.f1}
     named |= {"strs": one.strs, "strs_low": one.strs_low, "strs_high": one.strs_high}
     return {name: _rounded(value) for name, value in named.items()}
 
