@@ -58,6 +58,7 @@ def board_of_run(
     own: Sequence[StudyCard],
     say: Callable[[str], None],
     cached: Mapping[str, StoredStudy] | None = None,
+    stored: Sequence[StudyCard] | None = None,
 ) -> Path | None:
     """Write the board beside the results when a run ends; one that would show the same is left as it is.
 
@@ -67,6 +68,7 @@ def board_of_run(
     own : the run's studies: what is shown of a store that is too large to be read at the end of every run.
     say : is told why there is no board; a run ends well without one.
     cached : study key -> studies that the caller has read already.
+    stored : all studies of the store, where the caller has read their cards.
 
     Returns
     -------
@@ -75,7 +77,7 @@ def board_of_run(
     folder = local_folder(store.root)
     if folder is None:
         return None
-    cards = store.cards()
+    cards = store.cards() if stored is None else list(stored)
     if sum(len(card.folds) for card in cards) > MOST_FOLDS:
         cards = list(own)
     of = made_of(cards, own, cached or {})

@@ -39,9 +39,10 @@ from preprocess.base.errors import HonestyError, MerError, Unfit
 from preprocess.base.storage import below
 from preprocess.recipes import load_recipes
 from preprocess.shards.spotted import spot_recordings
+from results.scores.counted import counting_of
 from results.scores.keeping import seal_studies
 from results.scores.leaderboard import Leaderboard, build_leaderboard
-from results.scores.pooling import score
+from results.scores.pooling import FULL, score_of_counts
 from results.scores.stored_study import StoredStudy
 from results.store.outcome_store import MissingStore, OutcomeStore
 from results.store.study_card import StudyCard
@@ -130,7 +131,7 @@ def run(config: RunConfig, console: Console) -> int:
             _announce(plan, config, console)
             writer = TrackingWriter(store, config.tracking_uri, lambda text: say(console, text), tracked_page)
             ended = _train(plan, store, config, session, writer, console)
-            studies = seal_studies(store, plan.cards, lambda text: say(console, text))
+            studies = seal_studies(store, plan.cards, lambda text: say(console, text), plan.found)
         except KeyboardInterrupt:
             if writer:
                 writer.abandon()
@@ -142,9 +143,10 @@ def run(config: RunConfig, console: Console) -> int:
     console.print()
     table = render(board, "table", console.width)
     console.print(table, highlight=False, markup=False, emoji=False, soft_wrap=True, end="")
-    writer.finish(plan.cards, studies)
-    board_file = board_of_run(store, plan.cards, lambda text: say(console, text), studies)
-    _where_next(config, store, _best_study(board, plan.cards), board_file, console)
+    stored = store.cards()
+    writer.finish(plan.cards, studies, stored)
+    board_file = board_of_run(store, plan.cards, lambda text: say(console, text), studies, stored)
+    _where_next(config, stored, store.root, _best_study(board, plan.cards), board_file, console)
     if ended is not None:
         raise MerError(ended)
     return _status(studies.values(), store, time.monotonic() - start, console)
@@ -234,8 +236,10 @@ def _train(
 
     def training_over(number: int) -> None:
         cards = [study.card for study in plan.trainings[number].studies]
+        # What stays in many files is told at the end of the run.
+        studies = seal_studies(store, cards, lambda text: None)
         writer.add(cards)
-        _note_best(best, cards, store)
+        _note_best(best, studies.values())
         if best:
             progress.best(best[0].text)
 
@@ -255,11 +259,13 @@ def _discard(store: OutcomeStore, study: PlannedStudy, todo: list[int]) -> None:
     store.discard(study.card, *(key for key in keys if key not in study.done))
 
 
-def _note_best(best: list[_Best], cards: list[StudyCard], store: OutcomeStore) -> None:
-    for card in cards:
-        if card.stamp or len(store.state(card).done) < len(card.folds):
+def _note_best(best: list[_Best], studies: Iterable[StoredStudy]) -> None:
+    for study in studies:
+        card = study.card
+        if card.stamp or not study.complete:
             continue
-        uf1 = score(card, store.read_outcomes(card)[0])["full"].metrics["uf1"]
+        full = study.counted.parts[FULL]
+        uf1 = score_of_counts(FULL, card.classes, counting_of(card), full.n_samples, full.counts).metrics["uf1"]
         if not best or uf1 > best[0].uf1:
             best[:] = [_Best(uf1, f"{card.label} UF1 {uf1:.3f} ({card.dataset}, {card.protocol})")]
 
@@ -288,16 +294,28 @@ def _best_study(board: Leaderboard, cards: Sequence[StudyCard]) -> StudyCard:
     return next(card for card in cards if card.key.startswith(scored.studies[0]))
 
 
-def _where_next(config: RunConfig, store: OutcomeStore, study: StudyCard, board: Path | None, console: Console) -> None:
-    """Say where the results are and what to look at. study : what the example of a report is about."""
-    say(console, f"Results: {store.root}")
-    at = shlex.quote(store.root)
+def _where_next(
+    config: RunConfig, stored: Sequence[StudyCard], root: str, study: StudyCard, board: Path | None, console: Console
+) -> None:
+    """Say where the results are and what to look at.
+
+    Parameters
+    ----------
+    config : the run.
+    stored : all studies of the store.
+    root : of the store.
+    study : what the example of a report is about.
+    board : the page, where there is one.
+    console : where it is said.
+    """
+    say(console, f"Results: {root}")
+    at = shlex.quote(root)
     if board:
         say(console, f"  {board}    all of it as a page for your browser")
     else:
         say(console, f"  merbench board --results {at} --out board.html    all of it as a page for your browser")
     say(console, f"  merbench leaderboard --results {at} --format md    this table as Markdown, CSV, JSON or LaTeX")
-    words = shlex.join(words_for(store.cards(), study).split())
+    words = shlex.join(words_for(stored, study).split())
     say(console, f"  merbench report --results {at} {words}    per subject and class (others: merbench status)")
     if not config.data:
         say(console, "  merbench run --data PATH                             the same on your own database")

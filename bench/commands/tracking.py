@@ -32,12 +32,13 @@ def sync(results: str, tracking_uri: str | None, folds: bool, say: Callable[[str
     UsageError : the results lie at an address, and no MLflow is named.
     """
     from results.scores.keeping import seal_studies
-    from results.tracking.sync import TRACKING_OFF, open_tracking
+    from results.tracking.standing import standing
+    from results.tracking.sync import TRACKING_OFF, open_tracking, resolve_tracking_uri
     from results.tracking.sync import sync as show
     from results.tracking.writer import OFF
 
     store = OutcomeStore(results_root(results))
-    uri = None if tracking_uri == OFF else open_tracking(tracking_uri, store.root)
+    uri = None if tracking_uri == OFF else resolve_tracking_uri(tracking_uri, store.root)
     if uri is None and tracking_uri != OFF:
         raise UsageError(TRACKING_OFF)
     cards = store.cards()
@@ -47,5 +48,8 @@ def sync(results: str, tracking_uri: str | None, folds: bool, say: Callable[[str
         say(f"{number} of {len(cards)} studies lie in one file each.")
         return 0
     rng = np.random.default_rng(BOOTSTRAP_SEED)
-    report = show(store, cards, uri, rng, say, page=tracked_page, folds=folds, cached=studies)
+    report = None if folds else standing(store, cards, uri, say, cached=studies, stored=cards)
+    if report is None:
+        open_tracking(uri, store.root)
+        report = show(store, cards, uri, rng, say, page=tracked_page, folds=folds, cached=studies, stored=cards)
     return 1 if report.unreachable else 0

@@ -58,6 +58,7 @@ class CardMaker:
         self._engine_code = code_fingerprint(ENGINE)
         self._model_code: dict[str, str] = {}
         self._labels: dict[str, str] = {}
+        self._facts: dict[tuple[str, str], dict[str, Any]] = {}
 
     def make(
         self,
@@ -87,8 +88,7 @@ class CardMaker:
         shifted : the datasets with such clips.
         spotted : what was spotted in the dataset's long recordings; None where the protocol does not ask for it.
         """
-        info, values, task, protocol = setting.info, setting.values, setting.task, setting.protocol
-        group, seed = setting.group, setting.seed
+        info, values, task, seed = setting.info, setting.values, setting.task, setting.seed
         ingredients = self._ingredients(setting, rule, data_key, data)
         if shift:
             tested = {name for fold in folds for name in data.sample_ids[fold.test].tolist()}
@@ -119,8 +119,15 @@ class CardMaker:
             notes=notes,
             shift=shift,
             spotting=people,
-            **benchmark_facts(protocol, task, group, data, folds),
+            **self._benchmark(setting, data_key, data, folds),
         )
+
+    def _benchmark(self, setting: Setting, data_key: str, data: StudyData, folds: list[Fold]) -> dict[str, Any]:
+        """Return what models and seeds share: a protocol tests the same samples whatever these are."""
+        key = (data_key, setting.protocol.name)
+        if key not in self._facts:
+            self._facts[key] = benchmark_facts(setting.protocol, setting.task, setting.group, data, folds)
+        return self._facts[key]
 
     def _ingredients(self, setting: Setting, rule: Selection, data_key: str, data: StudyData) -> dict[str, Any]:
         info, task, group = setting.info, setting.task, setting.group

@@ -25,6 +25,7 @@ from preprocess.base.hashing import digest
 from preprocess.labels.tasks import UNITS, Task, tasks_of
 from preprocess.recipes import recipes_of
 from preprocess.shards.prepared import PreparedDataset
+from results.scores.stored_study import StoredStudy, of_sealed
 from results.store.outcome_store import OutcomeStore
 from results.store.study_card import StudyCard
 from results.store.study_folder import StudyState
@@ -45,6 +46,8 @@ class PlannedStudy:
     reason : why it is computed although the store has a study like it; "" otherwise.
     unknown : whether the store may hold folds of it; that is not known while its keys depend on features not yet made.
     written : whether the store has this very card.
+    found : the study as it was read where it lies whole in one file; None of a plan that trains anything, which would
+        hold all of them in memory for long.
     """
 
     card: StudyCard
@@ -54,6 +57,7 @@ class PlannedStudy:
     reason: str = ""
     unknown: bool = False
     written: bool = False
+    found: StoredStudy | None = None
 
 
 @dataclass
@@ -98,6 +102,11 @@ class Plan:
     def cards(self) -> list[StudyCard]:
         """The cards of all studies, in plan order."""
         return [study.card for study in self.studies]
+
+    @property
+    def found(self) -> dict[str, StoredStudy]:
+        """Studies that were read, by key; none where anything is to be trained."""
+        return {study.card.key: study.found for study in self.studies if study.found is not None}
 
     def packs(self, slots: int) -> Iterator[tuple[int, list[int]]]:
         """Yield (training number, fold numbers) lazily: what one Ray Tune trial trains.
@@ -216,6 +225,9 @@ class _Builder:
         for info, training in self._trainings:
             studies = list(itertools.islice(compared, len(training.cards)))
             self.plan.trainings.append(PlannedTraining(info, training, studies, self._todo(studies)))
+        if any(planned.todo for planned in self.plan.trainings):
+            for study in self.plan.studies:
+                study.found = None
         used = {planned.training.data for planned in self.plan.trainings}
         self.plan.data = {key: data for key, data in self.plan.data.items() if key in used}
         return self.plan
@@ -364,7 +376,9 @@ class _Builder:
         assert self._store is not None
         if unmade_features(card):
             return PlannedStudy(card, unknown=self._config.overwrite != "all" and may_be_stored(card, self._stored))
-        state, whole, damaged = self._state(card, self._store)
+        sealed = self._store.read_sealed(card)
+        found = None if sealed is None else of_sealed(card, sealed)
+        state, whole, damaged = self._state(card, self._store, found is not None)
         # The weights that shifted clips are scored with are those of the study that is not shifted.
         done = whole & state.weights if self._config.keep_weights and not card.shift else whole
         if self._config.overwrite == "all" and (state.done or state.failed):
@@ -376,16 +390,17 @@ class _Builder:
             reason = f"{len(damaged)} outcome files are damaged"
         elif not state.done:
             reason = why_new(card, self._stored)
-        return PlannedStudy(card, done, state.failed, damaged, reason)
+        return PlannedStudy(card, done, state.failed, damaged, reason, found=found)
 
-    def _state(self, card: StudyCard, store: OutcomeStore) -> tuple[StudyState, frozenset[str], list[str]]:
+    def _state(
+        self, card: StudyCard, store: OutcomeStore, sealed: bool
+    ) -> tuple[StudyState, frozenset[str], list[str]]:
         """Return what is there of a study, the keys of the folds that are whole, and a message a damaged file."""
         everything = frozenset(fold.key for fold in card.folds)
-        sealed = store.read_sealed(card)
-        if sealed is not None and not self._config.keep_weights:
+        if sealed and not self._config.keep_weights:
             return StudyState(everything, frozenset()), everything, []
         state = store.state(card)
-        if sealed is not None:
+        if sealed:
             return state, everything, []
         outcomes, damaged = store.read_outcomes(card) if state.done else ([], [])
         return state, frozenset(outcome.key for outcome in outcomes), damaged

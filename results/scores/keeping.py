@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from preprocess.base.errors import StoreError
 from results.scores.counted import counts_to_bytes
@@ -11,7 +11,12 @@ from results.store.outcome_store import OutcomeStore
 from results.store.study_card import StudyCard
 
 
-def seal_studies(store: OutcomeStore, cards: Iterable[StudyCard], say: Callable[[str], None]) -> dict[str, StoredStudy]:
+def seal_studies(
+    store: OutcomeStore,
+    cards: Iterable[StudyCard],
+    say: Callable[[str], None],
+    found: Mapping[str, StoredStudy] | None = None,
+) -> dict[str, StoredStudy]:
     """Put each complete study into one file, and keep its counts; what is so already is left as it is.
 
     Parameters
@@ -19,6 +24,7 @@ def seal_studies(store: OutcomeStore, cards: Iterable[StudyCard], say: Callable[
     store : where the studies lie.
     cards : the studies.
     say : is told where the store cannot be written: its results count all the same.
+    found : study key -> sealed studies that the caller has just read; they are not read again.
 
     Returns
     -------
@@ -31,12 +37,15 @@ def seal_studies(store: OutcomeStore, cards: Iterable[StudyCard], say: Callable[
     """
     refused: list[str] = []
 
-    def sealed(card: StudyCard) -> StoredStudy:
+    def put_together(card: StudyCard) -> StoredStudy:
         try:
             store.seal(card)
         except StoreError as error:
             refused.append(str(error))
-        study = read_study(store, card)
+        return read_study(store, card)
+
+    def sealed(card: StudyCard) -> StoredStudy:
+        study = (found or {}).get(card.key) or put_together(card)
         if study.sealed is not None and study.kept_counts is None:
             try:
                 store.keep_counts(card, counts_to_bytes(study.counted, card, study.sealed.seal))

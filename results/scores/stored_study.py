@@ -79,6 +79,8 @@ class StoredStudy:
 
     def without_curves(self) -> StoredStudy:
         """Return the study without what boards do not show, so that many fit into memory."""
+        if not self.read:
+            return self
         return dataclasses.replace(self, read=[dataclasses.replace(one, curves={}) for one in self.read])
 
 
@@ -86,6 +88,11 @@ def counted(store: OutcomeStore, card: StudyCard) -> StoredStudy:
     """Return a study with its folds counted, from one listing; no outcome is read."""
     state = store.state(card)
     return StoredStudy(card, len(state.done), len(state.failed), weights=len(state.weights))
+
+
+def of_sealed(card: StudyCard, sealed: SealedStudy) -> StoredStudy:
+    """Return the study that lies whole in one file."""
+    return StoredStudy(card, len(card.folds), 0, weights=sealed.weights, sealed=sealed)
 
 
 def read_study(store: OutcomeStore, card: StudyCard) -> StoredStudy:
@@ -97,7 +104,7 @@ def read_study(store: OutcomeStore, card: StudyCard) -> StoredStudy:
     """
     sealed = store.read_sealed(card)
     if sealed is not None:
-        return StoredStudy(card, len(card.folds), 0, weights=sealed.weights, sealed=sealed)
+        return of_sealed(card, sealed)
     study = counted(store, card)
     if not study.settled:
         return study

@@ -6,6 +6,7 @@ They lie beside the database, so that their new place is known. MLflow itself ha
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,17 +57,33 @@ def mend_moved(database: Path) -> list[Moved]:
     new = database.parent / ARTIFACT_FOLDER
     try:
         with closing(sqlite3.connect(database)) as connection, connection:
-            question = "SELECT experiment_id, name, artifact_location FROM experiments WHERE name LIKE ?"
-            for experiment, name, location in connection.execute(question, (f"{EXPERIMENT_PREFIX}%",)).fetchall():
-                old = local_folder(location or "")
-                if old is None or not _has_moved(old, new):
-                    continue
+            for experiment, name, old in _moved(connection, new):
                 where = (new.as_uri(), experiment)
                 connection.execute("UPDATE experiments SET artifact_location = ? WHERE experiment_id = ?", where)
                 found.append(Moved(name, old.parent, _mend_files(connection, experiment, old, new)))
     except sqlite3.Error as error:
         raise TrackingLost(f"{database}: {error}") from error
     return found
+
+
+def has_moved(database: Path) -> bool:
+    """Return whether ``mend_moved`` would find something to mend.
+
+    Raises
+    ------
+    sqlite3.Error : the file cannot be read.
+    """
+    with closing(sqlite3.connect(database)) as connection:
+        return any(True for _ in _moved(connection, database.parent / ARTIFACT_FOLDER))
+
+
+def _moved(connection: sqlite3.Connection, new: Path) -> Iterator[tuple[int, str, Path]]:
+    """Yield number, name and former folder of each of our experiments whose files lie in ``new`` now."""
+    question = "SELECT experiment_id, name, artifact_location FROM experiments WHERE name LIKE ?"
+    for experiment, name, location in connection.execute(question, (f"{EXPERIMENT_PREFIX}%",)).fetchall():
+        old = local_folder(location or "")
+        if old is not None and _has_moved(old, new):
+            yield experiment, name, old
 
 
 def _has_moved(old: Path, new: Path) -> bool:

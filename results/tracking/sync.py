@@ -6,10 +6,8 @@ import copy
 import dataclasses
 import re
 import shlex
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -19,7 +17,6 @@ from preprocess.base.hashing import digest
 from preprocess.base.storage import local_folder
 from results.scores.leaderboard import build_leaderboard, study_rows
 from results.scores.stored_study import StoredStudy, read_studies, read_study
-from results.store.outcome import Failure
 from results.store.outcome_file import result_digest
 from results.store.outcome_store import OutcomeStore
 from results.store.study_card import StudyCard
@@ -37,50 +34,26 @@ from results.tracking.client import (
 )
 from results.tracking.fold_runs import FOLDS_TAG, fold_run
 from results.tracking.moved import mend_moved
-from results.tracking.pages import page_tags, view_path
-from results.tracking.runs import RANKED_TAG, experiment_name, failed_run, leaderboard_run, scored_run
+from results.tracking.pages import page_tags
+from results.tracking.report import Done, SyncReport, tell
+from results.tracking.runs import RANKED_TAG, failed_run, leaderboard_run, scored_run
+from results.tracking.shown import (
+    LEADERBOARD_TAG,
+    STUDY_TAG,
+    VIEW_VERSION,
+    ShownStudy,
+    by_experiment,
+    shown_board,
+    shown_study,
+)
 from results.views.board_page import board_page
 
-STUDY_TAG = "merbench.study"
-LEADERBOARD_TAG = "merbench.leaderboard"
-
 TRACKING_OFF = "Tracking is off: a results address has no MLflow database beside it. Give --tracking-uri to have one."
-
-# Counts in every run's content digest: raised when runs show something else, so that the next sync makes them anew.
-VIEW_VERSION = 6
-
-# The same of the leaderboards' runs alone.
-BOARD_VERSION = 2
-
-# Where `mlflow ui` serves a database unless told otherwise.
-UI_ADDRESS = "http://127.0.0.1:5000"
-_MOST_ADDRESSES = 8
 
 _EXPECTED = "Give http://HOST:PORT of an MLflow server, or sqlite:///FILE.db for a database file."
 
 MakePage = Callable[[OutcomeStore, Sequence[StudyCard], np.random.Generator, Mapping[str, StoredStudy]], bytes]
 """(store, studies, generator, studies that were read already by key) -> the page of a leaderboard's run."""
-
-Done = Literal["logged", "updated", "unchanged", "incomplete"]
-
-
-@dataclass
-class SyncReport:
-    """What a sync did with the studies that it was given.
-
-    Attributes
-    ----------
-    done : a study's key -> ``logged`` (its run was made), ``updated`` (made again, because the study changed or its run
-        was half-written), ``unchanged``, or ``incomplete`` (folds are left to run; it has no run).
-    unreachable : why MLflow could not be brought up to date, in one line; None where all went well.
-    """
-
-    done: dict[str, Done] = field(default_factory=dict)
-    unreachable: str | None = None
-
-    def count(self, done: Done) -> int:
-        """Return with how many studies this was done."""
-        return list(self.done.values()).count(done)
 
 
 def resolve_tracking_uri(uri: str | None, results_root: str) -> str | None:
@@ -162,6 +135,7 @@ def sync(
     page: MakePage | None = None,
     folds: bool = False,
     cached: Mapping[str, StoredStudy] | None = None,
+    stored: Sequence[StudyCard] | None = None,
 ) -> SyncReport:
     """Bring MLflow up to date with some studies. Doing it again changes nothing and doubles nothing.
 
@@ -185,6 +159,7 @@ def sync(
     page : makes the page of a leaderboard's run; None for ``board_page``, which knows only what the store holds.
     folds : make a run of each fold, too, below its study's. Those that are there go when their study's run does.
     cached : study key -> studies that the caller has read already.
+    stored : all studies of the store, where the caller has read their cards.
 
     Raises
     ------
@@ -192,12 +167,9 @@ def sync(
     HonestyError : predictions contradict their study's card.
     """
     report, pages = SyncReport(), list[tuple[str, Experiment]]()
-    given: dict[str, list[StudyCard]] = defaultdict(list)
-    for card in cards:
-        given[experiment_name(card)].append(card)
-    known: dict[str, list[StudyCard]] = defaultdict(list)
-    for card in store.cards() if leaderboards else ():
-        known[experiment_name(card)].append(card)
+    given, known = by_experiment(cards), by_experiment(())
+    if leaderboards:
+        known = by_experiment(store.cards() if stored is None else stored)
     try:
         view = _View(store, Tracker(tracking_uri), rng, say, report, pages, page or _page, folds)
         view.mend_moved()
@@ -211,25 +183,8 @@ def sync(
                 view.show_leaderboard(experiment, all_of_it)
     except TrackingLost as lost:
         report.unreachable = str(lost)
-    report.done = {key: _told(done, (before or {}).get(key)) for key, done in report.done.items()}
-    say(_summary(report, store, tracking_uri))
-    for line in _addresses(pages, tracking_uri) if report.unreachable is None else ():
-        say(line)
+    tell(report, pages, store, tracking_uri, say, before)
     return report
-
-
-@dataclass(frozen=True)
-class _Shown:
-    """A study, its failures, and the digest of what its run shows; None where folds are left to run."""
-
-    study: StoredStudy
-    failures: list[Failure]
-    content: str | None
-
-    def told(self) -> list[Any]:
-        """Return all that a leaderboard shows of the study."""
-        standing = (self.study.done, self.study.failed, self.study.finished)
-        return [self.study.card.key, self.content, standing]
 
 
 @dataclass
@@ -265,7 +220,7 @@ class _View:
 
     def show(
         self, keys: Iterable[str], experiment: str, studies: Mapping[str, StoredStudy], many: bool
-    ) -> dict[str, _Shown]:
+    ) -> dict[str, ShownStudy]:
         """Make the runs of an experiment's studies, unless they are there and show the same.
 
         Parameters
@@ -291,7 +246,7 @@ class _View:
             found[key] = dataclasses.replace(shown, study=shown.study.without_curves())
         return found
 
-    def _show(self, experiment: str, card: StudyCard) -> _Shown:
+    def _show(self, experiment: str, card: StudyCard) -> ShownStudy:
         key = card.key
         with self.tracker.alone():
             # Read again: it may have been a while, and other drivers are at work.
@@ -322,7 +277,7 @@ class _View:
         for content, outcome in wanted.items():
             self.tracker.write(experiment, (FOLDS_TAG, card.key), fold_run(card, outcome, parent), content)
 
-    def show_leaderboard(self, experiment: str, shown: list[_Shown]) -> None:
+    def show_leaderboard(self, experiment: str, shown: list[ShownStudy]) -> None:
         """Make the experiment's page and leaderboard run, unless they show the same already.
 
         There is no such run before a study is complete, and no page of an experiment without runs.
@@ -332,51 +287,38 @@ class _View:
         with self.tracker.alone():
             self._show_leaderboard(experiment, shown)
 
-    def _show_leaderboard(self, experiment: str, shown: list[_Shown]) -> None:
-        cards = [one.study.card for one in shown]
-        # Two stores may share a server: each keeps a leaderboard of its own studies. The page is the last one's.
-        identity = (LEADERBOARD_TAG, digest([experiment, shown_uri(self.store.root)]))
-        content = digest([VIEW_VERSION, BOARD_VERSION, [one.told() for one in shown]])
-        found = self.tracker.find(experiment, *identity)
-        complete = any(one.study.complete and not one.study.card.shift for one in shown)
-        if not complete:
+    def _show_leaderboard(self, experiment: str, shown: list[ShownStudy]) -> None:
+        cards, board = [one.study.card for one in shown], shown_board(self.store, experiment, shown)
+        found = self.tracker.find(experiment, *board.identity)
+        if not board.complete:
             self._remove(found)
         page = self.tracker.experiment(experiment)
-        page_content = digest([content, identity[1]])
-        standing = not complete or [run.content for run in found] == [content]
+        standing = not board.complete or [run.content for run in found] == [board.content]
         if page is None:
             return
         self.pages.append((experiment, page))
-        if standing and page.tags.get(CONTENT_TAG) == page_content:
+        if standing and page.tags.get(CONTENT_TAG) == board.page_content:
             return
         cached = {one.study.card.key: one.study for one in shown}
         leaderboard = build_leaderboard(self.store, cards, rng=copy.deepcopy(self.rng), cached=cached)
         if not standing:
             page_of_all = self.page(self.store, cards, copy.deepcopy(self.rng), cached)
-            self._write(experiment, identity, leaderboard_run(leaderboard, page_of_all), content, found)
+            self._write(experiment, board.identity, leaderboard_run(leaderboard, page_of_all), board.content, found)
         ranked = {key for row in leaderboard.rows if not (row.stamp or row.superseded) for key in row.studies}
         values = {card.key: str(card.key[:16] in ranked).lower() for card in cards}
         self.tracker.tag_runs(experiment, STUDY_TAG, RANKED_TAG, values)
         tags = page_tags(page, leaderboard, shown_uri(self.store.root))
-        self.tracker.tag_experiment(page, {**tags, CONTENT_TAG: page_content})
+        self.tracker.tag_experiment(page, {**tags, CONTENT_TAG: board.page_content})
 
-    def shown(self, study: StoredStudy) -> _Shown:
-        """Return a study with what its run shows."""
-        card = study.card
+    def shown(self, study: StoredStudy) -> ShownStudy:
+        """Return a study with what its run shows; what is damaged of it is said once."""
         for message in study.damage:
             if message not in self._said:
                 self._said.append(message)
                 self.say(message)
-        if not study.settled:
-            return _Shown(study, [], None)
-        failures = self.store.failures(card) if study.failed else []
-        results = study.counted.results if study.sealed else [result_digest(outcome) for outcome in study.read]
-        shown = [VIEW_VERSION, card.to_json(), results]
-        errors = [[failure.key, failure.error, failure.traceback] for failure in failures]
-        kept = ["weights"] if study.kept else []
-        return _Shown(study, failures, digest([*shown, errors, *kept]))
+        return shown_study(self.store, study)
 
-    def _run(self, shown: _Shown) -> RunContent:
+    def _run(self, shown: ShownStudy) -> RunContent:
         study = shown.study
         if not study.complete:
             return failed_run(study.card, study.outcomes, shown.failures)
@@ -401,39 +343,6 @@ def _page(
     store: OutcomeStore, cards: Sequence[StudyCard], rng: np.random.Generator, cached: Mapping[str, StoredStudy]
 ) -> bytes:
     return board_page(store, cards, rng=rng, cached=cached)
-
-
-def _summary(report: SyncReport, store: OutcomeStore, tracking_uri: str) -> str:
-    shown = shown_uri(tracking_uri)
-    if report.unreachable:
-        again = f"merbench sync --results {shlex.quote(shown_uri(store.root))} --tracking-uri {shlex.quote(shown)}"
-        return (
-            f"MLflow at {shown} is not up to date: {report.unreachable}. No result is lost; once it works again, "
-            f"bring it up to date with: {again}"
-        )
-    counts = {done: report.count(done) for done in get_args(Done)}
-    told = [f"{number} {done}" for done, number in counts.items() if number]
-    if told:
-        number, done = told[0].split()
-        told[0] = f"{number} {'run' if number == '1' else 'runs'} {done}"
-    return f"MLflow at {shown}: {', '.join(told) or 'nothing to show'}."
-
-
-def _told(done: Done, before: Done | None) -> Done:
-    """Return what a command did with a study: its last sync did ``done``, and one before that ``before``."""
-    return before if before in ("logged", "updated") and done != "incomplete" else done
-
-
-def _addresses(pages: list[tuple[str, Experiment]], tracking_uri: str) -> list[str]:
-    """Return where to see each experiment's runs, the best first: a few lines, since there may be many experiments."""
-    server = shown_uri(tracking_uri)
-    if tracking_uri.startswith(SQLITE):
-        server = UI_ADDRESS
-    lines = [f"  {server}/{view_path(page)}    {experiment}" for experiment, page in pages[:_MOST_ADDRESSES]]
-    if len(pages) > _MOST_ADDRESSES:
-        lines.append(f"  and {len(pages) - _MOST_ADDRESSES} more experiments, at {server}")
-    started = f", after: mlflow ui --backend-store-uri {shlex.quote(tracking_uri)}" if server == UI_ADDRESS else ""
-    return [f"Runs in MLflow, the best first{started}", *lines] if lines else []
 
 
 def _sqlite_uri(uri: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +15,8 @@ from results.store.outcome_store import OutcomeStore
 from results.store.study_card import StudyCard
 
 if TYPE_CHECKING:
-    from results.tracking.sync import Done, MakePage
+    from results.tracking.report import Done
+    from results.tracking.sync import MakePage
 
 OFF = "off"
 
@@ -78,6 +79,7 @@ class TrackingWriter:
         self._waiting: queue.SimpleQueue[list[StudyCard] | None] = queue.SimpleQueue()
         self._stopped = threading.Event()
         self._done: dict[str, Done] = {}
+        self._opened = False
         self._thread = threading.Thread(target=self._work, name="mlflow-writer", daemon=True)
         self._thread.start()
 
@@ -91,18 +93,24 @@ class TrackingWriter:
         self._waiting.put(None)
         self._thread.join(timeout=10)
 
-    def finish(self, cards: list[StudyCard], cached: Mapping[str, StoredStudy] | None = None) -> None:
+    def finish(
+        self,
+        cards: list[StudyCard],
+        cached: Mapping[str, StoredStudy] | None = None,
+        stored: Sequence[StudyCard] | None = None,
+    ) -> None:
         """Show everything of the run, leaderboards included, and say how that went.
 
         Parameters
         ----------
         cards : the run's studies.
         cached : study key -> studies that the caller has read already.
+        stored : all studies of the store, where the caller has read their cards.
         """
         self._waiting.put(None)
         self._thread.join()
         if self.where is not None:
-            self._sync(cards, leaderboards=True, say=self._say, cached=cached)
+            self._sync(cards, leaderboards=True, say=self._say, cached=cached, stored=stored)
 
     def _work(self) -> None:
         """Sync study by study until told to end; after a problem, leave the rest to the sync at the end of the run."""
@@ -116,16 +124,22 @@ class TrackingWriter:
         leaderboards: bool,
         say: Callable[[str], None],
         cached: Mapping[str, StoredStudy] | None = None,
+        stored: Sequence[StudyCard] | None = None,
     ) -> bool:
         """Bring MLflow up to date with ``cards``; return whether it is."""
+        from results.tracking.standing import standing
         from results.tracking.sync import open_tracking, sync
 
         assert self.where is not None
+        given: dict[str, Any] = {"cached": cached, "stored": stored}
+        known = {name: value for name, value in given.items() if value is not None}
         try:
-            open_tracking(self.where, self._store.root)
+            report = standing(self._store, cards, self.where, say, self._done, **known) if leaderboards else None
+            if report is None and not self._opened:
+                open_tracking(self.where, self._store.root)
+                self._opened = True
             rng = np.random.default_rng(0)
-            known: dict[str, Any] = {} if cached is None else {"cached": cached}
-            report = sync(
+            report = report or sync(
                 self._store,
                 cards,
                 self.where,

@@ -14,7 +14,8 @@ from bench.commands import board
 from results.scores.claims import Printed
 from results.store.outcome_store import OutcomeStore
 from results.store.study_card import StudyCard
-from results.tracking.sync import MakePage, SyncReport
+from results.tracking.report import SyncReport
+from results.tracking.sync import MakePage
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import re
 import shlex
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from bench.config import RunConfig
 from bench.console.progress import RunProgress
 from bench.study.sources import read_datasets
 from bench.workers.ray_session import RaySession
+from preprocess.base.storage import LocalStorage
 from preprocess.synth import default
 from preprocess.synth.databases import Options
 from results.store.outcome import Outcome
@@ -95,6 +97,25 @@ def test_the_same_command_again_trains_nothing(merbench: LocalRuns, options: lis
     assert board(merbench, results) == table
 
 
+def test_a_rerun_reads_each_study_once(
+    merbench: LocalRuns, options: list[str], results: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    merbench("run", *options, *TWO)
+    read: Counter[str] = Counter()
+    reading = LocalStorage.read
+
+    def counted(self: LocalStorage, name: str) -> bytes:
+        if name.startswith("outcomes/"):
+            read[name] += 1
+        return reading(self, name)
+
+    monkeypatch.setattr(LocalStorage, "read", counted)
+    assert merbench("run", *options, *TWO).status == 0
+    cards = [number for name, number in read.items() if name.endswith("study.json")]
+    assert cards == [2] * 6, "before the plan, and at the end, when others may have added to them"
+    assert [number for name, number in read.items() if not name.endswith("study.json")] == [1] * 12
+
+
 def test_an_interrupted_run_says_what_is_kept_and_goes_on(
     merbench: LocalRuns, options: list[str], results: str, tmp_path: Path
 ) -> None:
@@ -110,6 +131,7 @@ def test_an_interrupted_run_says_what_is_kept_and_goes_on(
     said = merbench("run", *options, *TWO)
     assert said.status == 130
     assert "Interrupted. 6 of 20 folds are kept; the same command goes on from there." in said.out
+    assert len(list(Path(results).rglob("*.study.parquet"))) == 2, "what is complete lies in one file at once"
     merbench.before_pack = lambda packs: None
     again = merbench("run", *options, *TWO)
     assert again.status == 0

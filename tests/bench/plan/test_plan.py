@@ -27,7 +27,9 @@ from preprocess.datasets import RawDataset, RawFeature, read_source
 from preprocess.labels.tasks import TASKS
 from preprocess.shards.prepare import prepare
 from preprocess.shards.prepared import PreparedDataset
+from results.scores.keeping import seal_studies
 from results.scores.leaderboard import build_leaderboard
+from results.scores.stored_study import read_study
 from results.store.outcome import Failure
 from results.store.outcome_store import OutcomeStore, fold_file
 from results.store.study_card import StudyCard
@@ -492,6 +494,20 @@ def test_a_damaged_outcome_is_named_and_to_do(mixed: OutcomeStore, synthetic: li
     assert card.folds[1].key not in study.done
     assert [str(path) in message for message in study.damaged] == [True]
     assert study.reason == "1 outcome files are damaged"
+
+
+def test_a_plan_that_trains_nothing_hands_on_what_it_has_read(
+    synthetic: list[PreparedDataset], store: OutcomeStore
+) -> None:
+    plan = plan_of(synthetic, store)
+    assert plan.found == {}
+    run_here(plan, store)
+    seal_studies(store, plan.cards, print)
+    again = plan_of(synthetic, store)
+    assert again.found.keys() == {card.key for card in plan.cards}
+    for card in plan.cards:
+        assert again.found[card.key] == read_study(store, card)
+    assert plan_of(synthetic, store, seeds=[0, 1]).found == {}, "all of them in memory for as long as others train"
 
 
 def test_folds_without_weights_are_missing_where_weights_are_to_be_kept(

@@ -18,8 +18,9 @@ from results.scores.leaderboard import build_leaderboard
 from results.store.outcome_store import OutcomeStore
 from results.tracking.client import Experiment, Tracker
 from results.tracking.pages import VIEW_TAG, page_tags, view_path
+from results.tracking.report import SyncReport
 from results.tracking.runs import NOTE_TAG, experiment_name
-from results.tracking.sync import SyncReport, open_tracking, sync
+from results.tracking.sync import open_tracking, sync
 
 COMPOSITE = {"casme2": 3, "samm": 3}
 NEW = Experiment("7", 1_700_000_000_000, {})

@@ -12,7 +12,9 @@ from example_studies import example_study
 
 from preprocess.base.storage import local_folder
 from results.store.outcome_store import OutcomeStore
-from results.tracking.moved import mend_moved
+from results.tracking.client import sqlite_uri
+from results.tracking.moved import has_moved, mend_moved
+from results.tracking.standing import standing
 from results.tracking.sync import open_tracking, sync
 
 OTHERS = "file:///somewhere/else/mlartifacts"
@@ -61,7 +63,10 @@ def test_files_of_a_moved_results_folder_are_found_again(tmp_path: Path) -> None
     shutil.move(tmp_path / "before", tmp_path / "now and here")
     moved = tmp_path / "now and here"
     assert not files_of_runs(moved)["study"]
+    assert has_moved(moved / "mlflow.db")
+    assert standing(OutcomeStore(moved), OutcomeStore(moved).cards(), sqlite_uri(moved / "mlflow.db"), print) is None
     said = synced(moved)
+    assert not has_moved(moved / "mlflow.db")
     assert said[0] == (
         f"MLflow's database lay in {tmp_path}/before before: the files of 2 runs are found in {moved} now."
     )

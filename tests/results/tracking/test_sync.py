@@ -35,16 +35,12 @@ from results.store.watched import EXTERNAL, TEST
 from results.tracking import client as tracking_client
 from results.tracking import runs
 from results.tracking.client import CONTENT_TAG
-from results.tracking.sync import (
-    LEADERBOARD_TAG,
-    STUDY_TAG,
-    TRACKING_OFF,
-    Done,
-    SyncReport,
-    open_tracking,
-    resolve_tracking_uri,
-    sync,
-)
+from results.tracking.database import DatabaseFile
+from results.tracking.report import Done, SyncReport
+from results.tracking.shown import LEADERBOARD_TAG, STUDY_TAG
+from results.tracking.standing import standing
+from results.tracking.sync import TRACKING_OFF, open_tracking, resolve_tracking_uri, sync
+from results.tracking.writer import TrackingWriter
 from results.views.columns import interval
 from results.views.pictures import classes_picture, confusion_picture, curves_picture
 
@@ -115,6 +111,12 @@ def local_uri(store: OutcomeStore) -> str:
 def synced(store: OutcomeStore, uri: str | None = None, seed: int = 0, **options: Any) -> SyncReport:
     rng = np.random.default_rng(seed)
     return sync(store, store.cards(), uri or local_uri(store), rng, lambda line: None, **options)
+
+
+def stands(store: OutcomeStore, *models: str) -> SyncReport | None:
+    """Ask whether MLflow shows all there is of some models, or of all."""
+    cards = [card for card in store.cards() if not models or card.model in models]
+    return standing(store, cards, local_uri(store), lambda line: None)
 
 
 def counts(report: SyncReport) -> tuple[int, ...]:
@@ -529,7 +531,11 @@ class TestAgain:
         put(store, example_study())
         put(store, example_study(selection="oracle"))
         fail(store, example_study("rcn_a"), 0, 1, 2, 3)
+        assert stands(store) is None
         assert counts(synced(store)) == (3, 0, 0, 0)
+        report = stands(store)
+        assert report is not None
+        assert counts(report) == (0, 0, 3, 0)
         uri = local_uri(store)
         before = {run.info.run_id for kind in ("study", "leaderboard") for run in all_runs(uri, kind)}
         # Another generator draws other intervals; that alone is no reason to make runs anew.
@@ -545,6 +551,7 @@ class TestAgain:
         client = client_of(uri)
         half = only_run(uri, kind)
         client.delete_tag(half.info.run_id, CONTENT_TAG)
+        assert stands(store) is None
         report = synced(store)
         assert counts(report) == ((0, 1, 0, 0) if kind == "study" else (0, 0, 1, 0))
         whole = only_run(uri, kind)
@@ -559,6 +566,7 @@ class TestAgain:
         run = only_run(uri)
         client_of(uri).create_run(run.info.experiment_id, tags=run.data.tags)
         assert len(all_runs(uri)) == 2
+        assert stands(store) is None
         assert counts(synced(store)) == (0, 1, 0, 0)
         assert len(all_runs(uri)) == 1
 
@@ -567,6 +575,7 @@ class TestAgain:
         synced(store)
         before = only_run(local_uri(store)).data.metrics["uf1"]
         put(store, study, hit_rate=1.0)
+        assert stands(store) is None
         assert counts(synced(store)) == (0, 1, 0, 0)
         assert before < only_run(local_uri(store)).data.metrics["uf1"] == 1.0
 
@@ -576,7 +585,47 @@ class TestAgain:
         for outcome in study.outcomes(finished_at="2030-01-01T00:00:00+00:00"):
             outcome.provenance["host"] = "another"
             store.write_outcome(study.card, outcome)
+        assert stands(store) is None, "the leaderboard tells when its studies were finished"
         assert counts(synced(store)) == (0, 0, 1, 0)
+        assert stands(store) is not None
+
+    def test_what_others_do_to_the_runs_is_seen(self, store: OutcomeStore) -> None:
+        put(store, example_study())
+        put(store, example_study("rcn_a"))
+        synced(store)
+        uri = local_uri(store)
+        client, board = client_of(uri), only_run(uri, "leaderboard")
+        client.set_experiment_tag(board.info.experiment_id, CONTENT_TAG, "of another store")
+        assert stands(store) is None
+        synced(store)
+        gone = next(run for run in all_runs(uri) if run.data.tags["model"] == "rcn_a")
+        client.delete_run(gone.info.run_id)
+        assert stands(store) is None
+        assert stands(store, "ststnet") is not None, "the other one is not asked for"
+        put(store, example_study("htnet"), folds=2)
+        assert stands(store, "ststnet") is None, "the leaderboard shows what has begun"
+
+    def test_where_all_is_shown_the_file_alone_is_asked_and_few_questions_whatever_there_is(
+        self, store: OutcomeStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for seed in range(3):
+            put(store, example_study(seed=seed))
+        said: list[str] = []
+        sync(store, store.cards(), local_uri(store), np.random.default_rng(0), said.append)
+        asked: list[str] = []
+
+        def watched(self: DatabaseFile, path: Path) -> None:
+            opening(self, path)
+            self._connection.set_trace_callback(asked.append)
+
+        opening = DatabaseFile.__init__
+        monkeypatch.setattr(DatabaseFile, "__init__", watched)
+        monkeypatch.setattr(tracking_client.Tracker, "__init__", None)
+        again: list[str] = []
+        TrackingWriter(store, None, again.append).finish(store.cards())
+        assert again == [said[0].replace("logged", "unchanged"), *said[1:]]
+        assert len(again) > 2
+        assert len(asked) == 4
 
     def test_a_deleted_experiment_comes_back(self, store: OutcomeStore) -> None:
         put(store, example_study())
@@ -585,6 +634,7 @@ class TestAgain:
         client = client_of(uri)
         client.delete_experiment(only_run(uri).info.experiment_id)
         assert all_runs(uri) == []
+        assert stands(store) is None
         report = synced(store)
         assert report.unreachable is None
         assert len(all_runs(uri)) == 1

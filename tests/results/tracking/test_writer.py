@@ -22,6 +22,7 @@ class Mlflow:
     def __init__(self) -> None:
         self.synced: list[tuple[list[str], bool]] = []
         self.answers: list[str | Exception | None] = []
+        self.opened: list[str] = []
 
     def sync(
         self,
@@ -45,7 +46,7 @@ class Mlflow:
 def mlflow(monkeypatch: pytest.MonkeyPatch) -> Mlflow:
     stand_in = Mlflow()
     monkeypatch.setattr("results.tracking.sync.sync", stand_in.sync)
-    monkeypatch.setattr("results.tracking.sync.open_tracking", lambda uri, root: uri)
+    monkeypatch.setattr("results.tracking.sync.open_tracking", lambda uri, root: stand_in.opened.append(uri))
     return stand_in
 
 
@@ -73,6 +74,7 @@ def test_studies_are_shown_as_they_end_and_leaderboards_at_the_end(
     tracking.add([second])
     tracking.finish([first, second])
     assert mlflow.synced == [(["synth_a"], False), (["synth_b"], False), (["synth_a", "synth_b"], True)]
+    assert mlflow.opened == [tracking.where], "once, however many studies there are"
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from results.store.outcome_store import OutcomeStore
 from results.store.watched import IMPORTED
 from results.views import board_data
 from results.views.board_data import Size
-from results.views.board_page import board_page
+from results.views.board_page import board_page, page_code, page_files
 from results.views.board_study import POINTS, curves_of
 from results.views.columns import number
 
@@ -138,6 +138,20 @@ def test_a_large_store_keeps_the_page_small_and_says_what_is_left_out(
     assert 0 < len(left) < len(data["studies"])
     assert any(note.startswith(f"Details of {len(left)} studies are left out") for note in data["notes"])
     assert all(row["uf1"] is not None for row in data["rows"] if row["label"] != "htnet")
+
+
+def test_the_hash_of_what_makes_pages_is_that_of_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert {"board_page.py", "page.js", "pooling.py", "hashing.py"} <= {path.name for path in page_files()}
+    monkeypatch.setattr("results.views.board_page._MADE_BY", (tmp_path,))
+    for name in ("a.py", "page.css"):
+        (tmp_path / name).write_text("before")
+    before = page_code()
+    (tmp_path / "a.pyc").write_text("compiled")
+    assert page_code() == before
+    for name in ("a.py", "page.css"):
+        (tmp_path / name).write_text("after")
+        assert page_code() != before
+        before = page_code()
 
 
 def test_what_every_page_carries_leaves_room_for_the_results(board: OutcomeStore) -> None:
