@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TypeVar
 
 from preprocess.base.errors import StoreError
+from preprocess.base.sealed_parquet import checked_seal
 from preprocess.base.storage import Storage
 from results.store.outcome import Outcome
 from results.store.outcome_file import DamagedOutcome, outcome_from_bytes
@@ -23,6 +25,22 @@ _TRIES = 5
 
 T = TypeVar("T")
 S = TypeVar("S")
+
+
+@dataclass(frozen=True)
+class ReadOutcomes:
+    """What was read of a study.
+
+    Attributes
+    ----------
+    outcomes : those that are whole, in the card's fold order.
+    damage : a message for each file that is damaged.
+    seals : key of a fold that has a whole file of its own -> the sha256 that the file carries of itself.
+    """
+
+    outcomes: list[Outcome]
+    damage: list[str]
+    seals: dict[str, str]
 
 
 class OutcomeReader:
@@ -47,27 +65,41 @@ class OutcomeReader:
             names = again if study_files(again) else names
         return names
 
-    def outcomes(self, card: StudyCard, names: Collection[str]) -> tuple[list[Outcome], list[str]]:
-        """Return what ``read_outcomes`` does. names : of what lies in the study's folder."""
+    def outcomes(self, card: StudyCard, names: Collection[str]) -> ReadOutcomes:
+        """Read all outcomes of a study. names : of what lies in its folder."""
         single = folds_with(card, names, "outcome")
-        # A fold's own file counts, also where it is damaged.
-        found: dict[str, Outcome | str] = {}
+        found: dict[str, Outcome] = {}
         damage: list[str] = []
         if study_files(names) and len(single) < len(card.folds):
             whole, message = self.in_study_file(card, names)
             found = {outcome.key: outcome for outcome in whole}
             damage = [message] if message else []
         keys = [fold.key for fold in card.folds if fold.key in single]
-        found |= zip(keys, self.map(lambda key: self._outcome_or_message(card, key), keys), strict=True)
-        outcomes = [one for fold in card.folds if isinstance(one := found.get(fold.key), Outcome)]
-        return outcomes, [*(one for one in found.values() if isinstance(one, str)), *damage]
+        read = dict(zip(keys, self.map(lambda key: self._whole_or_message(card, key), keys), strict=True))
+        # A fold's own file counts, also where it is damaged.
+        found = {key: outcome for key, outcome in found.items() if key not in read}
+        own = {key: one for key, one in read.items() if not isinstance(one, str)}
+        found |= {key: outcome for key, (outcome, _) in own.items()}
+        return ReadOutcomes(
+            [found[fold.key] for fold in card.folds if fold.key in found],
+            [*(one for one in read.values() if isinstance(one, str)), *damage],
+            {key: seal for key, (_, seal) in own.items()},
+        )
 
     def single(self, card: StudyCard, fold_key: str) -> Outcome:
         """Read a fold's own file."""
+        return self._whole(card, fold_key)[0]
+
+    def seal_of_single(self, card: StudyCard, fold_key: str) -> str:
+        """Return the sha256 that a fold's own file carries of itself, without reading its rows; BrokenSeal for none."""
+        return checked_seal(self._storage.read(fold_file(card, fold_key, "outcome")))
+
+    def _whole(self, card: StudyCard, fold_key: str) -> tuple[Outcome, str]:
+        """Return the outcome of a fold's own file, and the file's seal."""
         name = fold_file(card, fold_key, "outcome")
-        where = self._storage.where(name)
+        where, data = self._storage.where(name), self._storage.read(name)
         try:
-            outcome = outcome_from_bytes(self._storage.read(name), where)
+            outcome = outcome_from_bytes(data, where)
         except DamagedOutcome as damage:
             raise DamagedOutcome(f"{damage} {REMOVE_AND_RERUN}") from damage
         if (outcome.key, outcome.study_key) != (fold_key, card.key):
@@ -75,7 +107,7 @@ class OutcomeReader:
                 f"{where} holds fold {outcome.fold} of study {outcome.study_key[:16]}, not the fold it is named for. "
                 f"{REMOVE_AND_RERUN}"
             )
-        return outcome
+        return outcome, checked_seal(data)
 
     def in_study_file(self, card: StudyCard, names: Collection[str]) -> tuple[list[Outcome], str]:
         """Read the study file that counts.
@@ -119,8 +151,8 @@ class OutcomeReader:
         with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as pool:
             return list(pool.map(call, values))
 
-    def _outcome_or_message(self, card: StudyCard, fold_key: str) -> Outcome | str:
+    def _whole_or_message(self, card: StudyCard, fold_key: str) -> tuple[Outcome, str] | str:
         try:
-            return self.single(card, fold_key)
+            return self._whole(card, fold_key)
         except DamagedOutcome as damage:
             return str(damage)

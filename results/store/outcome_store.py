@@ -164,9 +164,10 @@ class OutcomeStore:
         The outcomes, in the card's fold order.
         A message for each file that is damaged.
         """
-        return self._reader.steady(
+        read = self._reader.steady(
             lambda: self._reader.outcomes(card, self._reader.names(card)), self._reader.went(card)
         )
+        return read.outcomes, read.damage
 
     def read_sealed(self, card: StudyCard) -> SealedStudy | None:
         """Return the study's one file, where all its outcomes lie in it and no byte of it has changed; else None."""
@@ -202,13 +203,13 @@ class OutcomeStore:
             there = len(folds_with(card, names, "outcome"))
             if all_in_one(card, names) or (there < len(card.folds) and not study_files(names)):
                 return
-            outcomes, damage = self._reader.outcomes(card, names)
-            if damage or len(outcomes) < len(card.folds):
+            read = self._reader.outcomes(card, names)
+            if read.damage or len(read.outcomes) < len(card.folds):
                 return
             if self._schema < _SEALED_VERSION:
                 self._storage.write("store.json", json_bytes({"schema_version": _SEALED_VERSION}))
                 self._schema = _SEALED_VERSION
-            seal(self._storage, self._reader, card, outcomes, names)
+            seal(self._storage, self._reader, card, read, names)
 
         self._reader.steady(put_together, self._reader.went(card))
 

@@ -6,14 +6,14 @@ drivers at once, leave outcomes in two files at worst, which are read once.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from contextlib import suppress
 
 from preprocess.base.errors import StoreError
+from preprocess.base.sealed_parquet import BrokenSeal
 from preprocess.base.storage import Storage
-from results.store.outcome import Outcome
-from results.store.outcome_file import DamagedOutcome, outcome_digest, outcome_to_bytes
-from results.store.outcome_reader import OutcomeReader
+from results.store.outcome_file import outcome_digest, outcome_to_bytes
+from results.store.outcome_reader import OutcomeReader, ReadOutcomes
 from results.store.study_card import StudyCard
 from results.store.study_file import outcomes_from_bytes, study_to_bytes
 from results.store.study_folder import (
@@ -26,9 +26,7 @@ from results.store.study_folder import (
 )
 
 
-def seal(
-    storage: Storage, reader: OutcomeReader, card: StudyCard, outcomes: Sequence[Outcome], names: Collection[str]
-) -> None:
+def seal(storage: Storage, reader: OutcomeReader, card: StudyCard, read: ReadOutcomes, names: Collection[str]) -> None:
     """Write a study's outcomes as one file, and remove the files that they were read from.
 
     Parameters
@@ -36,7 +34,7 @@ def seal(
     storage : where the study lies.
     reader : of the same.
     card : the study's.
-    outcomes : of all folds.
+    read : the outcomes of all folds.
     names : of what lay in the study's folder when they were read.
 
     Raises
@@ -44,19 +42,19 @@ def seal(
     StoreError : the file cannot be written, or would not hold what the outcomes are.
     """
     folder = study_folder(card)
-    told = {one.key: outcome_digest(one) for one in outcomes}
-    data = study_to_bytes(card.key, outcomes)
+    told = {one.key: outcome_digest(one) for one in read.outcomes}
+    data = study_to_bytes(card.key, read.outcomes)
     if {one.key: outcome_digest(one) for one in outcomes_from_bytes(data, card.key, folder)} != told:
         raise StoreError(f"{card.title}: its study file would not hold what its outcomes are. Nothing was removed.")
     storage.write(f"{folder}/{next_study_file(names)}", data, lasting=True)
 
     def remove(fold_key: str) -> None:
         # What another driver has written since stays.
-        with suppress(DamagedOutcome, FileNotFoundError):
-            if outcome_digest(reader.single(card, fold_key)) == told[fold_key]:
+        with suppress(BrokenSeal, FileNotFoundError):
+            if reader.seal_of_single(card, fold_key) == read.seals[fold_key]:
                 storage.delete(fold_file(card, fold_key, "outcome"))
 
-    reader.map(remove, folds_with(card, names, "outcome"))
+    reader.map(remove, read.seals)
     for name in study_files(names):
         storage.delete(f"{folder}/{name}")
 

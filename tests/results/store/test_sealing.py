@@ -12,7 +12,8 @@ import pytest
 from example_studies import ExampleStudy, example_study
 
 from preprocess.base.errors import StoreError
-from results.store.outcome_file import DamagedOutcome, outcome_digest
+from results.store.outcome import Outcome
+from results.store.outcome_file import DamagedOutcome, outcome_digest, outcome_from_bytes
 from results.store.outcome_store import OutcomeStore, fold_file, study_folder
 
 
@@ -89,6 +90,22 @@ def test_a_study_is_sealed_once(store: OutcomeStore, study: ExampleStudy) -> Non
     before = names(store, study)
     store.seal(study.card)
     assert names(store, study) == before
+
+
+def test_sealing_reads_the_predictions_of_each_fold_once(
+    store: OutcomeStore, study: ExampleStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(store, study)
+    read: list[str] = []
+
+    def reading(data: bytes, where: str) -> Outcome:
+        read.append(where)
+        return outcome_from_bytes(data, where)
+
+    monkeypatch.setattr("results.store.outcome_reader.outcome_from_bytes", reading)
+    store.seal(study.card)
+    assert len(read) == len(set(read)) == len(study.card.folds)
+    assert singles(store, study) == []
 
 
 def test_only_complete_and_whole_studies_are_sealed(store: OutcomeStore, study: ExampleStudy) -> None:
