@@ -92,11 +92,13 @@ class Gathered:
     benchmarks : the complete studies, by what they were tested on.
     left_out : those that have a stamp, or no score.
     hidden : number of studies that later runs with other data or code have replaced.
+    shifted : number of studies that were tested on shifted clips: no rivals of the others, but these once more.
     """
 
     benchmarks: list[Benchmark]
     left_out: list[LeftOut]
     hidden: int
+    shifted: int = 0
 
     def notes(self) -> list[str]:
         """Return how to read what is made of them."""
@@ -113,6 +115,9 @@ class Gathered:
         if self.hidden:
             replaced = "Later runs with other data or code replaced them."
             notes.append(f"Superseded studies not compared: {self.hidden}. {replaced}")
+        if self.shifted:
+            shown = "`merbench leaderboard` shows what the shift costs each model."
+            notes.append(f"Studies of shifted key frames not compared: {self.shifted}. {shown}")
         return notes
 
 
@@ -138,13 +143,14 @@ def gather(
     UsageError : a part that none of the studies has.
     """
     _check_parts(cards, parts)
-    unique = list({card.key: card for card in cards}.values())
+    everything = list({card.key: card for card in cards}.values())
+    unique = [card for card in everything if not card.shift]
     left_out = [LeftOut(card.label, benchmark_title(card), [card.seed], card.stamp) for card in unique if card.stamp]
     current, replaced = generations(store, [card for card in unique if not card.stamp], cached or {})
     studies = [study for group in current for study in group]
     left_out += [_incomplete(study) for study in studies if not study.complete]
     benchmarks = _benchmarks([study for study in studies if study.complete], parts)
-    return Gathered(benchmarks, left_out, sum(map(len, replaced)))
+    return Gathered(benchmarks, left_out, sum(map(len, replaced)), len(everything) - len(unique))
 
 
 def _check_parts(cards: Sequence[StudyCard], parts: Sequence[str]) -> None:
