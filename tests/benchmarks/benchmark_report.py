@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
@@ -25,10 +26,18 @@ PACKAGES = ("torch", "numpy", "ray")
 
 @dataclass(frozen=True)
 class Timed:
-    """A command that ended well. started : time.time() before it; seconds : its wall time."""
+    """A command that ended well.
+
+    Attributes
+    ----------
+    started : time.time() before it.
+    seconds : its wall time.
+    core : seconds of a core that it took, with what it started and waited for.
+    """
 
     started: float
     seconds: float
+    core: float
 
     @property
     def ended(self) -> float:
@@ -44,7 +53,7 @@ def own_environment() -> dict[str, str]:
 
 def timed(command: Sequence[str], cwd: Path | None = None) -> Timed:
     """Run a command to its end; SystemExit with its last lines where it fails."""
-    started, start, environment = time.time(), time.perf_counter(), own_environment()
+    started, start, before, environment = time.time(), time.perf_counter(), _children_seconds(), own_environment()
     done = subprocess.run(
         command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
@@ -52,7 +61,7 @@ def timed(command: Sequence[str], cwd: Path | None = None) -> Timed:
     if done.returncode:
         tail = "\n".join(done.stdout.splitlines()[-20:])
         raise SystemExit(f"{' '.join(command)} ended with status {done.returncode}:\n{tail}")
-    return Timed(started, seconds)
+    return Timed(started, seconds, _children_seconds() - before)
 
 
 def finished_at(results: Path) -> list[float]:
@@ -110,6 +119,11 @@ def print_table(title: str, names: Sequence[str], rows: Sequence[Sequence[str]])
 
     headers: list[Header] = [(name, "right" if place else "left") for place, name in enumerate(names)]
     print("", title, *table(headers, rows), sep="\n", flush=True)
+
+
+def _children_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _cpu_name() -> str:

@@ -1,11 +1,13 @@
 """How long a board of many thousand outcomes takes, and a rerun with nothing to do, on disk and against S3.
 
-    python tests/benchmarks/large_store.py [--folds 20000] [--models majority,...] [--no-s3]
+    python tests/benchmarks/large_store.py [--folds 20000] [--files] [--no-mlflow] [--no-s3]
 
 The store holds what ``merbench run`` would have made of four models, on a drawn composite of 68 people, with as many
-seeds as it takes; the predictions are drawn. The first run puts its studies into one file each and shows them in
-MLflow; what is timed after it are whole commands, from the shell's point of view. S3 is a moto server on loopback,
-which shares this machine's cores with the command.
+seeds as it takes; the predictions are drawn. Its studies lie in one file each, as a run leaves them; with ``--files``
+they lie in a file a fold first, as a run of before left them, and `merbench sync` puts them together. The first run
+makes the page, and with MLflow a run a study, which takes most of the time of this script: ``--no-mlflow`` leaves it
+out. What is timed are whole commands, from the shell's point of view. S3 is a moto server on loopback, which shares
+this machine's cores with the command.
 """
 
 from __future__ import annotations
@@ -22,11 +24,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from benchmark_report import ROOT, RUN_ALL, machine_facts, print_table, run_plainly, timed
+from benchmark_report import ROOT, RUN_ALL, Timed, machine_facts, print_table, run_plainly, timed
 
 PEOPLE = (40, 28)
-TARGETS = {20000: (3.0, 6.0), 100000: (10.0, None)}
-"""Folds -> seconds that a board, and a rerun with nothing to do, may take on two cores; five times that against S3."""
+BOARD, RERUN, RERUN_MLFLOW = "leaderboard", "rerun, nothing to do, without MLflow", "rerun, nothing to do, with MLflow"
+TARGETS = {20000: {BOARD: 3.0, RERUN: 6.0, RERUN_MLFLOW: 6.0}, 100000: {BOARD: 10.0}}
+"""Folds -> seconds that a command may take on two cores; five times what it takes on disk against S3."""
 
 MERBENCH = [sys.executable, "-m", "bench"]
 
@@ -41,15 +44,18 @@ def drawn_tree(root: Path) -> Path:
     return drawn_flow.write_drawn_tree(root)
 
 
-def fill(results: str, data: Path, models: list[str], seeds: int) -> int:
-    """Write the outcomes that a run would leave, one file each; return their number."""
+def fill(results: str, data: Path, models: list[str], seeds: int, files: bool) -> int:
+    """Write the outcomes that a run would leave; return their number. files : one a fold, else one a study."""
     from bench.config import RunConfig
     from bench.engine.train import FoldResult
     from bench.plan.plan import make_plan
     from bench.plan.request import resolve
     from bench.study.sources import prepare_datasets, read_datasets, shards_root
     from bench.workers.pack import outcome_of
+    from results.scores.keeping import seal_studies
+    from results.store.outcome_reader import ReadOutcomes
     from results.store.outcome_store import OutcomeStore
+    from results.store.sealing import seal
 
     config = RunConfig(data=[str(data)], models=models, protocols=["cde"], seeds=list(range(seeds)), results=results)
     request = resolve(config)
@@ -58,13 +64,25 @@ def fill(results: str, data: Path, models: list[str], seeds: int) -> int:
     plan, rng, written = make_plan(request, prepared, store), np.random.default_rng(0), 0
     for planned in plan.trainings:
         rows = plan.data[planned.training.data]
+        folds = planned.training.folds(rows)
         for card in planned.training.cards:
             store.write_card(card)
-            for place, fold in enumerate(planned.training.folds(rows)):
+            outcomes = []
+            for place, fold in enumerate(folds):
                 scores = rng.random((len(fold.test), len(card.classes)), dtype=np.float32)
                 result = FoldResult(scores, 30, {"train_loss": rng.random(30).tolist()}, {}, 1.0)
-                store.write_outcome(card, outcome_of(card, place, fold, rows, result, "cpu"))
-                written += 1
+                outcomes.append(outcome_of(card, place, fold, rows, result, "cpu"))
+            # The first one by the store itself, which then says that it has such files.
+            if files or not written:
+                for outcome in outcomes:
+                    store.write_outcome(card, outcome)
+                if not files:
+                    store.seal(card)
+            else:
+                seal(store._storage, store._reader, card, ReadOutcomes(outcomes, [], {}), ())
+            written += len(outcomes)
+    if not files:
+        seal_studies(store, plan.cards, print)
     return written
 
 
@@ -100,13 +118,23 @@ def copied(results: Path, address: str) -> None:
                 stream.write(Path(source).read_bytes())
 
 
-def commands(results: str, run: list[str]) -> dict[str, list[str]]:
-    """Return what is timed: name -> command."""
-    return {
-        "leaderboard": [*MERBENCH, "leaderboard", "--results", results],
+def commands(results: str, run: list[str], database: str | None) -> dict[str, list[str]]:
+    """Return what is timed: name -> command. database : MLflow's address; None to leave MLflow out."""
+    rerun = [*RUN_ALL, *run, "--results", results]
+    found = {
+        BOARD: [*MERBENCH, "leaderboard", "--results", results],
         "compare": [*MERBENCH, "compare", "--results", results],
-        "rerun": [*RUN_ALL, *run, "--results", results],
+        RERUN: [*rerun, "--tracking-uri", "off"],
     }
+    return found | ({RERUN_MLFLOW: [*rerun, "--tracking-uri", database]} if database else {})
+
+
+def told(what: str, words: list[str]) -> Timed:
+    """Time a command, and say so at once, for the whole takes long."""
+    load = os.getloadavg()[0]
+    found = timed(words, ROOT)
+    print(f"{what}: {found.seconds:.1f} s, {found.core:.1f} of a core, load before {load:.1f}", flush=True)
+    return found
 
 
 def main() -> None:
@@ -114,34 +142,48 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--folds", type=int, default=20000)
     parser.add_argument("--models", default="majority,flow_svm,ststnet,off_apexnet")
+    parser.add_argument("--files", action="store_true", help="begin with a file a fold, and put them together")
+    parser.add_argument("--no-mlflow", action="store_true")
     parser.add_argument("--no-s3", action="store_true")
     arguments = parser.parse_args()
     facts, models = machine_facts(), arguments.models.split(",")
     seeds = max(1, round(arguments.folds / sum(PEOPLE) / len(models)))
     with tempfile.TemporaryDirectory(prefix="merbench-large-") as folder:
         data, results = drawn_tree(Path(folder, "data")), Path(folder, "runs")
-        folds = fill(str(results), data, models, seeds)
+        folds = fill(str(results), data, models, seeds, arguments.files)
         run = ["--data", str(data), "--models", arguments.models, "--protocols", "cde", "--preset", "full"]
-        run += ["--seeds", ",".join(map(str, range(seeds))), "--tracking-uri", f"sqlite:///{folder}/mlflow.db"]
-        board = commands(str(results), run)["leaderboard"]
-        rows = [["leaderboard, a file a fold", f"{timed(board, ROOT).seconds:.1f}", "", ""]]
-        first = timed([*RUN_ALL, *run, "--results", str(results)], ROOT).seconds
-        rows.append(["first run: one file a study, MLflow", f"{first:.1f}", "", ""])
-        here = {name: timed(words, ROOT).seconds for name, words in commands(str(results), run).items()}
-        there = dict.fromkeys(here, "")
+        run += ["--seeds", ",".join(map(str, range(seeds)))]
+        here = commands(str(results), run, None if arguments.no_mlflow else f"sqlite:///{folder}/mlflow.db")
+        rows = []
+        first = {}
+        if arguments.files:
+            first["leaderboard, a file a fold"] = here[BOARD]
+            first["one file a study"] = [*MERBENCH, "sync", "--results", str(results), "--tracking-uri", "off"]
+        first["first run: the page"] = here[RERUN]
+        if RERUN_MLFLOW in here:
+            first["first run with MLflow: a run a study"] = here[RERUN_MLFLOW]
+        for what, words in first.items():
+            found = told(what, words)
+            rows.append([what, f"{found.seconds:.1f}", f"{found.core:.1f}", "", "", ""])
+        measured = {what: told(what, words) for what, words in here.items()}
+        there: dict[str, Timed] = {}
         if not arguments.no_s3:
             with served() as endpoint:
                 address = f"s3://lab/runs?{endpoint}"
                 copied(results, address)
-                words = commands(address, run)
-                # Its page in MLflow is another store's until now.
-                timed(words["rerun"], ROOT)
-                there = {name: f"{timed(words[name], ROOT).seconds:.1f}" for name in here}
-        boards, rerun = TARGETS.get(arguments.folds, (None, None))
-        targets = {"leaderboard": boards, "compare": None, "rerun": rerun}
-        rows += [[name, f"{here[name]:.1f}", there[name], f"{targets[name] or ''}"] for name in here]
+                remote = commands(address, run, None if arguments.no_mlflow else f"sqlite:///{folder}/mlflow.db")
+                if RERUN_MLFLOW in remote:
+                    # Its page in MLflow is another store's until now.
+                    told("first run against S3", remote[RERUN_MLFLOW])
+                there = {what: told(f"{what}, S3", words) for what, words in remote.items()}
+        targets = TARGETS.get(arguments.folds, {})
+        for what, found in measured.items():
+            remotely = (
+                [f"{there[what].seconds:.1f}", f"{there[what].seconds / found.seconds:.1f}"] if there else ["", ""]
+            )
+            rows.append([what, f"{found.seconds:.1f}", f"{found.core:.1f}", *remotely, f"{targets.get(what, '')}"])
     title = f"{folds:,} outcomes of {folds // sum(PEOPLE)} studies, seconds"
-    print_table(title, ["command", "on disk", "against S3", "target on disk"], rows)
+    print_table(title, ["command", "on disk", "of a core", "against S3", "times", "target on disk"], rows)
     print("\n".join(facts))
 
 
