@@ -13,7 +13,20 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 
 from bench.options.option import Option, flag
-from bench.options.values import Amounts, Count, Names, Pairs, Paths, Seeds, Settings, Shifts, Switch, settings
+from bench.options.values import (
+    BY_MODEL,
+    Amounts,
+    Count,
+    Names,
+    Pairs,
+    Paths,
+    Searches,
+    Seeds,
+    Settings,
+    Several,
+    Shifts,
+    Switch,
+)
 from preprocess.base.errors import UsageError, did_you_mean
 
 Preset = Literal["smoke", "quick", "full"]
@@ -117,12 +130,32 @@ class RunConfig(BaseModel):
     selection: Annotated[
         Names,
         Option(
-            "Which epoch is scored. `last`; `validation`: the best on training subjects set aside; `oracle`: the best "
-            "on the test subject, never ranked (`merbench list selections`).",
+            "Which epoch is scored. `last`; `validation`: the best on training subjects set aside; `tuned`: the last, "
+            "with hyper-parameters that each fold's training subjects choose; `oracle`: the best on the test subject, "
+            "never ranked (`merbench list selections`).",
             "NAMES",
         ),
     ] = ["last"]
     seeds: Annotated[Seeds, Option("Replicates, e.g. `0,1,2`; a leaderboard row is their mean.", "NUMBERS")] = [0]
+    configs: Annotated[
+        Several, Option("With `tuned`: how many configurations are tried, the default among them.", "NUMBER")
+    ] = 20
+    inner: Annotated[
+        Several, Option("With `tuned`: into how many folds the training subjects of each fold are cut.", "NUMBER")
+    ] = 3
+    search: Annotated[
+        Searches,
+        Option(
+            "With `tuned`: what is tried of a hyper-parameter, e.g. `ststnet.lr=1e-5..1e-2` or "
+            "`ststnet.dropout=0,0.3,0.5`; repeat for more. In place of the model's own search space.",
+            metavar="MODEL.KEY=VALUES",
+            default="the model's own (`merbench list models NAME --long`)",
+        ),
+    ] = {}
+    halving: Annotated[
+        Switch,
+        Option("With `tuned`: try networks for few epochs first, and the best third of them for three times as many."),
+    ] = False
     shift_keyframes: Annotated[
         Shifts,
         Option(
@@ -180,11 +213,12 @@ class RunConfig(BaseModel):
         Option("An MLflow server or database; `off` for none.", "URI", default="SQLite beside the results"),
     ] = None
 
-    _file_settings: dict[str, str] = PrivateAttr(default_factory=dict)
+    _in_file: dict[tuple[str, str], str] = PrivateAttr(default_factory=dict)
 
-    def where_set(self, setting: str) -> str:
-        """Return where a hyper-parameter was set, and its name, for a message: ``--set ststnet.lr``."""
-        return f"{self._file_settings[setting]}: {setting}" if setting in self._file_settings else f"--set {setting}"
+    def where_set(self, setting: str, key: str = "set") -> str:
+        """Return where a hyper-parameter was set, or searched, and its name, for a message: ``--set ststnet.lr``."""
+        where = self._in_file.get((key, setting))
+        return f"{where}: {setting}" if where else f"{flag(key)} {setting}"
 
     def resolved_preset(self) -> Preset:
         """Return the preset in force: ``quick`` for the synthetic default, ``full`` for real data, unless named."""
@@ -214,8 +248,8 @@ def load_config(file: Path | None, options: dict[str, Any]) -> RunConfig:
         origin = dict.fromkeys(values, lambda *names: f"{read.where(*names)}: {names[0]}")
     for key, value in options.items():
         if value is not None:
-            both = key == "set" and values.get(key) is not None
-            values[key] = _both_settings(values[key], value, origin[key]) if both else value
+            both = key in BY_MODEL and values.get(key) is not None
+            values[key] = _both_settings(key, values[key], value, origin[key]) if both else value
             origin[key] = lambda *names: flag(names[0])
     unknown = [
         f"{origin[key](key).removesuffix(f': {key}')}: unknown key {key!r}. {did_you_mean(key, RunConfig.model_fields)}"
@@ -229,9 +263,10 @@ def load_config(file: Path | None, options: dict[str, Any]) -> RunConfig:
     except ValidationError as error:
         raise UsageError("\n".join(_explain(problem, origin) for problem in error.errors())) from None
     if read:
-        config._file_settings = {name: read.where("set", name) for name in _names_of(read.values.get("set"))}
-        for name in _names_of(options.get("set")):
-            config._file_settings.pop(name, None)
+        for key in BY_MODEL:
+            own = set(_names_of(key, options.get(key)))
+            names = [name for name in _names_of(key, read.values.get(key)) if name not in own]
+            config._in_file |= {(key, name): read.where(key, name) for name in names}
     return config
 
 
@@ -253,23 +288,23 @@ def results_root(results: str) -> str:
     return str(Path(results).expanduser().absolute())
 
 
-def _names_of(value: Any) -> list[str]:
-    """Return which hyper-parameters settings are of, in either of their forms."""
-    return list(settings(value) or {})
+def _names_of(key: str, value: Any) -> list[str]:
+    """Return which hyper-parameters are named below a key of ``BY_MODEL``, in either of their forms."""
+    return list(BY_MODEL[key](value)) if value else []
 
 
-def _both_settings(first: Any, second: Any, origin: Callable[..., str]) -> Any:
-    """Return the settings of the file with those of the command line on top."""
+def _both_settings(key: str, first: Any, second: Any, origin: Callable[..., str]) -> Any:
+    """Return what the file says below a key of ``BY_MODEL``, with what the command line says on top."""
     try:
-        below = settings(first)
+        below = BY_MODEL[key](first)
     except ValueError as error:
-        raise UsageError(f"{origin('set')}: {error}.") from None
+        raise UsageError(f"{origin(key)}: {error}.") from None
     if not isinstance(below, dict):
         return first  # refused with the file's other mistakes
     try:
-        return below | settings(second)
+        return below | BY_MODEL[key](second)
     except ValueError as error:
-        raise UsageError(f"--set: {error}.") from None
+        raise UsageError(f"{flag(key)}: {error}.") from None
 
 
 def _explain(problem: Any, origin: dict[str, Callable[..., str]]) -> str:

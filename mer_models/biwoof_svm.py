@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mer_models._parts.own_feature import also_on
 from mer_models._parts.published import accuracy_and_f1, megc2019_cde
-from mer_models._parts.svm import REFUSED, REFUSED_SCALES, SupportVectorModel
+from mer_models._parts.svm import REFUSED, REFUSED_SCALES, SEARCH, SupportVectorModel
 from mer_models.contracts import Resources
 from mer_models.registry import register_model
 
@@ -36,6 +36,7 @@ from mer_models.registry import register_model
         ),
     ),
     refused=REFUSED + REFUSED_SCALES,
+    search=SEARCH,
 )
 class BiwoofSVM(SupportVectorModel):
     """Linear support vector machine on the doubly weighted direction histograms of 5x5 blocks of the face.

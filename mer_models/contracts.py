@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import math
@@ -147,6 +148,27 @@ def expected_type(value: object, wanted: type) -> str:
     if type(value) is not wanted:
         return wanted.__name__
     return "a finite number" if isinstance(value, float) and not math.isfinite(value) else ""
+
+
+def converted(value: Any, wanted: type) -> Any:
+    """Return a value as YAML reads it in the type of a hyper-parameter, where that loses nothing."""
+    if wanted in (int, float) and isinstance(value, str):
+        # YAML 1.1 reads 5e-4 as a text, everybody else as a number.
+        with contextlib.suppress(ValueError):
+            value = float(value)
+    if wanted is float and type(value) is int:
+        return float(value)
+    if wanted is int and type(value) is float and value.is_integer():
+        return int(value)
+    if wanted is str and type(value) in (int, float):
+        # A few texts may be numbers: flow_svm.gamma is "scale", "auto" or 0.1.
+        return str(value)
+    return value
+
+
+def expected_value(key: str, value: Any, default: Any) -> str:
+    """Return what a hyper-parameter with this default expects in place of a value; "" where the value is fine."""
+    return expected_instead(key, value) if key in RECIPE_FIELDS else expected_type(value, type(default))
 
 
 def expected_instead(name: str, value: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mer_models._parts.svm import REFUSED, SupportVectorModel
+from mer_models._parts.svm import REFUSED, SEARCH, SupportVectorModel
 from mer_models.contracts import Resources
 from mer_models.registry import register_model
 
@@ -19,6 +19,7 @@ from mer_models.registry import register_model
     ),
     resources=Resources(cpus=1, gpu=0.0, pack=64),
     refused=REFUSED,
+    search=SEARCH,
 )
 class FlowSVM(SupportVectorModel):
     """Support vector machine on the flattened flow image, one machine for each pair of classes.

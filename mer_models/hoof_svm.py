@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mer_models._parts.published import accuracy_and_f1
-from mer_models._parts.svm import REFUSED, REFUSED_SCALES, SupportVectorModel
+from mer_models._parts.svm import REFUSED, REFUSED_SCALES, SEARCH, SupportVectorModel
 from mer_models.contracts import Resources
 from mer_models.registry import register_model
 
@@ -24,6 +24,7 @@ from mer_models.registry import register_model
         ),
     ),
     refused=REFUSED + REFUSED_SCALES,
+    search=SEARCH,
 )
 class HoofSVM(SupportVectorModel):
     """Support vector machine on the direction histograms of 5x5 blocks of the face.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mer_models._parts.own_feature import also_on
 from mer_models._parts.published import accuracy_and_f1, megc2019_cde
-from mer_models._parts.svm import REFUSED, REFUSED_SCALES, SupportVectorModel
+from mer_models._parts.svm import REFUSED, REFUSED_SCALES, SEARCH, SupportVectorModel
 from mer_models.contracts import Refused, Resources
 from mer_models.registry import register_model
 
@@ -40,6 +40,7 @@ from mer_models.registry import register_model
     # On so few samples the default weight is too small: the cubic kernel then predicts the most frequent class alone.
     quick={"kernel": "linear", "C": 10.0},
     refused=(*REFUSED, *REFUSED_SCALES, Refused("degree", 0, "a whole number of at least 1")),
+    search=SEARCH,
 )
 class LbpTopSVM(SupportVectorModel):
     """Support vector machine with a cubic kernel on histograms of local binary patterns.

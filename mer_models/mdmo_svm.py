@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mer_models._parts.own_feature import also_on
 from mer_models._parts.published import accuracy_and_f1
-from mer_models._parts.svm import REFUSED, REFUSED_SCALES, SupportVectorModel
+from mer_models._parts.svm import REFUSED, REFUSED_SCALES, SEARCH, SupportVectorModel
 from mer_models.contracts import Resources
 from mer_models.registry import register_model
 
@@ -26,6 +26,7 @@ from mer_models.registry import register_model
         ),
     ),
     refused=REFUSED + REFUSED_SCALES,
+    search=SEARCH,
 )
 class MdmoSVM(SupportVectorModel):
     """Support vector machine on one motion vector for each of 36 face regions.

@@ -9,6 +9,7 @@ from mer_models._parts.checks import refused_shares, require_share
 from mer_models._parts.published import megc2019_cde
 from mer_models.contracts import Checked, Resources, TrainingRecipe
 from mer_models.registry import register_model
+from mer_models.search import loguniform
 
 MEB_REFERENCE = (
     "the pair of Varanka et al. (arXiv:2211.11425, table 3; a notebook in tvaranka/meb): the last of 3000 epochs, and"
@@ -76,6 +77,7 @@ MEB_REFERENCE = (
     ),
     quick={"epochs": 12, "batch_size": 32, "lr": 1e-3},
     refused=refused_shares(),
+    search={"lr": loguniform(1e-5, 1e-2), "dropout": (0.0, 0.3, 0.5)},
 )
 class OffApexNet(nn.Module):
     """Two streams of two 5x5 convolutions, one over u and one over v; 1568 values through two layers of 1024.

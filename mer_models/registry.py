@@ -21,6 +21,7 @@ from mer_models.contracts import (
     Resources,
     TrainingRecipe,
 )
+from mer_models.search import Space, domain, fitted, loguniform
 from preprocess.base.errors import UsageError, did_you_mean
 from preprocess.base.registry import Registry, note
 
@@ -62,6 +63,17 @@ class ModelInfo:
     two_classes: Mapping[str, Any] = field(default_factory=dict)
     refused: tuple[Refused, ...] = field(default=(), repr=False)
     targets: tuple[str, ...] = ()
+    search: Mapping[str, Any] = field(default_factory=dict)
+
+    def space(self, values: Mapping[str, Any]) -> Space:
+        """Return what a tuned study tries; of a network that declares nothing, learning rates around its own.
+
+        values : all hyper-parameters with the values that a run gives them.
+        """
+        if self.search:
+            known = self.hyperparameters()
+            return {name: fitted(domain(tried), name, known[name]) for name, tried in self.search.items()}
+        return {"lr": loguniform(values["lr"] / 10, values["lr"] * 10)} if self.recipe else {}
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -186,6 +198,9 @@ class ModelFacts(TypedDict, total=False):
         true or false.
     targets : the last of the features, where the network learns to estimate them beside the classes: its ``loss`` is
         given them after the others, as they are stored; ``forward`` never sees them.
+    search : hyper-parameter -> what a tuned study may try of it: ``loguniform(LOW, HIGH)``, ``uniform(LOW, HIGH)`` of
+        ``mer_models.search``, or a tuple of values. A network that says nothing has its learning rate tuned, from a
+        tenth of its value to ten times as much.
     """
 
     features: Required[tuple[str, ...]]
@@ -203,6 +218,7 @@ class ModelFacts(TypedDict, total=False):
     two_classes: Mapping[str, Any]
     refused: tuple[Refused, ...]
     targets: tuple[str, ...]
+    search: Mapping[str, Any]
 
 
 def register_model(name: str, **facts: Unpack[ModelFacts]) -> Callable[[type], type]:
@@ -283,8 +299,19 @@ def _check_settings(info: ModelInfo) -> None:
         if info.recipe:
             # Raises UsageError for values that no recipe takes.
             dataclasses.replace(info.recipe, **{key: values[key] for key in values if key in RECIPE_FIELDS})
+    _check_search(info, known)
     if info.public_weights:
         _check_public_weights(info, info.public_weights)
+
+
+def _check_search(info: ModelInfo, known: Mapping[str, Any]) -> None:
+    for key in info.search:
+        if key not in known:
+            raise TypeError(f"{info.name}: search names {key!r}, which is no hyper-parameter: {', '.join(known)}")
+    try:
+        info.space(known)
+    except ValueError as error:
+        raise TypeError(f"{info.name}: search: {error}") from None
 
 
 def _check_public_weights(info: ModelInfo, public: PublicWeights) -> None:

@@ -9,6 +9,7 @@ from mer_models._parts.checks import refused_shares, require_share
 from mer_models._parts.published import megc2019_cde
 from mer_models.contracts import Checked, PublicWeights, PublishedScore, Resources, TrainingRecipe
 from mer_models.registry import register_model
+from mer_models.search import loguniform
 
 STREAM_WIDTHS = (3, 5, 8)
 MEB_REFERENCE = (
@@ -96,6 +97,7 @@ MEB_REFERENCE = (
     ),
     quick={"epochs": 40, "batch_size": 32, "lr": 1e-3},
     refused=refused_shares(),
+    search={"lr": loguniform(1e-5, 1e-2), "dropout": (0.0, 0.3, 0.5)},
 )
 class STSTNet(nn.Module):
     """Three streams of one 3x3 convolution each (3, 5 and 8 filters), concatenated, averaged and classified.

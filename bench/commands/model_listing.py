@@ -41,6 +41,8 @@ def _described(info: ModelInfo, width: int | None) -> list[str]:
     facts += [("quick", ", ".join(f"{name}={value}" for name, value in info.quick.items()))] if info.quick else []
     if info.two_classes:
         facts.append(("two classes", ", ".join(f"{name}={value}" for name, value in info.two_classes.items())))
+    space = info.space(info.hyperparameters())
+    facts += [("search", "; ".join(f"{key} {tried.words}" for key, tried in space.items()))] if space else []
     one_class = f" (one where {' or '.join(info.one_class_where)})" if info.one_class_where else ""
     classes = "one class a sample" + (f", or several{one_class}" if info.multilabel else " only")
     facts += [("tasks", classes), ("paper", info.paper)]

@@ -21,6 +21,7 @@ from preprocess.datasets import RawDataset
 from preprocess.labels.tasks import TASKS
 from preprocess.shards.prepared import PreparedDataset
 from preprocess.shards.spotted import spot_recordings
+from results.store.audit import fold_hyperparameters
 from results.store.outcome import Outcome
 from results.store.outcome_store import OutcomeStore, fold_file
 from results.store.study_card import StudyCard
@@ -146,7 +147,8 @@ def _differing_folds(store: OutcomeStore, card: StudyCard, numbers: list[int], d
         weights = store.read_weights(card, key)
         device = _device_of(card, outcome)
         try:
-            scores = score_again(info, card.hyperparameters, data, fold, weights, device, info.resources.cpus)
+            values = fold_hyperparameters(card, outcome)
+            scores = score_again(info, values, data, fold, weights, device, info.resources.cpus)
         except DataError as error:
             file = f"{store.root}/{fold_file(card, key, 'weights')}"
             raise StoreError(f"{file}: {error}. Remove the file. {_REMEDY}") from error

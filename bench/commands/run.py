@@ -26,15 +26,18 @@ from bench.console.prepared import describe_outstanding
 from bench.console.progress import RunProgress
 from bench.console.say import say
 from bench.console.waiting import telling
-from bench.plan.plan import Plan, PlannedStudy, make_plan
+from bench.plan.plan import make_plan
+from bench.plan.planned import Plan, PlannedStudy, PlannedTraining
 from bench.plan.request import Request, resolve
 from bench.plan.table import plan_table
+from bench.plan.tuning_time import tuning_lines
 from bench.study.shifted import described_shifts, shifted_datasets
 from bench.study.sources import shards_root, survey_datasets
 from bench.study.spotted import FOLDER, described_spotting, spotted_datasets
 from bench.workers.capacity import demand
 from bench.workers.node_types import wait_for_room, with_growth
 from bench.workers.ray_session import RaySession
+from bench.workers.settling import Settling
 from preprocess.base.errors import HonestyError, MerError, Unfit
 from preprocess.base.storage import below
 from preprocess.recipes import load_recipes
@@ -98,7 +101,7 @@ def _show_plan(config: RunConfig, console: Console) -> None:
         # What a study of spotted expressions tests shows in the run that spots them.
         say(console, str(reason))
         return
-    say(console, plan_table(plan))
+    say(console, plan_table(plan, tuning_lines(plan, store)))
     moved = [one.prepared for datasets in shifted.values() for one in datasets.values()]
     cut = [one.prepared for one in spotted.values() if one.prepared]
     if any(dataset.outstanding for dataset in [*surveyed, *moved, *cut]):
@@ -128,7 +131,7 @@ def run(config: RunConfig, console: Console) -> int:
             shifted = prepare_shifted(raw, request, session, console)
             spotted = prepare_spotted(long, request, session, console)
             plan = make_plan(request, prepared, store, _planning(console), shifted, spotted)
-            _announce(plan, config, console)
+            _announce(plan, store, config, console)
             writer = TrackingWriter(store, config.tracking_uri, lambda text: say(console, text), tracked_page)
             ended = _train(plan, store, config, session, writer, console)
             studies = seal_studies(store, plan.cards, lambda text: say(console, text), plan.found)
@@ -161,7 +164,9 @@ def _nothing_stored(root: str) -> bool:
 
 def _folds_kept(plan: Plan, store: OutcomeStore) -> str:
     kept = sum(len(store.state(card).done) for card in plan.cards)
-    return f"{kept} of {sum(len(card.folds) for card in plan.cards)} folds"
+    told = f"{kept} of {sum(len(card.folds) for card in plan.cards)} folds"
+    inner = [card for planned in plan.trainings if planned.inner for card in planned.training.cards]
+    return f"{told} and {sum(len(store.state(card).done) for card in inner)} inner ones" if inner else told
 
 
 @dataclass(frozen=True)
@@ -179,15 +184,15 @@ def _request(config: RunConfig) -> Request:
     return request
 
 
-def _announce(plan: Plan, config: RunConfig, console: Console) -> None:
+def _announce(plan: Plan, store: OutcomeStore, config: RunConfig, console: Console) -> None:
     total, done, failed = (sum(map(len, column)) for column in zip(*map(_counted, plan.studies), strict=True))
-    todo = sum(len(planned.todo) for planned in plan.trainings)
+    todo = plan.left()
     say(
         console,
         f"{len(plan.studies)} studies of {total} folds (preset {config.resolved_preset()}): {done} done, "
         f"{failed} failed before, {todo} trainings to do",
     )
-    for note in plan.notes:
+    for note in [*tuning_lines(plan, store), *plan.notes]:
         say(console, note)
     for study in plan.studies:
         for message in study.damaged:
@@ -207,14 +212,12 @@ def _because(reason: str) -> str:
 def _train(
     plan: Plan, store: OutcomeStore, config: RunConfig, session: RaySession, writer: TrackingWriter, console: Console
 ) -> str | None:
-    """Fan out what is to do; return why the run had to stop, None when it went through."""
-    total = sum(len(planned.todo) for planned in plan.trainings)
+    """Fan out what is to do, wave by wave; return why the run had to stop, None when it went through."""
+    total = plan.left()
     for planned in plan.trainings:
-        for study in planned.studies:
-            if not study.written:
-                store.write_card(study.card)
-            if study.damaged or study.failed or study.reason:
-                _discard(store, study, planned.todo)
+        if planned.inner:
+            continue
+        _begin(store, planned)
         if total and not planned.todo:
             writer.add([study.card for study in planned.studies])
     if not total:
@@ -234,23 +237,49 @@ def _train(
     progress = RunProgress(console, total)
     best: list[_Best] = []
 
-    def training_over(number: int) -> None:
-        cards = [study.card for study in plan.trainings[number].studies]
-        # What stays in many files is told at the end of the run.
-        studies = seal_studies(store, cards, lambda text: None)
-        writer.add(cards)
-        _note_best(best, studies.values())
-        if best:
-            progress.best(best[0].text)
-
     def tell(text: str) -> None:
         say(console, text)
 
+    settling = Settling(plan, store, tell)
+    deaths = 0
+    error: str | None = None
     with progress.shown():
-        report = fan_out(plan, store, cluster, needs, config.workers, progress.update, training_over, tell)
-    if report.deaths:
-        say(console, f"{report.deaths} workers died, or were lost with their node; their folds were given out again.")
-    return report.error
+        for number, wave in enumerate(plan.waves()):
+            settling.settle(number)
+            progress.expect(plan.left(number))
+            for planned in wave.trainings:
+                if planned.inner and planned.todo:
+                    _begin(store, planned)
+
+            def training_over(training: int, wave: Plan = wave) -> None:
+                if wave.trainings[training].inner:
+                    return
+                cards = [study.card for study in wave.trainings[training].studies]
+                # What stays in many files is told at the end of the run.
+                studies = seal_studies(store, cards, lambda text: None)
+                writer.add(cards)
+                _note_best(best, studies.values())
+                if best:
+                    progress.best(best[0].text)
+
+            if not any(planned.todo for planned in wave.trainings):
+                continue
+            report = fan_out(wave, store, cluster, needs, config.workers, progress.update, training_over, tell)
+            deaths, error = deaths + report.deaths, report.error
+            if error:
+                break
+    if deaths:
+        say(console, f"{deaths} workers died, or were lost with their node; their folds were given out again.")
+    return error
+
+
+def _begin(store: OutcomeStore, planned: PlannedTraining) -> None:
+    """Write the cards of a training's studies, and remove what is in the way of what is trained anew."""
+    for study in planned.studies:
+        if not study.written:
+            store.write_card(study.card)
+        if study.damaged or study.failed or study.reason:
+            _discard(store, study, planned.todo)
 
 
 def _discard(store: OutcomeStore, study: PlannedStudy, todo: list[int]) -> None:

@@ -101,6 +101,7 @@ class RunProgress:
         self._console = console
         self._total = total
         self._done = self._failed = self._workers = 0
+        self._before = (0, 0)
         self._best = ""
         self._start = time.monotonic()
         self._pace = Pace()
@@ -122,8 +123,15 @@ class RunProgress:
             yield self
         self._live = None
 
+    def expect(self, left: int) -> None:
+        """Note how many folds are still to come: what they are may have depended on those that are over."""
+        self._before = (self._done, self._failed)
+        self._total = self._done + self._failed + left
+        self._bar.update(self._task, total=self._total)
+
     def update(self, done: int, failed: int, workers: int) -> None:
-        """Note the counts so far. workers : how many train now, each a fold at a time."""
+        """Note the counts since ``expect``. workers : how many train now, each a fold at a time."""
+        done, failed = done + self._before[0], failed + self._before[1]
         self._done, self._failed, self._workers = done, failed, workers
         self._bar.update(self._task, completed=done + failed)
         now = time.monotonic()

@@ -102,19 +102,19 @@ def train_network(
     schedule = Schedule(recipe, optimizer)
     epochs = Epochs(recipe, inputs, fold.train, labels, fold.seed)
     losses: list[float] = []
-    watched: dict[str, list[float]] = {rule.name: [] for rule in rules if rule.watches}
+    watched: dict[str, list[float]] = {rule.name: [] for rule in rules if rule.each_epoch}
     kept: dict[str, Kept] = {}
     for epoch in range(1, recipe.epochs + 1):
         losses.append(_train_epoch(model, optimizer, objective, epochs, epoch))
         schedule.step(losses[-1])
         for rule in rules:
-            if rule.watches:
+            if rule.each_epoch:
                 _watch(rule, model, inputs, labels, fold, epoch, watched[rule.name], kept)
     for rule in rules:
-        if not rule.watches:
+        if not rule.each_epoch:
             kept[rule.name] = Kept(_snapshot(model), recipe.epochs, 0.0, {})
         kept[rule.name].curves = {"train_loss": losses}
-        if rule.watches:
+        if rule.each_epoch:
             kept[rule.name].curves[rule.curve(labels.ndim == 2)] = watched[rule.name]
     return kept
 

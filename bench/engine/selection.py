@@ -12,7 +12,7 @@ from preprocess.base.errors import UsageError
 from preprocess.base.registry import Registry
 from results.scores.metrics import confusion, decide, uf1
 from results.scores.multilabel import label_confusion, mean_f1
-from results.store.watched import NOTHING, TEST, VALIDATION, Watched, check_watched
+from results.store.watched import INNER, NOTHING, TEST, VALIDATION, Watched, check_watched
 
 Measure = Callable[[np.ndarray, np.ndarray], float]
 """(labels, scores) of the watched samples -> how good an epoch is; higher is better."""
@@ -25,7 +25,7 @@ class Selection:
     Attributes
     ----------
     name : as ``--selection`` takes it.
-    watches : the samples it looks at after every epoch; a rule that watches none takes the last epoch.
+    watches : the samples it looks at; a rule that watches none after an epoch takes the last one.
     summary : a line for ``merbench list selections``.
     measure : what it maximises; None for what ``value`` says.
 
@@ -44,8 +44,13 @@ class Selection:
             check_watched(self.watches)
         except ValueError as error:
             raise UsageError(f"Selection {self.name!r}: {error}.") from error
-        if self.measure and not self.watches:
+        if self.measure and not self.each_epoch:
             raise UsageError(f"Selection {self.name!r} has a measure but watches nothing: say what it is measured on.")
+
+    @property
+    def each_epoch(self) -> bool:
+        """Whether the rule looks at samples after every epoch, to pick one."""
+        return self.watches in (VALIDATION, TEST)
 
     def curve(self, multilabel: bool) -> str:
         """Return the name under which the watched value of every epoch is kept in the outcome."""
@@ -104,6 +109,7 @@ def register_selection(
 for _rule in (
     Selection("last", NOTHING, "the last epoch"),
     Selection("validation", VALIDATION, "the best epoch on training subjects set aside"),
+    Selection("tuned", INNER, "the last epoch, with hyper-parameters that inner folds of training subjects chose"),
     Selection("oracle", TEST, "the best epoch on the TEST subject: shows the optimism gap, never ranked"),
 ):
     SELECTIONS.add(_rule.name, _rule, origin=f"{__name__}.{_rule.name}")

@@ -52,10 +52,18 @@ class FoldResult:
 
 @dataclass(frozen=True)
 class FoldJob:
-    """A fold and the selections wanted of it; ``last`` and ``oracle`` are read from one training."""
+    """A fold and the selections wanted of it; ``last`` and ``oracle`` are read from one training.
+
+    Attributes
+    ----------
+    fold : the fold.
+    selections : their names.
+    changed : hyper-parameters that the fold has of its own.
+    """
 
     fold: Fold
     selections: tuple[str, ...]
+    changed: Mapping[str, Any] = field(default_factory=dict)
 
 
 _DETERMINISTIC = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "TORCHINDUCTOR_DETERMINISTIC": "1"}
@@ -79,7 +87,7 @@ def train_pack(
     Parameters
     ----------
     info : the model.
-    hyperparameters : every setting of the model with its value.
+    hyperparameters : every setting of the model with its value; a job may change some.
     data : the study's samples.
     jobs : the folds and the selections wanted of each.
     on_result : called with job, selection and result as soon as there is one.
@@ -98,7 +106,7 @@ def train_pack(
     for job in jobs:
         with deterministic(threads):
             try:
-                for selection, result in run(info, hyperparameters, data, job, device):
+                for selection, result in run(info, {**hyperparameters, **job.changed}, data, job, device):
                     on_result(job, selection, result)
             except Exception as error:
                 on_error(job, error)

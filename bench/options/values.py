@@ -103,6 +103,41 @@ def settings(value: Any) -> Any:
     return found
 
 
+def searches(value: Any) -> Any:
+    """Return texts ``model.key=LOW..HIGH`` or ``model.key=A,B,C`` as a mapping to what may be tried.
+
+    The values of choices are read as YAML. A list of YAML, ``[...]``, may hold texts with commas.
+
+    Raises
+    ------
+    ValueError : a text of another form, a name without a model, or nothing to choose from.
+    """
+    from mer_models.search import domain
+
+    if value in (None, {}, [], "", [""]):
+        raise ValueError("an empty search space, expected MODEL.KEY=LOW..HIGH, for example ststnet.lr=1e-5..1e-2")
+    if isinstance(value, dict):
+        given = {str(name): _tried(one) if isinstance(one, str) else one for name, one in value.items()}
+    elif isinstance(items(value), list):
+        pairs_of = [str(item).partition("=") for item in items(value)]
+        given = {}
+        for name, equals, text in pairs_of:
+            if not equals:
+                raise ValueError(f"given {name!r}, expected MODEL.KEY=LOW..HIGH, for example ststnet.lr=1e-5..1e-2")
+            given[name.strip()] = _tried(text)
+    else:
+        return value
+    found = {}
+    for name, one in given.items():
+        if "." not in name:
+            raise ValueError(f"given {name!r}, expected MODEL.KEY, for example ststnet.lr")
+        try:
+            found[name] = domain(one)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+    return found
+
+
 def pairs(value: Any) -> Any:
     """Return texts ``name=value`` as a mapping; a mapping may be nested: ``{casme2: {apex: Peak}}`` is ``casme2.apex``.
 
@@ -164,6 +199,15 @@ def _scalar(text: str) -> Any:
         return text
 
 
+def _tried(text: str) -> Any:
+    """Return a range as it is written, and choices as a list."""
+    if ".." in text:
+        return text.strip()
+    if text.strip().startswith("["):
+        return _scalar(text)
+    return [_scalar(one) for one in _words(text)]
+
+
 def _some_names(names: list[str]) -> list[str]:
     if not names:
         raise ValueError("needs at least one name")
@@ -182,8 +226,13 @@ Names = Annotated[list[str], BeforeValidator(words), AfterValidator(_some_names)
 Paths = Annotated[list[str], BeforeValidator(items)]
 Seeds = Annotated[list[int], BeforeValidator(numbers), AfterValidator(_some_seeds)]
 Count = Annotated[int, Field(ge=1), BeforeValidator(number)]
+Several = Annotated[int, Field(ge=2), BeforeValidator(number)]
 Shifts = Annotated[list[str], BeforeValidator(shifts)]
 Switch = Annotated[bool, BeforeValidator(switch)]
 Amounts = Annotated[dict[str, float], BeforeValidator(amounts)]
 Pairs = Annotated[dict[str, str], BeforeValidator(pairs)]
 Settings = Annotated[dict[str, Any], BeforeValidator(settings)]
+Searches = Annotated[dict[str, Any], BeforeValidator(searches)]
+
+BY_MODEL = {"set": settings, "search": searches}
+"""The keys below which there are hyper-parameters of models, and what reads them."""

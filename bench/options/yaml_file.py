@@ -1,7 +1,7 @@
 """Reading a YAML file of options: every scalar stays the text that it is, so that it means what it means as an option.
 
 So ``tracking_uri: off``, ``results: 2024`` and ``seeds: 0,1`` are what they are on the command line. Values below
-``set`` are YAML, as those of ``--set model.key=value`` are.
+``set`` and ``search`` are YAML, as those of ``--set model.key=value`` are.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import yaml
 from yaml.constructor import SafeConstructor
 
 from bench.options.option import key_of
+from bench.options.values import BY_MODEL
 from preprocess.base.errors import UsageError
 
 _NULL = "tag:yaml.org,2002:null"
@@ -27,7 +28,8 @@ class YamlFile:
     Attributes
     ----------
     path : the file.
-    values : key -> text, list of texts, mapping of texts, or None for YAML's null; of ``set``, model.key -> value.
+    values : key -> text, list of texts, mapping of texts, or None for YAML's null; of ``BY_MODEL``, model.key ->
+        value.
     lines : key, or (key, name below it), -> its line, counted from 1.
     """
 
@@ -61,8 +63,8 @@ def read_yaml(path: Path) -> YamlFile:
         for name, line, node in _entries(root):
             key = key_of(name)
             _note(file, (key,), line)
-            nested = key == "set" and isinstance(node, yaml.MappingNode)
-            file.values[key] = _settings(file, node) if nested else _texts(node)
+            nested = key in BY_MODEL and isinstance(node, yaml.MappingNode)
+            file.values[key] = _settings(file, key, node) if nested else _texts(node)
     except OSError as error:
         raise UsageError(f"--config {path}: cannot be read ({error.strerror}).") from error
     except RecursionError as error:
@@ -72,11 +74,11 @@ def read_yaml(path: Path) -> YamlFile:
     return file
 
 
-def _settings(file: YamlFile, root: yaml.Node) -> dict[str, Any]:
+def _settings(file: YamlFile, key: str, root: yaml.Node) -> dict[str, Any]:
     """Return model.key -> value of a mapping whose names may also be nested: ``{model: {key: value}}``."""
     values: dict[str, Any] = {}
     for name, line, node in _flat(root):
-        _note(file, ("set", name), line)
+        _note(file, (key, name), line)
         values[name] = _typed(node)
     return values
 

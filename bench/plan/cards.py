@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,10 @@ ENGINE = Path(__file__).parents[1] / "engine" / "train.py"
 """The file from which the code that decides a fold's numbers, whatever the model, is followed through its imports."""
 
 
+INNER_FOLDS = "inner"
+"""The ingredient of a study whose folds are inner ones: into how many the training people of each fold are cut."""
+
+
 @dataclass(frozen=True)
 class Setting:
     """What the selections of a study have in common.
@@ -41,6 +45,8 @@ class Setting:
     protocol : the splitting rule.
     group : the datasets.
     seed : the replicate.
+    more : ingredients of the key that few studies have.
+    told : what the study's name says besides the hyper-parameters that were changed.
     """
 
     info: ModelInfo
@@ -49,6 +55,8 @@ class Setting:
     protocol: Protocol
     group: list[PreparedDataset]
     seed: int
+    more: dict[str, Any] = field(default_factory=dict)
+    told: dict[str, Any] = field(default_factory=dict)
 
 
 class CardMaker:
@@ -58,7 +66,7 @@ class CardMaker:
         self._engine_code = code_fingerprint(ENGINE)
         self._model_code: dict[str, str] = {}
         self._labels: dict[str, str] = {}
-        self._facts: dict[tuple[str, str], dict[str, Any]] = {}
+        self._facts: dict[tuple[str, str, int], dict[str, Any]] = {}
 
     def make(
         self,
@@ -106,7 +114,7 @@ class CardMaker:
         study_key = digest(ingredients)
         return StudyCard(
             model=info.name,
-            params=hyperparameters.changed(info, values, len(task.classes)),
+            params=hyperparameters.changed(info, values, len(task.classes)) | setting.told,
             hyperparameters=values,
             selection=rule.name,
             watches=rule.watches,
@@ -119,12 +127,13 @@ class CardMaker:
             notes=notes,
             shift=shift,
             spotting=people,
+            inner=setting.more.get(INNER_FOLDS, 0),
             **self._benchmark(setting, data_key, data, folds),
         )
 
     def _benchmark(self, setting: Setting, data_key: str, data: StudyData, folds: list[Fold]) -> dict[str, Any]:
         """Return what models and seeds share: a protocol tests the same samples whatever these are."""
-        key = (data_key, setting.protocol.name)
+        key = (data_key, setting.protocol.name, setting.more.get(INNER_FOLDS, 0))
         if key not in self._facts:
             self._facts[key] = benchmark_facts(setting.protocol, setting.task, setting.group, data, folds)
         return self._facts[key]
@@ -148,6 +157,7 @@ class CardMaker:
             "selection": rule.name,
             "watches": rule.watches,
             "seed": setting.seed,
+            **setting.more,
         }
         if setting.protocol.by_strength:
             ingredients["macro"] = sorted(data.macro)
@@ -173,7 +183,8 @@ def benchmark_facts(
     data : the study's samples.
     folds : the folds.
     """
-    tested = np.sort(np.concatenate([fold.test for fold in folds]))
+    # Inner folds test a sample many times.
+    tested = np.unique(np.concatenate([fold.test for fold in folds]))
     parts = sorted(set(data.datasets[tested].tolist())) if protocol.by_dataset else []
     parts = parts if len(parts) > 1 else []
     unions = _strengths(parts, data) if protocol.by_strength else {}

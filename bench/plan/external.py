@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.config import RunConfig
+from bench.plan.configurations import NOT_TUNED
 from bench.plan.hyperparameters import changed
 from bench.plan.request import Request, resolve
 from bench.study.data import StudyData
@@ -75,7 +76,7 @@ def external_request(config: RunConfig, info: ModelInfo, protocol: str, form: Ma
             )
     own = dict(form) | ({MADE: "none"} if MADE in info.params else {})
     settings = {f"{info.name}.{key}": value for key, value in own.items()} | config.set
-    plain = {"models": [info.name], "protocols": [protocol], "selection": ["last"], "seeds": [0]}
+    plain = {"models": [info.name], "protocols": [protocol], "selection": ["last"], "seeds": [0], **NOT_TUNED}
     request = resolve(config.model_copy(update={**plain, "preset": "full", "epochs": None, "set": settings}))
     for kind, found in (("protocol", request.protocols), ("task", request.tasks)):
         if len(found) > 1:

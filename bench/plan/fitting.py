@@ -13,6 +13,7 @@ from bench.config import RunConfig
 from bench.engine.everybody import Trained
 from bench.options.option import flag
 from bench.plan.cards import ENGINE
+from bench.plan.configurations import NOT_TUNED
 from bench.plan.request import Request, resolve
 from bench.study.assemble import has_labels
 from bench.study.data import StudyData
@@ -56,7 +57,7 @@ def fit_request(config: RunConfig, model: str, task: str | None) -> Request:
     if len(names) > 1:
         raise UsageError(f"`merbench fit` trains one model, and {model!r} names several: {', '.join(names)}.")
     tasks = config.tasks if task is None else [task]
-    plain = {"models": names, "tasks": tasks, "protocols": [ALONE], "selection": ["last"]}
+    plain = {"models": names, "tasks": tasks, "protocols": [ALONE], "selection": ["last"], **NOT_TUNED}
     request = resolve(config.model_copy(update=plain))
     for kind, found in (("task", [one.name for one in request.tasks]), ("seed", [str(n) for n in config.seeds])):
         if len(found) != 1:

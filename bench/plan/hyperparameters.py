@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.config import PRESET_EPOCHS, RunConfig
 from bench.engine.augmentation import make_augmenter
-from mer_models.contracts import RECIPE_FIELDS, TrainingRecipe, expected_instead, expected_type
+from mer_models.contracts import RECIPE_FIELDS, TrainingRecipe, converted, expected_value
 from mer_models.registry import MODELS, ModelInfo
 from preprocess.base.errors import UsageError, did_you_mean
 from preprocess.recipes import recipes_of
@@ -44,8 +43,8 @@ def resolve(config: RunConfig, models: Sequence[ModelInfo], n_classes: int = 0) 
         known[key] = _checked(where, value, infos[model], key)
     for name, values in resolved.items():
         _show_as_published(infos[name], values, config)
-        _check_recipe(infos[name], values)
-        check_layouts(infos[name], values, _by_recipe(infos[name]))
+        check_recipe(infos[name], values)
+        check_built_in_layouts(infos[name], values)
     return resolved
 
 
@@ -91,14 +90,13 @@ def _checked(where: str, given: Any, info: ModelInfo, key: str) -> Any:
     What a model's own options take is asked of the model itself (``checks.check_settings``).
     """
     default = info.hyperparameters()[key]
-    value = _converted(given, type(default))
-    expected = expected_instead(key, value) if key in RECIPE_FIELDS else expected_type(value, type(default))
-    if expected:
+    value = converted(given, type(default))
+    if expected := expected_value(key, value, default):
         raise UsageError(f"{where}={given}: expected {expected} (default {default!r}).")
     return value
 
 
-def _check_recipe(info: ModelInfo, values: dict[str, Any]) -> None:
+def check_recipe(info: ModelInfo, values: dict[str, Any]) -> None:
     """Raise UsageError, naming the model, where its recipe contradicts itself or the network."""
     if not info.recipe:
         return
@@ -141,21 +139,6 @@ def check_layouts(info: ModelInfo, values: dict[str, Any], layouts: Mapping[str,
         raise UsageError(f"Model {info.name}: {error}") from None
 
 
-def _by_recipe(info: ModelInfo) -> dict[str, Layout]:
-    return {name: recipe.layout for name, recipe in recipes_of(info.features).items()}
-
-
-def _converted(value: Any, wanted: type) -> Any:
-    """Return a value as YAML reads it in the type of the hyper-parameter, where that loses nothing."""
-    if wanted in (int, float) and isinstance(value, str):
-        # YAML 1.1 reads 5e-4 as a text, everybody else as a number.
-        with contextlib.suppress(ValueError):
-            value = float(value)
-    if wanted is float and type(value) is int:
-        return float(value)
-    if wanted is int and type(value) is float and value.is_integer():
-        return int(value)
-    if wanted is str and type(value) in (int, float):
-        # A few texts may be numbers: flow_svm.gamma is "scale", "auto" or 0.1.
-        return str(value)
-    return value
+def check_built_in_layouts(info: ModelInfo, values: dict[str, Any]) -> None:
+    """Check the same of the features as their recipes here make them."""
+    check_layouts(info, values, {name: recipe.layout for name, recipe in recipes_of(info.features).items()})

@@ -3,126 +3,35 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 
+from bench.engine.selection import SELECTIONS, Selection
 from bench.plan.cards import CardMaker, Setting, may_be_stored, unmade_features, why_new
 from bench.plan.checks import check_inputs, lacking_classes, seen_before, unknown_units, unread_units
 from bench.plan.hyperparameters import check_layouts
+from bench.plan.planned import Plan, PlannedStudy, PlannedTraining
 from bench.plan.request import Request
 from bench.plan.training import Training
+from bench.plan.tuning import TRIED_BY, Tunings
 from bench.study.assemble import assemble, has_labels
 from bench.study.data import StudyData
 from bench.study.folds import Fold
+from bench.study.inner import inner_folds
 from bench.study.protocols import Protocol
 from bench.study.shared_rows import SharedRows
 from bench.study.shifted import Shifted, ShiftedDataset
 from bench.study.splitting import ids_digest, make_folds
 from bench.study.spotted import Spotted, SpottedDataset
-from mer_models.registry import ModelInfo
 from preprocess.base.errors import Unfit, UsageError, did_you_mean
 from preprocess.base.hashing import digest
 from preprocess.labels.tasks import UNITS, Task, tasks_of
 from preprocess.recipes import recipes_of
 from preprocess.shards.prepared import PreparedDataset
-from results.scores.stored_study import StoredStudy, of_sealed
+from results.scores.stored_study import of_sealed
 from results.store.outcome_store import OutcomeStore
 from results.store.study_card import StudyCard
 from results.store.study_folder import StudyState
-from results.store.watched import VALIDATION
-
-
-@dataclass
-class PlannedStudy:
-    """A study of the plan, and what the store holds of it.
-
-    Attributes
-    ----------
-    card : the study's card.
-    done : keys of the folds whose outcome is there and whole, with its weights where they are to be kept; none with
-        ``--overwrite all``.
-    failed : keys of the folds that failed before.
-    damaged : a message for each outcome file that is not whole.
-    reason : why it is computed although the store has a study like it; "" otherwise.
-    unknown : whether the store may hold folds of it; that is not known while its keys depend on features not yet made.
-    written : whether the store has this very card.
-    found : the study as it was read where it lies whole in one file; None of a plan that trains anything, which would
-        hold all of them in memory for long.
-    """
-
-    card: StudyCard
-    done: frozenset[str] = frozenset()
-    failed: frozenset[str] = frozenset()
-    damaged: list[str] = field(default_factory=list)
-    reason: str = ""
-    unknown: bool = False
-    written: bool = False
-    found: StoredStudy | None = None
-
-
-@dataclass
-class PlannedTraining:
-    """A training of the plan.
-
-    Attributes
-    ----------
-    info : the model.
-    training : what a worker is given.
-    studies : the studies that are read from it.
-    todo : numbers of the folds to train now.
-    """
-
-    info: ModelInfo
-    training: Training
-    studies: list[PlannedStudy]
-    todo: list[int]
-
-
-@dataclass
-class Plan:
-    """Everything that a run is about to do.
-
-    Attributes
-    ----------
-    trainings : in the order in which they are given out.
-    data : key -> the samples that trainings are cut from, whose features are not read.
-    notes : what was asked for and is not planned, and why.
-    """
-
-    trainings: list[PlannedTraining]
-    data: dict[str, StudyData] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def studies(self) -> list[PlannedStudy]:
-        """All studies, in plan order."""
-        return [study for training in self.trainings for study in training.studies]
-
-    @property
-    def cards(self) -> list[StudyCard]:
-        """The cards of all studies, in plan order."""
-        return [study.card for study in self.studies]
-
-    @property
-    def found(self) -> dict[str, StoredStudy]:
-        """Studies that were read, by key; none where anything is to be trained."""
-        return {study.card.key: study.found for study in self.studies if study.found is not None}
-
-    def packs(self, slots: int) -> Iterator[tuple[int, list[int]]]:
-        """Yield (training number, fold numbers) lazily: what one Ray Tune trial trains.
-
-        A pack is at most what the model's resources say, and at most half a worker's share of what is left: packs get
-        smaller towards the end, so that all ``slots`` workers finish at about the same time.
-        """
-        left = sum(len(planned.todo) for planned in self.trainings)
-        for number, planned in enumerate(self.trainings):
-            most = planned.info.resources.pack
-            waiting = planned.todo
-            while waiting:
-                size = max(1, min(most, left // (2 * max(1, slots))))
-                pack, waiting = waiting[:size], waiting[size:]
-                left -= len(pack)
-                yield number, pack
+from results.store.watched import INNER, VALIDATION
 
 
 def make_plan(
@@ -193,7 +102,7 @@ class _Builder:
         self._store = store
         self._stored = store.cards() if store else []
         self._written = {card.key: card for card in self._stored}
-        self._trainings: list[tuple[ModelInfo, Training]] = []
+        self._tunings = Tunings(request)
         self.studies = 0
         self._folds: dict[tuple[str, str], tuple[list[Fold], list[str], list[str]]] = {}
         self._fed: set[str] = set()
@@ -218,19 +127,31 @@ class _Builder:
 
     def finished(self) -> Plan:
         """Compare all studies with the store, and return the plan; Unfit, with what was left out, where it has none."""
-        if not self._trainings:
+        if not self.plan.trainings:
             raise Unfit(" ".join(self.plan.notes) or "There is nothing to run: no dataset was given.")
-        cards = [card for _, training in self._trainings for card in training.cards]
-        compared = iter(self._store.map(self._compare, cards) if self._store else map(PlannedStudy, cards))
-        for info, training in self._trainings:
-            studies = list(itertools.islice(compared, len(training.cards)))
-            self.plan.trainings.append(PlannedTraining(info, training, studies, self._todo(studies)))
+        self._look_up([planned for planned in self.plan.trainings if not planned.inner])
+        for planned in self.plan.trainings:
+            if not planned.inner:
+                planned.todo = planned.missing
+        asked = [(planned, tuning) for planned, tuning in self.plan.tuned if planned.todo]
+        self._look_up([inner for _, tuning in asked for rung in tuning.rungs for inner in rung.trainings])
+        for planned, tuning in asked:
+            everything = range(len(tuning.configurations))
+            tuning.ask(0, dict.fromkeys(planned.todo, everything))
         if any(planned.todo for planned in self.plan.trainings):
-            for study in self.plan.studies:
+            for study in (study for planned in self.plan.trainings for study in planned.studies):
                 study.found = None
         used = {planned.training.data for planned in self.plan.trainings}
         self.plan.data = {key: data for key, data in self.plan.data.items() if key in used}
         return self.plan
+
+    def _look_up(self, trainings: Sequence[PlannedTraining]) -> None:
+        """Find out what the store holds of some trainings."""
+        cards = [card for planned in trainings for card in planned.training.cards]
+        compared = iter(self._store.map(self._compare, cards) if self._store else map(PlannedStudy, cards))
+        for planned in trainings:
+            planned.studies = list(itertools.islice(compared, len(planned.training.cards)))
+            planned.missing = self._missing(planned.studies)
 
     def add(self, setting: Setting) -> None:
         """Plan the studies of one setting, or note why it does not apply to its datasets."""
@@ -255,33 +176,66 @@ class _Builder:
             self.plan.notes.append(note)
 
     def _add(self, setting: Setting) -> None:
-        """Plan the selections that watch validation subjects as one training, all others as another."""
+        """Plan the selections that watch validation subjects as one training, tuned ones apart, all others as one."""
         key, data = self._data(setting)
         self._check_shapes(setting, data)
         check_layouts(setting.info, setting.values, data.layouts)
         for validate in (False, True):
-            chosen = [rule for rule in self._selections if (rule.watches == VALIDATION) == validate]
-            if not chosen:
-                continue
-            folds, ids, notes = self._make_folds(key, setting, validate, data)
-            cards = tuple(
-                self._cards.make(
-                    setting,
-                    rule,
-                    key,
-                    data,
-                    folds,
-                    ids,
-                    notes,
-                    shift,
-                    self._datasets_of(shift, setting.group),
-                    self._spotted_of(setting),
-                )
-                for rule in chosen
-                for shift in ("", *data.shifted)
+            chosen = [
+                rule for rule in self._selections if rule.watches != INNER and (rule.watches == VALIDATION) == validate
+            ]
+            if chosen:
+                self._plan_training(setting, chosen, key, data, validate)
+        for rule in self._selections:
+            if rule.watches == INNER:
+                self._add_tuned(setting, rule, key, data)
+
+    def _plan_training(
+        self, setting: Setting, rules: Sequence[Selection], key: str, data: StudyData, validate: bool = False
+    ) -> PlannedTraining:
+        folds, ids, notes = self._make_folds(key, setting, validate, data)
+        cards = tuple(
+            self._cards.make(
+                setting,
+                rule,
+                key,
+                data,
+                folds,
+                ids,
+                notes,
+                shift,
+                self._datasets_of(shift, setting.group),
+                self._spotted_of(setting),
             )
-            self._trainings.append((setting.info, Training(cards, key, self._config.keep_weights)))
-            self.studies += len(cards)
+            for rule in rules
+            for shift in ("", *data.shifted)
+        )
+        planned = PlannedTraining(setting.info, Training(cards, key, self._config.keep_weights))
+        self.plan.trainings.append(planned)
+        self.studies += len(cards)
+        return planned
+
+    def _add_tuned(self, setting: Setting, rule: Selection, key: str, data: StudyData) -> None:
+        """Plan a tuned study, and before it the inner studies on which its configurations are tried."""
+        tuning, note = self._tunings.of(setting)
+        if note:
+            self._note(note)
+        if tuning is None:
+            return
+        folds = make_folds(setting.protocol, setting.info.name, False, setting.seed, data)
+        inner = inner_folds(folds, tuning.inner, data)
+        for fold in inner:
+            fold.check(data.subjects, data.copies)
+        ids = [ids_digest(fold, data) for fold in inner]
+        for wave, rung in enumerate(tuning.rungs):
+            for tried in tuning.settings(setting, wave):
+                self._check_shapes(tried, data)
+                check_layouts(tried.info, tried.values, data.layouts)
+                card = self._cards.make(tried, SELECTIONS.get(TRIED_BY), key, data, inner, ids, [])
+                rung.trainings.append(PlannedTraining(setting.info, Training((card,), key), wave=wave))
+            self.plan.trainings += rung.trainings
+        planned = self._plan_training(tuning.setting(setting), [rule], key, data)
+        planned.wave, planned.tuning = len(tuning.rungs), tuning
 
     def _data(self, setting: Setting) -> tuple[str, StudyData]:
         group, task, features = setting.group, setting.task, setting.info.features
@@ -405,7 +359,7 @@ class _Builder:
         outcomes, damaged = store.read_outcomes(card) if state.done else ([], [])
         return state, frozenset(outcome.key for outcome in outcomes), damaged
 
-    def _todo(self, studies: list[PlannedStudy]) -> list[int]:
+    def _missing(self, studies: list[PlannedStudy]) -> list[int]:
         overwrite = self._config.overwrite
         numbers: set[int] = set()
         for study in studies:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bench.config import RunConfig
 from bench.engine.selection import SELECTIONS, Selection
 from bench.plan import hyperparameters
 from bench.plan.checks import check_settings
+from bench.plan.configurations import configurations, search_spaces
 from bench.study.protocols import Protocol, select_protocols
 from mer_models._parts.pretrained import NoWeights
 from mer_models.registry import MODELS, ModelInfo
+from mer_models.search import Space
+from preprocess.base.errors import UsageError
 from preprocess.labels.tasks import TASKS, Task
+from results.store.audit import words
 
 
 @dataclass(frozen=True)
@@ -25,11 +30,13 @@ class RequestedModel:
     info : the model's entry in the registry.
     values : every hyper-parameter with the value that the run gives it.
     two_class_values : the same for tasks of two classes.
+    space : what a tuned study tries; empty where nothing is tuned.
     """
 
     info: ModelInfo
     values: dict[str, Any]
     two_class_values: dict[str, Any]
+    space: Space = field(default_factory=dict)
 
     def values_in(self, task: Task) -> dict[str, Any]:
         """Return every hyper-parameter with its value in a task."""
@@ -73,17 +80,37 @@ def resolve(config: RunConfig) -> Request:
     infos = [MODELS.get(name) for name in MODELS.select(config.models)]
     values, of_two = (hyperparameters.resolve(config, infos, n_classes) for n_classes in (0, 2))
     tasks = tuple(TASKS.get(name) for name in TASKS.select(config.tasks))
+    selections = tuple(SELECTIONS.get(name) for name in SELECTIONS.select(config.selection))
+    spaces = search_spaces(config, values, selections)
     models, left_out = _with_weights(
-        [RequestedModel(info, values[info.name], of_two[info.name]) for info in infos], tasks, config.models
+        [RequestedModel(info, values[info.name], of_two[info.name], spaces.get(info.name, {})) for info in infos],
+        tasks,
+        config.models,
     )
+    for model in models:
+        _check_drawn(model, tasks, config)
     return Request(
         config=config,
         models=tuple(models),
-        selections=tuple(SELECTIONS.get(name) for name in SELECTIONS.select(config.selection)),
+        selections=selections,
         protocols=tuple(select_protocols(config.protocols)),
         tasks=tasks,
         left_out=tuple(left_out),
     )
+
+
+def _check_drawn(model: RequestedModel, tasks: Sequence[Task], config: RunConfig) -> None:
+    """Raise UsageError where a model does not take a configuration that is drawn for it."""
+    for task, seed in itertools.product(tasks, config.seeds if model.space else ()):
+        values = model.values_in(task)
+        for changed in configurations(model.info, model.space, values, config.configs, seed):
+            tried = {**values, **changed}
+            try:
+                hyperparameters.check_recipe(model.info, tried)
+                hyperparameters.check_built_in_layouts(model.info, tried)
+                check_settings(model.info, tried, len(task.classes))
+            except UsageError as error:
+                raise UsageError(f"The configuration {words(changed)} of {model.info.name}: {error}") from None
 
 
 def _with_weights(

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bench.plan.cards import unmade_features
-from bench.plan.plan import Plan
+from bench.plan.planned import Plan
 from results.views.text import Header, table
 
 
-def plan_table(plan: Plan) -> str:
-    """Return the plan as text: a line a study with its folds, what is done and failed, and what will be trained."""
+def plan_table(plan: Plan, tuning: Sequence[str] = ()) -> str:
+    """Return the plan as text: a line a study with its folds, what is done and failed, and what will be trained.
+
+    tuning : lines about what tuned studies take besides.
+    """
     rows = []
-    for planned in plan.trainings:
+    asked = [planned for planned in plan.trainings if not planned.inner]
+    for planned in asked:
         for study in planned.studies:
             card = study.card
             setting = [card.label, card.dataset, card.task, card.protocol, card.selection, str(card.seed)]
@@ -22,9 +28,9 @@ def plan_table(plan: Plan) -> str:
     names = ["model", "dataset", "task", "protocol", "selection", "seed", "folds", "done", "failed", "to train", "why"]
     headers: list[Header] = [(name, "right" if name in names[5:10] else "left") for name in names]
     lines = table(headers, rows)
-    total = sum(len(planned.todo) * len(planned.studies) for planned in plan.trainings)
+    total = sum(len(planned.todo) * len(planned.studies) for planned in asked)
     unknown = sum(study.unknown for study in plan.studies)
     ending = f"{len(rows)} studies, {total} folds to train"
     if unknown:
         ending = f"{len(rows)} studies, at most {total} folds to train: what is done of {unknown} is not known yet"
-    return "\n".join([*lines, "", ending, *plan.notes])
+    return "\n".join([*lines, "", ending, *tuning, *plan.notes])

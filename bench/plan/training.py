@@ -8,16 +8,21 @@ fold keys on the studies' cards prove that both worked out the same.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from bench.engine.selection import SELECTIONS
+from bench.plan.choosing import Choice
 from bench.study.data import StudyData
 from bench.study.folds import Fold
+from bench.study.inner import inner_folds
 from bench.study.protocols import find_protocol
 from bench.study.splitting import ids_digest, make_folds
 from preprocess.base.errors import HonestyError
+from results.store.audit import TUNED
 from results.store.study_card import StudyCard, fold_key
-from results.store.watched import VALIDATION
+from results.store.watched import INNER, VALIDATION
 
 
 @dataclass(frozen=True)
@@ -29,11 +34,13 @@ class Training:
     cards : the studies' cards.
     data : key of the study data that the folds are cut from.
     keep_weights : whether each fold's weights are stored.
+    choices : of a tuned study, number of a fold -> what its training people chose.
     """
 
     cards: tuple[StudyCard, ...]
     data: str
     keep_weights: bool = False
+    choices: Mapping[int, Choice] = field(default_factory=dict)
 
     @property
     def model(self) -> str:
@@ -43,7 +50,26 @@ class Training:
     def folds(self, data: StudyData) -> list[Fold]:
         """Work out the folds of this training from its data, in the cards' order."""
         card = self.cards[0]
-        return make_folds(find_protocol(card.protocol), card.model, card.watches == VALIDATION, card.seed, data)
+        folds = make_folds(find_protocol(card.protocol), card.model, card.watches == VALIDATION, card.seed, data)
+        return inner_folds(folds, card.inner, data) if card.inner else folds
+
+    def hyperparameters(self, number: int) -> dict[str, Any]:
+        """Return every hyper-parameter of a fold.
+
+        Raises
+        ------
+        HonestyError : the study is tuned, and nothing was chosen for the fold.
+        """
+        card = self.cards[0]
+        if card.watches != INNER:
+            return card.hyperparameters
+        if number not in self.choices:
+            raise HonestyError(f"{card.title}: fold {card.folds[number].name!r} is trained before anything was chosen.")
+        return {**card.hyperparameters, **self.choices[number].changed}
+
+    def audit(self, number: int) -> dict[str, Any]:
+        """Return what an outcome of a fold says of how its hyper-parameters were chosen."""
+        return {TUNED: dict(self.choices[number].audit)} if number in self.choices else {}
 
 
 def verify_fold(training: Training, number: int, fold: Fold, data: StudyData) -> None:

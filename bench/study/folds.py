@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import combinations
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from preprocess.base.hashing import digest
 
 VALIDATION_SHARE = 0.2
 """Share of the training subjects that ``validation`` selection sets aside (rounded up)."""
+
+_OUTSIDE = "what the outer fold holds out"
 
 _DRAWS = 200
 """How many random inner splits are tried before a fold is declared impossible to validate."""
@@ -29,6 +32,7 @@ class Fold:
     validation : sorted int64 row numbers of the samples set aside for choosing an epoch; empty for most selections.
     test : sorted int64 row numbers of the samples that are scored.
     seed : every random draw of the fold comes from it.
+    held_out : sorted int64 row numbers of the samples that the outer fold of an inner one tests; empty for others.
     """
 
     name: str
@@ -36,9 +40,10 @@ class Fold:
     validation: np.ndarray
     test: np.ndarray
     seed: int
+    held_out: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     def check(self, subjects: np.ndarray, copies: Sequence[Copy] = ()) -> None:
-        """Assert that nobody, and no picture, is in two of train, validation and test.
+        """Assert that nobody, and no picture, is in two of train, validation, test and what the outer fold holds out.
 
         Parameters
         ----------
@@ -50,9 +55,9 @@ class Fold:
         HonestyError : somebody is, and is named; a picture is, and both samples are; or nothing is trained or tested
             on.
         """
-        roles = {"train": self.train, "validation": self.validation, "test": self.test}
+        roles = {"train": self.train, "validation": self.validation, "test": self.test, _OUTSIDE: self.held_out}
         people = {role: set(subjects[rows].tolist()) for role, rows in roles.items()}
-        for first, second in (("train", "test"), ("validation", "test"), ("train", "validation")):
+        for first, second in combinations(roles, 2):
             shared = sorted(people[first] & people[second])
             if shared:
                 raise HonestyError(
@@ -66,7 +71,12 @@ class Fold:
             self._check_copy(copy)
 
     def _check_copy(self, copy: Copy) -> None:
-        roles = {"trained on": self.train, "validated on": self.validation, "tested on": self.test}
+        roles = {
+            "trained on": self.train,
+            "validated on": self.validation,
+            "tested on": self.test,
+            "held out by the outer fold": self.held_out,
+        }
         found = []
         for role, rows in roles.items():
             held = np.flatnonzero(np.isin(copy.rows, rows))

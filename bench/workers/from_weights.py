@@ -54,7 +54,8 @@ def scored_from_weights(
             weights, known = store.read_weights(plain, key), store.read_outcome(plain, key)
             if known.provenance.get("device") != here["device"]:
                 return False
-            scores = score_shifted(info, plain.hyperparameters, data, fold, weights, device, info.resources.cpus)
+            values = training.hyperparameters(number)
+            scores = score_shifted(info, values, data, fold, weights, device, info.resources.cpus)
         except (StoreError, DataError):
             # Training anew needs none of this.
             return False
@@ -66,7 +67,7 @@ def scored_from_weights(
                 study_key=card.key,
                 scores=own,
                 y_pred=decide(own, data.multilabel),
-                provenance=here,
+                provenance=here | training.audit(number),
             )
             outcomes.append((card, outcome))
     for card, outcome in outcomes:

@@ -13,11 +13,10 @@ from ray.tune.experiment import Trial
 from bench.plan.plan import Plan
 from bench.plan.training import Training
 from bench.workers.deaths import MANY_DEATHS, PATIENCE_SECONDS, Death, Deaths
+from bench.workers.pack import record_lost
 from bench.workers.packs import Packs
-from bench.workers.provenance import provenance
 from bench.workers.underway import forget_underway, last_underway
 from bench.workers.watch import Tally
-from results.store.outcome import Failure
 from results.store.outcome_store import OutcomeStore
 
 _PROCESS_ENDED = "its worker process has died"
@@ -65,7 +64,7 @@ class Losses:
         if verdict.failed is not None:
             count = self.deaths.of_fold(number, verdict.failed)
             message = f"{count} workers died while they trained this fold: {death.reason}"
-            _record_failure(training, verdict.failed, self._store, message)
+            record_lost(training, verdict.failed, self._store, message)
             failed = failed | {verdict.failed}
         if verdict.suspect is not None:
             self._packs.give_last(number, verdict.suspect)
@@ -115,11 +114,3 @@ def _ended_folds(training: Training, folds: Sequence[int], store: OutcomeStore) 
     done = {fold for fold in folds if all(card.folds[fold].key in state.done for card, state in states)}
     failed = {fold for fold in folds if any(card.folds[fold].key in state.failed for card, state in states)}
     return done, failed - done
-
-
-def _record_failure(training: Training, fold: int, store: OutcomeStore, message: str) -> None:
-    for card in training.cards:
-        where = card.folds[fold]
-        if where.key not in store.state(card).done:
-            facts = provenance("unknown", None)
-            store.write_failure(card, Failure(where.key, card.key, where.name, message, message, facts))

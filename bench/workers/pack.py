@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from bench.plan.training import Training, verify_fold, verify_selections
 from bench.study.data import StudyData
@@ -66,7 +66,8 @@ def run_pack(
         missing = [card for card in training.cards if card.folds[number].key not in done[card.key]]
         if missing and not scored_from_weights(training, missing, number, folds[number], data, store, device):
             name = folds[number].name
-            jobs.append(FoldJob(folds[number], tuple(dict.fromkeys(card.selection for card in missing))))
+            selections = tuple(dict.fromkeys(card.selection for card in missing))
+            jobs.append(FoldJob(folds[number], selections, training.hyperparameters(number)))
             number_of[name], wanted[name] = number, missing
         else:
             yield 1, 0
@@ -75,7 +76,8 @@ def run_pack(
     def keep(job: FoldJob, selection: str, result: FoldResult) -> None:
         for card in (card for card in wanted[job.fold.name] if card.selection == selection):
             own = dataclasses.replace(result, scores=result.shifted[card.shift]) if card.shift else result
-            outcome = outcome_of(card, number_of[job.fold.name], job.fold, data, own, device)
+            number = number_of[job.fold.name]
+            outcome = outcome_of(card, number, job.fold, data, own, device, training.audit(number))
             if training.keep_weights and not card.shift:
                 store.write_weights(card, outcome.key, result.weights)
             store.write_outcome(card, outcome)
@@ -97,7 +99,15 @@ def run_pack(
         yield (0, 1) if failed else (1, 0)
 
 
-def outcome_of(card: StudyCard, number: int, fold: Fold, data: StudyData, result: FoldResult, device: str) -> Outcome:
+def outcome_of(
+    card: StudyCard,
+    number: int,
+    fold: Fold,
+    data: StudyData,
+    result: FoldResult,
+    device: str,
+    audit: Mapping[str, Any] | None = None,
+) -> Outcome:
     """Return the outcome of a fold.
 
     Parameters
@@ -108,6 +118,7 @@ def outcome_of(card: StudyCard, number: int, fold: Fold, data: StudyData, result
     data : the study's samples.
     result : what the engine made of the fold.
     device : torch's name of the device it was computed on.
+    audit : what the provenance tells besides.
     """
     return Outcome(
         key=card.folds[number].key,
@@ -121,8 +132,17 @@ def outcome_of(card: StudyCard, number: int, fold: Fold, data: StudyData, result
         scores=result.scores,
         selected_epoch=result.selected_epoch,
         curves=result.curves,
-        provenance=provenance(device, result.seconds),
+        provenance={**provenance(device, result.seconds), **(audit or {})},
     )
+
+
+def record_lost(training: Training, number: int, store: OutcomeStore, message: str) -> None:
+    """Write that a fold failed for want of a worker, or of a choice, into each study that lacks its outcome."""
+    for card in training.cards:
+        where = card.folds[number]
+        if where.key not in store.state(card).done:
+            facts = provenance("unknown", None)
+            store.write_failure(card, Failure(where.key, card.key, where.name, message, message, facts))
 
 
 def failure_of(card: StudyCard, number: int, fold: Fold, error: BaseException, device: str) -> Failure:

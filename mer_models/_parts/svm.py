@@ -8,6 +8,7 @@ import numpy as np
 
 from mer_models._parts.checks import require, stored_arrays
 from mer_models.contracts import Refused
+from mer_models.search import loguniform
 
 KERNELS = ("rbf", "linear", "poly")
 SCALES = ("none", "unit", "standard")
@@ -18,6 +19,8 @@ REFUSED = (
 )
 """What the options that every machine has refuse."""
 REFUSED_SCALES = (Refused("scale", "rows", "one of: none, unit, standard"),)
+SEARCH = {"C": loguniform(0.1, 1000.0), "kernel": ("rbf", "linear")}
+"""What is tried of every machine where it is tuned."""
 ARRAYS = ("classes", "support_vectors", "pair_coefficients", "intercepts", "gamma", "offset", "factor")
 
 Solution = tuple[np.ndarray, np.ndarray, np.ndarray]

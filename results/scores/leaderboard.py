@@ -23,9 +23,11 @@ from results.scores.row import Row
 from results.scores.shifts import ShiftLoss, shift_losses
 from results.scores.spotting import spotted_and_recognised, spotted_by
 from results.scores.stored_study import StoredStudy
+from results.scores.tuned import tuning_note
 from results.store.outcome import Outcome
 from results.store.outcome_store import OutcomeStore
 from results.store.study_card import StudyCard
+from results.store.watched import INNER
 
 SCHEMA_VERSION = 1
 
@@ -173,6 +175,8 @@ def _bare_row(group: list[StoredStudy], part: str, superseded: bool) -> Row:
 def _study_notes(study: StoredStudy) -> list[str]:
     """Return what a study's training lacked and what keeps it from a score, in words."""
     notes = [*study.card.notes, *study.damage]
+    if study.card.watches == INNER and study.complete:
+        notes += filter(None, [tuning_note(study.outcomes)])
     if not study.failed:
         return notes
     return [*notes, f"failed folds: {study.failed}; `merbench report {study.card.key[:16]}` tells why"]

@@ -63,3 +63,8 @@ class Failure:
     error: str
     traceback: str
     provenance: dict[str, Any]
+
+    @property
+    def raised(self) -> bool:
+        """Whether an error of the model or its data ended the fold, as it would again, and not the loss of workers."""
+        return self.traceback != self.error

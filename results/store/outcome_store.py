@@ -30,6 +30,8 @@ from results.store.study_card import StudyCard
 from results.store.study_file import SealedStudy, seal_of
 from results.store.study_folder import (
     COUNTS_FILE,
+    INNER,
+    OUTCOMES,
     SUFFIXES,
     StudyState,
     all_in_one,
@@ -97,8 +99,12 @@ class OutcomeStore:
         """Write the study's card. Writing it again changes nothing."""
         self._storage.write(f"{study_folder(card)}/study.json", card_to_bytes(card))
 
-    def cards(self) -> list[StudyCard]:
+    def cards(self, inner: bool = False) -> list[StudyCard]:
         """Read the cards of all studies.
+
+        Parameters
+        ----------
+        inner : the studies that try configurations for tuned ones, in place of those that stand on boards.
 
         Returns
         -------
@@ -108,12 +114,12 @@ class OutcomeStore:
         ------
         StoreError : a ``study.json`` is damaged.
         """
-        cards = self.map(self._read_card, self._storage.find("outcomes", "study.json"))
+        cards = self.map(self._read_card, self._storage.find(INNER if inner else OUTCOMES, "study.json"))
         return sorted(cards, key=lambda c: (c.label, c.dataset, c.task, c.protocol, c.selection, c.seed, c.key))
 
     def holds_studies(self) -> bool:
         """Return whether there is any study, from one listing."""
-        return bool(self._storage.names("outcomes"))
+        return bool(self._storage.names(OUTCOMES))
 
     def state(self, card: StudyCard) -> StudyState:
         """Return which folds are done, failed, and have weights, from a listing of the study's folder."""

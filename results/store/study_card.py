@@ -82,6 +82,8 @@ class StudyCard:
     shift : how far the key frames of the tested clips were moved (``2``, ``5%``); "" where they are as annotated.
     spotting : of a study whose tested clips were spotted, person -> counts of found, false and missed expressions, of
         everybody who was recorded.
+    inner : number of inner folds that the training people of each fold were cut into, where these are the study's
+        folds: it tries one configuration for tuned studies, and stands on no board. 0 for all others.
 
     Raises
     ------
@@ -112,6 +114,7 @@ class StudyCard:
     weights: Weights = OWN
     shift: str = ""
     spotting: dict[str, list[int]] = dataclasses.field(default_factory=dict)
+    inner: int = 0
 
     def __post_init__(self) -> None:
         check_watched(self.watches)
@@ -138,7 +141,8 @@ class StudyCard:
     @property
     def title(self) -> str:
         """One line for messages and names of runs."""
-        return f"{self.label} · {self.dataset} · {self.task} · {self.protocol} · {self.selection} · seed {self.seed}"
+        chosen = f"{self.inner} inner folds" if self.inner else self.selection
+        return f"{self.label} · {self.dataset} · {self.task} · {self.protocol} · {chosen} · seed {self.seed}"
 
     @property
     def stamp(self) -> str:

@@ -19,6 +19,10 @@ COUNTS_FILE = "counts.json"
 _STUDY_FILE = re.compile(r"(\d{6,})-[0-9a-f]{8}\.study\.parquet")
 
 
+OUTCOMES, INNER = "outcomes", "inner"
+"""The folders of studies: of those that stand on boards, and of those that only try configurations for tuned ones."""
+
+
 @dataclass(frozen=True)
 class StudyState:
     """What is there of a study's folds, as the folds' full keys.
@@ -41,7 +45,8 @@ def study_folder(card: StudyCard) -> str:
     It holds names for people to read, and a piece of the study's key so that no two studies share it.
     """
     setting = f"{card.task}-{card.protocol}-{card.selection}-seed{card.seed}"
-    return "/".join(["outcomes", *map(_path_word, (card.model, card.dataset, setting)), card.key[:16]])
+    names = map(_path_word, (card.model, card.dataset, setting))
+    return "/".join([INNER if card.inner else OUTCOMES, *names, card.key[:16]])
 
 
 def fold_file(card: StudyCard, fold_key: str, kind: FileKind) -> str:

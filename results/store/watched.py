@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-Watched = Literal["", "validation", "test"]
-"""The samples that a selection looks at after every epoch: none, the validation subjects, or the test samples."""
+Watched = Literal["", "validation", "inner", "test"]
+"""What a selection looks at to choose: nothing, the validation subjects after every epoch, inner folds of the training
+subjects before the training, or the test samples after every epoch."""
 
 NOTHING: Watched = ""
 VALIDATION: Watched = "validation"
+INNER: Watched = "inner"
 TEST: Watched = "test"
 
 Weights = Literal["", "external", "imported", "imported, folds unshown"]

@@ -11,9 +11,10 @@ import numpy as np
 from preprocess.base.hashing import canonical_json
 from results.scores.counted import CountedPart
 from results.scores.counting import Counting
+from results.scores.tuned import tried
 from results.store.outcome import Outcome
 from results.store.study_card import StudyCard
-from results.views.columns import number_ranges
+from results.views.columns import number, number_ranges
 
 POINTS = 60
 """How many epochs of a curve are drawn."""
@@ -85,6 +86,7 @@ def facts_of(cards: Sequence[StudyCard], outcomes: Sequence[Outcome]) -> list[tu
         ("selection", f"{card.selection}, watches {card.watches or 'nothing'}"),
         ("folds", f"{card.protocol}, {len(card.folds)} a seed"),
         ("hyper-parameters", settings),
+        ("tuned", _configurations(outcomes)),
         ("code", ", ".join(f"{name} {str(value)[:_DIGITS]}" for name, value in code.items())),
         ("commit", _each(told, "git")),
         ("data", _fingerprints(ingredients.get("datasets", {}))),
@@ -99,6 +101,14 @@ def facts_of(cards: Sequence[StudyCard], outcomes: Sequence[Outcome]) -> list[tu
         ("device", _each(told, "device")),
         ("trained", " to ".join(dict.fromkeys(text[:19].replace("T", " ") for text in (ended[:1] + ended[-1:])))),
     ]
+
+
+def _configurations(outcomes: Sequence[Outcome]) -> str:
+    """Return what was tried for tuned folds: its score on inner folds, and how often it was chosen."""
+    found = tried(outcomes)
+    folds = sum(one.chosen for one in found)
+    told = [f"{one.words}: inner UF1 {number(one.inner_uf1)}, chosen in {one.chosen}" for one in found]
+    return "; ".join(told) + f" of {folds} folds" if told else ""
 
 
 def _fingerprints(values: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from preprocess.base.errors import UsageError, did_you_mean
 from results.scores.leaderboard import Row, study_rows
 from results.scores.pooling import FULL, Pooled, missing_folds, part_score, pool_complete
+from results.scores.tuned import chosen_for, tried
 from results.store.outcome import Failure, Outcome
 from results.store.study_card import StudyCard
 from results.views.columns import interval, number
@@ -50,6 +51,7 @@ def study_report(
         for name in (FULL, *card.parts):
             lines += _class_lines(name, pooled.part(name))
         lines += _subject_lines(pooled, outcomes)
+    lines += _tuned_lines(outcomes)
     lines += _failure_lines(failures)
     return "\n".join(lines).rstrip("\n") + "\n"
 
@@ -169,6 +171,20 @@ def _subject_lines(pooled: Pooled, outcomes: Sequence[Outcome]) -> list[str]:
         told = f"{correct}/{answers}" if pooled.multilabel else str(correct)
         rows.append([subject, str(samples[subject]), told, number(correct / answers), selected])
     return ["per subject (epoch: the one whose weights were scored, 0 for estimators)", *table(headers, rows), ""]
+
+
+def _tuned_lines(outcomes: Sequence[Outcome]) -> list[str]:
+    found = tried(outcomes)
+    if not found:
+        return []
+    headers: list[Header] = [("configuration", "left"), ("inner UF1", "right")]
+    headers += [("chosen", "right"), ("failed", "right")]
+    rows = [[one.words, number(one.inner_uf1), str(one.chosen), str(one.failed)] for one in found]
+    lines = ["tuned: what was tried, its mean UF1 on inner folds of training people, in how many folds it was chosen"]
+    lines += [*table(headers, rows), ""]
+    headers = [("held out", "left"), ("chosen by the others", "left"), ("inner UF1", "right"), ("default", "right")]
+    rows = [[one.fold, one.words, number(one.inner_uf1), number(one.default_uf1)] for one in chosen_for(outcomes)]
+    return [*lines, *table(headers, rows), ""]
 
 
 def _failure_lines(failures: Sequence[Failure]) -> list[str]:

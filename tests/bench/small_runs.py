@@ -19,6 +19,7 @@ from bench.study.folds import Fold, fold_seed
 from bench.study.protocols import PROTOCOLS
 from bench.study.splitting import make_folds
 from bench.workers.pack import run_pack
+from bench.workers.settling import Settling
 from mer_models.registry import MODELS
 from preprocess.recipes import FEATURES
 from preprocess.shards.prepared import PreparedDataset
@@ -135,15 +136,18 @@ def run_here(
 
     order : how the packs are arranged; the default is the plan's own order.
     """
-    for planned in plan.trainings:
-        for study in planned.studies:
-            store.write_card(study.card)
-            discard_stale(store, study, planned.todo)
+    settling = Settling(plan, store, print)
     done = failed = 0
-    for number, folds in order(list(plan.packs(slots))):
-        training = plan.trainings[number].training
-        for finished, lost in run_pack(training, plan.data[training.data].read(), folds, store):
-            done, failed = done + finished, failed + lost
+    for place, wave in enumerate(plan.waves()):
+        settling.settle(place)
+        for planned in wave.trainings:
+            for study in planned.studies:
+                store.write_card(study.card)
+                discard_stale(store, study, planned.todo)
+        for number, folds in order(list(wave.packs(slots))):
+            training = wave.trainings[number].training
+            for finished, lost in run_pack(training, plan.data[training.data].read(), folds, store):
+                done, failed = done + finished, failed + lost
     return done, failed
 
 

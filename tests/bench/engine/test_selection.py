@@ -101,7 +101,7 @@ def test_each_rule_sees_its_own_rows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_rule_says_what_it_scores() -> None:
-    assert SELECTIONS.names() == ["last", "oracle", "validation"]
+    assert SELECTIONS.names() == ["last", "oracle", "tuned", "validation"]
     assert all(rule.summary for _, rule in SELECTIONS.items())
     assert "TEST subject" in SELECTIONS.get("oracle").summary
 
