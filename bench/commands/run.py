@@ -194,9 +194,9 @@ def _announce(plan: Plan, store: OutcomeStore, config: RunConfig, console: Conso
     )
     for note in [*tuning_lines(plan, store), *plan.notes]:
         say(console, note)
+    for message in (message for planned in plan.trainings for study in planned.studies for message in study.damaged):
+        say(console, f"warning: {message}")
     for study in plan.studies:
-        for message in study.damaged:
-            say(console, f"warning: {message}")
         if study.reason:
             say(console, f"{study.card.title}: computed, because it {_because(study.reason)}")
 

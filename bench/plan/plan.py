@@ -132,7 +132,7 @@ class _Builder:
         self._look_up([planned for planned in self.plan.trainings if not planned.inner])
         for planned in self.plan.trainings:
             if not planned.inner:
-                planned.todo = planned.missing
+                planned.todo = list(planned.missing)
         asked = [(planned, tuning) for planned, tuning in self.plan.tuned if planned.todo]
         self._look_up([inner for _, tuning in asked for rung in tuning.rungs for inner in rung.trainings])
         for planned, tuning in asked:

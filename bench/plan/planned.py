@@ -113,7 +113,7 @@ class Plan:
 
     def waves(self) -> list[Plan]:
         """Return the plan in parts, each to be carried out before the next one is settled."""
-        last = max(training.wave for training in self.trainings)
+        last = max((training.wave for training in self.trainings), default=0)
         waves = [[one for one in self.trainings if one.wave == number] for number in range(last + 1)]
         return [dataclasses.replace(self, trainings=wave) for wave in waves]
 

@@ -9,9 +9,9 @@ store's outcomes of this one say, whoever trained them and in which order. The t
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.plan import choosing
@@ -19,15 +19,12 @@ from bench.plan.cards import INNER_FOLDS, Setting
 from bench.plan.choosing import rung_epochs, rung_sizes
 from bench.plan.configurations import NOT_TUNED, Configuration, configurations
 from bench.plan.request import Request
+from bench.study import inner
 from mer_models._parts.weights_file import by_content
 from preprocess.base.code import code_fingerprint
 
 if TYPE_CHECKING:
     from bench.plan.planned import PlannedTraining
-
-CHOOSING = Path(choosing.__file__)
-"""The file from which the code that chooses is followed through its imports."""
-
 
 TRIED_BY = "last"
 """The selection by which configurations are tried: that of a tuned study's own training."""
@@ -70,7 +67,7 @@ class Tuning:
             "configurations": [{key: by_content(value) for key, value in one.items()} for one in self.configurations],
             "inner": self.inner,
             "rungs": [rung.size for rung in self.rungs],
-            "code": code_fingerprint(CHOOSING),
+            "code": _code_of(choosing.__file__),
         }
         return dataclasses.replace(setting, more={"tuned": more}, told=self.told)
 
@@ -80,7 +77,8 @@ class Tuning:
             values = {**setting.values, **changed}
             if setting.info.recipe:
                 values["epochs"] = rung_epochs(values["epochs"], rung, len(self.rungs))
-            yield dataclasses.replace(setting, values=values, more={INNER_FOLDS: self.inner})
+            more = {INNER_FOLDS: self.inner, "inner_code": _code_of(inner.__file__)}
+            yield dataclasses.replace(setting, values=values, more=more)
 
     def inner_numbers(self, fold: int) -> range:
         """Return the numbers of the inner folds of a fold."""
@@ -89,8 +87,8 @@ class Tuning:
     def ask(self, rung: int, reached: Mapping[int, Sequence[int]]) -> None:
         """Set what a rung has to train. reached : fold -> the configurations that got so far."""
         for number, planned in enumerate(self.rungs[rung].trainings):
-            asked = {inner for fold, own in reached.items() if number in own for inner in self.inner_numbers(fold)}
-            planned.todo = [inner for inner in planned.missing if inner in asked]
+            asked = {place for fold, own in reached.items() if number in own for place in self.inner_numbers(fold)}
+            planned.todo = [place for place in planned.missing if place in asked]
 
     def expected(self, folds: int, after: int = 0) -> int:
         """Return how many trainings the rungs after one take for so many folds, where none of them was done before."""
@@ -124,3 +122,9 @@ class Tunings:
         used = {"inner": self._config.inner, "halving": halving}
         unusual = {key: value for key, value in used.items() if value != NOT_TUNED[key]}
         return {"configs": len(found), **unusual, **spaces}
+
+
+@functools.cache
+def _code_of(file: str) -> str:
+    """Return the fingerprint of code whose change may change what is chosen."""
+    return code_fingerprint(file)

@@ -111,8 +111,8 @@ def test_what_cannot_be_searched_is_named(changes: dict[str, Any], message: str)
         (["--search", "lr=1..2"], "given 'lr', expected MODEL.KEY"),
         (["--search", "ststnet.lr"], "given 'ststnet.lr', expected MODEL.KEY=LOW..HIGH"),
         (["--search", "ststnet.lr=1e-2..1e-4"], "expected the lower number first"),
-        (["--configs", "1"], "--configs: given '1'"),
-        (["--inner", "1"], "--inner: given '1'"),
+        (["--configs", "1"], "--configs: given 1"),
+        (["--inner", "1"], "--inner: given 1"),
     ],
 )
 def test_bad_options_are_named_and_nothing_is_written(
