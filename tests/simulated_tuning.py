@@ -9,7 +9,7 @@ from bench.study.data import StudyData
 from bench.study.inner import inner_folds
 from bench.study.protocols import PROTOCOLS
 from bench.study.splitting import make_folds
-from results.scores.metrics import confusion, uf1
+from results.scores.metrics import confusion, grouped_confusion, uf1
 
 CLASSES = ("negative", "positive", "surprise")
 SHARES = (0.5, 0.3, 0.2)
@@ -39,14 +39,17 @@ def chance_scores(
     folds = make_folds(PROTOCOLS.get("loso"), "noise", False, int(rng.integers(2**31)), data)
     tests = inner_folds(folds, inner, data)
 
-    def score(number: int, rows: np.ndarray) -> float:
-        return float(uf1(confusion(data.labels[rows], answers[number][rows], len(CLASSES))))
+    def scores(rows: np.ndarray) -> np.ndarray:
+        """Return the UF1 of every configuration."""
+        true, number = np.tile(data.labels[rows], configurations), np.repeat(np.arange(configurations), len(rows))
+        return uf1(grouped_confusion(true, answers[:, rows].ravel(), number, configurations, len(CLASSES)))
 
     chosen = {rule: np.zeros(len(data), dtype=np.int64) for rule in RULES}
     for place, fold in enumerate(folds):
         own = tests[place * inner : (place + 1) * inner]
-        tuned = best({number: [score(number, one.test) for one in own] for number in range(configurations)}, 1)[0]
-        leaky = best({number: [score(number, fold.test)] for number in range(configurations)}, 1)[0]
+        inside = np.stack([scores(one.test) for one in own], axis=1).tolist()
+        tuned = best(dict(enumerate(inside)), 1)[0]
+        leaky = best(dict(enumerate(scores(fold.test)[:, None].tolist())), 1)[0]
         for rule, number in zip(RULES, (0, tuned, leaky), strict=True):
             chosen[rule][fold.test] = answers[number][fold.test]
     return {rule: float(uf1(confusion(data.labels, own, len(CLASSES)))) for rule, own in chosen.items()}

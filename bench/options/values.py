@@ -134,7 +134,7 @@ def searches(value: Any) -> Any:
         try:
             found[name] = domain(one)
         except ValueError as error:
-            raise ValueError(f"{name}: {error}") from None
+            raise ValueError(f"given {name!r}: {str(error).removeprefix('given ')}") from None
     return found
 
 

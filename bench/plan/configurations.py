@@ -121,5 +121,5 @@ def _asked(config: RunConfig, infos: Mapping[str, ModelInfo]) -> dict[str, Space
         try:
             asked.setdefault(model, {})[key] = fitted(domain, key, known[key])
         except ValueError as error:
-            raise UsageError(f"{where}: {error}.") from None
+            raise UsageError(f"{where}: {str(error).removeprefix(f'{key}: ')}.") from None
     return dict(asked)

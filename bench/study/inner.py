@@ -94,7 +94,7 @@ def _groups(fold: Fold, inner: int, data: StudyData, persons: np.ndarray) -> np.
         )
     shown = _classes_of_people(person, people, data.labels[fold.train], len(data.classes))
     rng = np.random.default_rng([fold.seed, 3])
-    best, fewest = np.empty(0), shown.size + 1
+    best, fewest = np.empty(0, dtype=np.int64), shown.size + 1
     for _ in range(_DRAWS):
         group = np.empty(people, dtype=np.int64)
         group[rng.permutation(people)] = np.arange(people) % inner + 1

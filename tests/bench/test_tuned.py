@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from bench.study.data import StudyData
 from bench.workers.pack import run_pack
 from bench.workers.settling import Settling
 from mer_models.contracts import Resources, TrainingRecipe
-from mer_models.registry import register_model
+from mer_models.registry import MODELS, register_model
 from preprocess.base.errors import HonestyError
 from preprocess.shards.prepared import PreparedDataset
 from results.scores.leaderboard import build_leaderboard
@@ -33,19 +35,38 @@ INNER = 2
 ASKED: dict[str, Any] = {"selection": ["tuned"], "configs": 3, "inner": INNER}
 
 
-@pytest.fixture
-def tunable(registries: None) -> str:
-    """Return the name of a small network whose learning rate and dropout are tuned."""
+@pytest.fixture(scope="module")
+def tunable() -> Iterator[str]:
+    """Return the name of a small network whose learning rate and dropout are tuned; forgotten when the module ends."""
     recipe = TrainingRecipe(epochs=3, batch_size=8, lr=1e-2, input_range="unit")
-    register_model(
-        "tunable",
-        features=(FEATURE,),
-        paper=PAPER,
-        recipe=recipe,
-        resources=Resources(cpus=1, pack=3),
-        search={"lr": (1e-2, 1e-3, 1e-1), "dropout": (0.0, 0.5)},
-    )(TinyNet)
-    return "tunable"
+    assert "majority" in MODELS.names()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("_entries", "_origins"):
+            patch.setattr(MODELS, name, dict(getattr(MODELS, name)))
+        register_model(
+            "tunable",
+            features=(FEATURE,),
+            paper=PAPER,
+            recipe=recipe,
+            resources=Resources(cpus=1, pack=30),
+            search={"lr": (1e-2, 1e-3, 1e-1), "dropout": (0.0, 0.5)},
+        )(TinyNet)
+        yield "tunable"
+
+
+@pytest.fixture(scope="module")
+def whole(
+    tunable: str, synthetic: list[PreparedDataset], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Plan, OutcomeStore]:
+    """Return a plan that was carried out at once, and its store, which no test writes to."""
+    store = OutcomeStore(tmp_path_factory.mktemp("whole"), create=True)
+    plan = plan_of(synthetic[:1], store, models=[tunable], **ASKED)
+    inner, final = plan.waves()
+    assert [len(planned.todo) for planned in inner.trainings] == [PEOPLE * INNER] * 3
+    assert [len(planned.todo) for planned in final.trainings] == [PEOPLE]
+    assert plan.left() == PEOPLE * (3 * INNER + 1)
+    assert run_here(plan, store) == (35, 0)
+    return plan, store
 
 
 def only(plan: Plan) -> StudyCard:
@@ -143,22 +164,6 @@ def test_what_the_training_people_show_is_found(
     assert all(np.array_equal(one.y_pred, one.y_true) for one in store.read_outcomes(only(plan))[0])
 
 
-def test_of_equal_configurations_the_default_stays(
-    reader: str, synthetic: list[PreparedDataset], store: OutcomeStore
-) -> None:
-    plan = plan_of(synthetic[:1], store, models=[reader], **{**ASKED, "configs": 6})
-
-    def alike(data: StudyData) -> StudyData:
-        data = data.read()
-        pictures = np.array(data.features[FEATURE][:])
-        pictures[:, 0, 0, :] = data.labels[:, None]
-        return dataclasses.replace(data, features={FEATURE: pictures})
-
-    plan.data = {key: alike(data) for key, data in plan.data.items()}
-    run_here(plan, store)
-    assert [audit["chosen"] for audit in audits(store, plan)] == [0] * PEOPLE
-
-
 def test_an_inner_fold_that_holds_the_test_person_trains_nothing(
     tunable: str, synthetic: list[PreparedDataset], store: OutcomeStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,17 +188,10 @@ def test_an_inner_fold_that_holds_the_test_person_trains_nothing(
 # What is planned, stored and told.
 
 
-def test_every_configuration_is_tried_on_the_inner_folds_of_every_fold(
-    tunable: str, synthetic: list[PreparedDataset], store: OutcomeStore
-) -> None:
-    plan = plan_of(synthetic[:1], store, models=[tunable], **ASKED)
-    inner, final = plan.waves()
-    assert [len(planned.todo) for planned in inner.trainings] == [PEOPLE * INNER] * 3
-    assert [len(planned.todo) for planned in final.trainings] == [PEOPLE]
-    assert plan.left() == PEOPLE * (3 * INNER + 1)
+def test_every_configuration_is_tried_on_the_inner_folds_of_every_fold(whole: tuple[Plan, OutcomeStore]) -> None:
+    plan, store = whole
     assert [card.label for card in plan.cards] == ["tunable[configs=3,epochs=2,inner=2]"]
     assert only(plan).stamp == "", "nobody who is tested had a say, so that the study is ranked"
-    assert run_here(plan, store) == (35, 0)
     for outcome, audit in zip(store.read_outcomes(only(plan))[0], audits(store, plan), strict=True):
         means = [sum(one["rounds"][0]["uf1"]) / INNER for one in audit["tried"]]
         assert audit["chosen"] == max(range(3), key=lambda number: (means[number], -number))
@@ -205,24 +203,22 @@ def test_every_configuration_is_tried_on_the_inner_folds_of_every_fold(
 
 
 def test_the_chosen_configuration_is_what_the_fold_is_trained_with(
-    tunable: str, synthetic: list[PreparedDataset], store: OutcomeStore
+    whole: tuple[Plan, OutcomeStore], tunable: str, synthetic: list[PreparedDataset], tmp_path: Path
 ) -> None:
-    plan = plan_of(synthetic[:1], store, models=[tunable], **ASKED)
-    run_here(plan, store)
+    plan, store = whole
     for place, audit in enumerate(audits(store, plan)):
-        settings = {f"tunable.{key}": value for key, value in audit["changed"].items()}
+        settings = {f"{tunable}.{key}": value for key, value in audit["changed"].items()}
         plain = plan_of(synthetic[:1], models=[tunable], set=settings)
         training = plain.trainings[0].training
-        own = OutcomeStore(Path(store.root).parent / f"plain{place}", create=True)
+        own = OutcomeStore(tmp_path / f"plain{place}", create=True)
         own.write_card(training.cards[0])
         list(run_pack(training, plain.data[training.data].read(), [place], own))
         (expected,) = own.read_outcomes(training.cards[0])[0]
         assert store.read_outcomes(only(plan))[0][place].scores.tobytes() == expected.scores.tobytes()
 
 
-def test_inner_studies_stand_on_no_board(tunable: str, synthetic: list[PreparedDataset], store: OutcomeStore) -> None:
-    plan = plan_of(synthetic[:1], store, models=[tunable], **ASKED)
-    run_here(plan, store)
+def test_inner_studies_stand_on_no_board(whole: tuple[Plan, OutcomeStore]) -> None:
+    plan, store = whole
     assert [card.key for card in store.cards()] == [only(plan).key]
     assert len(store.cards(inner=True)) == 3
     (row,) = build_leaderboard(store, rng=np.random.default_rng(0)).rows
@@ -231,9 +227,10 @@ def test_inner_studies_stand_on_no_board(tunable: str, synthetic: list[PreparedD
 
 
 def test_the_same_again_trains_nothing_and_more_configurations_only_add(
-    tunable: str, synthetic: list[PreparedDataset], store: OutcomeStore
+    whole: tuple[Plan, OutcomeStore], tunable: str, synthetic: list[PreparedDataset], tmp_path: Path
 ) -> None:
-    run_here(plan_of(synthetic[:1], store, models=[tunable], **ASKED), store)
+    shutil.copytree(whole[1].root, tmp_path / "copy")
+    store = OutcomeStore(tmp_path / "copy")
     before = inner_files(store)
     assert plan_of(synthetic[:1], store, models=[tunable], **ASKED).left() == 0
     more = plan_of(synthetic[:1], store, models=[tunable], **{**ASKED, "configs": 4})
@@ -244,56 +241,29 @@ def test_the_same_again_trains_nothing_and_more_configurations_only_add(
     assert len(after) == len(before) + 1
 
 
-@pytest.mark.parametrize("stop", [4, 17, 32])
-def test_a_run_that_was_stopped_loses_nothing_and_ends_with_the_same_bits(
-    tunable: str, synthetic: list[PreparedDataset], store: OutcomeStore, tmp_path: Path, stop: int
+def test_7_a_run_that_was_stopped_and_packed_otherwise_ends_with_the_same_bits(
+    whole: tuple[Plan, OutcomeStore], tunable: str, synthetic: list[PreparedDataset], store: OutcomeStore
 ) -> None:
-    whole = OutcomeStore(tmp_path / "whole", create=True)
-    plan = plan_of(synthetic[:1], whole, models=[tunable], **ASKED)
-    run_here(plan, whole)
-
-    def cut(packs: list[Any]) -> list[Any]:
-        nonlocal stop
-        kept = []
-        for number, folds in packs:
-            kept.append((number, folds[:stop]))
-            stop -= len(kept[-1][1])
-        return [pack for pack in kept if pack[1]]
-
-    first, expected = stop, PEOPLE * (3 * INNER + 1)
-    cut_short = plan_of(synthetic[:1], store, models=[tunable], **ASKED)
-    if stop < PEOPLE * 3 * INNER:
-        with pytest.raises(HonestyError, match="was reported done, but its outcome is not in the store"):
-            run_here(cut_short, store, order=cut)
-    else:
-        run_here(cut_short, store, order=cut)
+    first = plan_of(synthetic[:1], store, models=[tunable], **ASKED)
+    with pytest.raises(HonestyError, match="was reported done, but its outcome is not in the store"):
+        run_here(first, store, order=lambda packs: [(number, folds[:6]) for number, folds in packs])
     again = plan_of(synthetic[:1], store, models=[tunable], **ASKED)
-    assert again.left() == expected - first
-    run_here(again, store)
-    assert digests(store, again.cards) == digests(whole, plan.cards)
-    assert audits(store, again) == audits(whole, plan)
+    done = sum(len(store.state(card).done) for card in store.cards(inner=True))
+    assert 0 < done < 30
+    assert again.left() == 35 - done
+    run_here(again, store, slots=4, order=lambda packs: packs[::-1])
+    plan, at_once = whole
+    assert digests(store, again.cards) == digests(at_once, plan.cards)
+    assert audits(store, again) == audits(at_once, plan)
 
 
-@pytest.mark.parametrize("slots", [1, 4])
-def test_7_packing_and_order_change_neither_a_choice_nor_an_outcome(
-    tunable: str, synthetic: list[PreparedDataset], store: OutcomeStore, tmp_path: Path, slots: int
-) -> None:
-    options = {**ASKED, "configs": 4, "halving": True}
-    plain = OutcomeStore(tmp_path / "plain", create=True)
-    plan = plan_of(synthetic[:1], plain, models=[tunable], **options)
-    run_here(plan, plain)
-    other = plan_of(synthetic[:1], store, models=[tunable], **options)
-    run_here(other, store, slots=slots, order=lambda packs: packs[::-1])
-    assert digests(store, other.cards) == digests(plain, plan.cards)
-    assert audits(store, other) == audits(plain, plan)
-
-
+@pytest.mark.slow
 def test_with_halving_a_third_goes_on_for_three_times_as_many_epochs(
     tunable: str, synthetic: list[PreparedDataset], store: OutcomeStore
 ) -> None:
-    plan = plan_of(synthetic[:1], store, models=[tunable], epochs=3, **{**ASKED, "configs": 5, "halving": True})
-    assert plan.left() == PEOPLE * (5 * INNER + 2 * INNER + 1)
-    assert run_here(plan, store) == (75, 0)
+    plan = plan_of(synthetic[:1], store, models=[tunable], epochs=3, **{**ASKED, "configs": 4, "halving": True})
+    assert plan.left() == PEOPLE * (4 * INNER + 2 * INNER + 1)
+    assert run_here(plan, store) == (65, 0)
     for outcome, audit in zip(store.read_outcomes(only(plan))[0], audits(store, plan), strict=True):
         first = {number: sum(one["rounds"][0]["uf1"]) for number, one in enumerate(audit["tried"])}
         leading = sorted(first, key=lambda number: (-first[number], number))[:2]
@@ -416,11 +386,8 @@ def test_what_was_tried_is_put_together() -> None:
     assert (tried(outcomes_of({})), tuning_note(outcomes_of({}))) == ([], "")
 
 
-def test_a_report_shows_what_was_tried_and_who_chose_what(
-    tunable: str, synthetic: list[PreparedDataset], store: OutcomeStore
-) -> None:
-    plan = plan_of(synthetic[:1], store, models=[tunable], **ASKED)
-    run_here(plan, store)
+def test_a_report_shows_what_was_tried_and_who_chose_what(whole: tuple[Plan, OutcomeStore]) -> None:
+    plan, store = whole
     outcomes = store.read_outcomes(only(plan))[0]
     report = study_report(only(plan), outcomes, [], np.random.default_rng(0))
     section = report.partition("tuned: what was tried")[2]
@@ -430,6 +397,7 @@ def test_a_report_shows_what_was_tried_and_who_chose_what(
     assert section.count("synth_a/p0") == PEOPLE
 
 
+@pytest.mark.slow
 def test_from_the_command_line(merbench: LocalRuns, registries: None, tree: Path, tmp_path: Path) -> None:
     register_network(epochs=1)
     results = str(tmp_path / "runs")
@@ -447,8 +415,6 @@ def test_from_the_command_line(merbench: LocalRuns, registries: None, tree: Path
     page = Path(results, "board.html").read_text()
     assert "tiny[configs=2,inner=2]" in page
     assert "inner UF1" in page
-    again = merbench("run", *options)
-    assert "Nothing to train" in again.out
     more = merbench("plan", *options, "--configs", "3")
     assert "tuned tiny: 3 configurations on 2 inner folds: 6 trainings, then 3 of what is chosen; about" in more.out
     report = merbench("report", "tiny", "tuned", "--results", results)

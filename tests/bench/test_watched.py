@@ -168,7 +168,9 @@ def test_what_is_watched_and_the_measure_are_in_the_key(
 
 
 def test_a_selection_that_watches_something_unheard_of_is_refused(registries: None) -> None:
-    with pytest.raises(UsageError, match=r"Selection 'odd': a selection watches '', 'validation', 'test', not 'tests'"):
+    with pytest.raises(
+        UsageError, match=r"Selection 'odd': a selection watches '', 'validation', 'inner', 'test', not 'tests'"
+    ):
         register_selection("odd", watches="tests", summary="")(surest)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="'odd' has a measure but watches nothing"):
         register_selection("odd", watches="", summary="")(surest)  # type: ignore[arg-type]

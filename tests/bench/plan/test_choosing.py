@@ -35,6 +35,7 @@ def test_a_rung_trains_for_a_third_of_the_next_ones_epochs() -> None:
     assert [rung_epochs(2, rung, 3) for rung in range(3)] == [1, 1, 2]
 
 
+@pytest.mark.slow
 def test_on_noise_tuned_scores_stay_at_chance_and_a_leak_would_show() -> None:
     """200 studies of which nothing can be learned; tests/benchmarks/tuned_noise.py does so for more people."""
     rng = np.random.default_rng(0)

@@ -89,8 +89,8 @@ def test_a_search_stands_in_place_of_the_models_own() -> None:
         ({"set": {"ststnet.lr": 1e-3, "ststnet.dropout": 0.1}}, "the search space of ststnet is empty"),
         ({"search": "ststnet.learning_rate=1..2"}, "--search ststnet.learning_rate: ststnet has no hyper-parameter"),
         ({"search": "htnet.lr=1e-4..1e-2"}, "model 'htnet' is not in this run (ststnet)"),
-        ({"search": "ststnett.lr=1e-4..1e-2"}, "'ststnet'"),
-        ({"search": "ststnet.lr=0..1"}, "--search ststnet.lr: lr: given 0, expected a number above 0"),
+        ({"search": "ststnett.lr=1e-4..1e-2"}, "Did you mean: ststnet"),
+        ({"search": "ststnet.lr=0..1"}, "--search ststnet.lr: given 0, expected a number above 0"),
         ({"search": "ststnet.dropout=0.5..1.5", "configs": 9}, "The configuration dropout=1."),
         ({"selection": ["last"]}, "--configs does nothing without --selection tuned"),
         ({"selection": ["last"], "configs": 20, "halving": True}, "--halving does nothing without"),
@@ -105,9 +105,9 @@ def test_what_cannot_be_searched_is_named(changes: dict[str, Any], message: str)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--search", "ststnet.lr="], "--search: ststnet.lr: an empty search space"),
-        (["--search", ""], "--search: an empty search space"),
-        (["--search", "ststnet.lr=1e-3"], "--search: ststnet.lr: given 0.001 alone, which is nothing to choose from"),
+        (["--search", "ststnet.lr="], "--search: given 'ststnet.lr': an empty search space"),
+        (["--search", ""], "--search: given [''], an empty search space"),
+        (["--search", "ststnet.lr=1e-3"], "--search: given 'ststnet.lr': 1e-3 alone, which is nothing to choose from"),
         (["--search", "lr=1..2"], "given 'lr', expected MODEL.KEY"),
         (["--search", "ststnet.lr"], "given 'ststnet.lr', expected MODEL.KEY=LOW..HIGH"),
         (["--search", "ststnet.lr=1e-2..1e-4"], "expected the lower number first"),
