@@ -6,6 +6,7 @@ import itertools
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -118,7 +119,7 @@ class DlibFaceFinder:
 
     def landmarks(self, picture: np.ndarray, box: Box, turn: float = 0.0) -> np.ndarray:
         """Fit the 68 points, (68, 2) float32 x and y, to the face in ``box`` of a grey uint8 picture."""
-        return self._detectors.fit(picture, box, turn, fine=True).landmarks
+        return _remembered_fit(self._detectors, picture.shape, picture.tobytes(), box, turn)
 
     def _search(self, clip: Clip, detector: str) -> Face:
         tried: list[str] = []
@@ -248,3 +249,25 @@ def face_finder() -> DlibFaceFinder:
         _THREAD.finder = DlibFaceFinder()
     finder: DlibFaceFinder = _THREAD.finder
     return finder
+
+
+@lru_cache(maxsize=256)
+def _remembered_fit(detectors: Detectors, shape: tuple[int, int], picture: bytes, box: Box, turn: float) -> np.ndarray:
+    """Fit landmarks, or return them where they were fitted not long ago: features often look at the same frames.
+
+    Parameters
+    ----------
+    detectors : fit landmarks.
+    shape : (H, W) of the picture.
+    picture : its bytes, uint8.
+    box, turn : of the face.
+
+    Returns
+    -------
+    (68, 2) float32 that cannot be written.
+    """
+    import numpy as np
+
+    landmarks = detectors.fit(np.frombuffer(picture, np.uint8).reshape(shape), box, turn, fine=True).landmarks
+    landmarks.setflags(write=False)
+    return landmarks
