@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import pickle
 import socket
+import time
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
@@ -28,6 +29,9 @@ RETRIES = 3
 
 WORTH_RAY = 60.0
 """Seconds left in this process above which Ray is used: starting it and its workers takes about ten, of all cores."""
+
+LOOK_SECONDS = 1.0
+"""While no subject is done, it is judged so often whether the rest is worth Ray."""
 
 MOST_THREADS = 4
 
@@ -54,8 +58,9 @@ def here_or_on_ray(
 ) -> Execute:
     """Return a function that carries out jobs: in threads of this process when little is left to do, else on Ray.
 
-    It makes a few of the smallest subjects in this process first; the time they take tells how much work is left. The
-    shards are the same bytes in both ways.
+    It makes a few of the smallest subjects in this process first; the time they take tells how much work is left. Where
+    they alone take so long that the rest must be worth Ray, it does not wait for them. The shards are the same bytes in
+    both ways.
 
     Parameters
     ----------
@@ -70,18 +75,25 @@ def here_or_on_ray(
         ordered = sorted(jobs, key=lambda job: job.size)
         # The largest of what comes after the first few are given out first, so that nobody waits for the last.
         pool = ClipThreads([*ordered[: 2 * number], *reversed(ordered[2 * number :])], number)
+        done, start = 0, time.monotonic()
         with pool:
-            for done, result in enumerate(pool.results()):
-                yield result
-                # The first ones also pay for loading the models: they say little of the others unless they took long.
-                if done < number and result.seconds <= worth_ray / 4:
-                    continue
+            while pool.due:
+                result = pool.next(LOOK_SECONDS)
+                if result is not None:
+                    yield result
+                    done += 1
+                    took, size = result.seconds, result.job.size
+                    # The first ones also pay for loading the models: they say little unless they took long.
+                    told = done > number or took > worth_ray / 4
+                else:
+                    # Those at hand take at least as long as they have taken so far.
+                    took, size = time.monotonic() - start, ordered[:number][-1].size
+                    told = not done and took > worth_ray / 10
                 left = sum(job.size for job in pool.waiting)
-                seconds = result.seconds / result.job.size * left / number
-                if seconds > worth_ray and session.spreads():
-                    rest = pool.take_back()
-                    yield from pool.results()
-                    yield from make_on_ray(rest, workers)
+                if told and took / size * left / number > worth_ray and session.spreads():
+                    for made in make_on_ray(pool.take_back(), workers):
+                        yield made
+                        yield from pool.ready()
 
     return execute
 

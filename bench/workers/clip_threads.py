@@ -51,13 +51,41 @@ class ClipThreads:
             thread.join()
         self._stack.close()
 
+    @property
+    def due(self) -> bool:
+        """Whether a result is still to come."""
+        return self._due > 0
+
+    def next(self, seconds: float | None = None) -> Result | None:
+        """Return a result as soon as there is one; raise what ``make`` raised.
+
+        Parameters
+        ----------
+        seconds : how long to wait; None for as long as it takes.
+
+        Returns
+        -------
+        The result; None where none came in time.
+        """
+        try:
+            result = self._done.get(timeout=seconds)
+        except queue.Empty:
+            return None
+        self._due -= 1
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
     def results(self) -> Iterator[Result]:
         """Yield each job's result as soon as it is there; raise what ``make`` raised."""
-        while self._due:
-            self._due -= 1
-            result = self._done.get()
-            if isinstance(result, BaseException):
-                raise result
+        while self.due:
+            result = self.next()
+            if result is not None:
+                yield result
+
+    def ready(self) -> Iterator[Result]:
+        """Yield the results that are there, as ``results`` does."""
+        while self.due and (result := self.next(0)) is not None:
             yield result
 
     def take_back(self) -> list[SubjectJob]:
