@@ -19,6 +19,7 @@ from bench.checks.check import NotTried, expect
 from bench.checks.drawn_features import as_stored, easy_samples, random_samples
 from bench.engine.inputs import Inputs, make_inputs
 from bench.engine.train import FoldJob, FoldResult, recipe_of, train_pack
+from bench.plan.sizes import network_size
 from bench.study.data import StudyData
 from bench.study.folds import Fold
 from mer_models.contracts import Criterion
@@ -133,13 +134,12 @@ def check_full_size(case: NetworkCase) -> None:
     Of more than ``LARGE`` parameters, which take ten seconds, the shape of the logits alone is worked out.
     """
     info = case.info
+    large = network_size(info, {}, CLASSES, flops=False).parameters > LARGE
     sample = random_samples(info, 1, np.random.default_rng(0))
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+    device = torch.device("meta" if large else "cpu")
+    with torch.no_grad(), torch.random.fork_rng(devices=[]), device:
         network = info.build(n_classes=CLASSES, **info.untrained_params).eval()
-        large = sum(one.numel() for one in network.parameters()) > LARGE
-        device = torch.device("meta" if large else "cpu")
-        shown = (torch.from_numpy(values).to(device) for values in sample[: len(info.inputs)])
-        logits = network.to(device)(*shown)
+        logits = network(*(torch.from_numpy(values).to(device) for values in sample[: len(info.inputs)]))
     _check_logits(torch.zeros_like(logits, device="cpu") if large else logits, 1, CLASSES, "evaluation")
 
 

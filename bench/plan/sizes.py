@@ -26,18 +26,28 @@ def network_size(info: ModelInfo, params: Mapping[str, Any], n_classes: int, flo
     n_classes : of the task.
     flops : whether GFLOPs are counted; torch takes seconds to be ready for that.
     """
+    try:
+        # Without memory for weights: the largest takes a second, not a gigabyte and twenty seconds.
+        return _counted(info, params, n_classes, flops, "meta")
+    except (RuntimeError, TypeError):
+        # It looks at values, which such tensors do not have; an error of its own comes again.
+        return _counted(info, params, n_classes, flops, "cpu")
+
+
+def _counted(info: ModelInfo, params: Mapping[str, Any], n_classes: int, flops: bool, device: str) -> Size:
     import torch
 
-    network: Any = info.build(n_classes=n_classes, **{**params, **info.untrained_params}).eval()
-    parameters = sum(parameter.numel() for parameter in network.parameters())
-    if not flops:
-        return Size(parameters, None)
-    from torch.utils.flop_counter import FlopCounterMode
+    with torch.device(device):
+        network: Any = info.build(n_classes=n_classes, **{**params, **info.untrained_params}).eval()
+        parameters = sum(parameter.numel() for parameter in network.parameters())
+        if not flops:
+            return Size(parameters, None)
+        from torch.utils.flop_counter import FlopCounterMode
 
-    sample = [torch.zeros(1, *FEATURES.get(name).shape) for name in info.inputs]
-    counter = FlopCounterMode(display=False)
-    with torch.no_grad(), counter:
-        network(*sample)
+        sample = [torch.zeros(1, *FEATURES.get(name).shape) for name in info.inputs]
+        counter = FlopCounterMode(display=False)
+        with torch.no_grad(), counter:
+            network(*sample)
     return Size(parameters, counter.get_total_flops() / 1e9)
 
 

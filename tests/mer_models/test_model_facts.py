@@ -535,7 +535,8 @@ SAID = {name: re.findall(r"([\d,]*\d) parameters", info.build.__doc__ or "") for
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, sizes in SAID.items() if sizes])
 def test_the_size_in_the_docstring_is_the_size(name: str) -> None:
-    assert f"{count(build(name)):,}" in (MODELS.get(name).build.__doc__ or "")
+    with torch.device("meta"):
+        assert f"{count(build(name)):,}" in (MODELS.get(name).build.__doc__ or "")
 
 
 def test_most_docstrings_state_the_size() -> None:

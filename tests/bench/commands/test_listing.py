@@ -90,6 +90,40 @@ def test_what_a_network_costs(registries: None) -> None:
     assert "lr_step=4" in "".join(long_listing(["my_network"]))
 
 
+class LookingNet(TinyNet):
+    """Asks for a value of its input, and of its weights."""
+
+    def forward(self, *inputs: Any) -> Any:
+        logits = super().forward(*inputs)
+        return logits * 2 if logits.max().item() > 100 else logits
+
+
+def test_what_a_network_costs_that_looks_at_values(registries: None) -> None:
+    facts: Any = {"paper": "none", "recipe": TrainingRecipe(epochs=1, batch_size=1, lr=1.0)}
+    for name, network in (("tiny_one", TinyNet), ("looking", LookingNet)):
+        register_model(name, features=("flow_uvs_28",), **facts)(network)
+    tiny, looking = (network_size(MODELS.get(name), {}, 3) for name in ("tiny_one", "looking"))
+    assert looking == tiny
+    assert tiny.gflops
+
+
+def test_what_a_network_costs_takes_no_memory_for_its_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.nn.Module.train", seen := Devices())
+    assert network_size(MODELS.get("htnet"), {}, 3, flops=False).parameters == 118_697_475
+    assert seen.devices == {"meta"}
+
+
+class Devices:
+    """Takes the place of ``Module.train`` and notes where the weights lie."""
+
+    def __init__(self) -> None:
+        self.devices: set[str] = set()
+
+    def __get__(self, network: Any, kind: type) -> Any:
+        self.devices |= {weights.device.type for weights in network.parameters()}
+        return lambda mode=True: network
+
+
 class EstimatingNet(TinyNet):
     """Has a loss that takes a target."""
 
