@@ -28,7 +28,7 @@ FLAT_DROPOUT, MEMORY_DROPOUT = 0.3, 0.4
 @register_frame_cnn(
     "cnn_lstm",
     Resources(cpus=1, gpu=0.25, pack=2),
-    quick={**QUICK, "epochs": 10, "lr": 2e-3, "batch_size": 16},
+    quick={**QUICK, "epochs": 12, "lr": 2e-3, "batch_size": 16},
     checked=checked_on_small_frames(
         "load_model_cnn_lstm",
         binary=(
