@@ -37,6 +37,9 @@ FITTING = (
 )
 """The keys that `merbench fit` takes besides."""
 
+PRETRAINING = (*FITTING, "overwrite", "grow_to")
+"""The keys that `merbench pretrain` takes besides."""
+
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan; make no feature and train nothing.")]
 Study = Annotated[list[str], typer.Argument(help="A study: the start of its key, or words of its title.")]
 
@@ -341,6 +344,25 @@ def fit(
     from bench.commands import fit as fitting
 
     raise typer.Exit(fitting.fit(config, model, task, out, Console(width=_width()), register))
+
+
+@app.command()
+@takes(*READING, *PRETRAINING, file=True)
+def pretrain(
+    config: RunConfig,
+    model: Annotated[str, typer.Argument(help="The network (`merbench list models`).")],
+    task: Annotated[
+        str | None, typer.Option("--task", "--tasks", metavar="NAME", help="The label scheme. Default: megc3.")
+    ] = None,
+) -> None:
+    """Train a network on macro-expressions, for `merbench run --pretrain` to start from.
+
+    It lies in the results, under a key that is printed. --workers is how many train it together (default: 1); a lost
+    one is replaced, and the same command goes on from where it was stopped.
+    """
+    from bench.commands import pretrain as pretraining
+
+    raise typer.Exit(pretraining.pretrain(config, model, task, Console(width=_width())))
 
 
 @app.command()

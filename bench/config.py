@@ -184,6 +184,15 @@ class RunConfig(BaseModel):
     set: Annotated[
         Settings, Option("One hyper-parameter of a model, e.g. `ststnet.lr=1e-4`; repeat for more.", "MODEL.KEY=VALUE")
     ] = {}
+    pretrain: Annotated[
+        Names,
+        Option(
+            "Start every fold from a network that `merbench pretrain` made: its key, or a folder; of several models, "
+            "one each. `auto`: pretrain on the macro-expressions in the data, without the people whom a fold holds "
+            "out; `auto:TASK`: for another task than the study's.",
+            "START",
+        ),
+    ] = []
     results: Annotated[str, Option("Folder or URI (`s3://...`) of the results store.", "PATH")] = "runs"
     overwrite: Annotated[Overwrite, Option("Train what is `missing`, `failed` too, or `all` again.", "NAME")] = (
         "missing"

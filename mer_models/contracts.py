@@ -78,6 +78,8 @@ class TrainingRecipe:
     lr_hold : epochs at ``lr`` before a schedule starts.
     lr_stretch : of ``cosine``: each further fall takes so many times as long as the one before.
     lr_min : learning rate below which ``cosine`` and ``plateau`` do not go; ``step`` takes no notice of it.
+    freeze : what is not trained, but stays as the training found it (``--pretrain``): names of parameters or of parts
+        of the network, as shell patterns separated by commas, such as ``streams,blocks.[0-3].*``.
 
     Raises
     ------
@@ -104,6 +106,7 @@ class TrainingRecipe:
     lr_hold: Annotated[int, AT_LEAST_0] = 0
     lr_stretch: Annotated[int, AT_LEAST_1] = 1
     lr_min: Annotated[float, AT_LEAST_0] = 0.0
+    freeze: str = ""
 
     def __post_init__(self) -> None:
         for name in RECIPE_FIELDS:

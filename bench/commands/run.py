@@ -29,6 +29,7 @@ from bench.console.waiting import telling
 from bench.plan.plan import make_plan
 from bench.plan.planned import Plan, PlannedStudy, PlannedTraining
 from bench.plan.request import Request, resolve
+from bench.plan.starts import bring
 from bench.plan.table import plan_table
 from bench.plan.tuning_time import tuning_lines
 from bench.study.shifted import described_shifts, shifted_datasets
@@ -130,7 +131,13 @@ def run(config: RunConfig, console: Console) -> int:
             prepared = prepare_features(raw, request, session, console)
             shifted = prepare_shifted(raw, request, session, console)
             spotted = prepare_spotted(long, request, session, console)
+            bring(request.starts, store.root)
             plan = make_plan(request, prepared, store, _planning(console), shifted, spotted)
+            if plan.pretrainings:
+                from bench.commands.pretrain import pretrain_all
+
+                pretrain_all(list(plan.pretrainings.values()), config, session, console)
+                plan = make_plan(request, prepared, store, _planning(console), shifted, spotted)
             _announce(plan, store, config, console)
             writer = TrackingWriter(store, config.tracking_uri, lambda text: say(console, text), tracked_page)
             ended = _train(plan, store, config, session, writer, console)

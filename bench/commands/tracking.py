@@ -32,6 +32,7 @@ def sync(results: str, tracking_uri: str | None, folds: bool, say: Callable[[str
     UsageError : the results lie at an address, and no MLflow is named.
     """
     from results.scores.keeping import seal_studies
+    from results.tracking.pretraining import track_pretrained
     from results.tracking.standing import standing
     from results.tracking.sync import TRACKING_OFF, open_tracking, resolve_tracking_uri
     from results.tracking.sync import sync as show
@@ -52,4 +53,6 @@ def sync(results: str, tracking_uri: str | None, folds: bool, say: Callable[[str
     if report is None:
         open_tracking(uri, store.root)
         report = show(store, cards, uri, rng, say, page=tracked_page, folds=folds, cached=studies, stored=cards)
+    if not report.unreachable:
+        track_pretrained(uri, store.root, say)
     return 1 if report.unreachable else 0

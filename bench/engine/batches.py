@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -65,6 +66,15 @@ class Epochs:
             other = torch.from_numpy(self._rng.permutation(len(part))).to(part.device)
             yield tuple(share * x + (1 - share) * x[other] for x in features), part, (part[other], share)
 
+    def state(self) -> dict[str, Any]:
+        """Return where the draws of rows and changes are in their course."""
+        return {"order": self._order.get_state(), "draws": json.dumps(self._rng.bit_generator.state)}
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go on with the draws that ``state`` tells."""
+        self._order.set_state(state["order"])
+        self._rng.bit_generator.state = json.loads(state["draws"])
+
     def _balanced(self) -> np.ndarray:
         counts = np.bincount(self._own)
         parts = [self._train]
@@ -107,6 +117,17 @@ class Schedule:
             self._other = rates.CosineAnnealingWarmRestarts(optimizer, first, recipe.lr_stretch, recipe.lr_min)
         elif recipe.lr_step:
             self._other = rates.StepLR(optimizer, recipe.lr_step, recipe.lr_gamma)
+
+    def state(self) -> dict[str, Any]:
+        """Return what the learning rates to come depend on."""
+        rates = self._plateau or self._other
+        return {"hold": self._hold, "rates": rates.state_dict() if rates else {}}
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go on with what ``state`` tells."""
+        self._hold = state["hold"]
+        if rates := self._plateau or self._other:
+            rates.load_state_dict(state["rates"])
 
     def step(self, loss: float) -> None:
         """End an epoch.

@@ -13,6 +13,7 @@ import torch
 from bench.engine.fit import build_network, evaluate, train_network
 from bench.engine.inputs import make_inputs
 from bench.engine.selection import SELECTIONS
+from bench.engine.starting import without_own_start
 from bench.engine.train import (
     deterministic,
     fitted_estimator,
@@ -96,7 +97,7 @@ def score_new(
         if info.kind == "estimator":
             return score_estimator(info, hyperparameters, data, data.features, everyone, trained.weights)
         recipe = recipe_of(info, hyperparameters)
-        params = {**model_params(info, hyperparameters), **_untrained(info)}
+        params = without_own_start(info, model_params(info, hyperparameters))
         model = build_network(info, params, len(data.classes), 0, device)
         load_weights(info.name, model, trained.weights, device)
         statistics = {
@@ -105,11 +106,6 @@ def score_new(
         }
         inputs = make_inputs(info, model, recipe, data, everyone, device, statistics)
         return evaluate(model, inputs, everyone)
-
-
-def _untrained(info: ModelInfo) -> dict[str, Any]:
-    """Return the option that keeps a network from fetching the weights it once started from: all are given."""
-    return {name: value for name, value in info.untrained_params.items() if name == "pretrained"}
 
 
 def _train_network(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.engine.batches import Epochs, Schedule
 from bench.engine.inputs import Inputs
-from bench.engine.loss import Objective, make_objective, prepare_training
-from bench.engine.optimizer import make_optimizer
+from bench.engine.network_training import NetworkTraining
 from bench.engine.selection import Selection
 from bench.engine.stored import laid_out
 from bench.study.data import StudyData
@@ -25,10 +22,6 @@ from results.store.watched import TEST, VALIDATION
 
 ONEDNN_BLOCK = 16
 """Channels that oneDNN computes at a time, with the widest registers there are."""
-
-
-class TrainingError(RuntimeError):
-    """A training that cannot go on; the message names the epoch and the batch."""
 
 
 @dataclass
@@ -94,26 +87,18 @@ def train_network(
     ------
     TrainingError : the loss is not finite.
     """
-    device = str(inputs.device)
-    prepare_training(model, data, fold.train, device)
-    objective = make_objective(model, recipe, data, fold.train, device)
-    labels = data.labels
-    optimizer = make_optimizer(recipe, model)
-    schedule = Schedule(recipe, optimizer)
-    epochs = Epochs(recipe, inputs, fold.train, labels, fold.seed)
-    losses: list[float] = []
+    training, labels = NetworkTraining(model, recipe, inputs, data, fold), data.labels
     watched: dict[str, list[float]] = {rule.name: [] for rule in rules if rule.each_epoch}
     kept: dict[str, Kept] = {}
     for epoch in range(1, recipe.epochs + 1):
-        losses.append(_train_epoch(model, optimizer, objective, epochs, epoch))
-        schedule.step(losses[-1])
+        training.epoch()
         for rule in rules:
             if rule.each_epoch:
                 _watch(rule, model, inputs, labels, fold, epoch, watched[rule.name], kept)
     for rule in rules:
         if not rule.each_epoch:
             kept[rule.name] = Kept(_snapshot(model), recipe.epochs, 0.0, {})
-        kept[rule.name].curves = {"train_loss": losses}
+        kept[rule.name].curves = {"train_loss": training.losses}
         if rule.each_epoch:
             kept[rule.name].curves[rule.curve(labels.ndim == 2)] = watched[rule.name]
     return kept
@@ -141,36 +126,6 @@ def _keep_from_crashing(module: nn.Module) -> None:
     if module.in_channels < ONEDNN_BLOCK:
         module.weight.data = module.weight.data.clone(memory_format=torch.contiguous_format)
         module.register_forward_pre_hook(lambda _, images: (images[0].clone(memory_format=torch.contiguous_format),))
-
-
-def _train_epoch(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    objective: Objective,
-    epochs: Epochs,
-    epoch: int,
-) -> float:
-    """Take one pass over the training samples and return the mean loss of those shown."""
-    model.train()
-    rows = epochs.rows()
-    total = torch.zeros((), dtype=torch.float64, device=rows.device)
-    losses: list[Tensor] = []
-    for features, part, mixed in epochs.batches(rows):
-        optimizer.zero_grad(set_to_none=True)
-        loss = objective.loss(model, features, part, mixed)
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.detach())
-        total += losses[-1].double() * len(part)
-    # One look at the loss an epoch: reading it after every batch would stall a GPU.
-    mean = float(total) / len(rows)
-    if not math.isfinite(mean):
-        first = int((~torch.stack(losses).isfinite()).nonzero()[0])
-        raise TrainingError(
-            f"The loss of epoch {epoch}, batch {first + 1} of {len(losses)}, is {float(losses[first])}. "
-            "Lower the learning rate (--set MODEL.lr=...) or check the features for wild values."
-        )
-    return mean
 
 
 def _watch(

@@ -56,6 +56,18 @@ class Objective:
         extra = {} if self.action_units is None else {"action_units": self.action_units[rows]}
         return own(model, *features, labels=labels, criterion=self.criterion, **extra)
 
+    def weight(self, rows: Tensor) -> Tensor:
+        """Return how much some samples weigh in the mean of a batch: with class weights, as much as their classes.
+
+        Parameters
+        ----------
+        rows : the samples' row numbers.
+        """
+        weights = self.criterion.weight if isinstance(self.criterion, nn.CrossEntropyLoss) else None
+        if weights is None:
+            return torch.tensor(float(len(rows)), device=rows.device)
+        return weights[self.targets[rows]].sum()
+
 
 def make_objective(
     model: nn.Module, recipe: TrainingRecipe, data: StudyData, train: np.ndarray, device: str

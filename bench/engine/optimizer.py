@@ -16,14 +16,15 @@ from mer_models.contracts import TrainingRecipe
 
 
 def make_optimizer(recipe: TrainingRecipe, model: nn.Module) -> torch.optim.Optimizer:
-    """Return the optimiser of a recipe for a network's weights."""
+    """Return the optimiser of a recipe for a network's weights, but for frozen ones."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     # The fused kernels do the same arithmetic in one pass; on a small network the optimiser is a third of a step.
     common: dict[str, Any] = {"lr": recipe.lr, "weight_decay": recipe.weight_decay, "fused": True}
     if recipe.optimizer == "adam":
-        return Adam(model.parameters(), **common)
+        return Adam(trained, **common)
     if recipe.optimizer == "adamw":
-        return AdamW(model.parameters(), **common)
-    return SGD(model.parameters(), momentum=recipe.momentum, **common)
+        return AdamW(trained, **common)
+    return SGD(trained, momentum=recipe.momentum, **common)
 
 
 def _plain(method: Any) -> Any:
@@ -33,6 +34,8 @@ def _plain(method: Any) -> Any:
 class _Uncompiled(torch.optim.Optimizer):
     add_param_group = _plain(torch.optim.Optimizer.add_param_group)
     zero_grad = _plain(torch.optim.Optimizer.zero_grad)
+    state_dict = _plain(torch.optim.Optimizer.state_dict)
+    load_state_dict = _plain(torch.optim.Optimizer.load_state_dict)
 
 
 class Adam(_Uncompiled, torch.optim.Adam):

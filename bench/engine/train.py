@@ -18,6 +18,7 @@ import torch
 from bench.engine.fit import build_network, evaluate, train_network
 from bench.engine.inputs import Inputs, inputs_of_rows, make_inputs
 from bench.engine.selection import SELECTIONS, Selection
+from bench.engine.starting import head_of, start_from, without_own_start
 from bench.study.data import StudyData
 from bench.study.feature_rows import Values
 from bench.study.folds import Fold
@@ -52,18 +53,20 @@ class FoldResult:
 
 @dataclass(frozen=True)
 class FoldJob:
-    """A fold and the selections wanted of it; ``last`` and ``oracle`` are read from one training.
+    """A fold to train.
 
     Attributes
     ----------
-    fold : the fold.
-    selections : their names.
+    fold : who is trained on and who is tested.
+    selections : those wanted of it; ``last`` and ``oracle`` are read from one training.
     changed : hyper-parameters that the fold has of its own.
+    start : the weights that a network starts from, all but its head; None for those that it is built with.
     """
 
     fold: Fold
     selections: tuple[str, ...]
     changed: Mapping[str, Any] = field(default_factory=dict)
+    start: Mapping[str, np.ndarray] | None = None
 
 
 _DETERMINISTIC = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "TORCHINDUCTOR_DETERMINISTIC": "1"}
@@ -243,7 +246,7 @@ def _fit_network(
     start = time.perf_counter()
     fold, recipe = job.fold, recipe_of(info, hyperparameters)
     rules: list[Selection] = [SELECTIONS.get(name) for name in job.selections]
-    model = build_network(info, model_params(info, hyperparameters), len(data.classes), fold.seed, device)
+    model = _built(info, model_params(info, hyperparameters), len(data.classes), job, device)
     inputs = make_inputs(info, model, recipe, data, fold.train, device)
     trained = train_network(model, recipe, inputs, data, fold, rules)
     seconds = time.perf_counter() - start
@@ -253,6 +256,16 @@ def _fit_network(
         others = _evaluate_shifted(model, inputs, info, data, fold)
         weights = {key: value.cpu().numpy() for key, value in kept.state.items()}
         yield name, FoldResult(scores, kept.epoch, kept.curves, weights, seconds, others)
+
+
+def _built(info: ModelInfo, params: dict[str, Any], n_classes: int, job: FoldJob, device: str) -> torch.nn.Module:
+    """Return a fold's network with its initial weights."""
+    if job.start is None:
+        return build_network(info, params, n_classes, job.fold.seed, device)
+    head = head_of(info, params, n_classes)
+    model = build_network(info, without_own_start(info, params), n_classes, job.fold.seed, device)
+    start_from(model, head, job.start, device)
+    return model
 
 
 def _fit_estimator(

@@ -12,6 +12,7 @@ import numpy as np
 from bench.engine.augmentation import AUGMENTATIONS, augmentation_names
 from bench.engine.selection import SELECTIONS, Selection
 from bench.plan import hyperparameters
+from bench.plan.start_words import start_ingredient, start_name, start_notes
 from bench.study.data import StudyData
 from bench.study.folds import Fold
 from bench.study.protocols import MACRO, MICRO, Protocol
@@ -23,7 +24,8 @@ from preprocess.base.code import code_fingerprint
 from preprocess.base.hashing import digest
 from preprocess.labels.tasks import Task
 from preprocess.shards.prepared import PreparedDataset
-from results.store.study_card import SHIFT, SPOTTING, FoldCard, StudyCard, fold_key
+from results.store.pretrained import Pretrained
+from results.store.study_card import PRETRAINING, SHIFT, SPOTTING, FoldCard, StudyCard, fold_key
 
 ENGINE = Path(__file__).parents[1] / "engine" / "train.py"
 """The file from which the code that decides a fold's numbers, whatever the model, is followed through its imports."""
@@ -80,6 +82,7 @@ class CardMaker:
         shift: str = "",
         shifted: Sequence[ShiftedDataset] = (),
         spotted: SpottedDataset | None = None,
+        starts: Sequence[Pretrained] = (),
     ) -> StudyCard:
         """Return a study's card.
 
@@ -95,26 +98,32 @@ class CardMaker:
         shift : how far the key frames of the tested clips are moved; "" for not at all.
         shifted : the datasets with such clips.
         spotted : what was spotted in the dataset's long recordings; None where the protocol does not ask for it.
+        starts : the pretrained network that each fold starts from; () for none.
         """
         info, values, task, seed = setting.info, setting.values, setting.task, setting.seed
         ingredients = self._ingredients(setting, rule, data_key, data)
+        params = hyperparameters.changed(info, values, len(task.classes))
+        if starts:
+            ingredients[PRETRAINING] = start_ingredient(starts, folds)
+            params["pretrain"] = start_name(starts)
+            notes = [*notes, *start_notes(starts)]
         if shift:
             tested = {name for fold in folds for name in data.sample_ids[fold.test].tolist()}
             moved = [one.prepared for one in shifted]
-            features = {name: _feature_ingredient(name, moved) for name in info.features}
+            features = {name: feature_ingredient(name, moved) for name in info.features}
             ingredients[SHIFT] = {"amount": shift, "features": features}
             notes = [*notes, *shift_notes(shift, shifted, info.features, tested)]
         people = {}
         if spotted:
             people = {name: [one.found, one.false, one.missed] for name, one in spotted.people.items()}
             clips = spotted.clips()
-            features = {name: _feature_ingredient(name, [clips]) for name in info.features}
+            features = {name: feature_ingredient(name, [clips]) for name in info.features}
             ingredients[SPOTTING] = {"people": people, "samples": clips.fingerprint, "features": features}
             notes = [*notes, *spotting_notes(spotted, info.features, sum(len(fold.test) for fold in folds))]
         study_key = digest(ingredients)
         return StudyCard(
             model=info.name,
-            params=hyperparameters.changed(info, values, len(task.classes)) | setting.told,
+            params=params | setting.told,
             hyperparameters=values,
             selection=rule.name,
             watches=rule.watches,
@@ -150,7 +159,7 @@ class CardMaker:
             "model_code": self._model_code[info.name],
             "engine_code": self._engine_code,
             "datasets": {dataset.name: dataset.fingerprint for dataset in group},
-            "features": {name: _feature_ingredient(name, group) for name in info.features},
+            "features": {name: feature_ingredient(name, group) for name in info.features},
             "layouts": {name: data.layouts[name].as_json() for name in info.features},
             "task": {"name": task.name, "classes": list(task.classes), "labels": self._labels[data_key]},
             "protocol": setting.protocol.name,
@@ -165,7 +174,7 @@ class CardMaker:
             ingredients["action_units"] = digest(data.action_units.tolist())
         if rule.measure:
             ingredients["measure"] = rule.measure.__name__
-        if code := _plugin_code(rule.name, setting.values):
+        if code := plugin_code(rule.name, setting.values):
             ingredients["plug_in_code"] = code
         return ingredients
 
@@ -220,15 +229,21 @@ def unmade_features(card: StudyCard) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def waits_for_pretraining(card: StudyCard) -> bool:
+    """Return whether a network that folds of the study start from is not trained yet: their keys are not known."""
+    starts = card.ingredients.get(PRETRAINING, "none")
+    return not all(starts.values()) if isinstance(starts, dict) else not starts
+
+
 def may_be_stored(card: StudyCard, stored: list[StudyCard]) -> bool:
     """Tell whether the store may hold the study whose features are not made yet: nothing that is known differs."""
     # Which clips have a label and the features shows when they are made.
-    open_yet = ("features", "task", "action_units", SHIFT, SPOTTING)
+    open_yet = ("features", "task", "action_units", SHIFT, SPOTTING, PRETRAINING)
     known = {name: value for name, value in card.ingredients.items() if name not in open_yet}
     return any(known.items() <= old.ingredients.items() for old in _alike(card, stored))
 
 
-def _plugin_code(selection: str, values: dict[str, Any]) -> dict[str, str]:
+def plugin_code(selection: str, values: dict[str, Any]) -> dict[str, str]:
     """Return the fingerprints of what changes a fold's numbers and comes from outside of this project.
 
     A model's code is in every key. Of tasks, protocols and datasets the key has all that they give: labels, sample ids,
@@ -268,7 +283,8 @@ def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     return texts
 
 
-def _feature_ingredient(name: str, group: list[PreparedDataset]) -> dict[str, Any]:
+def feature_ingredient(name: str, group: list[PreparedDataset]) -> dict[str, Any]:
+    """Return how a feature of some datasets was made, and the hash of its content: dataset -> both."""
     infos = {dataset.name: dataset.features[name] for dataset in group}
     return {dataset: {"recipe": info.recipe_hash, "content": info.fingerprint} for dataset, info in infos.items()}
 

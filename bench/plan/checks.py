@@ -27,6 +27,8 @@ def check_settings(info: ModelInfo, values: dict[str, Any], n_classes: int) -> N
     UsageError : it does not; the message says why.
     """
     params = {name: values[name] for name in info.params}
+    if values.get("freeze"):
+        _check_freeze(info, params, n_classes, values["freeze"])
     if params in (info.params, info.quick_params) and params.get("pretrained", NONE) == NONE:
         # The model's own values, which are tested with it; trained weights may be out of reach all the same.
         return
@@ -40,6 +42,22 @@ def check_settings(info: ModelInfo, values: dict[str, Any], n_classes: int) -> N
     known = _shapes(info)
     if len(known) == len(info.features):
         check_inputs(info, params, n_classes, known)
+
+
+def _check_freeze(info: ModelInfo, params: dict[str, Any], n_classes: int, patterns: str) -> None:
+    """Raise UsageError where nothing of a network is called so, or nothing would be left to train."""
+    import torch
+
+    from bench.engine.fit import build_network
+    from bench.engine.freezing import freeze
+    from bench.engine.starting import without_own_start
+
+    try:
+        with torch.random.fork_rng(devices=[]):
+            network = build_network(info, without_own_start(info, params), n_classes, seed=0, device="cpu")
+        freeze(network, patterns)
+    except UsageError as error:
+        raise UsageError(f"Model {info.name}: {error}") from None
 
 
 def check_inputs(

@@ -76,7 +76,8 @@ def external_request(config: RunConfig, info: ModelInfo, protocol: str, form: Ma
             )
     own = dict(form) | ({MADE: "none"} if MADE in info.params else {})
     settings = {f"{info.name}.{key}": value for key, value in own.items()} | config.set
-    plain = {"models": [info.name], "protocols": [protocol], "selection": ["last"], "seeds": [0], **NOT_TUNED}
+    alone = {"models": [info.name], "protocols": [protocol], "selection": ["last"], "seeds": [0]}
+    plain = {**alone, **NOT_TUNED, "pretrain": []}
     request = resolve(config.model_copy(update={**plain, "preset": "full", "epochs": None, "set": settings}))
     for kind, found in (("protocol", request.protocols), ("task", request.tasks)):
         if len(found) > 1:

@@ -40,7 +40,7 @@ TOLD = (
 """What of a leaderboard's row a model's folder holds."""
 
 
-def fit_request(config: RunConfig, model: str, task: str | None) -> Request:
+def fit_request(config: RunConfig, model: str, task: str | None, command: str = "fit") -> Request:
     """Return the request of one model and one task, by the recipe's last epoch.
 
     Parameters
@@ -48,6 +48,7 @@ def fit_request(config: RunConfig, model: str, task: str | None) -> Request:
     config : the data and the settings.
     model : the model's name.
     task : the label scheme; None for the one that the configuration names.
+    command : which one it is for, for messages.
 
     Raises
     ------
@@ -55,13 +56,16 @@ def fit_request(config: RunConfig, model: str, task: str | None) -> Request:
     """
     names = MODELS.select([model])
     if len(names) > 1:
-        raise UsageError(f"`merbench fit` trains one model, and {model!r} names several: {', '.join(names)}.")
+        raise UsageError(f"`merbench {command}` trains one model, and {model!r} names several: {', '.join(names)}.")
     tasks = config.tasks if task is None else [task]
-    plain = {"models": names, "tasks": tasks, "protocols": [ALONE], "selection": ["last"], **NOT_TUNED}
+    alone = {"models": names, "tasks": tasks, "protocols": [ALONE], "selection": ["last"]}
+    plain = {**alone, **NOT_TUNED, "pretrain": []}
     request = resolve(config.model_copy(update=plain))
     for kind, found in (("task", [one.name for one in request.tasks]), ("seed", [str(n) for n in config.seeds])):
         if len(found) != 1:
-            raise UsageError(f"`merbench fit` trains with one {kind}, and {', '.join(found)} were given. Name one.")
+            raise UsageError(
+                f"`merbench {command}` trains with one {kind}, and {', '.join(found)} were given. Name one."
+            )
     return request
 
 

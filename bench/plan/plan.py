@@ -5,12 +5,21 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 
+from bench.config import results_root
 from bench.engine.selection import SELECTIONS, Selection
-from bench.plan.cards import CardMaker, Setting, may_be_stored, unmade_features, why_new
+from bench.plan.cards import (
+    CardMaker,
+    Setting,
+    may_be_stored,
+    unmade_features,
+    waits_for_pretraining,
+    why_new,
+)
 from bench.plan.checks import check_inputs, lacking_classes, seen_before, unknown_units, unread_units
 from bench.plan.hyperparameters import check_layouts
 from bench.plan.planned import Plan, PlannedStudy, PlannedTraining
 from bench.plan.request import Request
+from bench.plan.starts import Starts
 from bench.plan.training import Training
 from bench.plan.tuning import TRIED_BY, Tunings
 from bench.study.assemble import assemble, has_labels
@@ -62,7 +71,10 @@ def make_plan(
     Unfit : nothing of what was asked for applies.
     """
     _check_datasets(request.protocols, [dataset.name for dataset in prepared])
-    builder = _Builder(request, store, shifted or {}, spotted or {})
+    starts = Starts(request.starts, request.models, prepared, results_root(request.config.results))
+    builder = _Builder(request, store, shifted or {}, spotted or {}, starts)
+    # What is pretrained on is not studied by itself.
+    prepared = [dataset for dataset in prepared if not (request.starts.auto and dataset.macro)]
     for protocol, task in itertools.product(request.protocols, request.tasks):
         for group in groups_of(protocol, builder.with_labels(task, prepared)):
             for model, seed in itertools.product(request.models, request.config.seeds):
@@ -95,9 +107,11 @@ def groups_of(protocol: Protocol, prepared: list[PreparedDataset]) -> list[list[
 class _Builder:
     """Collects trainings; keeps what studies have in common so that it is worked out once."""
 
-    def __init__(self, request: Request, store: OutcomeStore | None, shifted: Shifted, spotted: Spotted) -> None:
-        self.plan = Plan([], notes=list(request.left_out))
-        self._shifted, self._spotted = shifted, spotted
+    def __init__(
+        self, request: Request, store: OutcomeStore | None, shifted: Shifted, spotted: Spotted, starts: Starts
+    ) -> None:
+        self.plan = Plan([], notes=list(request.left_out), pretrainings=starts.wanted)
+        self._shifted, self._spotted, self._starts = shifted, spotted, starts
         self._config, self._selections = request.config, request.selections
         self._store = store
         self._stored = store.cards() if store else []
@@ -194,6 +208,7 @@ class _Builder:
         self, setting: Setting, rules: Sequence[Selection], key: str, data: StudyData, validate: bool = False
     ) -> PlannedTraining:
         folds, ids, notes = self._make_folds(key, setting, validate, data)
+        starts = self._starts.of(setting, folds, data)
         cards = tuple(
             self._cards.make(
                 setting,
@@ -206,11 +221,12 @@ class _Builder:
                 shift,
                 self._datasets_of(shift, setting.group),
                 self._spotted_of(setting),
+                starts,
             )
             for rule in rules
             for shift in ("", *data.shifted)
         )
-        planned = PlannedTraining(setting.info, Training(cards, key, self._config.keep_weights))
+        planned = PlannedTraining(setting.info, Training(cards, key, self._config.keep_weights, starts=starts))
         self.plan.trainings.append(planned)
         self.studies += len(cards)
         return planned
@@ -328,7 +344,7 @@ class _Builder:
 
     def _compared(self, card: StudyCard) -> PlannedStudy:
         assert self._store is not None
-        if unmade_features(card):
+        if unmade_features(card) or waits_for_pretraining(card):
             return PlannedStudy(card, unknown=self._config.overwrite != "all" and may_be_stored(card, self._stored))
         sealed = self._store.read_sealed(card)
         found = None if sealed is None else of_sealed(card, sealed)

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from bench.plan.pretraining import Wanted
 from bench.plan.training import Training
 from bench.plan.tuning import Tuning
 from bench.study.data import StudyData
@@ -80,11 +81,13 @@ class Plan:
     trainings : in the order in which they are given out.
     data : key -> the samples that trainings are cut from, whose features are not read.
     notes : what was asked for and is not planned, and why.
+    pretrainings : those that come first, by their keys: until they are done, the keys of some studies are not known.
     """
 
     trainings: list[PlannedTraining]
     data: dict[str, StudyData] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    pretrainings: dict[str, Wanted] = field(default_factory=dict)
 
     @property
     def studies(self) -> list[PlannedStudy]:

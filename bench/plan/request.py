@@ -12,6 +12,7 @@ from bench.engine.selection import SELECTIONS, Selection
 from bench.plan import hyperparameters
 from bench.plan.checks import check_settings
 from bench.plan.configurations import configurations, search_spaces
+from bench.plan.starts import Asked, asked_starts
 from bench.study.protocols import Protocol, select_protocols
 from mer_models._parts.pretrained import NoWeights
 from mer_models.registry import MODELS, ModelInfo
@@ -54,6 +55,7 @@ class Request:
     tasks : the label schemes.
     protocols : the splitting rules; ``transfer`` knows its datasets.
     selections : which epochs are scored.
+    starts : where folds start from, as ``--pretrain`` says.
     left_out : a note for each model that a pattern chose and whose own first weights cannot be had.
     """
 
@@ -62,6 +64,7 @@ class Request:
     tasks: tuple[Task, ...]
     protocols: tuple[Protocol, ...]
     selections: tuple[Selection, ...]
+    starts: Asked = field(default_factory=Asked)
     left_out: tuple[str, ...] = ()
 
     @property
@@ -95,6 +98,7 @@ def resolve(config: RunConfig) -> Request:
         selections=selections,
         protocols=tuple(select_protocols(config.protocols)),
         tasks=tasks,
+        starts=asked_starts(config, [model.info for model in models], selections),
         left_out=tuple(left_out),
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from bench.plan.cards import unmade_features
 from bench.plan.planned import Plan
+from results.store.study_card import StudyCard
 from results.views.text import Header, table
 
 
@@ -23,7 +24,7 @@ def plan_table(plan: Plan, tuning: Sequence[str] = ()) -> str:
             done, failed, todo = (str(len(part)) for part in (study.done, study.failed, planned.todo))
             why = study.reason
             if study.unknown:
-                done, failed, todo, why = "?", "?", f"0-{todo}", f"{', '.join(unmade_features(card))} not made yet"
+                done, failed, todo, why = "?", "?", f"0-{todo}", _lacking(card)
             rows.append([*setting, str(len(card.folds)), done, failed, todo, why])
     names = ["model", "dataset", "task", "protocol", "selection", "seed", "folds", "done", "failed", "to train", "why"]
     headers: list[Header] = [(name, "right" if name in names[5:10] else "left") for name in names]
@@ -33,4 +34,11 @@ def plan_table(plan: Plan, tuning: Sequence[str] = ()) -> str:
     ending = f"{len(rows)} studies, {total} folds to train"
     if unknown:
         ending = f"{len(rows)} studies, at most {total} folds to train: what is done of {unknown} is not known yet"
-    return "\n".join([*lines, "", ending, *tuning, *plan.notes])
+    before = [f"First, {one.label} is pretrained on {one.untrained().described}." for one in plan.pretrainings.values()]
+    return "\n".join([*lines, "", ending, *before, *tuning, *plan.notes])
+
+
+def _lacking(card: StudyCard) -> str:
+    """Return what a study's keys wait for."""
+    unmade = ", ".join(unmade_features(card))
+    return f"{unmade} not made yet" if unmade else "its pretraining is not done yet"

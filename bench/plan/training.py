@@ -21,6 +21,7 @@ from bench.study.protocols import find_protocol
 from bench.study.splitting import ids_digest, make_folds
 from preprocess.base.errors import HonestyError
 from results.store.audit import TUNED
+from results.store.pretrained import Pretrained
 from results.store.study_card import StudyCard, fold_key
 from results.store.watched import INNER, VALIDATION
 
@@ -35,12 +36,14 @@ class Training:
     data : key of the study data that the folds are cut from.
     keep_weights : whether each fold's weights are stored.
     choices : of a tuned study, number of a fold -> what its training people chose.
+    starts : the pretrained network that each fold starts from; () where folds start at random.
     """
 
     cards: tuple[StudyCard, ...]
     data: str
     keep_weights: bool = False
     choices: Mapping[int, Choice] = field(default_factory=dict)
+    starts: tuple[Pretrained, ...] = ()
 
     @property
     def model(self) -> str:

@@ -12,9 +12,10 @@ from bench.study.data import StudyData
 from bench.study.folds import Fold
 from bench.workers.from_weights import scored_from_weights
 from bench.workers.provenance import provenance
+from bench.workers.start_weights import start_weights
 from preprocess.base.errors import StoreError
 from results.scores.metrics import decide
-from results.store.outcome import Failure, Outcome
+from results.store.outcome import PRETRAINING_CURVE, Failure, Outcome
 from results.store.outcome_store import OutcomeStore
 from results.store.study_card import StudyCard
 
@@ -50,7 +51,8 @@ def run_pack(
 
     Raises
     ------
-    HonestyError : the folds or selections here are not those of the cards.
+    HonestyError : the folds or selections here are not those of the cards, or a fold starts from a network that has met
+        somebody whom it holds out.
     StoreError : the store could not be written.
     """
     from bench.engine.train import FoldJob, train_pack
@@ -63,11 +65,17 @@ def run_pack(
     jobs, number_of, wanted = [], {}, {}
     for number in fold_numbers:
         verify_fold(training, number, folds[number], data)
+        start = training.starts[number] if training.starts else None
+        if start:
+            from bench.study.unmet import check_unmet  # brings all datasets, which a run without it does without
+
+            check_unmet(folds[number], data.subjects, start)
         missing = [card for card in training.cards if card.folds[number].key not in done[card.key]]
         if missing and not scored_from_weights(training, missing, number, folds[number], data, store, device):
             name = folds[number].name
             selections = tuple(dict.fromkeys(card.selection for card in missing))
-            jobs.append(FoldJob(folds[number], selections, training.hyperparameters(number)))
+            weights = start_weights(store.root, start) if start else None
+            jobs.append(FoldJob(folds[number], selections, training.hyperparameters(number), weights))
             number_of[name], wanted[name] = number, missing
         else:
             yield 1, 0
@@ -77,6 +85,9 @@ def run_pack(
         for card in (card for card in wanted[job.fold.name] if card.selection == selection):
             own = dataclasses.replace(result, scores=result.shifted[card.shift]) if card.shift else result
             number = number_of[job.fold.name]
+            if training.starts:
+                before = {PRETRAINING_CURVE: list(training.starts[number].loss)}
+                own = dataclasses.replace(own, curves={**own.curves, **before})
             outcome = outcome_of(card, number, job.fold, data, own, device, training.audit(number))
             if training.keep_weights and not card.shift:
                 store.write_weights(card, outcome.key, result.weights)

@@ -13,6 +13,7 @@ from preprocess.datasets._adapter import (
 from preprocess.datasets._build import register
 from preprocess.datasets._detect import detect, read_source
 from preprocess.datasets._given import Given
+from preprocess.datasets._people import met_before
 from preprocess.datasets._spec import Count, Database, Record, Repair, Sheet, Tree, Workbook
 from preprocess.labels.emotions import Annotation
 
@@ -35,6 +36,7 @@ __all__ = [
     "copies_in",
     "describe",
     "detect",
+    "met_before",
     "read_source",
     "register",
 ]

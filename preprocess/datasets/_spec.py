@@ -157,6 +157,8 @@ class Database:
     clip : how the clip's name is written, from the same groups; every group of digits comes without zeros before it.
     fps : frames per second; None where the sheet says it, or nobody.
     people : the dataset whose people are shown, where it is another one.
+    laboratory : who recorded it, where the people of their databases may be the same and nobody can tell
+        (``preprocess.datasets._people``).
     annotations : dataset -> how it is annotated; without it no task of emotions takes the dataset.
     macro : which of its datasets hold macro-expressions; the others hold micro-expressions.
     registered : variants whose pictures are the face itself, cut out and registered by the database's authors.
@@ -179,6 +181,7 @@ class Database:
     clip: str = "{clip}"
     fps: float | None = None
     people: str = ""
+    laboratory: str = ""
     annotations: Mapping[str, Annotation] = field(default_factory=dict)
     macro: tuple[str, ...] = ()
     registered: tuple[str, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from preprocess.datasets._build import register
+from preprocess.datasets._people import CAS_PSYCHOLOGY
 from preprocess.datasets._spec import Count, Database, Repair, Sheet, Tree
 from preprocess.labels.emotions import Annotation
 
@@ -39,6 +40,7 @@ register(
         ),
         registered=("cropped",),
         subject="sub{subject:0>2}",
+        laboratory=CAS_PSYCHOLOGY,
         fps=60.0,
         repairs=tuple(
             Repair("", cell, None, right, "the row's frames are out of order", SOURCE, row=row)

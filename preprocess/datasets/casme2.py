@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from preprocess.datasets._build import register
+from preprocess.datasets._people import CAS_PSYCHOLOGY
 from preprocess.datasets._spec import CROPPED, UNCROPPED, Count, Database, Repair, Sheet, Tree
 from preprocess.labels.emotions import Annotation
 
@@ -45,6 +46,7 @@ register(
         ),
         registered=("cropped",),
         subject="sub{subject:0>2}",
+        laboratory=CAS_PSYCHOLOGY,
         fps=200.0,
         repairs=(
             Repair(

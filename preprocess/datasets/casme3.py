@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from preprocess.datasets._build import register
+from preprocess.datasets._people import CAS_PSYCHOLOGY
 from preprocess.datasets._spec import Count, Database, Record, Repair, Sheet, Tree
 from preprocess.labels.emotions import Annotation
 
@@ -63,6 +64,7 @@ register(
             ),
         ),
         subject="spNO.{subject}",
+        laboratory=CAS_PSYCHOLOGY,
         fps=30.0,
         macro=("casme3_macro",),
         several=True,

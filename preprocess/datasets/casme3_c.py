@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from preprocess.datasets._build import register
+from preprocess.datasets._people import CAS_PSYCHOLOGY
 from preprocess.datasets._spec import Count, Database, Record, Sheet, Tree
 from preprocess.labels.emotions import Annotation
 
@@ -32,6 +33,7 @@ register(
             ),
         ),
         subject="{subject:0>2}",
+        laboratory=CAS_PSYCHOLOGY,
         fps=30.0,
         counts=(Count(165, 30, "sheet of the repository jingtingEmmaLi/CAS-ME-3"),),
         annotations={"casme3_c": Annotation(("negative", "positive", "surprise", "others"), ("emotion4",))},

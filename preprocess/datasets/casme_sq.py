@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from preprocess.base.errors import DataError
 from preprocess.datasets._build import register
+from preprocess.datasets._people import CAS_PSYCHOLOGY
 from preprocess.datasets._spec import Count, Database, Record, Sheet, Tree, Workbook
 from preprocess.labels.emotions import Annotation
 
@@ -59,6 +60,7 @@ register(
         ),
         registered=("cropped",),
         subject="s{subject:0>2}",
+        laboratory=CAS_PSYCHOLOGY,
         fps=30.0,
         macro=("casme_sq_macro",),
         counts=(Count(57, None, PAPER), Count(300, None, PAPER, dataset="casme_sq_macro")),

@@ -35,11 +35,13 @@ class StoredModel:
     configuration : plain JSON values: the model, its settings, its task and features, whom it was trained on.
     weights : name -> array.
     key : the hash of all of it.
+    sha256 : of the file of weights.
     """
 
     configuration: dict[str, Any]
     weights: dict[str, np.ndarray]
     key: str
+    sha256: str
 
 
 def check_free(folder: Path) -> None:
@@ -73,10 +75,7 @@ def write_model(folder: Path, configuration: Mapping[str, Any], weights: Mapping
     StoreError : the folder is taken or cannot be written, or the weights hold something that safetensors cannot.
     """
     check_free(folder)
-    files = {WEIGHTS: _safetensors(weights), CARD: card.encode()}
-    body = {**configuration, "format": FORMAT, "files": {name: _sha256(held) for name, held in files.items()}}
-    key = digest(body)
-    files[CONFIGURATION] = (json.dumps({**body, "hash": key}, indent=1, allow_nan=False) + "\n").encode()
+    files, key = sealed_files(configuration, weights, card)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".tmp"))
@@ -96,6 +95,26 @@ def write_model(folder: Path, configuration: Mapping[str, Any], weights: Mapping
     return key
 
 
+def sealed_files(
+    configuration: Mapping[str, Any], weights: Mapping[str, np.ndarray], card: str
+) -> tuple[dict[str, bytes], str]:
+    """Return the files of a model, the configuration last, and the hash of all of it.
+
+    Parameters
+    ----------
+    configuration, weights, card : as for ``write_model``.
+
+    Raises
+    ------
+    StoreError : the weights hold something that safetensors cannot.
+    """
+    files = {WEIGHTS: _safetensors(weights), CARD: card.encode()}
+    body = {**configuration, "format": FORMAT, "files": {name: _sha256(held) for name, held in files.items()}}
+    key = digest(body)
+    files[CONFIGURATION] = (json.dumps({**body, "hash": key}, indent=1, allow_nan=False) + "\n").encode()
+    return files, key
+
+
 def read_model(folder: Path) -> StoredModel:
     """Read a folder that ``write_model`` wrote, and check it against its hashes.
 
@@ -112,15 +131,42 @@ def read_model(folder: Path) -> StoredModel:
         files = {name: (folder / name).read_bytes() for name in (CONFIGURATION, WEIGHTS, CARD)}
     except OSError as error:
         raise StoreError(f"{error.filename} cannot be read: {error.strerror}.") from error
-    told = _configuration(folder / CONFIGURATION, files[CONFIGURATION])
+    return opened_files(files, str(folder))
+
+
+def opened_files(files: Mapping[str, bytes], where: str) -> StoredModel:
+    """Return the model that ``sealed_files`` made files of, checked against its hashes.
+
+    Parameters
+    ----------
+    files : name -> content, of all three.
+    where : the folder, for messages.
+
+    Raises
+    ------
+    StoreError : one was edited or is damaged, or another version of this program wrote it; it is named.
+    """
+    told = read_configuration(files[CONFIGURATION], f"{where}/{CONFIGURATION}")
     for name in (WEIGHTS, CARD):
         if told["files"].get(name) != _sha256(files[name]):
-            raise StoreError(f"{folder / name} was edited or is damaged: its hash is not the one in the seal. {_AGAIN}")
+            raise StoreError(f"{where}/{name} was edited or is damaged: its hash is not the one in the seal. {_AGAIN}")
     configuration = {name: value for name, value in told.items() if name not in _SEAL}
-    return StoredModel(configuration, _arrays(folder / WEIGHTS, files[WEIGHTS]), told["hash"])
+    weights = _arrays(f"{where}/{WEIGHTS}", files[WEIGHTS])
+    return StoredModel(configuration, weights, told["hash"], told["files"][WEIGHTS])
 
 
-def _configuration(file: Path, content: bytes) -> dict[str, Any]:
+def read_configuration(content: bytes, file: str) -> dict[str, Any]:
+    """Return what a model's configuration says, its seal with it.
+
+    Parameters
+    ----------
+    content : of the file.
+    file : its address, for messages.
+
+    Raises
+    ------
+    StoreError : it is none, was edited, or another version of this program wrote it.
+    """
     told: Any = None
     with contextlib.suppress(ValueError):
         told = json.loads(content)
@@ -150,7 +196,7 @@ def _safetensors(weights: Mapping[str, np.ndarray]) -> bytes:
     return save({name: np.asarray(array, order="C") for name, array in weights.items()})
 
 
-def _arrays(file: Path, content: bytes) -> dict[str, np.ndarray]:
+def _arrays(file: str, content: bytes) -> dict[str, np.ndarray]:
     from safetensors import SafetensorError
     from safetensors.numpy import load
 

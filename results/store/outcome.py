@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+PRETRAINING_CURVE = "pretraining_loss"
+"""The curve of a fold that starts from a pretrained network: how that was trained."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -25,7 +28,8 @@ class Outcome:
     scores : (n, n_classes) float32, logits or decision values; of a multi-label task, above 0 means present.
     selected_epoch : number of the epoch whose weights were scored, counted from 1; 0 for estimators and given
         weights.
-    curves : name -> one float an epoch: ``train_loss``, and what the selection watched, such as ``validation_uf1``.
+    curves : name -> one float an epoch: ``train_loss``, what the selection watched, such as ``validation_uf1``, and
+        ``pretraining_loss``.
     provenance : where, when and with what it was computed; not part of what is compared between runs.
     """
 

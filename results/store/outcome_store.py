@@ -44,8 +44,9 @@ from results.store.study_folder import (
 # A store says so once it has a study file: a program that knows none would take its folds for missing.
 _SEALED_VERSION = 2
 
-# What else may lie in a folder that becomes a store: the shards and the tracking data of the same runs.
-_NEIGHBOURS = re.compile(r"\..*|shards|mlartifacts|mlruns|mlflow\.db.*")
+# What else may lie in a folder that becomes a store: the shards, the pretrained networks and the tracking data of the
+# same runs.
+_NEIGHBOURS = re.compile(r"\..*|shards|pretrained|mlartifacts|mlruns|mlflow\.db.*")
 
 
 T = TypeVar("T")

@@ -32,6 +32,9 @@ SHIFT = "shift_keyframes"
 SPOTTING = "spotting"
 """The ingredient that a study has whose tested clips were spotted in long recordings."""
 
+PRETRAINING = "pretraining"
+"""The ingredient that a study has whose folds start from pretrained networks: the hash of their weights."""
+
 
 @dataclass(frozen=True)
 class FoldCard:

@@ -15,10 +15,11 @@ import numpy as np
 from preprocess.base.hashing import canonical_json, digest
 from results.scores.leaderboard import Leaderboard, Row
 from results.scores.pooling import AVERAGE, FULL, Pooled, pool_complete
-from results.store.outcome import Failure, Outcome
+from results.store.outcome import PRETRAINING_CURVE, Failure, Outcome
 from results.store.outcome_store import fold_file
-from results.store.study_card import SHIFT, StudyCard
+from results.store.study_card import PRETRAINING, SHIFT, StudyCard
 from results.tracking.client import SOURCE_NAME, KeptModel, Point, RunContent, UsedDataset
+from results.tracking.points import series
 from results.views.board_page import FILE
 from results.views.columns import class_counts, interval, number
 from results.views.leaderboard_text import render
@@ -34,6 +35,8 @@ RANKED_TAG = "ranked"
 # What people sort a list of runs by: of the whole, and of a part. Every score stands in scores.json.
 _SORTED_BY = ("uf1", "uf1_low", "uf1_high", "uar", "uar_low", "uar_high", "accuracy", "weighted_f1")
 _PART_SORTED_BY = ("uf1", "uar")
+# Epochs of a curve that are metrics of a study's run, beside a fold's accuracy each: MLflow takes 1000 values at once.
+POINTS = 60
 
 
 def experiment_name(card: StudyCard) -> str:
@@ -70,7 +73,7 @@ def scored_run(card: StudyCard, outcomes: Sequence[Outcome], rows: Sequence[Row]
             NOTE_TAG: _score_note(card, rows),
         },
         params=_params(card),
-        metrics=(*scores, *_fold_points(outcomes, ended)),
+        metrics=(*scores, *_fold_points(outcomes, ended), *_pretraining_points(outcomes, ended)),
         files={
             "study.json": _study_json(card),
             "scores.json": _scores_json(rows),
@@ -174,6 +177,8 @@ def _study_tags(card: StudyCard, provenance: Mapping[str, Any]) -> dict[str, str
         tags["weights"] = card.weights
     if card.shift:
         tags[SHIFT] = card.shift
+    if PRETRAINING in card.ingredients:
+        tags[PRETRAINING] = card.params["pretrain"]
     if card.stamp:
         tags["stamp"] = card.stamp
     return tags
@@ -294,6 +299,14 @@ def _fold_points(outcomes: Sequence[Outcome], ended: int) -> list[Point]:
             right = float(np.mean(outcome.y_true == outcome.y_pred))
             points.append(Point("fold/accuracy", right, step, _milliseconds(outcome.provenance) or ended))
     return points
+
+
+def _pretraining_points(outcomes: Sequence[Outcome], ended: int) -> list[Point]:
+    """Return the learning curve of the pretraining, the mean over the networks that folds start from."""
+    curves = [curve for outcome in outcomes if (curve := outcome.curves.get(PRETRAINING_CURVE))]
+    if not curves:
+        return []
+    return series(PRETRAINING_CURVE, np.mean(curves, axis=0).tolist(), ended, POINTS)
 
 
 def _datasets(card: StudyCard) -> tuple[UsedDataset, ...]:

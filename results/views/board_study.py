@@ -13,7 +13,7 @@ from results.scores.counted import CountedPart
 from results.scores.counting import Counting
 from results.scores.tuned import tried
 from results.store.outcome import Outcome
-from results.store.study_card import StudyCard
+from results.store.study_card import PRETRAINING, StudyCard
 from results.views.columns import number, number_ranges
 
 POINTS = 60
@@ -91,6 +91,7 @@ def facts_of(cards: Sequence[StudyCard], outcomes: Sequence[Outcome]) -> list[tu
         ("commit", _each(told, "git")),
         ("data", _fingerprints(ingredients.get("datasets", {}))),
         ("features", _fingerprints(ingredients.get("features", {}))),
+        ("pretraining", _pretraining(cards)),
         ("predictions", str(ingredients.get("predictions", ""))[:_DIGITS]),
         ("imported from", _each(told, "imported_from")),
         (
@@ -121,6 +122,13 @@ def _fingerprints(values: Mapping[str, Any]) -> str:
         else:
             lines.append(f"{name} {str(value)[:_DIGITS]}")
     return ", ".join(lines)
+
+
+def _pretraining(cards: Sequence[StudyCard]) -> str:
+    """Return the first digits of the hashes of the weights that folds start from."""
+    starts = [card.ingredients[PRETRAINING] for card in cards if PRETRAINING in card.ingredients]
+    hashes = sorted({text for one in starts for text in (one.values() if isinstance(one, Mapping) else [one])})
+    return f"weights {', '.join(text[:_DIGITS] for text in hashes)}" if hashes else ""
 
 
 def _versions(packages: Mapping[str, str | None]) -> str:

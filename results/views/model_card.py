@@ -20,8 +20,8 @@ def model_card(configuration: Mapping[str, Any]) -> str:
     told = configuration
     parts = [
         f"# {told['label']}, trained on everybody of {', '.join(told['trained_on']['datasets'])}",
-        f"A model of facial micro-expressions for {_task(told['task'])}, fitted by `merbench fit`.",
-        _data(told["trained_on"]),
+        f"A model of facial micro-expressions for {task_words(told['task'])}, fitted by `merbench fit`.",
+        data_section(told["trained_on"]),
         "## What to expect\n\n" + "\n\n".join(score_lines(told["expected"], told["task"]["multilabel"])),
         _use(told),
         _limits(told),
@@ -65,25 +65,27 @@ def score_lines(expected: Mapping[str, Any], multilabel: bool = False) -> list[s
         f"Scores ({names}) of the same study with every person held out once (`{expected['protocol']}`, last epoch), "
         "pooled over all of them. This model itself was trained on all these people, so that no score of it on them "
         "means anything.",
-        _table(head, rows),
-        _table(["class", "clips", "F1", "recall"], classes),
+        table(head, rows),
+        table(["class", "clips", "F1", "recall"], classes),
         *([f"Notes: {'; '.join(full['notes'])}."] if full["notes"] else []),
     ]
 
 
-def _task(task: Mapping[str, Any]) -> str:
+def task_words(task: Mapping[str, Any]) -> str:
+    """Return a task with its classes, in words."""
     several = "any number of " if task["multilabel"] else ""
     return f"the task `{task['name']}` ({several}{', '.join(task['classes'])})"
 
 
-def _data(trained_on: Mapping[str, Any]) -> str:
+def data_section(trained_on: Mapping[str, Any]) -> str:
+    """Return what a model was trained on, as Markdown."""
     rows = [[name, str(one["samples"]), str(one["people"])] for name, one in trained_on["datasets"].items()]
     counts = ", ".join(f"{name} {count}" for name, count in trained_on["class_counts"].items())
     people = trained_on["people"]
     named = ", ".join(people[:_SHOWN]) + (f" and {len(people) - _SHOWN} more" if len(people) > _SHOWN else "")
     lines = [
         "## Data",
-        _table(["dataset", "clips", "people"], rows),
+        table(["dataset", "clips", "people"], rows),
         f"Clips a class: {counts}. People: {named} (all of them: `trained_on` in `model.json`).",
     ]
     if trained_on["synthetic"]:
@@ -137,5 +139,6 @@ def _with_interval(part: Mapping[str, Any], name: str) -> str:
     return f"{number(part[name])} {interval(part[f'{name}_low'], part[f'{name}_high'])}".removesuffix(f" {MISSING}")
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table."""
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))

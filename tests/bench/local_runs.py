@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -12,11 +12,15 @@ from typing import Any
 import pytest
 
 from bench.cli import main
+from bench.engine.network_training import TrainingError
 from bench.plan.plan import Plan
+from bench.plan.pretraining import Wanted
 from bench.workers.capacity import Capacity, Demand
 from bench.workers.pack import run_pack
+from bench.workers.pretraining_task import assignment_of, carry_out
 from bench.workers.ray_session import Cluster
 from results.store.outcome_store import OutcomeStore
+from results.store.pretrained import PretrainedStore
 
 
 @dataclass
@@ -78,10 +82,25 @@ def _session(address: str | None, cpus: int | None, say: Callable[[str], None]) 
     yield Cluster(local=True, address="this process", capacity=Capacity(({"CPU": 1.0},), fixed=True))
 
 
+def _pretrain(
+    wanted: Sequence[Wanted], results: str, cluster: Cluster, device: str, workers: int = 1, at_a_time: int = 1
+) -> dict[str, str]:
+    """Take the place of ``bench.workers.pretraining_runs.pretrain``."""
+    failed = {}
+    for one in wanted:
+        try:
+            carry_out(assignment_of(one), one.data.read(), PretrainedStore(results))
+        except TrainingError as error:
+            failed[one.key] = f"TrainingError: {error}"
+    return failed
+
+
 def without_ray(monkeypatch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]) -> LocalRuns:
     """Put a plain loop where Ray would be and return the command line."""
     runs = LocalRuns(capture)
     fake: Any = SimpleNamespace(fan_out=runs.fan_out)
     monkeypatch.setitem(sys.modules, "bench.workers.pack_trials", fake)
+    alone: Any = SimpleNamespace(pretrain=_pretrain)
+    monkeypatch.setitem(sys.modules, "bench.workers.pretraining_runs", alone)
     monkeypatch.setattr("bench.workers.ray_session.ray_session", _session)
     return runs
