@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,9 @@ import numpy as np
 import pytest
 
 from results.store.pretrained import PretrainedStore
+from results.tracking.client import FoundRun, RunContent
 from results.tracking.points import series
-from results.tracking.pretraining import EXPERIMENT, track_pretrained
-from results.tracking.sync import open_tracking
+from results.tracking.pretraining import EXPERIMENT, PRETRAINED_TAG, track_pretrained
 
 KEY = "ab" * 32
 TOLD: dict[str, Any] = {
@@ -25,30 +26,47 @@ TOLD: dict[str, Any] = {
 }
 
 
-@pytest.mark.slow
-def test_a_pretrained_network_has_a_run_with_its_curve_once(tmp_path: Path) -> None:
-    root, said = str(tmp_path / "runs"), list[str]()
-    networks = PretrainedStore(root)
-    networks.write(KEY, TOLD, {"weight": np.zeros(2, np.float32)}, "# card\n")
-    uri = open_tracking(None, root)
-    assert uri is not None
-    for _ in range(2):
-        track_pretrained(uri, root, said.append)
-    assert len(said) == 1
-    assert "1 of 1 pretrained networks logged" in said[0]
-    from mlflow import MlflowClient
+class Noted:
+    """Takes the place of a tracker: keeps the runs that are written, by the tag that tells them apart."""
 
-    client = MlflowClient(uri)
-    (run,) = client.search_runs([client.get_experiment_by_name(EXPERIMENT).experiment_id])
-    assert run.info.run_name == "tiny[epochs=1200] · ckplus · abababababab"
-    assert run.info.end_time - run.info.start_time == 60_000
-    assert run.data.tags["people"] == "1"
-    assert run.data.params["optimizer"] == "adam"
-    history = sorted(client.get_metric_history(run.info.run_id, "train_loss"), key=lambda one: one.step)
-    assert [one.step for one in history][::399] == [1, 1200]
-    assert all(one.value == 1 / one.step for one in history)
-    lines = (Path(client.download_artifacts(run.info.run_id, "curve.csv"))).read_text().splitlines()
+    def __init__(self) -> None:
+        self.runs: dict[str, list[tuple[RunContent, str]]] = {}
+
+    def alone(self) -> contextlib.nullcontext[None]:
+        return contextlib.nullcontext()
+
+    def find_all(self, experiment: str, tag: str) -> dict[str, list[FoundRun]]:
+        assert (experiment, tag) == (EXPERIMENT, PRETRAINED_TAG)
+        return {key: [FoundRun(key, content) for _, content in found] for key, found in self.runs.items()}
+
+    def remove(self, run_id: str) -> None:
+        self.runs[run_id].pop()
+
+    def write(self, experiment: str, identity: tuple[str, str], content: RunContent, digest: str) -> None:
+        assert experiment == EXPERIMENT
+        self.runs.setdefault(identity[1], []).append((content, digest))
+
+
+def test_a_pretrained_network_has_a_run_with_its_curve_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, said, tracker = str(tmp_path / "runs"), list[str](), Noted()
+    monkeypatch.setattr("results.tracking.pretraining.Tracker", lambda uri: tracker)
+    monkeypatch.setattr("results.tracking.pretraining.open_tracking", lambda uri, results: uri)
+    networks = PretrainedStore(root)
+    for weights in (np.zeros(2, np.float32), np.ones(2, np.float32)):
+        networks.write(KEY, TOLD, {"weight": weights}, "# card\n")
+        for _ in range(2):
+            track_pretrained("http://127.0.0.1:5000", root, said.append)
+    assert len(said) == 2, "once for each training"
+    assert "1 of 1 pretrained networks logged" in said[0]
+    ((run, _),) = tracker.runs[KEY]
+    assert run.name == "tiny[epochs=1200] · ckplus · abababababab"
+    assert run.ended - run.started == 60_000
+    assert (run.tags["people"], run.tags["kind"], run.params["optimizer"]) == ("1", "pretraining", "adam")
+    assert [one.step for one in run.metrics][::399] == [1, 1200]
+    assert all((one.name, one.value) == ("train_loss", 1 / one.step) for one in run.metrics)
+    lines = run.files["curve.csv"].decode().splitlines()
     assert (len(lines), lines[0], lines[2]) == (1201, "epoch,train_loss", "2,0.5")
+    assert run.files["people.txt"] == b"ckplus/S005\n"
 
 
 @pytest.mark.parametrize(("length", "steps"), [(0, []), (1, [1]), (3, [1, 2, 3]), (9, [1, 3, 5, 7, 9])])
