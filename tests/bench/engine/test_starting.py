@@ -34,7 +34,7 @@ def started(model: str, start: dict[str, np.ndarray] | None, **changes: Any) -> 
     def fail(job: FoldJob, error: BaseException) -> None:
         raise error
 
-    job = FoldJob(folds_of(DATA, model)[0], ("last",), start)
+    job = FoldJob(folds_of(DATA, model)[0], ("last",), start=start)
     values = resolved(model, **{"epochs": 1, **changes})
     list(train_pack(MODELS.get(model), values, DATA, [job], lambda job, rule, one: found.append(one), fail))
     return found[0]
