@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 from preprocess.base.hashing import digest
@@ -79,10 +79,18 @@ def shown_study(store: OutcomeStore, study: StoredStudy) -> ShownStudy:
         return ShownStudy(study, [], None)
     failures = store.failures(study.card) if study.failed else []
     results = study.counted.results if study.sealed else [result_digest(outcome) for outcome in study.read]
-    shown = [VIEW_VERSION, study.card.to_json(), results]
+    shown = [VIEW_VERSION, _told(study.card), results]
     errors = [[failure.key, failure.error, failure.traceback] for failure in failures]
     kept = ["weights"] if study.kept else []
     return ShownStudy(study, failures, digest([*shown, errors, *kept]))
+
+
+def _told(card: StudyCard) -> dict[str, Any]:
+    """Return what a card says beyond its defaults: a field that cards get one day makes no old run anew."""
+    defaults = {
+        one.name: one.default if one.default_factory is MISSING else one.default_factory() for one in fields(card)
+    }
+    return {name: value for name, value in card.to_json().items() if value != defaults[name]}
 
 
 def shown_board(store: OutcomeStore, experiment: str, shown: Sequence[ShownStudy]) -> ShownBoard:

@@ -73,16 +73,12 @@ def confusion_picture(matrix: np.ndarray, classes: Sequence[str], title: str, su
     width = side + label + 1.55
     head = _Head.wrapped(title, subtitle, width)
     margins = _Margins(left=label + 0.35, right=1.2, top=head.height, bottom=0.45 + (0.66 * label if slanted else 0.4))
+    # Painted and written without axes, whose many parts take more time than all the rest, a picture a part of a study.
     figure = _figure(width, side + margins.top + margins.bottom)
-    axes = figure.add_axes(_place(figure, margins))
-    image = axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
-    _label_cells(axes, counts, shares, support)
-    _label_classes(axes, classes, support, counts.sum(axis=0), slanted)
-    bar_margins = _Margins(left=width - 1.05, right=0.87, top=margins.top, bottom=margins.bottom)
-    bar = figure.colorbar(image, cax=figure.add_axes(_place(figure, bar_margins)), ticks=[0, 0.25, 0.5, 0.75, 1])
-    bar.ax.set_yticklabels(["0", "25 %", "50 %", "75 %", "100 %"], fontsize=9, color=_SOFT)
-    bar.set_label("share of the true class (diagonal: recall)", fontsize=9, color=_SOFT)
-    bar.outline.set_visible(False)
+    _paint(figure, _cells(shares, round(side * DPI)), margins.left, margins.top)
+    _label_cells(figure, counts, shares, support, margins, side)
+    _label_classes(figure, classes, support, counts.sum(axis=0), margins, side, slanted)
+    _draw_scale(figure, width - 1.05, margins.top, side)
     head.draw(figure)
     return _png(figure)
 
@@ -185,32 +181,79 @@ def curves_picture(curves: Sequence[Mapping[str, Sequence[float]]], title: str, 
     return _png(figure)
 
 
-def _label_cells(axes: Axes, counts: np.ndarray, shares: np.ndarray, support: np.ndarray) -> None:
+def _cells(shares: np.ndarray, side: int) -> np.ndarray:
+    """Return the coloured cells with white lines between them, (side, side, 4) uint8. side : in pixels."""
+    borders = np.linspace(0, side, len(shares) + 1).round().astype(np.int64)
+    cell = np.repeat(np.arange(len(shares)), np.diff(borders))
+    pixels = _blues(shares)[cell[:, None], cell]
+    for border in borders[1:-1]:
+        pixels[border - 1 : border + 2] = 255
+        pixels[:, border - 1 : border + 2] = 255
+    return pixels
+
+
+def _label_cells(
+    figure: Figure, counts: np.ndarray, shares: np.ndarray, support: np.ndarray, margins: _Margins, side: float
+) -> None:
+    cell = side / len(counts)
     for row, column in np.ndindex(*counts.shape):
         share = f"{100 * shares[row, column]:.1f} %" if support[row] else "–"
-        colour = "white" if shares[row, column] > 0.55 else _INK
-        spot: dict[str, Any] = {"ha": "center", "color": colour}
-        axes.text(column, row - 0.02, f"{counts[row, column]:g}", va="bottom", fontsize=12, weight="bold", **spot)
-        axes.text(column, row + 0.06, share, va="top", fontsize=9, **spot)
+        look: dict[str, Any] = {"ha": "center", "color": "white" if shares[row, column] > 0.55 else _INK}
+        x, y = margins.left + (column + 0.5) * cell, margins.top + (row + 0.5) * cell
+        _write(figure, x, y - 0.02 * cell, f"{counts[row, column]:g}", va="bottom", fontsize=12, weight="bold", **look)
+        _write(figure, x, y + 0.06 * cell, share, va="top", fontsize=9, **look)
 
 
 def _label_classes(
-    axes: Axes, classes: Sequence[str], support: np.ndarray, predicted: np.ndarray, slanted: bool
+    figure: Figure,
+    classes: Sequence[str],
+    support: np.ndarray,
+    predicted: np.ndarray,
+    margins: _Margins,
+    side: float,
+    slanted: bool,
 ) -> None:
-    places = np.arange(len(classes))
-    rows = [f"{_literal(name)}\n(n = {count:g})" for name, count in zip(classes, support, strict=True)]
-    columns = [f"{_literal(name)}\n(n = {count:g})" for name, count in zip(classes, predicted, strict=True)]
-    slant: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if slanted else {}
-    axes.set_yticks(places, rows)
-    axes.set_xticks(places, columns, **slant)
-    axes.set_ylabel("true class", color=_SOFT)
-    axes.set_xlabel("predicted class", color=_SOFT)
-    axes.spines[:].set_visible(False)
-    # White lines between the cells, at the half steps.
-    axes.set_xticks(places[1:] - 0.5, minor=True)
-    axes.set_yticks(places[1:] - 0.5, minor=True)
-    axes.grid(which="minor", color="white", linewidth=2)
-    axes.tick_params(which="both", length=0)
+    cell, middle, below = side / len(classes), side / 2, margins.top + side
+    slant: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if slanted else {"ha": "center"}
+    for place, name in enumerate(classes):
+        x, y = margins.left + (place + 0.5) * cell, margins.top + (place + 0.5) * cell
+        row, column = (f"{_literal(name)}\n(n = {count:g})" for count in (support[place], predicted[place]))
+        _write(figure, margins.left - 0.05, y, row, ha="right", va="center", color=_INK)
+        _write(figure, x, below + 0.05, column, va="top", color=_INK, **slant)
+    _write(figure, 0.12, margins.top + middle, "true class", rotation=90, ha="left", va="center", color=_SOFT)
+    bottom = below + margins.bottom - 0.2
+    _write(figure, margins.left + middle, bottom, "predicted class", ha="center", va="bottom", color=_SOFT)
+
+
+def _draw_scale(figure: Figure, left: float, top: float, side: float) -> None:
+    """Draw which colour is which share, from ``left`` on."""
+    height, width = round(side * DPI), round(0.18 * DPI)
+    column = _blues(np.linspace(1, 0, height)[:, None])
+    _paint(figure, np.repeat(column, width, axis=1), left, top)
+    look: dict[str, Any] = {"fontsize": 9, "color": _SOFT}
+    for share in (0, 0.25, 0.5, 0.75, 1):
+        _write(figure, left + 0.22, top + (1 - share) * side, f"– {100 * share:g} %", va="center", **look)
+    told = "share of the true class (diagonal: recall)"
+    _write(figure, left + 0.95, top + side / 2, told, rotation=90, ha="right", va="center", **look)
+
+
+def _blues(shares: np.ndarray) -> np.ndarray:
+    """Return the colours of some shares, (..., 4) uint8."""
+    from matplotlib import colormaps
+
+    return np.asarray(colormaps["Blues"](shares, bytes=True))
+
+
+def _paint(figure: Figure, pixels: np.ndarray, left: float, top: float) -> None:
+    """Put pixels onto a picture. left, top : inches from its upper left corner."""
+    below = round((figure.get_figheight() - top) * DPI) - len(pixels)
+    figure.figimage(pixels, round(left * DPI), below, origin="upper")
+
+
+def _write(figure: Figure, x: float, y: float, text: str, **look: Any) -> None:
+    """Write into a picture. x, y : inches from its upper left corner."""
+    width, height = figure.get_size_inches()
+    figure.text(x / width, 1 - y / height, text, **look)
 
 
 def _stacked_curves(curves: Sequence[Mapping[str, Sequence[float]]]) -> dict[str, np.ndarray]:
