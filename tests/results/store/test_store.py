@@ -143,6 +143,12 @@ def test_cards_come_back_equal_and_sorted(store: OutcomeStore) -> None:
     assert {card.key: card for card in found} == {study.card.key: study.card for study in studies}
 
 
+def test_a_card_tells_all_its_fields_as_plain_values() -> None:
+    card = example_study(datasets={"casme2": 2, "samm": 2}, params={"epochs": 30}).card
+    assert card.to_json() == dataclasses.asdict(card)
+    assert card.key not in card.to_json()
+
+
 @pytest.mark.parametrize(
     ("selection", "watches"), [("last", NOTHING), ("validation", VALIDATION), ("oracle", TEST), ("of_a_plug_in", TEST)]
 )
