@@ -288,11 +288,11 @@ def test_an_expression_ends_with_the_recording_at_the_latest(
 def test_overlap_is_counted_in_frames_the_last_one_too(
     reader: str, spotter: list[str], filmed: RawDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of frames 10 to 17, those from 13 to 16 are half: an annotated 10 to 16 and a spotted 13 to 17 are one."""
-    monkeypatch.setitem(SPANS, "p0", [(13, 17)])
-    monkeypatch.setitem(SPANS, "p1", [(14, 17)])
+    """Annotated are frames 10 to 16: 10 to 13 are more than half of them; 13 to 16 half of 10 to 17; 14 to 16 less."""
+    for person, span in (("p0", (10, 13)), ("p1", (13, 17)), ("p2", (14, 17))):
+        monkeypatch.setitem(SPANS, person, [span])
     people = spotted_in([filmed], spot_config(), tmp_path / "shards")["synth_a"].people
-    assert (people["synth_a/p0"].found, people["synth_a/p1"].found) == (1, 0)
+    assert [people[f"synth_a/{person}"].found for person in ("p0", "p1", "p2")] == [1, 1, 0]
 
 
 def test_without_offsets_frame_rates_recordings_or_findings_it_says_so(

@@ -75,10 +75,9 @@ def _fitted(model: str, folder: Path) -> Path:
 
 def _pictures(fps: float, minutes: float) -> list[np.ndarray]:
     """Return the frames of one recording at a rate, each the nearest of the camera's."""
-    emotions = tuple(
-        itertools.islice(itertools.cycle(("negative", "positive", "surprise")), max(2, round(20 * minutes)))
-    )
-    film, frames, _ = draw_recording(Scene("smic", "p0", emotions))
+    words = itertools.cycle(("negative", "positive", "surprise"))
+    emotions = tuple(itertools.islice(words, max(2, round(9 * minutes))))
+    film, frames, _ = draw_recording(Scene("smic", "p0", emotions, rest=(4.0, 8.0)))
     step = film.camera.fps / fps
     return [film.frame(round(number * step)) for number in range(int((frames - 1) / step))]
 
