@@ -18,7 +18,7 @@ from preprocess.base.errors import DataError, UsageError
 from preprocess.base.hashing import digest
 from preprocess.labels.tasks import TASKS, Task
 from preprocess.shards.prepared import PreparedDataset
-from results.store.model_folder import StoredModel, read_model
+from results.store.model_folder import read_model
 from results.store.pretrained import SHORT, Pretrained, PretrainedStore, facts_of
 from results.store.watched import INNER
 
@@ -204,8 +204,10 @@ class Starts:
             return
         self._fitting.add(case)
         stored = read_model(given.folder) if given.folder else self._store.read(given.facts.key)
+        from bench.engine.starting import check_fits, head_of, shapes_of
+
         try:
-            _try(info, params, n_classes, stored)
+            check_fits(shapes_of(info, params, n_classes), head_of(info, params, n_classes), stored.weights)
         except DataError as error:
             there = stored.configuration["hyperparameters"]
             other = [
@@ -218,19 +220,6 @@ class Starts:
                 f"{error}. {'; '.join(other) or 'Its code has changed since'}. Give the same settings (--set, "
                 "--preset) to both, or pretrain again."
             ) from error
-
-
-def _try(info: ModelInfo, params: dict[str, Any], n_classes: int, stored: StoredModel) -> None:
-    """Start a network from weights; DataError where they do not fit."""
-    import torch
-
-    from bench.engine.fit import build_network
-    from bench.engine.starting import head_of, start_from, without_own_start
-
-    head = head_of(info, params, n_classes)
-    with torch.random.fork_rng(devices=[]):
-        network = build_network(info, without_own_start(info, params), n_classes, seed=0, device="cpu")
-    start_from(network, head, stored.weights)
 
 
 def _given(text: str, results: str) -> Given:

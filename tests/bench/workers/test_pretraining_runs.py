@@ -48,15 +48,12 @@ def wanted(synthetic: list[PreparedDataset], **settings: Any) -> Wanted:
     return macro.wanted(model.info, model.values, TASKS.get("megc3"), 0)
 
 
-def test_two_workers_have_the_loss_of_one_and_a_lost_one_changes_no_bit(
-    synthetic: list[PreparedDataset], cluster: Cluster, tmp_path: Path
-) -> None:
+def test_two_workers_have_the_loss_of_one(synthetic: list[PreparedDataset], cluster: Cluster, tmp_path: Path) -> None:
     from bench.workers.pretraining_runs import pretrain
 
     one = wanted(synthetic, batch_size=16)
-    alone = PretrainedStore(str(tmp_path / "alone"))
+    alone, two = PretrainedStore(str(tmp_path / "alone")), PretrainedStore(str(tmp_path / "two"))
     carry_out(assignment_of(one), one.data.read(), alone)
-    two = PretrainedStore(str(tmp_path / "two"))
     assert pretrain([one], str(tmp_path / "two"), cluster, "cpu", workers=2) == {}
     first, second = alone.facts(one.key), two.facts(one.key)
     assert first is not None
@@ -67,18 +64,27 @@ def test_two_workers_have_the_loss_of_one_and_a_lost_one_changes_no_bit(
     with pytest.raises(UsageError, match=r"--workers 3: ststnet takes 1 CPU for each .* room for 2 of them"):
         pretrain([one], str(tmp_path / "three"), cluster, "cpu", workers=3)
 
-    # One that is killed on its way: what it does again, and what follows, has the bits of an undisturbed training.
-    long = wanted(synthetic, epochs=400)
-    undisturbed = PretrainedStore(str(tmp_path / "undisturbed"))
+
+def test_a_lost_worker_changes_no_bit_and_a_training_that_fails_is_told(
+    synthetic: list[PreparedDataset], cluster: Cluster, tmp_path: Path
+) -> None:
+    """What is done again after a kill, and what follows, has the bits of a training that nobody disturbed."""
+    from bench.workers.pretraining_runs import pretrain
+
+    long, bad = wanted(synthetic, epochs=400), wanted(synthetic, lr=1e30)
+    undisturbed, results = PretrainedStore(str(tmp_path / "undisturbed")), tmp_path / "killed"
     carry_out(assignment_of(long), long.data.read(), undisturbed)
-    results = tmp_path / "killed"
     killed: list[int] = []
     killer = threading.Thread(target=kill_trainer, args=(results, killed), daemon=True)
     killer.start()
-    assert pretrain([long], str(results), cluster, "cpu", checkpoint_seconds=0.5) == {}
+    failed = pretrain([bad, long], str(results), cluster, "cpu", checkpoint_seconds=0.5)
     killer.join()
     assert killed, "a worker was lost"
-    assert_equal_weights(PretrainedStore(str(results)).read(long.key).weights, undisturbed.read(long.key).weights)
+    assert list(failed) == [bad.key]
+    assert failed[bad.key].startswith("TrainingError: The loss of epoch")
+    networks = PretrainedStore(str(results))
+    assert networks.stored_keys() == [long.key]
+    assert_equal_weights(networks.read(long.key).weights, undisturbed.read(long.key).weights)
 
 
 def kill_trainer(results: Path, killed: list[int]) -> None:
@@ -94,15 +100,3 @@ def kill_trainer(results: Path, killed: list[int]) -> None:
             if killed:
                 return
         time.sleep(0.05)
-
-
-def test_a_training_that_fails_is_told_and_the_others_are_kept(
-    synthetic: list[PreparedDataset], cluster: Cluster, tmp_path: Path
-) -> None:
-    from bench.workers.pretraining_runs import pretrain
-
-    good, bad = wanted(synthetic), wanted(synthetic, lr=1e30)
-    failed = pretrain([bad, good], str(tmp_path / "runs"), cluster, "cpu")
-    assert list(failed) == [bad.key]
-    assert failed[bad.key].startswith("TrainingError: The loss of epoch")
-    assert PretrainedStore(str(tmp_path / "runs")).stored_keys() == [good.key]
