@@ -97,7 +97,7 @@ def _epochs(card: StudyCard) -> int:
 
 def _time(cost: _Cost) -> str:
     if cost.unknown:
-        return f"how long is not known, for no fold on {', '.join(sorted(cost.unknown))} was trained before"
+        return f"how long is not known, for no fold was trained before on {', '.join(sorted(cost.unknown))}"
     return f"about {duration(cost.seconds)} of computing, which all workers share"
 
 

@@ -406,7 +406,7 @@ def test_from_the_command_line(merbench: LocalRuns, registries: None, tree: Path
     planned = merbench("plan", *options)
     assert planned.status == 0, planned.err
     assert "tuned tiny: 2 configurations on 2 inner folds: 12 trainings, then 3 of what is chosen" in planned.out
-    assert "how long is not known, for no fold on casme2 was trained before" in planned.out
+    assert "how long is not known, for no fold was trained before on casme2" in planned.out
     assert not Path(results).exists()
     said = merbench("run", *options)
     assert said.status == 0, said.err
