@@ -63,7 +63,7 @@ def prepare_spotted(wanted: list[RawDataset], request: Request, session: RaySess
         with ClipProgress(console, "preparing spotted").shown() as progress:
             return prepare_datasets(datasets, request.features, folder, progress, execute)
 
-    with ClipProgress(console, "spotting").shown() as progress:
+    with ClipProgress(console, "spotting", "recordings").shown() as progress:
         found = spot_recordings(wanted, below(shards, FOLDER), progress, execute)
     spotted = spotted_datasets(wanted, found, shards, prepare)
     for line in described_spotting(spotted):

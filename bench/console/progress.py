@@ -49,11 +49,12 @@ class ClipProgress:
     ----------
     console : where the counts are shown.
     what : what is done with the clips; it stands before the counts, such as ``rendering``.
+    of : what is counted, where that are no clips.
     """
 
-    def __init__(self, console: Console, what: str = "preparing") -> None:
+    def __init__(self, console: Console, what: str = "preparing", of: str = "clips") -> None:
         self._console = console
-        self._what = what
+        self._what, self._of = what, of
         self._pace = Pace()
         self._last_line = time.monotonic()
         self._bar: Progress | None = None
@@ -82,8 +83,8 @@ class ClipProgress:
         """Return the progress in one line of plain text."""
         rate = self._pace.per_second()
         if not rate:
-            return f"{done}/{total} clips"
-        return f"{done}/{total} clips · {rate:.1f} clips/s · about {duration((total - done) / rate)} left"
+            return f"{done}/{total} {self._of}"
+        return f"{done}/{total} {self._of} · {rate:.1f} {self._of}/s · about {duration((total - done) / rate)} left"
 
     def _show_bar(self, done: int, total: int) -> None:
         if self._bar is None:

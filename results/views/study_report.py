@@ -47,7 +47,8 @@ def study_report(
         lines += [*paragraph(text, _WIDTH), ""]
     else:
         pooled = pool_complete(card, outcomes)
-        lines += _part_lines(study_rows(card, outcomes, rng))
+        rows = study_rows(card, outcomes, rng)
+        lines += [*_part_lines(rows), *_spotting_lines(card, rows[0])]
         for name in (FULL, *card.parts):
             lines += _class_lines(name, pooled.part(name))
         lines += _subject_lines(pooled, outcomes)
@@ -130,6 +131,17 @@ def _part_lines(rows: list[Row]) -> list[str]:
         scores = [number(row.accuracy), number(row.weighted_f1), *(number(row.other_metrics[name]) for name in others)]
         cells.append([row.part, *counts, *uf1, *uar, *scores])
     return [*table(headers, cells), ""]
+
+
+def _spotting_lines(card: StudyCard, whole: Row) -> list[str]:
+    told = whole.spotting
+    if told is None:
+        return []
+    scores = f"precision {number(told.precision)}, recall {number(told.recall)}, F1 {number(told.f1)}"
+    strs = f"STRS {number(told.strs)} {interval(told.strs_low, told.strs_high)}"
+    headers: list[Header] = [("subject", "left"), ("found", "right"), ("false", "right"), ("missed", "right")]
+    rows = [[name, *map(str, counts)] for name, counts in sorted(card.spotting.items())]
+    return [f"spotting: {scores}; then recognising: {strs}", *table(headers, rows), ""]
 
 
 def _class_lines(name: str, part: Pooled) -> list[str]:

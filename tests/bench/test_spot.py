@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import pickle
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -27,6 +28,7 @@ from preprocess.datasets import LongRecording, RawDataset
 from preprocess.recipes import FEATURES, add_recipe
 from preprocess.samples.clip import Clip, ClipError, Frames
 from preprocess.samples.table import samples_table
+from preprocess.shards.making import Result, SubjectJob, in_this_process, make
 from preprocess.shards.spotted import SpottedInDataset, spot_recordings
 from preprocess.spotting.recordings import Recording, Span
 from preprocess.spotting.spotter import Spotting
@@ -236,6 +238,21 @@ def test_nothing_is_spotted_or_trained_twice_and_other_findings_are_another_stud
     assert fewer.cards[0].key != plan.cards[0].key
     assert fewer.trainings[0].todo == [0, 1]
     assert "spotting" in fewer.trainings[0].studies[0].reason
+
+
+def test_recordings_travel_to_workers_and_the_findings_are_the_same(
+    spotter: list[str], filmed: RawDataset, tmp_path: Path
+) -> None:
+    def far_away(jobs: Sequence[SubjectJob]) -> Iterator[Result]:
+        return map(make, pickle.loads(pickle.dumps(list(jobs))))
+
+    found = {}
+    for name, how in (("here", in_this_process), ("there", far_away)):
+        recordings = spot_recordings([filmed], tmp_path / name, execute=how)["synth_a"].recordings
+        content = sorted(path.read_bytes() for path in (tmp_path / name).rglob("part.parquet"))
+        found[name] = [one.spans for one in recordings], content
+    assert found["here"] == found["there"]
+    assert len(found["here"][1]) == 4
 
 
 def test_an_annotated_study_of_the_same_run_knows_nothing_of_what_was_spotted(

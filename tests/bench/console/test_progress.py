@@ -113,6 +113,18 @@ def test_clips_are_told_with_their_pace_and_the_time_left(clock: list[float]) ->
     ]
 
 
+def test_other_things_are_counted_by_their_name(clock: list[float]) -> None:
+    printed = io.StringIO()
+    shown = ClipProgress(Console(file=printed, width=160), "spotting", "recordings")
+    for done in (0, 3, 6):
+        shown(done, 12)
+        clock[0] += 12
+    assert printed.getvalue().splitlines() == [
+        "spotting: 3/12 recordings",
+        "spotting: 6/12 recordings · 0.2 recordings/s · about 24 s left",
+    ]
+
+
 def test_quick_work_shows_no_progress(clock: list[float]) -> None:
     shown, printed = clip_progress()
     for done in range(0, 101, 10):

@@ -18,6 +18,7 @@ from results.tracking.runs import scored_run
 from results.views.board_page import board_page
 from results.views.columns import interval, number
 from results.views.leaderboard_text import render
+from results.views.study_report import study_report
 
 PEOPLE = {f"casme2/{n:02d}": [3, 1, 1] for n in range(4)} | {"casme2/99": [0, 2, 4]}
 
@@ -87,6 +88,18 @@ def test_a_table_without_spotted_clips_has_no_column_of_them(board: Leaderboard)
     for shape in ("wide", "long"):
         assert "STRS" not in render(plain, "md", shape=shape)
         assert "spot" not in render(plain, "table", 120, shape=shape)
+
+
+def test_the_report_of_a_study_counts_what_was_spotted_of_each_person(store: OutcomeStore) -> None:
+    (card,) = [card for card in store.cards() if card.spotting and card.model == "ststnet"]
+    lines = study_report(card, store.read_outcomes(card)[0], [], np.random.default_rng(0)).splitlines()
+    (place,) = [
+        number for number, line in enumerate(lines) if line.startswith("spotting: precision .6667, recall .6000")
+    ]
+    assert "; then recognising: STRS ." in lines[place]
+    assert [line.split() for line in lines[place + 3 : place + 8]] == [
+        [name, *map(str, counts)] for name, counts in sorted(PEOPLE.items())
+    ]
 
 
 def test_mlflow_and_the_page_have_them(store: OutcomeStore, board: Leaderboard) -> None:
