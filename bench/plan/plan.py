@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from bench.config import results_root
 from bench.engine.selection import SELECTIONS, Selection
@@ -162,7 +163,11 @@ class _Builder:
     def _look_up(self, trainings: Sequence[PlannedTraining]) -> None:
         """Find out what the store holds of some trainings."""
         cards = [card for planned in trainings for card in planned.training.cards]
-        compared = iter(self._store.map(self._compare, cards) if self._store else map(PlannedStudy, cards))
+        if self._store:
+            compare = partial(self._compare, self._store.for_many(cards))
+            compared: Iterator[PlannedStudy] = iter(self._store.map(compare, cards))
+        else:
+            compared = map(PlannedStudy, cards)
         for planned in trainings:
             planned.studies = list(itertools.islice(compared, len(planned.training.cards)))
             planned.missing = self._missing(planned.studies)
@@ -337,18 +342,17 @@ class _Builder:
                 self._unread[dataset.name] = unread_units(dataset)
         return [note for dataset in setting.group for note in self._unread[dataset.name]]
 
-    def _compare(self, card: StudyCard) -> PlannedStudy:
-        found = self._compared(card)
+    def _compare(self, store: OutcomeStore, card: StudyCard) -> PlannedStudy:
+        found = self._compared(store, card)
         found.written = self._written.get(card.key) == card
         return found
 
-    def _compared(self, card: StudyCard) -> PlannedStudy:
-        assert self._store is not None
+    def _compared(self, store: OutcomeStore, card: StudyCard) -> PlannedStudy:
         if unmade_features(card) or waits_for_pretraining(card):
             return PlannedStudy(card, unknown=self._config.overwrite != "all" and may_be_stored(card, self._stored))
-        sealed = self._store.read_sealed(card)
+        sealed = store.read_sealed(card)
         found = None if sealed is None else of_sealed(card, sealed)
-        state, whole, damaged = self._state(card, self._store, found is not None)
+        state, whole, damaged = self._state(card, store, found is not None)
         # The weights that shifted clips are scored with are those of the study that is not shifted.
         done = whole & state.weights if self._config.keep_weights and not card.shift else whole
         if self._config.overwrite == "all" and (state.done or state.failed):

@@ -7,7 +7,7 @@ import errno
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -52,6 +52,9 @@ class Storage(Protocol):
 
     def names(self, folder: str) -> list[str]:
         """Return the names of what lies directly in a folder; empty where there is no such folder."""
+
+    def tree(self, folder: str) -> dict[str, list[str]]:
+        """Return each folder in and below a folder -> the names of the files that lie directly in it."""
 
     def find(self, folder: str, base_name: str) -> list[str]:
         """Return the names of all files called ``base_name`` below a folder, sorted."""
@@ -142,12 +145,15 @@ class LocalStorage:
         except FileNotFoundError:
             return []
 
-    def find(self, folder: str, base_name: str) -> list[str]:
-        """Return the names of all files called ``base_name`` below a folder, sorted."""
+    def tree(self, folder: str) -> dict[str, list[str]]:
+        """Return each folder in and below a folder -> the names of the files that lie directly in it."""
         with _reaching("list", self.where(folder)):
             walk = os.walk(self._root / folder, onerror=_unless_missing)
-            found = [Path(place) / base_name for place, _, files in walk if base_name in files]
-        return sorted(path.relative_to(self._root).as_posix() for path in found)
+            return {Path(place).relative_to(self._root).as_posix(): files for place, _, files in walk}
+
+    def find(self, folder: str, base_name: str) -> list[str]:
+        """Return the names of all files called ``base_name`` below a folder, sorted."""
+        return _found(self.tree(folder), base_name)
 
 
 class ObjectStorage:
@@ -194,10 +200,17 @@ class ObjectStorage:
         """Return the names of what lies directly in a folder; none where there is no such folder."""
         return [info.base_name for info in self._list(folder, recursive=False)]
 
+    def tree(self, folder: str) -> dict[str, list[str]]:
+        """Return each folder in and below a folder -> the names of the files that lie directly in it."""
+        found: dict[str, list[str]] = {}
+        for info in self._list(folder, recursive=True):
+            if info.is_file:
+                found.setdefault(info.path[len(self._base) + 1 :].rpartition("/")[0], []).append(info.base_name)
+        return found
+
     def find(self, folder: str, base_name: str) -> list[str]:
         """Return the names of all files called ``base_name`` below a folder, sorted."""
-        infos = self._list(folder, recursive=True)
-        return sorted(info.path[len(self._base) + 1 :] for info in infos if info.base_name == base_name)
+        return _found(self.tree(folder), base_name)
 
     def _list(self, folder: str, recursive: bool) -> list[fs.FileInfo]:
         from pyarrow import fs
@@ -208,6 +221,10 @@ class ObjectStorage:
 
     def _path(self, name: str) -> str:
         return f"{self._base}/{name}" if name else self._base
+
+
+def _found(tree: Mapping[str, list[str]], base_name: str) -> list[str]:
+    return sorted(f"{place}/{base_name}" for place, files in tree.items() if base_name in files)
 
 
 def _filesystem(root: str) -> tuple[fs.FileSystem, str]:

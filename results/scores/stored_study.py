@@ -114,4 +114,6 @@ def read_study(store: OutcomeStore, card: StudyCard) -> StoredStudy:
 
 def read_studies(store: OutcomeStore, cards: Iterable[StudyCard]) -> dict[str, StoredStudy]:
     """Read studies as ``read_study`` does; return them by key."""
-    return {study.card.key: study for study in store.map(lambda card: read_study(store, card), cards)}
+    wanted = list(cards)
+    reading = store.for_many(wanted)
+    return {study.card.key: study for study in store.map(lambda card: read_study(reading, card), wanted)}

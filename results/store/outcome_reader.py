@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -49,15 +49,16 @@ class OutcomeReader:
     Parameters
     ----------
     storage : the store's.
+    listing : of the folders of studies, the names of the files in them; None to list each when it is read.
     """
 
-    def __init__(self, storage: Storage) -> None:
-        self._storage = storage
+    def __init__(self, storage: Storage, listing: Mapping[str, Collection[str]] | None = None) -> None:
+        self._storage, self._listing = storage, listing
 
     def names(self, card: StudyCard) -> set[str]:
         """Return what lies in the study's folder."""
-        folder = study_folder(card)
-        names = set(self._storage.names(folder))
+        folder, listing = study_folder(card), self._listing
+        names = set(self._storage.names(folder) if listing is None else listing.get(folder, ()))
         if names and not study_files(names) and len(folds_with(card, names, "outcome")) < len(card.folds):
             # While folds' files go, a listing may lack some of them and the study file, which came before they went. A
             # later listing has it.
@@ -136,6 +137,7 @@ class OutcomeReader:
         for _ in range(_TRIES):
             with suppress(FileNotFoundError):
                 return read()
+            self._listing = None
         raise StoreError(missing)
 
     def went(self, card: StudyCard) -> str:

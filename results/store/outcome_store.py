@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import TypeVar
 
@@ -48,6 +49,8 @@ _SEALED_VERSION = 2
 # same runs.
 _NEIGHBOURS = re.compile(r"\..*|shards|pretrained|mlartifacts|mlruns|mlflow\.db.*")
 
+
+_FEW = 16
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -117,6 +120,23 @@ class OutcomeStore:
         """
         cards = self.map(self._read_card, self._storage.find(INNER if inner else OUTCOMES, "study.json"))
         return sorted(cards, key=lambda c: (c.label, c.dataset, c.task, c.protocol, c.selection, c.seed, c.key))
+
+    def for_many(self, cards: Collection[StudyCard]) -> OutcomeStore:
+        """Return the store to read some studies from, at once: at an address, one listing takes the place of many.
+
+        A study that changes meanwhile is read as it was, or as it is.
+
+        Parameters
+        ----------
+        cards : the studies; few are listed one by one, for the whole store may be large.
+        """
+        if not self._storage.remote or len(cards) <= _FEW:
+            return self
+        folders = {study_folder(card).partition("/")[0] for card in cards}
+        listing = {place: names for folder in folders for place, names in self._storage.tree(folder).items()}
+        store = copy.copy(self)
+        store._reader = OutcomeReader(self._storage, listing)
+        return store
 
     def holds_studies(self) -> bool:
         """Return whether there is any study, from one listing."""

@@ -7,11 +7,13 @@ import pickle
 import numpy as np
 import pytest
 from example_studies import example_study
+from pyarrow import fs
 
 from preprocess.base.errors import StoreError
+from preprocess.base.storage import ObjectStorage
 from results.scores.keeping import seal_studies
 from results.scores.leaderboard import build_leaderboard
-from results.scores.stored_study import read_study
+from results.scores.stored_study import read_studies, read_study
 from results.store.outcome_file import outcome_digest, result_digest
 from results.store.outcome_store import OutcomeStore, fold_file, study_folder
 
@@ -75,6 +77,38 @@ def test_a_sealed_study_in_a_bucket(endpoint: str) -> None:
     assert build_leaderboard(other, rng=np.random.default_rng(0)).to_json() == board
     other.discard(study.card, study.card.folds[1].key)
     assert [outcome_digest(outcome) for outcome in store.read_outcomes(study.card)[0]] == [before[0], *before[2:]]
+
+
+def test_many_studies_in_a_bucket_are_read_from_one_listing(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = OutcomeStore(f"s3://lab/many?{endpoint}", create=True)
+    studies = [example_study(seed=seed) for seed in range(3)]
+    for study in studies:
+        for outcome in study.outcomes():
+            store.write_outcome(study.card, outcome)
+    cards = [study.card for study in studies]
+    store.seal(cards[0])
+    expected = read_studies(store, cards)
+    monkeypatch.setattr("results.store.outcome_store._FEW", 2)
+    listed: list[str] = []
+    listing = ObjectStorage._list
+
+    def counted(self: ObjectStorage, folder: str, recursive: bool) -> list[fs.FileInfo]:
+        listed.append(folder)
+        return listing(self, folder, recursive)
+
+    monkeypatch.setattr(ObjectStorage, "_list", counted)
+    found = read_studies(store, cards)
+    assert listed == ["outcomes"]
+    assert found.keys() == expected.keys()
+    for key, study in expected.items():
+        assert [result_digest(one) for one in found[key].outcomes] == [result_digest(one) for one in study.outcomes]
+
+    before = store.for_many(cards)
+    worse = studies[0].outcomes(0.0)[1]
+    store.write_outcome(cards[0], worse)
+    store.seal(cards[0])
+    outcome = read_study(before, cards[0]).outcomes[1]
+    assert result_digest(outcome) == result_digest(worse), "the file that was listed is gone: it is looked for again"
 
 
 def test_a_bucket_with_other_objects_is_left_alone(endpoint: str) -> None:
