@@ -33,7 +33,7 @@ GIVEN_WEIGHTS = ("datasets", "tasks", "set", "device", "tracking_uri")
 
 FITTING = (
     *("datasets", "seeds", "preset", "epochs", "set", "recipes", "results"),
-    *("address", "workers", "device", "tracking_uri"),
+    *("address", "workers", "device", "feature_memory", "tracking_uri"),
 )
 """The keys that `merbench fit` takes besides."""
 
@@ -277,7 +277,7 @@ def report(config: RunConfig, study: Study) -> None:
 
 
 @app.command("test")
-@takes(*READING, *GIVEN_WEIGHTS, "recipes", "results", file=True)
+@takes(*READING, *GIVEN_WEIGHTS, "recipes", "results", "feature_memory", file=True)
 def rescore(
     config: RunConfig,
     context: typer.Context,

@@ -25,6 +25,7 @@ from bench.options.values import (
     Settings,
     Several,
     Shifts,
+    Size,
     Switch,
 )
 from preprocess.base.errors import UsageError, did_you_mean
@@ -209,6 +210,15 @@ class RunConfig(BaseModel):
         Literal["auto", "cpu", "cuda"],
         Option("`auto`, `cpu` or `cuda`; `auto` takes GPUs where there are any, or where any may come.", "NAME"),
     ] = "auto"
+    feature_memory: Annotated[
+        Size | None,
+        Option(
+            "Features that a worker holds in memory, e.g. `2GB`. Batches of what is more are read from disk as they "
+            "are needed, with `0` all of them; no number changes by it.",
+            metavar="SIZE",
+            default="a quarter of the worker's share of its node's memory, or half of that of its GPU's",
+        ),
+    ] = None
     grow_to: Annotated[
         Amounts,
         Option(

@@ -377,9 +377,10 @@ class NetworkWithReductions(Protocol):
 
     Attributes
     ----------
-    reductions : for each feature, a function or None. The function reduces each sample by itself, draws no random
-        numbers, and learns nothing. It is linear, and a constant picture keeps its value, so that values may be scaled
-        before or after it. What is reduced already stays as it is. Two objects that do the same compare equal.
+    reductions : for each feature, a function or None. The function reduces each sample by itself, to the bit whatever
+        others are with it, draws no random numbers, and learns nothing. It is linear, and a constant picture keeps its
+        value, so that values may be scaled before or after it. What is reduced already stays as it is. Two objects
+        that do the same compare equal.
     """
 
     reductions: tuple[Reduction | None, ...]

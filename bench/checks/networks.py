@@ -351,7 +351,9 @@ def check_reductions(case: NetworkCase) -> None:
     for reduce, less, x in zip(reductions, reduced, whole, strict=True):
         if reduce:
             expect(torch.equal(reduce(less), less), f"{reduce} changes what it has reduced already.")
-            expect(_close(reduce(x[1:2]), less[1:2]), f"{reduce} reduces a sample differently among others.")
+            for rows in ([1], [2, 0]):
+                same = torch.equal(reduce(x[rows]), less[rows])
+                expect(same, f"{reduce} reduces a sample differently among others, in the last bits at least.")
             mixed, parts = reduce(x + 2 * x.flip(-1)), less + 2 * reduce(x.flip(-1))
             expect(torch.allclose(mixed, parts, rtol=1e-4, atol=1e-4), f"{reduce} is not linear.")
             expect(_close(reduce(torch.full_like(x, 7.0)), torch.full_like(less, 7.0)), f"{reduce} moves a constant.")

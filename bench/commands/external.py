@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,12 @@ from bench.engine.train import FoldResult, score_again
 from bench.plan.external import Given, external_card, external_request
 from bench.plan.plan import Plan, PlannedTraining, make_plan
 from bench.study.data import StudyData
+from bench.study.feature_rows import FlippedRows
 from bench.study.folds import Fold
 from bench.study.weights_files import WeightsFiles, find_weights
 from bench.workers.devices import chosen_device
+from bench.workers.feature_memory import feature_memory
+from bench.workers.node_blocks import blocks_of_a_command
 from bench.workers.pack import failure_of, outcome_of
 from bench.workers.ray_session import RaySession
 from mer_models._parts.given_weights import fitted, is_public
@@ -80,9 +83,12 @@ def score_external(
             plan = make_plan(request, prepared, None, spotted=prepare_spotted(long, request, session, console))
             for note in plan.notes:
                 say(console, note)
-            studies = _studies(plan, info, files, public is not None, order)
-            store = OutcomeStore(results_root(config.results), create=True)
-            failed = sum(study.score(store, device, console) for study in studies)
+            with blocks_of_a_command() as open_block:
+                data = {key: samples.opened(open_block) for key, samples in plan.data.items()}
+                studies = _studies(plan, data, info, files, public is not None, order)
+                store = OutcomeStore(results_root(config.results), create=True)
+                memory = feature_memory(config.feature_memory, info, device, info.resources.cpus)
+                failed = sum(study.score(store, device, memory, console) for study in studies)
         except KeyboardInterrupt:
             say(console, farewell("The folds scored so far"))
             return exit_status()
@@ -99,9 +105,10 @@ def _network(name: str) -> ModelInfo:
     return info
 
 
-def _studies(plan: Plan, info: ModelInfo, files: WeightsFiles, public: bool, order: str) -> list[_Study]:
+def _studies(
+    plan: Plan, data: Mapping[str, StudyData], info: ModelInfo, files: WeightsFiles, public: bool, order: str
+) -> list[_Study]:
     """Return what is to be scored, each file of it read once to see that it fits."""
-    data = {key: samples.read() for key, samples in plan.data.items()}
     folds = [planned.training.folds(data[planned.training.data]) for planned in plan.trainings]
     of_folds = files.of_folds([fold.name for of_study in folds for fold in of_study])
     given = Given(files.name, of_folds, files.by_fold, public, order)
@@ -135,10 +142,7 @@ def in_order(info: ModelInfo, data: StudyData, order: str) -> StudyData:
         raise UsageError(
             f"--channels bgr: {info.name} reads no pictures of three channels ({', '.join(info.features)})."
         )
-    turned = {
-        name: np.ascontiguousarray(np.flip(data.features[name][:], axis=layout.channel_axis))
-        for name, layout in layouts.items()
-    }
+    turned = {name: FlippedRows(data.features[name], layout.channel_axis) for name, layout in layouts.items()}
     return dataclasses.replace(data, features={**data.features, **turned})
 
 
@@ -179,21 +183,21 @@ class _Study:
                 f"{self.card.task}): {error}. Give others, or their form with --set {self._info.name}.KEY=VALUE."
             ) from error
 
-    def score(self, store: OutcomeStore, device: str, console: Console) -> int:
+    def score(self, store: OutcomeStore, device: str, memory: int, console: Console) -> int:
         """Score the folds that the store does not hold yet, write each outcome, and return how many failed."""
         store.write_card(self.card)
         done = {outcome.key for outcome in store.read_outcomes(self.card)[0]}
         todo = [number for number, fold in enumerate(self.card.folds) if fold.key not in done]
         say(console, f"{self.card.title}: {len(done)} of {len(self.folds)} folds are done, {len(todo)} to score")
-        return sum(not self._score_fold(number, store, device, console) for number in todo)
+        return sum(not self._score_fold(number, store, device, memory, console) for number in todo)
 
-    def _score_fold(self, number: int, store: OutcomeStore, device: str, console: Console) -> bool:
+    def _score_fold(self, number: int, store: OutcomeStore, device: str, memory: int, console: Console) -> bool:
         fold, start = self.folds[number], time.perf_counter()
         file = self._given.files[fold.name]
         fold.check(self._data.subjects, self._data.copies)
         weights, threads = self.weights(file), self._info.resources.cpus
         try:
-            scores = score_again(self._info, self._hyperparameters, self._data, fold, weights, device, threads)
+            scores = score_again(self._info, self._hyperparameters, self._data, fold, weights, device, threads, memory)
         except MerError:
             raise
         except Exception as error:

@@ -18,6 +18,8 @@ from bench.plan.plan import PlannedTraining, make_plan
 from bench.plan.request import Request
 from bench.study.data import StudyData
 from bench.workers.devices import chosen_device
+from bench.workers.feature_memory import feature_memory, larger_than_memory
+from bench.workers.node_blocks import blocks_of_a_command
 from bench.workers.provenance import git_state, package_versions
 from bench.workers.ray_session import RaySession
 from preprocess.base.errors import MerError, UsageError
@@ -75,9 +77,9 @@ def fit(
             for note in plan.notes:
                 say(console, note)
             (planned,) = plan.trainings
-            data = plan.data[planned.training.data].read()
+            data = plan.data[planned.training.data]
             say(console, f"{planned.studies[0].card.label}: {_told(data)}")
-            trained = _trained(planned, data, device)
+            trained = _trained(planned, data, device, config.feature_memory, console)
         except KeyboardInterrupt:
             say(console, "Interrupted. No model was written; features are kept.")
             return exit_status()
@@ -123,11 +125,17 @@ def _told(data: StudyData) -> str:
     return f"training on all {len(data)} clips of {len(set(data.subjects.tolist()))} people"
 
 
-def _trained(planned: PlannedTraining, data: StudyData, device: str) -> Trained:
-    card = planned.training.cards[0]
-    threads = planned.info.resources.cpus
+def _trained(planned: PlannedTraining, data: StudyData, device: str, asked: int | None, console: Console) -> Trained:
+    """Return the trained model. asked : ``--feature-memory``."""
+    card, info = planned.training.cards[0], planned.info
+    threads = info.resources.cpus
+    memory = feature_memory(asked, info, device, threads)
+    if note := larger_than_memory(info, data, memory):
+        say(console, note)
     try:
-        return train_on_everybody(planned.info, card.hyperparameters, data, card.seed, device, threads)
+        with blocks_of_a_command() as open_block:
+            opened = data.opened(open_block)
+            return train_on_everybody(info, card.hyperparameters, opened, card.seed, device, threads, memory)
     except MerError:
         raise
     except Exception as error:

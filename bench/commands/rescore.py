@@ -13,6 +13,8 @@ from bench.study.assemble import assemble
 from bench.study.data import StudyData
 from bench.study.sources import prepare_datasets, read_datasets, shards_root
 from bench.study.spotted import FOLDER, spotted_datasets
+from bench.workers.feature_memory import feature_memory
+from bench.workers.node_blocks import blocks_of_a_command
 from mer_models.registry import MODELS, ModelInfo
 from preprocess.base.code import code_fingerprint
 from preprocess.base.errors import DataError, StoreError, UsageError
@@ -67,7 +69,8 @@ def retest(config: RunConfig, study: str, say: Callable[[str], None]) -> int:
         data = _data_of(card, raw, store)
         state = store.state(card)
         stored = [number for number, fold in enumerate(card.folds) if fold.key in state.done & state.weights]
-        differing = _differing_folds(store, card, stored, data)
+        with blocks_of_a_command() as open_block:
+            differing = _differing_folds(store, card, stored, data.opened(open_block), config.feature_memory)
         agree = len(stored) - len(differing)
         say(f"{card.title}: {agree} of {len(stored)} folds give the stored predictions again")
         for name in differing:
@@ -105,7 +108,7 @@ def _data_of(card: StudyCard, raw: dict[str, RawDataset], store: OutcomeStore) -
         _check_same(card, dataset)
     if card.spotting:
         prepared += _spotted(card, raw[card.dataset], info, shards)
-    return assemble(prepared, TASKS.get(card.task), info.features).read()
+    return assemble(prepared, TASKS.get(card.task), info.features)
 
 
 def _spotted(card: StudyCard, raw: RawDataset, info: ModelInfo, shards: str) -> list[PreparedDataset]:
@@ -132,7 +135,10 @@ def _check_same(card: StudyCard, dataset: PreparedDataset) -> None:
         )
 
 
-def _differing_folds(store: OutcomeStore, card: StudyCard, numbers: list[int], data: StudyData) -> list[str]:
+def _differing_folds(
+    store: OutcomeStore, card: StudyCard, numbers: list[int], data: StudyData, asked: int | None
+) -> list[str]:
+    """Return the names of the folds that score otherwise than is stored. asked : ``--feature-memory``."""
     from bench.engine.train import score_again
     from bench.plan.training import verify_fold
 
@@ -145,10 +151,11 @@ def _differing_folds(store: OutcomeStore, card: StudyCard, numbers: list[int], d
         verify_fold(training, number, fold, data)
         outcome = store.read_outcome(card, key)
         weights = store.read_weights(card, key)
-        device = _device_of(card, outcome)
+        device, threads = _device_of(card, outcome), info.resources.cpus
+        memory = feature_memory(asked, info, device, threads)
         try:
             values = fold_hyperparameters(card, outcome)
-            scores = score_again(info, values, data, fold, weights, device, info.resources.cpus)
+            scores = score_again(info, values, data, fold, weights, device, threads, memory)
         except DataError as error:
             file = f"{store.root}/{fold_file(card, key, 'weights')}"
             raise StoreError(f"{file}: {error}. Remove the file. {_REMEDY}") from error

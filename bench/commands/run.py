@@ -36,8 +36,9 @@ from bench.study.shifted import described_shifts, shifted_datasets
 from bench.study.sources import shards_root, survey_datasets
 from bench.study.spotted import FOLDER, described_spotting, spotted_datasets
 from bench.workers.capacity import demand
+from bench.workers.feature_memory import told_of_plan
 from bench.workers.node_types import wait_for_room, with_growth
-from bench.workers.ray_session import RaySession
+from bench.workers.ray_session import RaySession, cluster_address, usable_cores
 from bench.workers.settling import Settling
 from preprocess.base.errors import HonestyError, MerError, Unfit
 from preprocess.base.storage import below
@@ -103,6 +104,9 @@ def _show_plan(config: RunConfig, console: Console) -> None:
         say(console, str(reason))
         return
     say(console, plan_table(plan, tuning_lines(plan, store)))
+    if config.device != "cuda" and not cluster_address(config.address):
+        for text in told_of_plan(plan, config.feature_memory, config.workers or usable_cores()):
+            say(console, f"On this machine's CPUs, {text}.")
     moved = [one.prepared for datasets in shifted.values() for one in datasets.values()]
     cut = [one.prepared for one in spotted.values() if one.prepared]
     if any(dataset.outstanding for dataset in [*surveyed, *moved, *cut]):
@@ -241,11 +245,16 @@ def _train(
     say(console, f"Ray at {cluster.address}: {cluster.capacity.describe()}; training on {where}")
     if not cluster.capacity.final and not cluster.capacity.untold:
         wait_for_room(needs.bundles)
+    # Workers on a cluster, or with a GPU, tell it themselves: it depends on what they find.
+    told = told_of_plan(plan, config.feature_memory, cluster.cpus) if cluster.local and not needs.on_gpu else []
+    for text in told:
+        say(console, text)
     progress = RunProgress(console, total)
     best: list[_Best] = []
 
     def tell(text: str) -> None:
-        say(console, text)
+        if text not in told:
+            say(console, text)
 
     settling = Settling(plan, store, tell)
     deaths = 0
@@ -271,7 +280,8 @@ def _train(
 
             if not any(planned.todo for planned in wave.trainings):
                 continue
-            report = fan_out(wave, store, cluster, needs, config.workers, progress.update, training_over, tell)
+            memory = config.feature_memory
+            report = fan_out(wave, store, cluster, needs, config.workers, progress.update, training_over, tell, memory)
             deaths, error = deaths + report.deaths, report.error
             if error:
                 break

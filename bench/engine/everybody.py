@@ -23,6 +23,7 @@ from bench.engine.train import (
     score_estimator,
 )
 from bench.study.data import StudyData
+from bench.study.feature_rows import UNLIMITED
 from bench.study.folds import Fold, fold_seed
 from mer_models.registry import ModelInfo
 
@@ -47,7 +48,13 @@ class Trained:
 
 
 def train_on_everybody(
-    info: ModelInfo, hyperparameters: dict[str, Any], data: StudyData, seed: int, device: str = "cpu", threads: int = 1
+    info: ModelInfo,
+    hyperparameters: dict[str, Any],
+    data: StudyData,
+    seed: int,
+    device: str = "cpu",
+    threads: int = 1,
+    memory: int = UNLIMITED,
 ) -> Trained:
     """Train on all samples of a study by the recipe, to its last epoch: nobody is left to choose another one on.
 
@@ -59,13 +66,14 @@ def train_on_everybody(
     seed : of the study.
     device : where networks are trained.
     threads : torch threads on the CPU.
+    memory : how many bytes of features may be held.
     """
     start = time.perf_counter()
     nobody = np.empty(0, dtype=np.int64)
     fold = Fold(EVERYBODY, np.arange(len(data)), nobody, nobody, fold_seed(seed, info.name, []))
     with deterministic(threads):
         train = _train_network if info.kind == "network" else _train_estimator
-        weights, statistics = train(info, hyperparameters, data, fold, device)
+        weights, statistics = train(info, hyperparameters, data, fold, device, memory)
     return Trained(weights, statistics, time.perf_counter() - start)
 
 
@@ -109,11 +117,11 @@ def score_new(
 
 
 def _train_network(
-    info: ModelInfo, hyperparameters: dict[str, Any], data: StudyData, fold: Fold, device: str
+    info: ModelInfo, hyperparameters: dict[str, Any], data: StudyData, fold: Fold, device: str, memory: int
 ) -> tuple[dict[str, np.ndarray], dict[str, tuple[np.ndarray, np.ndarray]]]:
     recipe = recipe_of(info, hyperparameters)
     model = build_network(info, model_params(info, hyperparameters), len(data.classes), fold.seed, device)
-    inputs = make_inputs(info, model, recipe, data, fold.train, device)
+    inputs = make_inputs(info, model, recipe, data, fold.train, device, memory=memory)
     kept = train_network(model, recipe, inputs, data, fold, [SELECTIONS.get("last")])["last"]
     weights = {name: value.cpu().numpy() for name, value in kept.state.items()}
     statistics = {
@@ -123,6 +131,6 @@ def _train_network(
 
 
 def _train_estimator(
-    info: ModelInfo, hyperparameters: dict[str, Any], data: StudyData, fold: Fold, device: str
+    info: ModelInfo, hyperparameters: dict[str, Any], data: StudyData, fold: Fold, device: str, memory: int
 ) -> tuple[dict[str, np.ndarray], dict[str, tuple[np.ndarray, np.ndarray]]]:
     return fitted_estimator(info, hyperparameters, data, fold).state(), {}

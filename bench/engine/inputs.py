@@ -1,7 +1,8 @@
 """What a network is fed: batches of the features as float32, made from what is stored.
 
 Values are changed at random (augmentation), reduced to what the network looks at, and brought into the recipe's range,
-in this order. What no augmentation changes is reduced once for all folds that follow one another.
+in this order. What no augmentation changes is reduced once for all folds that follow one another, if it can be held.
+Whether a feature is held or taken batch by batch changes no bit: sums are taken over the same parts in the same order.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from bench.engine.augmentation import Augmenter, make_augmenter
-from bench.engine.stored import Stored, on_device, stored_values
+from bench.engine.stored import Gathered, Reduced, Stored, empty, held, held_bytes
 from bench.study.data import StudyData
-from bench.study.feature_rows import Values
+from bench.study.feature_rows import UNLIMITED, ChosenRows, Values, bytes_of
 from mer_models.contracts import TrainingRecipe
 from mer_models.registry import ModelInfo
 from preprocess.samples.layout import Layout
@@ -38,30 +39,27 @@ class _LatestReduction:
     def __init__(self) -> None:
         self._of: weakref.ref[Values] | None = None
         self._by: tuple[Change, str] | None = None
-        self._values = torch.empty(0)
+        self._values: Tensor | None = None
 
-    def of(self, feature: Values, values: Stored, reduce: Change, device: str, at_a_time: int) -> Tensor:
+    def of(self, feature: Values, reduced: Reduced, reduce: Change, device: str, at_a_time: int) -> Tensor:
         """Return what ``reduce`` makes of all values, float32 on the device.
 
-        feature : where the values come from; two calls with the same one have the same values. reduce : equal to others
-        that do the same.
+        feature : where the values come from; two calls with the same one have the same values. reduced : its rows as
+        they are asked for. reduce : what makes these; equal to others that do the same.
         """
-        if self._of is None or self._of() is not feature or self._by != (reduce, device):
+        if self._values is None or self._of is None or self._of() is not feature or self._by != (reduce, device):
             # Two of them at once may be too much.
-            self._of, self._values = None, torch.empty(0)
-            parts = [reduce(values[rows].to(device).float()) for rows in torch.arange(values.shape[0]).split(at_a_time)]
-            self._of, self._by, self._values = weakref.ref(feature), (reduce, device), torch.cat(parts)
+            self._values = None
+            values = empty(reduced.shape, torch.float32, device)
+            for rows in torch.arange(reduced.shape[0]).split(at_a_time):
+                values[rows[0] : rows[-1] + 1] = reduced[rows]
+            self._of, self._by, self._values = weakref.ref(feature, self._forget), (reduce, device), values
         return self._values
 
-
-def _saves_memory(values: Stored, reduce: Change) -> bool:
-    """Return whether the reduced values take at most half of the memory of the stored ones.
-
-    Large stored ones are shared by all workers of a node and stay where they are; each worker reduces for itself.
-    """
-    stored = values[torch.arange(1)]
-    reduced = reduce(stored.float())
-    return 2 * reduced.numel() * reduced.element_size() <= stored.numel() * stored.element_size()
+    def _forget(self, gone: object) -> None:
+        """Hold nothing more of a feature that is gone."""
+        if gone is self._of:
+            self._values = None
 
 
 def _unchanged(values: Tensor) -> Tensor:
@@ -155,6 +153,7 @@ def make_inputs(
     train: np.ndarray,
     device: str,
     statistics: Mapping[str, Statistics] | None = None,
+    memory: int = UNLIMITED,
 ) -> Inputs:
     """Return the inputs of a fold for a network of the model.
 
@@ -167,10 +166,11 @@ def make_inputs(
     train : the rows that are looked at to fit the means and deviations of ``standard`` and ``difference``.
     device : where the features are.
     statistics : means and deviations that were fitted before; nothing is fitted then.
+    memory : how many bytes of features may be held; of others, batches are taken when they are needed.
     """
     layouts = {name: data.layouts[name] for name in info.features}
     augment = make_augmenter(recipe.augment, layouts)
-    features = _features(info, network, augment, data, device)
+    features = _features(info, network, augment, data, device, memory)
     shown = len(info.inputs)
     if statistics is None:
         fitted_on = torch.from_numpy(train).to(device)
@@ -203,23 +203,41 @@ def inputs_of_rows(
     device = str(inputs.device)
     reductions = getattr(network, "reductions", (None,) * len(info.features))
     features = tuple(
-        DeviceFeature(on_device(stored_values(np.asarray(values[name][rows])), device), reduction or _unchanged)
+        DeviceFeature(Gathered(ChosenRows(values[name], rows), device), reduction or _unchanged)
         for name, reduction in zip(info.features[: inputs.shown], reductions, strict=False)
     )
     return replace(inputs, features=features)
 
 
 def _features(
-    info: ModelInfo, network: nn.Module, augment: Augmenter | None, data: StudyData, device: str
+    info: ModelInfo, network: nn.Module, augment: Augmenter | None, data: StudyData, device: str, memory: int
 ) -> tuple[DeviceFeature, ...]:
-    features = []
+    """Return the features, held on the device as far as there is memory: those that come first, first."""
+    features, left = [], memory
     reductions = getattr(network, "reductions", (None,) * len(info.features))
     for place, (name, reduction) in enumerate(zip(info.features, reductions, strict=True)):
-        values, reduce = stored_values(data.features[name]), reduction or _unchanged
-        if not (augment and augment.changes(place)) and _saves_memory(values, reduce):
-            values, reduce = _LATEST.of(data.features[name], values, reduce, device, _at_a_time(values)), _unchanged
-        features.append(DeviceFeature(on_device(values, device), reduce))
+        values, reduce = data.features[name], reduction or _unchanged
+        stored: Stored | None = None
+        if not (augment and augment.changes(place)):
+            stored = _reduced(values, reduce, device, left)
+        if stored is None:
+            stored = held(values, device) if bytes_of(values) <= left else Gathered(values, device)
+        else:
+            reduce = _unchanged
+        left -= held_bytes(stored)
+        features.append(DeviceFeature(stored, reduce))
     return tuple(features)
+
+
+def _reduced(values: Values, reduce: Change, device: str, memory: int) -> Stored | None:
+    """Return what ``reduce`` makes of the values where that takes at most half of their memory, else None.
+
+    Large stored ones are shared by all workers of a node and stay where they are; each worker reduces for itself.
+    """
+    reduced = Reduced(values, reduce, device)
+    if 2 * reduced.nbytes > bytes_of(values):
+        return None
+    return _LATEST.of(values, reduced, reduce, device, _at_a_time(values)) if reduced.nbytes <= memory else reduced
 
 
 def _range(recipe: TrainingRecipe, layout: Layout, device: torch.device, statistics: Statistics | None) -> Change:
@@ -284,6 +302,6 @@ def _mean_and_deviation(feature: DeviceFeature, train: Tensor, change: Change, a
     return mean, (squares / max(1, count - 1)).sqrt().float().clamp_min(1e-6)
 
 
-def _at_a_time(*stored: Stored) -> int:
+def _at_a_time(*stored: Stored | Values) -> int:
     """Return how many samples of all the given values make EVALUATION_BYTES of float32, at least one."""
     return max(1, EVALUATION_BYTES // max(1, sum(4 * math.prod(values.shape[1:]) for values in stored)))

@@ -6,6 +6,7 @@ on the pack it travels in, so that any packing gives the same bits on the same k
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from bench.engine.inputs import Inputs, inputs_of_rows, make_inputs
 from bench.engine.selection import SELECTIONS, Selection
 from bench.engine.starting import head_of, start_from, without_own_start
 from bench.study.data import StudyData
-from bench.study.feature_rows import Values
+from bench.study.feature_rows import UNLIMITED, Values
 from bench.study.folds import Fold
 from mer_models.contracts import TrainingRecipe
 from mer_models.registry import ModelInfo
@@ -71,6 +72,9 @@ class FoldJob:
 
 _DETERMINISTIC = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "TORCHINDUCTOR_DETERMINISTIC": "1"}
 
+TAKEN_BYTES = 64 * 2**20
+"""So many bytes of a feature are taken at a time for an estimator, which holds all samples of a fold as float32."""
+
 OnResult = Callable[[FoldJob, str, FoldResult], None]
 OnError = Callable[[FoldJob, BaseException], None]
 
@@ -84,6 +88,7 @@ def train_pack(
     on_error: OnError,
     device: str = "cpu",
     threads: int = 1,
+    memory: int = UNLIMITED,
 ) -> Iterator[FoldJob]:
     """Train the folds of ``jobs`` and yield each job once it is finished or has failed.
 
@@ -98,6 +103,8 @@ def train_pack(
     device : where networks are trained.
     threads : torch threads on the CPU. They decide the last bits of a result, so they come from the model's resources
         and not from the machine.
+    memory : how many bytes of features may be held. It changes no bit: of others, a network takes each batch when it
+        needs it.
 
     Raises
     ------
@@ -109,7 +116,8 @@ def train_pack(
     for job in jobs:
         with deterministic(threads):
             try:
-                for selection, result in run(info, {**hyperparameters, **job.changed}, data, job, device):
+                values = {**hyperparameters, **job.changed}
+                for selection, result in run(info, values, data, job, device, memory):
                     on_result(job, selection, result)
             except Exception as error:
                 on_error(job, error)
@@ -124,6 +132,7 @@ def score_again(
     weights: dict[str, np.ndarray],
     device: str = "cpu",
     threads: int = 1,
+    memory: int = UNLIMITED,
 ) -> np.ndarray:
     """Return the (n_test, n_classes) scores of a fold from its stored weights, as ``train_pack`` computed them.
 
@@ -134,7 +143,7 @@ def score_again(
     with deterministic(threads):
         if info.kind == "estimator":
             return score_estimator(info, hyperparameters, data, data.features, fold.test, weights)
-        model, inputs = _restored(info, hyperparameters, data, fold, weights, device)
+        model, inputs = _restored(info, hyperparameters, data, fold, weights, device, memory)
         return evaluate(model, inputs, fold.test)
 
 
@@ -146,6 +155,7 @@ def score_shifted(
     weights: dict[str, np.ndarray],
     device: str = "cpu",
     threads: int = 1,
+    memory: int = UNLIMITED,
 ) -> dict[str, np.ndarray]:
     """Return shift -> the (n_test, n_classes) scores of a fold's shifted clips from its stored weights, as trained.
 
@@ -159,7 +169,7 @@ def score_shifted(
                 shift: score_estimator(info, hyperparameters, data, of, fold.test, weights)
                 for shift, of in data.shifted.items()
             }
-        model, inputs = _restored(info, hyperparameters, data, fold, weights, device)
+        model, inputs = _restored(info, hyperparameters, data, fold, weights, device, memory)
         return _evaluate_shifted(model, inputs, info, data, fold)
 
 
@@ -170,12 +180,13 @@ def _restored(
     fold: Fold,
     weights: dict[str, np.ndarray],
     device: str,
+    memory: int,
 ) -> tuple[torch.nn.Module, Inputs]:
     """Return a network with its stored weights, and the inputs of its fold."""
     recipe = recipe_of(info, hyperparameters)
     model = build_network(info, model_params(info, hyperparameters), len(data.classes), fold.seed, device)
     load_weights(info.name, model, weights, device)
-    return model, make_inputs(info, model, recipe, data, fold.train, device)
+    return model, make_inputs(info, model, recipe, data, fold.train, device, memory=memory)
 
 
 def _evaluate_shifted(
@@ -231,7 +242,16 @@ def model_params(info: ModelInfo, hyperparameters: dict[str, Any]) -> dict[str, 
 
 
 def _rows(info: ModelInfo, features: Mapping[str, Values], rows: np.ndarray) -> list[np.ndarray]:
-    return [features[name][rows].astype(np.float32) for name in info.features]
+    return [_as_float(features[name], rows) for name in info.features]
+
+
+def _as_float(values: Values, rows: np.ndarray) -> np.ndarray:
+    """Return some rows of a feature as float32; of what is stored, a few rows are held beside them."""
+    result = np.empty((len(rows), *values.shape[1:]), dtype=np.float32)
+    at_a_time = max(1, TAKEN_BYTES // max(1, math.prod(values.shape[1:]) * values.dtype.itemsize))
+    for first in range(0, len(rows), at_a_time):
+        result[first : first + at_a_time] = values[rows[first : first + at_a_time]]
+    return result
 
 
 def _scores(info: ModelInfo, estimator: Any, features: Mapping[str, Values], rows: np.ndarray) -> np.ndarray:
@@ -241,13 +261,13 @@ def _scores(info: ModelInfo, estimator: Any, features: Mapping[str, Values], row
 
 
 def _fit_network(
-    info: ModelInfo, hyperparameters: dict[str, Any], data: StudyData, job: FoldJob, device: str
+    info: ModelInfo, hyperparameters: dict[str, Any], data: StudyData, job: FoldJob, device: str, memory: int
 ) -> Iterator[tuple[str, FoldResult]]:
     start = time.perf_counter()
     fold, recipe = job.fold, recipe_of(info, hyperparameters)
     rules: list[Selection] = [SELECTIONS.get(name) for name in job.selections]
     model = _built(info, model_params(info, hyperparameters), len(data.classes), job, device)
-    inputs = make_inputs(info, model, recipe, data, fold.train, device)
+    inputs = make_inputs(info, model, recipe, data, fold.train, device, memory=memory)
     trained = train_network(model, recipe, inputs, data, fold, rules)
     seconds = time.perf_counter() - start
     for name, kept in trained.items():
@@ -269,7 +289,7 @@ def _built(info: ModelInfo, params: dict[str, Any], n_classes: int, job: FoldJob
 
 
 def _fit_estimator(
-    info: ModelInfo, hyperparameters: dict[str, Any], data: StudyData, job: FoldJob, device: str
+    info: ModelInfo, hyperparameters: dict[str, Any], data: StudyData, job: FoldJob, device: str, memory: int
 ) -> Iterator[tuple[str, FoldResult]]:
     start = time.perf_counter()
     estimator = fitted_estimator(info, hyperparameters, data, job.fold)

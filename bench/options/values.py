@@ -177,6 +177,22 @@ def amounts(value: Any) -> Any:
     return found
 
 
+def size(value: Any) -> Any:
+    """Return a text such as ``2GB``, ``1.5 GiB`` or ``0`` as a number of bytes.
+
+    Raises
+    ------
+    ValueError : a text of another form.
+    """
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", value.strip(), flags=re.IGNORECASE)
+    if match is None:
+        raise ValueError(f"given {value!r}, expected a size, for example 2GB, 500 MB or 0")
+    power = "kmgt".index(match[2].lower()) + 1 if match[2] else 0
+    return int(float(match[1]) * (1024 if match[3] else 1000) ** power)
+
+
 def _flat(value: dict[Any, Any], above: str = "") -> Iterator[tuple[str, Any]]:
     for name, below in value.items():
         if isinstance(below, dict):
@@ -229,6 +245,7 @@ Count = Annotated[int, Field(ge=1), BeforeValidator(number)]
 Several = Annotated[int, Field(ge=2), BeforeValidator(number)]
 Shifts = Annotated[list[str], BeforeValidator(shifts)]
 Switch = Annotated[bool, BeforeValidator(switch)]
+Size = Annotated[int, Field(ge=0), BeforeValidator(size)]
 Amounts = Annotated[dict[str, float], BeforeValidator(amounts)]
 Pairs = Annotated[dict[str, str], BeforeValidator(pairs)]
 Settings = Annotated[dict[str, Any], BeforeValidator(settings)]

@@ -23,6 +23,7 @@ def scored_from_weights(
     data: StudyData,
     store: OutcomeStore,
     device: str,
+    memory: int,
 ) -> bool:
     """Write the outcomes of a fold that only shifted studies lack, and return whether that could be done.
 
@@ -38,6 +39,7 @@ def scored_from_weights(
     data : the study's samples.
     store : where outcomes and weights lie.
     device : torch's name of the device.
+    memory : how many bytes of features may be held.
     """
     from bench.engine.train import score_shifted
     from mer_models.registry import MODELS
@@ -54,8 +56,8 @@ def scored_from_weights(
             weights, known = store.read_weights(plain, key), store.read_outcome(plain, key)
             if known.provenance.get("device") != here["device"]:
                 return False
-            values = training.hyperparameters(number)
-            scores = score_shifted(info, values, data, fold, weights, device, info.resources.cpus)
+            values, threads = training.hyperparameters(number), info.resources.cpus
+            scores = score_shifted(info, values, data, fold, weights, device, threads, memory)
         except (StoreError, DataError):
             # Training anew needs none of this.
             return False

@@ -1,8 +1,9 @@
 """Blocks on a node: read from their shards by the worker that needs one first, then shared by all of its workers.
 
-A block becomes one file in a folder of the run, and workers map it: they share its pages, the system takes pages back
-when memory is short, and a worker, driver or node that dies takes nothing along that others need. The folder goes with
-the run's last worker; what a killed run has left goes when the next run's first worker starts on that node.
+A block becomes one file in a folder of the run, and workers read the rows that they need from it: they share the
+system's cache of it, which shrinks when memory is short, and a worker, driver or node that dies takes nothing along
+that others need. The folder goes with the run's last worker; what a killed run has left goes when the next run's first
+worker starts on that node.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import fcntl
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO
 
-import numpy as np
-
+from bench.study.feature_rows import OpenBlock
+from bench.workers.row_file import RowFile
 from preprocess.base.errors import StoreError
 from preprocess.shards.block import Block
 
@@ -46,8 +48,8 @@ class NodeBlocks:
             if other != self._folder:
                 remove_unused(other)
 
-    def open(self, block: Block) -> np.ndarray:
-        """Return a block's values, mapped from this node's file; it is made first where there is none.
+    def open(self, block: Block) -> RowFile:
+        """Return a block's values, to be read from this node's file; it is made first where there is none.
 
         Raises
         ------
@@ -59,12 +61,10 @@ class NodeBlocks:
             with _one_at_a_time(path):
                 if not path.exists():
                     _make(block, path)
-        # A block without a row cannot be mapped.
-        values: np.ndarray = np.load(path, mmap_mode="r" if block.nbytes else None)
-        return values
+        return RowFile(path)
 
     def keep(self, keys: Collection[str]) -> None:
-        """Remove all blocks but these; a worker that has one mapped goes on with it."""
+        """Remove all blocks but these; a worker that has one open goes on with it."""
         for path in self._folder.glob(f"*{_SUFFIX}"):
             if path.name.removesuffix(_SUFFIX) not in keys:
                 path.unlink(missing_ok=True)
@@ -73,6 +73,16 @@ class NodeBlocks:
         """Say that this worker needs no block any more; the last one removes them all."""
         self._in_use.close()
         remove_unused(self._folder)
+
+
+@contextlib.contextmanager
+def blocks_of_a_command() -> Iterator[OpenBlock]:
+    """Give what opens blocks in the ``with`` block, for a command that computes in its own process."""
+    blocks = NodeBlocks(uuid.uuid4().hex[:12])
+    try:
+        yield blocks.open
+    finally:
+        blocks.close()
 
 
 def remove_unused(folder: Path) -> None:
@@ -110,16 +120,10 @@ def _make(block: Block, path: Path) -> None:
     shape = (len(block.sample_ids), *block.shape)
     try:
         with _room(path, block.nbytes):
-            if block.nbytes:
-                values = np.lib.format.open_memmap(unfinished, mode="w+", dtype=block.dtype, shape=shape)
-                # All of the room at once: writing to a mapped file on a full disk would kill the process.
-                with open(unfinished, "rb+") as file:
-                    os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
-                block.read(values)
-                del values
-            else:
-                with open(unfinished, "wb") as file:
-                    np.save(file, np.empty(shape, block.dtype))
+            # All of the room at once, so that a full disk is told before hours of reading.
+            values = RowFile.create(unfinished, shape, block.dtype)
+            block.fill(values)
+            values.close()
             os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)

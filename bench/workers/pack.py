@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.plan.training import Training, verify_fold, verify_selections
 from bench.study.data import StudyData
+from bench.study.feature_rows import UNLIMITED
 from bench.study.folds import Fold
 from bench.workers.from_weights import scored_from_weights
 from bench.workers.provenance import provenance
@@ -30,6 +31,7 @@ def run_pack(
     store: OutcomeStore,
     device: str = "cpu",
     on_begin: Callable[[int], None] = lambda fold: None,
+    memory: int = UNLIMITED,
 ) -> Iterator[tuple[int, int]]:
     """Train the given folds, write each outcome or failure the moment it is there, and yield (done, failed) a fold.
 
@@ -44,6 +46,7 @@ def run_pack(
     store : where outcomes and failures are written.
     device : torch's name of the device.
     on_begin : called with a fold's number just before it is trained.
+    memory : how many bytes of features may be held.
 
     Yields
     ------
@@ -71,7 +74,7 @@ def run_pack(
 
             check_unmet(folds[number], data.subjects, start)
         missing = [card for card in training.cards if card.folds[number].key not in done[card.key]]
-        if missing and not scored_from_weights(training, missing, number, folds[number], data, store, device):
+        if missing and not scored_from_weights(training, missing, number, folds[number], data, store, device, memory):
             name = folds[number].name
             selections = tuple(dict.fromkeys(card.selection for card in missing))
             weights = start_weights(store.root, start) if start else None
@@ -100,9 +103,8 @@ def run_pack(
         for card in wanted[job.fold.name]:
             store.write_failure(card, failure_of(card, number_of[job.fold.name], job.fold, error, device))
 
-    resources = info.resources
     hyperparameters = training.cards[0].hyperparameters
-    trained = train_pack(info, hyperparameters, data, jobs, keep, fail, device, threads=resources.cpus)
+    trained = train_pack(info, hyperparameters, data, jobs, keep, fail, device, info.resources.cpus, memory)
     for job in jobs:
         on_begin(number_of[job.fold.name])
         next(trained)

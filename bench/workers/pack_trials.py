@@ -25,6 +25,7 @@ from bench.study.data import StudyData
 from bench.workers.capacity import Demand
 from bench.workers.dashboard import Metrics, shown_name
 from bench.workers.devices import device_here
+from bench.workers.feature_memory import feature_memory, larger_than_memory
 from bench.workers.homeless import Homeless
 from bench.workers.losses import Losses
 from bench.workers.memory import keep_freed_memory
@@ -35,6 +36,7 @@ from bench.workers.packs import Packs
 from bench.workers.ray_session import Cluster
 from bench.workers.underway import note_underway
 from bench.workers.watch import Tally, Watch
+from mer_models.registry import MODELS
 from preprocess.base.errors import MerError
 from preprocess.base.plugins import Shipment, receive, shipment
 from preprocess.base.scoped import environment, muted
@@ -75,6 +77,7 @@ class PackTrial(tune.Trainable):
         store_root: str = "",
         run: str = "",
         needs_gpu: bool = False,
+        memory: int | None = None,
     ) -> None:
         """Receive the run's plug-ins, its trainings and its samples, once in each worker.
 
@@ -87,19 +90,22 @@ class PackTrial(tune.Trainable):
         store_root : where outcomes are written.
         run : names the run, for what its workers share on a node.
         needs_gpu : whether a network must not be trained without a GPU.
+        memory : how many bytes of features a worker may hold; None for a share of what there is.
         """
         assert plugins is not None
         assert data is not None
         keep_freed_memory()
-        self._stop, self._name = "", shown_name(store_root)
+        self._stop, self._name, self._memory = "", shown_name(store_root), memory
         try:
             receive(plugins)
             self._blocks = NodeBlocks(run)
-            self._device, self._note = device_here(bool(ray.get_gpu_ids()), needs_gpu)
+            self._device, note = device_here(bool(ray.get_gpu_ids()), needs_gpu)
         except MerError as error:
             # No pack can be trained on this node; the first step tells the run.
             self._stop = str(error)
             return
+        self._notes, self._noted = ([note] if note else []), {note}
+        self._cpus = _cpus_of_this_node()
         self._trainings: list[Training] = pickle.loads(trainings)
         self._samples = data
         self._store = OutcomeStore(store_root)
@@ -124,6 +130,9 @@ class PackTrial(tune.Trainable):
         deadline = time.monotonic() + REPORT_SECONDS
         if self._stop:
             return {"folds_done": 0, "folds_failed": 0, "done": True, "stop": self._stop}
+        if self._notes:
+            # Told before anything takes long.
+            return self._report(done=False)
         try:
             for done, failed in self._folds:
                 self._tally = Tally(self._tally.done + done, self._tally.failed + failed)
@@ -136,12 +145,17 @@ class PackTrial(tune.Trainable):
 
     def _report(self, done: bool) -> dict[str, Any]:
         counts = {"folds_done": self._tally.done, "folds_failed": self._tally.failed, "done": done}
-        return {**counts, "note": self._note} if self._note else counts
+        return {**counts, "note": self._notes.pop(0)} if self._notes else counts
 
     def _start(self, config: dict[str, Any]) -> None:
         training = self._trainings[config["training"]]
         self._blocks.keep(config["blocks"])
         self._tally = Tally(0, 0)
+        info = MODELS.get(training.model)
+        note = larger_than_memory(info, self._samples[training.data], self._may_hold(training))
+        if note and note not in self._noted:
+            self._noted.add(note)
+            self._notes.append(note)
         self._folds = self._trained(training, config["folds"])
 
     def _trained(self, training: Training, folds: list[int]) -> Iterator[tuple[int, int]]:
@@ -149,9 +163,11 @@ class PackTrial(tune.Trainable):
         if self._opened != training.data:
             self._data = self._samples[training.data].opened(self._blocks.open)
             self._opened = training.data
-        yield from run_pack(
-            training, self._data, folds, self._store, self._device, functools.partial(note_underway, self.trial_id)
-        )
+        begins = functools.partial(note_underway, self.trial_id)
+        yield from run_pack(training, self._data, folds, self._store, self._device, begins, self._may_hold(training))
+
+    def _may_hold(self, training: Training) -> int:
+        return feature_memory(self._memory, MODELS.get(training.model), self._device, self._cpus)
 
 
 def fan_out(
@@ -163,6 +179,7 @@ def fan_out(
     on_tally: Callable[[int, int, int], None],
     on_training_over: Callable[[int], None],
     say: Callable[[str], None],
+    memory: int | None = None,
 ) -> FanOutReport:
     """Train everything that the plan has to do on the connected Ray; the workers write the outcomes.
 
@@ -177,6 +194,7 @@ def fan_out(
         train now.
     on_training_over : called in the driver with a training's number when all its packs are over.
     say : called in the driver with a line of text, once for each that workers have to tell.
+    memory : how many bytes of features a worker may hold; None for a share of what it finds.
 
     Returns
     -------
@@ -211,6 +229,7 @@ def fan_out(
         store_root=store.root,
         run=run,
         needs_gpu=needs.needs_gpu,
+        memory=memory,
     )
     # None for a training of which nothing is to do.
     bundles = [needs.bundles.get(planned.info.name) for planned in plan.trainings]
@@ -244,6 +263,11 @@ def fan_out(
             ),
         ).fit()
     return FanOutReport(losses.deaths.total, packs.stopped)
+
+
+def _cpus_of_this_node() -> float:
+    here = ray.get_runtime_context().get_node_id()
+    return next(node["Resources"].get("CPU", 1.0) for node in ray.nodes() if node["NodeID"] == here)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ pyarrow is imported by the functions: the command line's help stands on this roo
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -80,11 +80,34 @@ def unchecked(data: bytes) -> tuple[pa.Table, dict[str, str]]:
 
     try:
         table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
-        metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+        return table, _texts(table.schema)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise BrokenSeal(f"it is no Parquet file ({error})") from error
+
+
+def _texts(schema: pa.Schema) -> dict[str, str]:
+    """Return the metadata of a file, without its seal."""
+    metadata = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
     metadata.pop(_SEAL_KEY, None)
-    return table, metadata
+    return metadata
+
+
+def unsealed_parts(data: bytes, rows: int) -> Iterator[tuple[pa.Table, dict[str, str]]]:
+    """Yield what ``unsealed`` returns, so many rows at a time: the table as a whole may take several times the memory.
+
+    Raises
+    ------
+    BrokenSeal : as for ``unsealed``.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    checked_seal(data)
+    try:
+        for batch in pq.ParquetFile(pa.BufferReader(data)).iter_batches(rows, use_threads=False):
+            yield pa.Table.from_batches([batch]), _texts(batch.schema)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise BrokenSeal(f"it is no Parquet file ({error})") from error
 
 
 def checked_seal(data: bytes) -> str:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from preprocess.base.errors import DataError, StoreError
 from preprocess.base.storage import Storage, open_storage
-from preprocess.shards.file import Shard, decode
+from preprocess.shards.file import Shard, decode_parts
 
 if TYPE_CHECKING:
     import numpy as np
+
+DECODED_BYTES = 16 * 2**20
+"""About so many bytes of a shard's tensors are decoded at a time, which takes several times their memory."""
+
+
+class Rows(Protocol):
+    """Takes the values of some rows: an array, or what writes them to a file."""
+
+    def __setitem__(self, rows: Any, values: Any, /) -> None:
+        """Take the values (k, ...) of the row numbers (k,)."""
 
 
 @dataclass(frozen=True)
@@ -46,42 +56,50 @@ class Block:
 
         return len(self.sample_ids) * math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
-    def read(self, into: np.ndarray | None = None) -> np.ndarray:
+    def read(self) -> np.ndarray:
+        """Return all values, (n, *shape), C-contiguous; DataError as for ``fill``."""
+        import numpy as np
+
+        result = np.empty((len(self.sample_ids), *self.shape), self.dtype)
+        self.fill(result)
+        return result
+
+    def fill(self, into: Rows) -> None:
         """Read all shards, one after the other, each checked against its content hash.
+
+        One file is held at a time, and of its tensors a few.
 
         Parameters
         ----------
-        into : (n, *shape) of the dtype, to be filled; None for a new array.
-
-        Returns
-        -------
-        (n, *shape), C-contiguous where it is new.
+        into : takes the values of all rows.
 
         Raises
         ------
         DataError : a shard changed since it was prepared, cannot be read, or a sample is in none of them.
         """
-        import numpy as np
-
-        result = np.empty((len(self.sample_ids), *self.shape), self.dtype) if into is None else into
         rows = {sample_id: row for row, sample_id in enumerate(self.sample_ids)}
         storage = open_storage(self.root)
+        at_a_time = max(1, DECODED_BYTES * len(rows) // max(1, self.nbytes))
         for name, content in self.shards.items():
-            shard = _shard(storage, name, content)
-            chosen = [index for index, sample_id in enumerate(shard.sample_ids) if sample_id in rows]
-            result[[rows.pop(shard.sample_ids[index]) for index in chosen]] = shard.tensors[chosen]
+            for part in _parts(storage, name, content, at_a_time):
+                chosen = [index for index, sample_id in enumerate(part.sample_ids) if sample_id in rows]
+                into[[rows.pop(part.sample_ids[index]) for index in chosen]] = part.tensors[chosen]
         if rows:
             raise DataError(
                 f"Sample {next(iter(rows))} is in no shard of {self.title}. Run `prepare` with its samples table."
             )
-        return result
 
 
-def _shard(storage: Storage, name: str, content: str) -> Shard:
-    """Read a shard whose tensors have this content hash; its seal answers for its bytes."""
+def _parts(storage: Storage, name: str, content: str, rows: int) -> Iterator[Shard]:
+    """Read a shard whose tensors have this content hash, so many rows at a time; its seal answers for its bytes."""
     where = storage.where(name)
     try:
-        shard = decode(storage.read(name), where)
+        for part in decode_parts(storage.read(name), where, rows):
+            if part.content != content:
+                break
+            yield part
+        else:
+            return
     except FileNotFoundError as error:
         raise DataError(
             f"Shard {where} is not there. Run again to make it anew; on a cluster, let the results lie in a folder "
@@ -91,9 +109,7 @@ def _shard(storage: Storage, name: str, content: str) -> Shard:
         raise DataError(f"{error} Run again to make the shard anew.") from error
     except DataError as error:
         raise DataError(f"{_changed(storage, where)} ({error})") from error
-    if shard.content != content:
-        raise DataError(_changed(storage, where))
-    return shard
+    raise DataError(_changed(storage, where))
 
 
 def _changed(storage: Storage, where: str) -> str:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from preprocess.base.errors import DataError
 from preprocess.base.hashing import canonical_json, digest, digest_bytes
-from preprocess.base.sealed_parquet import sealed, unsealed
+from preprocess.base.sealed_parquet import sealed, unsealed, unsealed_parts
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
 
 _PREFIX = "merbench."
 
@@ -108,18 +110,34 @@ def decode(content: bytes, place: str) -> Shard:
     ------
     DataError : the bytes are no such file.
     """
+    with _readable(place):
+        return _shard(*unsealed(content))
+
+
+def decode_parts(content: bytes, place: str, rows: int) -> Iterator[Shard]:
+    """Yield what ``decode`` returns, so many rows at a time; all else of each part is that of the whole shard."""
+    with _readable(place):
+        for table, metadata in unsealed_parts(content, rows):
+            yield _shard(table, metadata)
+
+
+def _shard(table: pa.Table, metadata: Mapping[str, str]) -> Shard:
+    return Shard(
+        sample_ids=tuple(table["sample_id"].to_pylist()),
+        tensors=table["tensor"].combine_chunks().to_numpy_ndarray(),
+        recipe_hash=metadata[f"{_PREFIX}recipe_hash"],
+        made_from=metadata[f"{_PREFIX}made_from"],
+        content=metadata[f"{_PREFIX}content"],
+        remarks=Remarks(**json.loads(metadata.get(f"{_PREFIX}remarks", "{}"))),
+    )
+
+
+@contextlib.contextmanager
+def _readable(place: str) -> Iterator[None]:
     import pyarrow as pa
 
     try:
-        table, metadata = unsealed(content)
-        return Shard(
-            sample_ids=tuple(table["sample_id"].to_pylist()),
-            tensors=table["tensor"].combine_chunks().to_numpy_ndarray(),
-            recipe_hash=metadata[f"{_PREFIX}recipe_hash"],
-            made_from=metadata[f"{_PREFIX}made_from"],
-            content=metadata[f"{_PREFIX}content"],
-            remarks=Remarks(**json.loads(metadata.get(f"{_PREFIX}remarks", "{}"))),
-        )
+        yield
     except (pa.ArrowException, OSError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise DataError(f"{place} is not a readable shard ({type(error).__name__}: {error}).") from error
 

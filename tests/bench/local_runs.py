@@ -15,6 +15,7 @@ from bench.cli import main
 from bench.engine.network_training import TrainingError
 from bench.plan.plan import Plan
 from bench.plan.pretraining import Wanted
+from bench.study.feature_rows import UNLIMITED
 from bench.workers.capacity import Capacity, Demand
 from bench.workers.pack import run_pack
 from bench.workers.pretraining_task import assignment_of, carry_out
@@ -60,6 +61,7 @@ class LocalRuns:
         on_tally: Callable[[int, int, int], None],
         on_training_over: Callable[[int], None],
         say: Callable[[str], None],
+        memory: int | None = None,
     ) -> SimpleNamespace:
         """Take the place of ``bench.workers.pack_trials.fan_out``."""
         done = failed = 0
@@ -68,7 +70,8 @@ class LocalRuns:
             self.before_pack(self.packs)
             self.packs += 1
             training = plan.trainings[number].training
-            for finished, lost in run_pack(training, plan.data[training.data].read(), folds, store):
+            held = UNLIMITED if memory is None else memory
+            for finished, lost in run_pack(training, plan.data[training.data].read(), folds, store, memory=held):
                 done, failed = done + finished, failed + lost
                 on_tally(done, failed, 1)
             remaining[number] -= len(folds)

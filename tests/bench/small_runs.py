@@ -15,6 +15,7 @@ from bench.engine.train import FoldJob, FoldResult, train_pack
 from bench.plan.plan import Plan, PlannedStudy, make_plan
 from bench.plan.request import resolve
 from bench.study.data import StudyData
+from bench.study.feature_rows import UNLIMITED
 from bench.study.folds import Fold, fold_seed
 from bench.study.protocols import PROTOCOLS
 from bench.study.splitting import make_folds
@@ -84,6 +85,7 @@ def trained(
     folds: Iterable[Fold],
     selections: tuple[str, ...] = ("last",),
     threads: int = 1,
+    memory: int = UNLIMITED,
     **changes: Any,
 ) -> dict[tuple[str, str], FoldResult]:
     """Train folds as one pack and return (fold's name, selection) -> result; an error of a fold is raised."""
@@ -96,7 +98,8 @@ def trained(
         raise error
 
     jobs = [FoldJob(fold, selections) for fold in folds]
-    for _ in train_pack(MODELS.get(model), resolved(model, **changes), data, jobs, keep, fail, threads=threads):
+    values = resolved(model, **changes)
+    for _ in train_pack(MODELS.get(model), values, data, jobs, keep, fail, threads=threads, memory=memory):
         pass
     return results
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.workers import node_blocks
-from bench.workers.node_blocks import NodeBlocks, blocks_folder
+from bench.workers.node_blocks import NodeBlocks, blocks_folder, blocks_of_a_command
+from bench.workers.row_file import RowFile
 from preprocess.base.errors import DataError, StoreError
-from preprocess.shards.block import Block
+from preprocess.shards.block import Block, Rows
 from preprocess.shards.prepared import PreparedDataset
 
 FEATURE = "flow_uvs_28"
@@ -35,28 +35,32 @@ def block(synthetic: list[PreparedDataset]) -> Block:
     return synthetic[0].block(FEATURE)
 
 
-def test_workers_map_one_file_that_the_first_of_them_has_made(
+def everything(values: RowFile) -> np.ndarray:
+    return values[np.arange(values.shape[0])]
+
+
+def test_workers_read_one_file_that_the_first_of_them_has_made(
     block: Block, synthetic: list[PreparedDataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = NodeBlocks("run"), NodeBlocks("run")
     values, expected = first.open(block), synthetic[0].load(FEATURE)
-    monkeypatch.setattr(Block, "read", None)
+    monkeypatch.setattr(Block, "fill", None)
     again = second.open(block)
-    assert isinstance(again, np.memmap), "its pages are the other worker's"
-    assert again.filename == values.filename
-    assert np.array_equal(again, expected)
-    with pytest.raises(ValueError, match="read-only"):
-        again[0] = 0
+    assert [path.suffix for path in blocks_folder("run").iterdir()].count(".npy") == 1
+    for one in (values, again):
+        assert np.array_equal(everything(one), expected)
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            one[[0]] = expected[:1]
 
 
 def test_a_block_that_is_no_longer_needed_goes_and_may_come_back(block: Block) -> None:
     blocks = NodeBlocks("run")
-    mapped = blocks.open(block)
-    kept = np.array(mapped)
+    opened = blocks.open(block)
+    kept = everything(opened)
     blocks.keep([])
     assert list(blocks_folder("run").glob("*.npy")) == []
-    assert np.array_equal(mapped, kept), "who has it mapped goes on with it"
-    assert np.array_equal(blocks.open(block), kept)
+    assert np.array_equal(everything(opened), kept), "who has it open goes on with it"
+    assert np.array_equal(everything(blocks.open(block)), kept)
     blocks.keep([block.key])
     assert len(list(blocks_folder("run").glob("*.npy"))) == 1
 
@@ -65,7 +69,7 @@ def test_the_last_worker_removes_the_folder(block: Block) -> None:
     first, second = NodeBlocks("run"), NodeBlocks("run")
     first.open(block)
     first.close()
-    assert np.array_equal(second.open(block), block.read())
+    assert np.array_equal(everything(second.open(block)), block.read())
     second.close()
     assert not blocks_folder("run").exists()
 
@@ -101,14 +105,14 @@ def test_a_damaged_shard_is_told_and_leaves_no_half_a_block(block: Block) -> Non
     with pytest.raises(DataError, match=r"gone.parquet is not there. Run again"):
         blocks.open(missing)
     assert [path.suffix for path in blocks_folder("run").iterdir() if path.suffix in (".npy", ".unfinished")] == []
-    assert np.array_equal(blocks.open(block), block.read())
+    assert np.array_equal(everything(blocks.open(block)), block.read())
 
 
 def test_a_node_without_room_says_what_it_wants(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*arguments: int) -> None:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr(node_blocks.os, "posix_fallocate", full)
+    monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.raises(StoreError, match=r"cannot keep a feature \(\d+ MiB\) at .*No space left on device. Free some"):
         NodeBlocks("run").open(block)
     assert not list(blocks_folder("run").glob("*.unfinished"))
@@ -116,15 +120,15 @@ def test_a_node_without_room_says_what_it_wants(block: Block, monkeypatch: pytes
 
 def test_two_processes_that_want_the_same_block_make_it_once(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
-    read = Block.read
+    fill = Block.fill
 
-    def slow(self: Block, into: np.ndarray | None = None) -> np.ndarray:
+    def slow(self: Block, into: Rows) -> None:
         made.append(self.key)
         time.sleep(0.2)
-        return read(self, into)
+        fill(self, into)
 
-    monkeypatch.setattr(Block, "read", slow)
-    opened: list[np.ndarray] = []
+    monkeypatch.setattr(Block, "fill", slow)
+    opened: list[RowFile] = []
     threads = [threading.Thread(target=lambda: opened.append(NodeBlocks("run").open(block))) for _ in range(3)]
     for thread in threads:
         thread.start()
@@ -137,3 +141,15 @@ def test_two_processes_that_want_the_same_block_make_it_once(block: Block, monke
 def test_a_block_without_a_sample_is_empty(block: Block) -> None:
     nobody = dataclasses.replace(block, key="nobody", sample_ids=())
     assert NodeBlocks("run").open(nobody).shape == (0, 3, 28, 28)
+
+
+def test_a_command_leaves_no_block_behind(block: Block) -> None:
+    def interrupted() -> None:
+        with blocks_of_a_command() as open_block:
+            values = open_block(block)
+            assert np.array_equal(values[np.array([2, 0])], block.read()[[2, 0]])
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert not list(Path(tempfile.gettempdir()).glob("merbench-blocks-*"))

@@ -156,10 +156,16 @@ def test_any_number_of_warm_workers_gives_the_results_of_this_process_to_the_bit
     for card in plan.cards:
         store.write_card(card)
     seen = Seen()
+    said: list[str] = []
+    memory = None if workers == 1 else 0
 
-    report = fan_out(plan, store, cluster, needs(plan, cluster), workers, seen.tally, seen.over.append, print)
+    report = fan_out(
+        plan, store, cluster, needs(plan, cluster), workers, seen.tally, seen.over.append, said.append, memory
+    )
 
     assert (report.deaths, report.error) == (0, None)
+    streamed = [text for text in said if "batches are read from disk as they are needed" in text]
+    assert len(streamed) == (3 if memory == 0 else 0), "synth_a, synth_b and both, each told once"
     assert "TUNE_MAX_PENDING_TRIALS_PG" not in os.environ, "what Tune is told holds for this run"
     assert logging.getLogger("ray.tune.tune").level < logging.CRITICAL
     assert seen.counts[-1] == (60, 0)

@@ -9,7 +9,7 @@ import pytest
 
 from preprocess.base import sealed_parquet
 from preprocess.base.errors import DataError
-from preprocess.shards.file import Remarks, Shard, content_hash, decode, encode
+from preprocess.shards.file import Remarks, Shard, content_hash, decode, decode_parts, encode
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64", "int16"])
@@ -41,6 +41,20 @@ def test_a_parquet_file_of_something_else_is_refused() -> None:
 def test_bytes_that_are_no_parquet_file_are_refused(content: bytes) -> None:
     with pytest.raises(DataError, match=r"part\.parquet is not a readable shard"):
         decode(content, "part.parquet")
+    with pytest.raises(DataError, match=r"part\.parquet is not a readable shard"):
+        list(decode_parts(content, "part.parquet", 5))
+
+
+@pytest.mark.parametrize("rows", [1, 3, 100])
+def test_parts_are_the_whole(rows: int) -> None:
+    ids = tuple(f"x/p/{number}" for number in range(7))
+    values = np.random.default_rng(0).integers(0, 256, (7, 3, 50), dtype=np.uint8)
+    shard = Shard(ids, values, "r", "s", "c", Remarks({"x": "y"}))
+    parts = list(decode_parts(encode(shard, {"v": 1}), "memory", rows))
+    assert [len(part.sample_ids) for part in parts] == {1: [1] * 7, 3: [3, 3, 1], 100: [7]}[rows]
+    assert tuple(sample_id for part in parts for sample_id in part.sample_ids) == ids
+    assert np.array_equal(np.concatenate([part.tensors for part in parts]), values)
+    assert all((part.content, part.remarks) == (shard.content, shard.remarks) for part in parts)
 
 
 def test_content_hash_goes_by_sample_id() -> None:
