@@ -9,7 +9,7 @@ from bench.study.data import StudyData
 from bench.study.inner import inner_folds
 from bench.study.protocols import PROTOCOLS
 from bench.study.splitting import make_folds
-from results.scores.metrics import confusion, grouped_confusion, uf1
+from results.scores.metrics import confusion, grouped_confusion, uar, uf1
 
 CLASSES = ("negative", "positive", "surprise")
 SHARES = (0.5, 0.3, 0.2)
@@ -28,8 +28,11 @@ def noise(people: int, clips: int, rng: np.random.Generator) -> StudyData:
 
 def chance_scores(
     people: int, clips: int, configurations: int, inner: int, rng: np.random.Generator
-) -> dict[str, float]:
-    """Return rule -> the pooled UF1 of one study, leaving one person out.
+) -> dict[str, dict[str, float]]:
+    """Return metric -> rule -> the pooled score of one study, leaving one person out.
+
+    Whatever is chosen without the held-out person's labels, UAR is one third in the mean; UF1 also depends on how often
+    each class is answered. Configurations are chosen by UF1, as in a run.
 
     Each configuration gives every sample one answer, whoever trained it. So what does well on the training people by
     luck is the same that is tested, and any way from the held-out person into the choice would raise the score.
@@ -52,10 +55,11 @@ def chance_scores(
         leaky = best(dict(enumerate(scores(fold.test)[:, None].tolist())), 1)[0]
         for rule, number in zip(RULES, (0, tuned, leaky), strict=True):
             chosen[rule][fold.test] = answers[number][fold.test]
-    return {rule: float(uf1(confusion(data.labels, own, len(CLASSES)))) for rule, own in chosen.items()}
+    counts = {rule: confusion(data.labels, own, len(CLASSES)) for rule, own in chosen.items()}
+    return {metric.__name__: {rule: float(metric(matrix)) for rule, matrix in counts.items()} for metric in (uar, uf1)}
 
 
-def mean_gain(scores: list[dict[str, float]], rule: str) -> tuple[float, float]:
+def mean_gain(scores: list[dict[str, dict[str, float]]], rule: str, metric: str) -> tuple[float, float]:
     """Return how much higher a rule scores than the default, the mean over studies, and its standard error."""
-    gains = np.array([one[rule] - one["default"] for one in scores])
+    gains = np.array([one[metric][rule] - one[metric]["default"] for one in scores])
     return float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(len(gains)))

@@ -90,7 +90,7 @@ def _groups(fold: Fold, inner: int, data: StudyData, persons: np.ndarray) -> np.
         names = ", ".join(sorted(set(data.subjects[fold.train].tolist())))
         raise DataError(
             f"{_named(fold, data)} has {people} people to train on ({names}); --inner {inner} takes at least {inner}. "
-            "Give a smaller --inner, more data, or another selection than tuned."
+            "Give a smaller --inner, more data, or another selection than tuned; or leave it out with --datasets."
         )
     shown = _classes_of_people(person, people, data.labels[fold.train], len(data.classes))
     rng = np.random.default_rng([fold.seed, 3])

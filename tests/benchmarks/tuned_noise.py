@@ -3,8 +3,8 @@
     python tests/benchmarks/tuned_noise.py [--studies 200] [--people 6 12 24 68] [--configs 20] [--inner 3]
 
 Labels are drawn, and every configuration answers by chance (tests/simulated_tuning.py); the real inner folds choose
-among them, one person left out at a time. Tuned less default should be 0 within a few standard errors. Beside it
-stands what a choice that looks at the held-out person would gain.
+among them, one person left out at a time. Tuned less default should be 0 within a few standard errors. Beside it stands
+what a choice that looks at the held-out person would gain.
 """
 
 from __future__ import annotations
@@ -30,12 +30,14 @@ def main() -> None:
     for people in arguments.people:
         rng = np.random.default_rng(people)
         scores = [chance_scores(people, 6, arguments.configs, arguments.inner, rng) for _ in range(arguments.studies)]
-        gains = [mean_gain(scores, rule) for rule in ("tuned", "leaky")]
-        default = float(np.mean([one["default"] for one in scores]))
-        rows.append([str(people), f"{default:.4f}", *(f"{gain:+.4f} ({error:.4f})" for gain, error in gains)])
+        for metric in ("uar", "uf1"):
+            gains = [mean_gain(scores, rule, metric) for rule in ("tuned", "leaky")]
+            default = float(np.mean([one[metric]["default"] for one in scores]))
+            told = [f"{gain:+.4f} ({error:.4f})" for gain, error in gains]
+            rows.append([str(people), metric.upper(), f"{default:.4f}", *told])
     print_table(
-        f"UF1 of {arguments.studies} studies of noise, {arguments.configs} configurations (standard errors)",
-        ["people", "default", "tuned less default", "chosen on the test person less default"],
+        f"{arguments.studies} studies of noise, {arguments.configs} configurations (standard errors)",
+        ["people", "score", "default", "tuned less default", "chosen on the test person less default"],
         rows,
     )
     print(f"{time.perf_counter() - start:.0f} s in all")

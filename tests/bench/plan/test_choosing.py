@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
+from example_studies import example_study
 from simulated_tuning import chance_scores, mean_gain
 
-from bench.plan.choosing import best, rung_epochs, rung_sizes
+from bench.plan.choosing import best, inner_score, rung_epochs, rung_sizes
+from results.scores.metrics import confusion, uf1
+from results.scores.multilabel import label_confusion, mean_f1
+
+
+def test_an_inner_fold_is_scored_as_the_board_scores() -> None:
+    study = example_study()
+    outcome = study.outcomes(hit_rate=0.5)[0]
+    expected = uf1(confusion(outcome.y_true, outcome.y_pred, len(study.card.classes)))
+    assert inner_score(study.card, outcome) == expected
+    right = dataclasses.replace(outcome, y_pred=outcome.y_true)
+    assert inner_score(study.card, right) == len(set(outcome.y_true.tolist())) / len(study.card.classes)
+    several = example_study(multilabel=True)
+    outcome = several.outcomes(hit_rate=0.5)[0]
+    assert inner_score(several.card, outcome) == mean_f1(label_confusion(outcome.y_true, outcome.y_pred))
 
 
 def test_the_best_mean_wins() -> None:
@@ -40,7 +57,7 @@ def test_on_noise_tuned_scores_stay_at_chance_and_a_leak_would_show() -> None:
     """200 studies of which nothing can be learned; tests/benchmarks/tuned_noise.py does so for more people."""
     rng = np.random.default_rng(0)
     scores = [chance_scores(people=6, clips=5, configurations=6, inner=3, rng=rng) for _ in range(200)]
-    gain, error = mean_gain(scores, "tuned")
+    gain, error = mean_gain(scores, "tuned", "uar")
     assert abs(gain) < 3 * error
-    leak, error = mean_gain(scores, "leaky")
+    leak, error = mean_gain(scores, "leaky", "uar")
     assert leak > 10 * error, "else the study is too small to tell"
