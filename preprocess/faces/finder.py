@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import threading
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from preprocess.base.errors import UsageError, did_you_mean
 from preprocess.faces.alignment import landmark_box
@@ -119,7 +120,7 @@ class DlibFaceFinder:
 
     def landmarks(self, picture: np.ndarray, box: Box, turn: float = 0.0) -> np.ndarray:
         """Fit the 68 points, (68, 2) float32 x and y, to the face in ``box`` of a grey uint8 picture."""
-        return _remembered_fit(self._detectors, picture.shape, picture.tobytes(), box, turn)
+        return _FITS.fit(self._detectors, picture, box, turn)
 
     def _search(self, clip: Clip, detector: str) -> Face:
         tried: list[str] = []
@@ -251,23 +252,34 @@ def face_finder() -> DlibFaceFinder:
     return finder
 
 
-@lru_cache(maxsize=256)
-def _remembered_fit(detectors: Detectors, shape: tuple[int, int], picture: bytes, box: Box, turn: float) -> np.ndarray:
-    """Fit landmarks, or return them where they were fitted not long ago: features often look at the same frames.
+class _Fits:
+    """The landmarks that were fitted last: features often look at the same frames.
 
-    Parameters
-    ----------
-    detectors : fit landmarks.
-    shape : (H, W) of the picture.
-    picture : its bytes, uint8.
-    box, turn : of the face.
-
-    Returns
-    -------
-    (68, 2) float32 that cannot be written.
+    A picture is known by its hash. The pictures themselves, of which those of a film may be large, are not kept.
     """
-    import numpy as np
 
-    landmarks = detectors.fit(np.frombuffer(picture, np.uint8).reshape(shape), box, turn, fine=True).landmarks
-    landmarks.setflags(write=False)
-    return landmarks
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._kept: OrderedDict[tuple[Any, ...], np.ndarray] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def fit(self, detectors: Detectors, picture: np.ndarray, box: Box, turn: float) -> np.ndarray:
+        """Return the landmarks of a grey uint8 picture, (68, 2) float32 that cannot be written."""
+        import numpy as np
+
+        key = detectors, picture.shape, hashlib.sha256(picture.tobytes()).digest(), box, turn
+        with self._lock:
+            known = self._kept.get(key)
+            if known is not None:
+                self._kept.move_to_end(key)
+                return known
+        landmarks = detectors.fit(np.ascontiguousarray(picture), box, turn, fine=True).landmarks
+        landmarks.setflags(write=False)
+        with self._lock:
+            self._kept[key] = landmarks
+            if len(self._kept) > self._most:
+                self._kept.popitem(last=False)
+        return landmarks
+
+
+_FITS = _Fits(256)
