@@ -23,8 +23,7 @@ from results.scores.comparison import compare
 from results.scores.leaderboard import build_leaderboard
 from results.store.outcome_store import OutcomeStore
 from results.store.pretrained import PretrainedStore
-
-DATASET = "synth_casme2"
+from results.store.study_card import StudyCard
 
 
 def main() -> None:
@@ -33,6 +32,9 @@ def main() -> None:
     parser.add_argument("--models", default="ststnet,off_apexnet")
     parser.add_argument("--people", type=int, default=8, help="who show micro-expressions")
     parser.add_argument("--macro-people", type=int, default=12, help="who show macro-expressions, of each camera")
+    parser.add_argument("--micro", type=Path, help="a folder of micro-expressions that were rendered before")
+    parser.add_argument("--macro", type=Path, help="a folder of macro-expressions that were rendered before")
+    parser.add_argument("--results", type=Path, help="where to keep results; the features that are there serve again")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--epochs", default="quick", help="of the folds: quick, or numbers such as 5,20")
     parser.add_argument("--workers", default="2", help="folds trained at a time")
@@ -40,69 +42,60 @@ def main() -> None:
     facts, rows = machine_facts(), []
     with tempfile.TemporaryDirectory(prefix="pretraining-") as name:
         folder = Path(name)
-        for like, strength, people in (
-            ("casme2", "micro", arguments.people),
-            ("samm", "macro", arguments.macro_people),
-            ("smic", "macro", arguments.macro_people),
-        ):
-            words = ["synth", "--like", like, "--strength", strength, "--subjects", str(people)]
-            merbench(*words, "--out", str(folder / strength / like))
+        micro = arguments.micro or rendered(folder / "micro", "micro", ("casme2",), arguments.people)
+        macro = arguments.macro or rendered(folder / "macro", "macro", ("samm", "smic"), arguments.macro_people)
+        results = arguments.results or folder / "runs"
         for model in arguments.models.split(","):
-            rows += measured(model, folder, arguments)
-    print_table(
-        f"{DATASET}, loso, megc3, {arguments.people} people; seeds {arguments.seeds}",
-        [
-            "model",
-            "epochs of a fold",
-            "UF1 scratch",
-            "pretrained",
-            "difference (95 %)",
-            "p",
-            "UAR scratch",
-            "pretrained",
-        ],
-        rows,
-    )
+            rows += measured(model, micro, macro, results, arguments)
+    names = ["model", "epochs of a fold", "UF1 scratch", "pretrained", "difference (95 %)", "p"]
+    title = f"{micro.name} as CASME II, loso, megc3; seeds {arguments.seeds}"
+    print_table(title, [*names, "UAR scratch", "pretrained"], rows)
     print(*facts, sep="\n")
 
 
-def measured(model: str, folder: Path, arguments: argparse.Namespace) -> list[list[str]]:
+def rendered(folder: Path, strength: str, cameras: Sequence[str], people: int) -> Path:
+    """Render databases into a folder, and return it."""
+    for like in cameras:
+        words = ["synth", "--like", like, "--strength", strength, "--subjects", str(people)]
+        merbench(*words, "--out", str(folder / like))
+    return folder
+
+
+def measured(model: str, micro: Path, macro: Path, results: Path, arguments: argparse.Namespace) -> list[list[str]]:
     """Return the rows of one model."""
     rows = []
-    common = ["--preset", "quick", "--results", str(folder / "runs"), "--tracking-uri", "off"]
+    common = ["--preset", "quick", "--results", str(results), "--tracking-uri", "off"]
     start = time.perf_counter()
-    merbench("pretrain", model, "--data", str(folder / "macro"), *common)
+    merbench("pretrain", model, "--data", str(macro), *common)
     seconds = time.perf_counter() - start
-    networks = PretrainedStore(str(folder / "runs"))
+    networks = PretrainedStore(str(results))
     (key,) = (one for one in networks.stored_keys() if networks.configuration(one)["model"] == model)
     facts = networks.facts(key)
     assert facts is not None
-    print(
-        f"{model}: pretrained on {facts.described} in {seconds:.0f} s, loss {facts.loss[0]:.2f} -> {facts.loss[-1]:.2f}"
-    )
-    run = ["run", "--data", str(folder / "micro"), "--models", model, "--protocols", "loso", "--seeds", arguments.seeds]
+    losses = f"{facts.loss[0]:.2f} -> {facts.loss[-1]:.2f}"
+    print(f"{model}: pretrained on {facts.described} in {seconds:.0f} s, loss {losses}")
+    run = ["run", "--data", str(micro), "--models", model, "--protocols", "loso", "--seeds", arguments.seeds]
     for epochs in arguments.epochs.split(","):
-        store = folder / f"scores-{model}-{epochs}"
-        options = [*run, *common[:2], "--results", str(store), "--tracking-uri", "off", "--workers", arguments.workers]
+        options = [*run, *common, "--workers", arguments.workers]
         options += ["--epochs", epochs] if epochs != "quick" else []
+        before = {card.key for card in OutcomeStore(results).cards()}
         merbench(*options)
-        merbench(*options, "--pretrain", str(folder / "runs" / "pretrained" / key))
-        rows.append([model, epochs, *compared(store)])
+        merbench(*options, "--pretrain", key)
+        store = OutcomeStore(results)
+        rows.append([model, epochs, *compared(store, [card for card in store.cards() if card.key not in before])])
     return rows
 
 
-def compared(results: Path) -> list[str]:
-    """Return the scores of the two studies of a store, from scratch and pretrained, and how they differ."""
-    store = OutcomeStore(results)
-    board = build_leaderboard(store, rng=np.random.default_rng(0))
-    scratch, pretrained = sorted(
-        (row for row in board.rows if row.part == "full"), key=lambda row: "pretrain" in row.label
-    )
-    (pair,) = compare(store, store.cards(), rng=np.random.default_rng(0)).pairs
+def compared(store: OutcomeStore, cards: Sequence[StudyCard]) -> list[str]:
+    """Return the scores of some studies, from scratch and pretrained, and how they differ."""
+    board = build_leaderboard(store, cards, rng=np.random.default_rng(0))
+    whole = [row for row in board.rows if row.part == "full"]
+    scratch, pretrained = sorted(whole, key=lambda row: "pretrain" in row.params)
+    (pair,) = compare(store, cards, rng=np.random.default_rng(0)).pairs
     sign = 1 if pair.first == pretrained.label else -1
     uf1 = pair.metrics["uf1"]
-    ends = sorted((sign * uf1.low, sign * uf1.high))
-    difference = f"{sign * uf1.difference:+.3f} [{ends[0]:+.3f}, {ends[1]:+.3f}]"
+    ends = sorted(sign * end for end in (uf1.low, uf1.high) if end is not None)
+    difference = f"{sign * uf1.difference:+.3f} [{', '.join(f'{end:+.3f}' for end in ends)}]"
     return [
         *(f"{row.uf1:.3f}" for row in (scratch, pretrained)),
         difference,
