@@ -15,6 +15,7 @@ from bench.console.say import say
 from bench.plan.fitting import fit_request
 from bench.plan.pretraining import MacroData, Wanted
 from bench.plan.request import Request
+from bench.workers.feature_memory import told_of
 from bench.workers.node_types import with_growth
 from bench.workers.ray_session import RaySession
 from preprocess.base.errors import MerError, UsageError
@@ -103,9 +104,12 @@ def pretrain_all(
 
     for one in wanted:
         say(console, _begin(one, workers))
+    if cluster.local and config.device != "cuda":
+        for text in told_of(((one.info, one.data) for one in wanted), config.feature_memory, cluster.cpus):
+            say(console, text)
     began, root = time.monotonic(), results_root(config.results)
     at_a_time = max(1, (config.workers or cluster.cpus) // workers)
-    failed = train(wanted, root, cluster, config.device, workers, at_a_time)
+    failed = train(wanted, root, cluster, config.device, workers, at_a_time, memory=config.feature_memory)
     store = PretrainedStore(root)
     for one in wanted:
         if facts := store.facts(one.key):

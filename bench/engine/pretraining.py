@@ -14,6 +14,7 @@ from bench.engine.network_training import NetworkTraining, random_state, resume_
 from bench.engine.team import ALONE, Team
 from bench.engine.train import model_params, recipe_of
 from bench.study.data import StudyData
+from bench.study.feature_rows import UNLIMITED
 from bench.study.folds import Fold, fold_seed
 from mer_models.registry import ModelInfo
 
@@ -32,6 +33,7 @@ class Pretraining:
     seed : all random draws come from it.
     team : the workers that train together.
     device : where the network is trained.
+    memory : how many bytes of features may be held.
 
     Attributes
     ----------
@@ -47,12 +49,13 @@ class Pretraining:
         seed: int,
         team: Team = ALONE,
         device: str = "cpu",
+        memory: int = UNLIMITED,
     ) -> None:
         nobody, recipe = np.empty(0, dtype=np.int64), recipe_of(info, hyperparameters)
         fold = Fold(EVERYBODY, rows, nobody, nobody, fold_seed(seed, info.name, []))
         self.epochs = recipe.epochs
         self._model = build_network(info, model_params(info, hyperparameters), len(data.classes), fold.seed, device)
-        inputs = make_inputs(info, self._model, recipe, data, rows, device)
+        inputs = make_inputs(info, self._model, recipe, data, rows, device, memory=memory)
         self._training = NetworkTraining(self._model, recipe, inputs, data, fold, team)
         if team.rank:
             # The same weights everywhere, and dropout of one's own.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,19 +95,20 @@ def larger_than_memory(info: ModelInfo, data: StudyData, memory: int) -> str:
 
 
 def told_of_plan(plan: Plan, asked: int | None, cpus: float) -> list[str]:
-    """Return what a person should know of the plan's features that workers on this machine's CPUs cannot hold.
+    """Return what ``told_of`` does of all that a plan has to do."""
+    return told_of(((one.info, plan.data[one.training.data]) for one in plan.trainings if one.todo), asked, cpus)
+
+
+def told_of(trained: Iterable[tuple[ModelInfo, StudyData]], asked: int | None, cpus: float) -> list[str]:
+    """Return what a person should know of features that workers on this machine's CPUs cannot hold.
 
     Parameters
     ----------
-    plan : what is to be trained.
+    trained : the models, each with the samples that it is trained on.
     asked : ``--feature-memory``.
     cpus : which the workers share.
     """
-    found = (
-        larger_than_memory(one.info, plan.data[one.training.data], feature_memory(asked, one.info, "cpu", cpus))
-        for one in plan.trainings
-        if one.todo
-    )
+    found = (larger_than_memory(info, data, feature_memory(asked, info, "cpu", cpus)) for info, data in trained)
     return list(dict.fromkeys(text for text in found if text))
 
 

@@ -34,6 +34,7 @@ from bench.workers.node_blocks import NodeBlocks, blocks_folder
 from bench.workers.pack import run_pack
 from bench.workers.packs import Packs
 from bench.workers.ray_session import Cluster
+from bench.workers.this_node import cpus_of_this_node
 from bench.workers.underway import note_underway
 from bench.workers.watch import Tally, Watch
 from mer_models.registry import MODELS
@@ -105,7 +106,7 @@ class PackTrial(tune.Trainable):
             self._stop = str(error)
             return
         self._notes, self._noted = ([note] if note else []), {note}
-        self._cpus = _cpus_of_this_node()
+        self._cpus = cpus_of_this_node()
         self._trainings: list[Training] = pickle.loads(trainings)
         self._samples = data
         self._store = OutcomeStore(store_root)
@@ -263,11 +264,6 @@ def fan_out(
             ),
         ).fit()
     return FanOutReport(losses.deaths.total, packs.stopped)
-
-
-def _cpus_of_this_node() -> float:
-    here = ray.get_runtime_context().get_node_id()
-    return next(node["Resources"].get("CPU", 1.0) for node in ray.nodes() if node["NodeID"] == here)
 
 
 @contextlib.contextmanager

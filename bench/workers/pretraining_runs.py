@@ -49,6 +49,7 @@ def pretrain(
     workers: int = 1,
     at_a_time: int = 1,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    memory: int | None = None,
 ) -> dict[str, str]:
     """Train networks on the connected Ray; each is in the results the moment it is trained.
 
@@ -63,6 +64,7 @@ def pretrain(
     workers : how many train one network together.
     at_a_time : how many networks are trained beside each other, at most.
     checkpoint_seconds : how often a training is put down.
+    memory : how many bytes of features a worker may hold; None for a share of what it finds.
 
     Returns
     -------
@@ -89,7 +91,7 @@ def pretrain(
             after.callback(shutil.rmtree, blocks_folder(run), ignore_errors=True)
             after.enter_context(environment(_ON_A_LOCAL_RAY))
         settings = {"results": results, "run": run, "needs_gpu": needs.needs_gpu}
-        settings["checkpoint_seconds"] = checkpoint_seconds
+        settings |= {"checkpoint_seconds": checkpoint_seconds, "memory": memory}
         found = _all(lambda chunk: _pretrain(chunk, settings, bundles, workers), chunks)
     return {key: error for failed in found for key, error in failed.items()}
 

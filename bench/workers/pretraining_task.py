@@ -14,6 +14,7 @@ from bench.engine.team import ALONE, Team
 from bench.engine.train import deterministic
 from bench.plan.pretraining import Wanted
 from bench.study.data import StudyData
+from bench.study.feature_rows import UNLIMITED
 from bench.workers.provenance import provenance
 from mer_models.registry import MODELS
 from results.store.outcome_file import curves_to_json
@@ -80,6 +81,7 @@ def carry_out(
     device: str = "cpu",
     checkpoints: Checkpoints | None = None,
     seconds: float = 0.0,
+    memory: int = UNLIMITED,
 ) -> None:
     """Train a network, and write it into the results.
 
@@ -92,6 +94,7 @@ def carry_out(
     device : where this one trains.
     checkpoints : where it is put down; None for nowhere.
     seconds : how long at least lies between two checkpoints.
+    memory : how many bytes of features may be held.
 
     Raises
     ------
@@ -101,7 +104,7 @@ def carry_out(
     checkpoints = checkpoints or NoCheckpoints()
     info, began = MODELS.get(one.model), time.monotonic()
     with deterministic(info.resources.cpus):
-        training = Pretraining(info, one.hyperparameters, data, one.rows, one.seed, team, device)
+        training = Pretraining(info, one.hyperparameters, data, one.rows, one.seed, team, device, memory)
         if latest := checkpoints.latest(one.key):
             training.resume(*latest)
         saved = time.monotonic()

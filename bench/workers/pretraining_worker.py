@@ -15,8 +15,11 @@ from torch import distributed
 from bench.engine.network_training import TrainingError
 from bench.engine.team import Team
 from bench.workers.devices import device_here
+from bench.workers.feature_memory import feature_memory
 from bench.workers.node_blocks import NodeBlocks
 from bench.workers.pretraining_task import Assignment, State, carry_out
+from bench.workers.this_node import cpus_of_this_node
+from mer_models.registry import MODELS
 from preprocess.base.errors import MerError
 from preprocess.base.plugins import receive
 from results.store.pretrained import PretrainedStore
@@ -32,7 +35,7 @@ def train_here(config: dict[str, Any]) -> dict[str, str]:
     Parameters
     ----------
     config : plugins, assignments (pickled, for they may need the plug-ins), results, run (names what the workers of a
-        node share), needs_gpu, and checkpoint_seconds.
+        node share), needs_gpu, checkpoint_seconds, and memory (``--feature-memory``).
 
     Returns
     -------
@@ -45,13 +48,14 @@ def train_here(config: dict[str, Any]) -> dict[str, str]:
     device, _ = device_here(bool(ray.get_gpu_ids()), config["needs_gpu"])
     store, failed = PretrainedStore(config["results"]), dict[str, str]()
     checkpoints, seconds = _Checkpoints(team.rank), config["checkpoint_seconds"]
-    blocks = NodeBlocks(config["run"])
+    blocks, cpus = NodeBlocks(config["run"]), cpus_of_this_node()
     try:
         for one in assignments:
             if store.facts(one.key) is not None:
                 continue
             try:
-                carry_out(one, one.data.opened(blocks.open), store, team, device, checkpoints, seconds)
+                memory = feature_memory(config["memory"], MODELS.get(one.model), device, cpus)
+                carry_out(one, one.data.opened(blocks.open), store, team, device, checkpoints, seconds, memory)
             except TrainingError as error:
                 # The same on all workers.
                 failed[one.key] = f"{type(error).__name__}: {error}"

@@ -86,13 +86,20 @@ def _session(address: str | None, cpus: int | None, say: Callable[[str], None]) 
 
 
 def _pretrain(
-    wanted: Sequence[Wanted], results: str, cluster: Cluster, device: str, workers: int = 1, at_a_time: int = 1
+    wanted: Sequence[Wanted],
+    results: str,
+    cluster: Cluster,
+    device: str,
+    workers: int = 1,
+    at_a_time: int = 1,
+    memory: int | None = None,
 ) -> dict[str, str]:
     """Take the place of ``bench.workers.pretraining_runs.pretrain``."""
     failed = {}
     for one in wanted:
         try:
-            carry_out(assignment_of(one), one.data.read(), PretrainedStore(results))
+            held = UNLIMITED if memory is None else memory
+            carry_out(assignment_of(one), one.data.read(), PretrainedStore(results), memory=held)
         except TrainingError as error:
             failed[one.key] = f"TrainingError: {error}"
     return failed

@@ -1,7 +1,7 @@
 """How much memory does a worker take, and how long, when features are four times what it may take?
 
 One drawn database with one feature of ``--times`` the limit, and a network that looks at little of it; its range is
-fitted to the training people, and what it is shown is mirrored at random. The same fold is trained in processes of
+fitted to the training people. The same fold is trained in processes of
 their own: with the limit and batches from disk; with the limit and the feature in memory, which must fail; without a
 limit and the feature in memory. The limit is the system's (RLIMIT_DATA), beyond what a worker takes that has imported
 torch: who allocates more gets an error. Outcomes must be equal to the bit. At the end, ``merbench run`` with Ray and
@@ -24,9 +24,9 @@ from benchmark_report import ROOT, machine_facts, print_table, run_plainly
 from data_plane import PLUG_IN, command, environment, front_door, watch
 from peak_memory import PeakMemory
 
-SAMPLE_BYTES, PEOPLE = 97_200, 24
+SAMPLE_BYTES, PEOPLE = 16 * 3 * 64 * 64, 24
 MODEL, DATASET = "looks_at_0", "drawn_a"
-SETTINGS = {"input_range": "standard", "augment": "flip"}
+SETTINGS = {"input_range": "standard"}
 STREAMED, HELD = "from disk", "in memory"
 
 

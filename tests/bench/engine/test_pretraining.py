@@ -43,7 +43,8 @@ def test_one_worker_trains_as_everybody_is_trained_on(tiny: str, recipe: str) ->
     values = resolved(tiny, epochs=3, **RECIPES[recipe])
     expected = train_on_everybody(MODELS.get(tiny), values, DATA, 0)
     with deterministic(1):
-        training = Pretraining(MODELS.get(tiny), values, DATA, ROWS, 0)
+        # Every batch taken when it is needed.
+        training = Pretraining(MODELS.get(tiny), values, DATA, ROWS, 0, memory=0)
         while not training.done:
             training.epoch()
         assert_equal_weights(training.weights(), expected.weights)

@@ -54,7 +54,7 @@ def test_two_workers_have_the_loss_of_one(synthetic: list[PreparedDataset], clus
     one = wanted(synthetic, batch_size=16)
     alone, two = PretrainedStore(str(tmp_path / "alone")), PretrainedStore(str(tmp_path / "two"))
     carry_out(assignment_of(one), one.data.read(), alone)
-    assert pretrain([one], str(tmp_path / "two"), cluster, "cpu", workers=2) == {}
+    assert pretrain([one], str(tmp_path / "two"), cluster, "cpu", workers=2, memory=0) == {}
     first, second = alone.facts(one.key), two.facts(one.key)
     assert first is not None
     assert second is not None
