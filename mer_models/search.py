@@ -58,10 +58,16 @@ class Range:
         """The values between which all others lie."""
         return self.low, self.high
 
+    @property
+    def size(self) -> float:
+        """How many values there are; without end where they are no whole numbers."""
+        whole = isinstance(self.low, int) and isinstance(self.high, int)
+        return self.high - self.low + 1 if whole else math.inf
+
     def draw(self, rng: np.random.Generator) -> Number:
         """Return a number, rounded to three significant digits; a whole one is not rounded."""
         low, high = float(self.low), float(self.high)
-        whole = isinstance(self.low, int) and isinstance(self.high, int)
+        whole = self.size < math.inf
         if whole:
             low, high = low - 0.5 * (not self.log), high + 0.5 * (not self.log)
         share = rng.random()
@@ -107,6 +113,11 @@ class Choices:
     def ends(self) -> tuple[Any, ...]:
         """All values."""
         return self.values
+
+    @property
+    def size(self) -> float:
+        """How many values there are."""
+        return len(self.values)
 
     def draw(self, rng: np.random.Generator) -> Any:
         """Return one of the values."""

@@ -11,6 +11,7 @@ from preprocess.base.errors import UsageError
 from preprocess.base.files import write_atomic
 from results.scores.stored_study import StoredStudy, counted
 from results.store.outcome_store import OutcomeStore
+from results.store.watched import INNER
 from results.views.text import Header, table
 
 BOOTSTRAP_SEED = 0
@@ -20,7 +21,17 @@ BOOTSTRAP_SEED = 0
 def status(results: str) -> str:
     """Return a table of the store's studies with their folds done, failed and missing."""
     store = OutcomeStore(results_root(results))
-    return status_table([counted(store, card) for card in store.cards()])
+    studies = [counted(store, card) for card in store.cards()]
+    return "\n".join([status_table(studies), *inner_lines(store, studies)])
+
+
+def inner_lines(store: OutcomeStore, studies: Sequence[StoredStudy]) -> list[str]:
+    """Return a line on the inner folds that are done, where a tuned study waits for them."""
+    if not any(study.card.watches == INNER and not study.settled for study in studies):
+        return []
+    inner = [counted(store, card) for card in store.cards(inner=True)]
+    done, failed = sum(one.done for one in inner), sum(one.failed for one in inner)
+    return ["", f"inner folds, on which tuned studies try configurations: {done} done, {failed} failed"]
 
 
 def status_table(studies: Sequence[StoredStudy]) -> str:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from bench.commands.results import status_table
+from bench.commands.results import inner_lines, status_table
 from bench.config import results_root
 from bench.console.interrupts import exit_status, terminable
 from bench.console.say import say
@@ -80,7 +80,9 @@ def _text(root: str, store: OutcomeStore | None, studies: Sequence[StoredStudy])
     total, done = sum(len(study.card.folds) for study in studies), sum(study.done for study in studies)
     failed = sum(study.failed for study in studies)
     # First, since a terminal that is too small cuts the table's end.
-    return f"{done} of {total} folds done, {failed} failed, {total - done - failed} missing\n{status_table(studies)}"
+    counts = f"{done} of {total} folds done, {failed} failed, {total - done - failed} missing"
+    inner = inner_lines(store, studies) if store else []
+    return "\n".join([counts, status_table(studies), *inner])
 
 
 def _left(store: OutcomeStore, studies: Sequence[StoredStudy]) -> list[StoredStudy]:

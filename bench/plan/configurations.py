@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -85,13 +86,15 @@ def configurations(
     seed : of the study.
     """
     found: list[Configuration] = [{}]
+    default, everything = tuple(values[key] for key in space), math.prod(domain.size for domain in space.values())
+    seen: set[tuple[Any, ...]] = set()
     for draw in range(1, _TRIES * count):
-        if len(found) == count:
+        if len(found) == count or len(seen) == everything:
             break
-        drawn = {key: _drawn(info.name, key, domain, seed, draw) for key, domain in space.items()}
-        changed = {key: value for key, value in drawn.items() if value != values[key]}
-        if changed not in found:
-            found.append(changed)
+        drawn = tuple(_drawn(info.name, key, domain, seed, draw) for key, domain in space.items())
+        if drawn not in seen and drawn != default:
+            found.append({key: value for key, value in zip(space, drawn, strict=True) if value != values[key]})
+        seen.add(drawn)
     return found
 
 

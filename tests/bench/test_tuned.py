@@ -14,6 +14,7 @@ from local_runs import LocalRuns
 from small_runs import digests, plan_of, run_here
 from throwaway_models import FEATURE, PAPER, TinyNet, register_network
 
+from bench.commands.results import status
 from bench.plan.planned import Plan
 from bench.study.data import StudyData
 from bench.workers.pack import run_pack
@@ -369,6 +370,16 @@ def outcomes_of(*provenances: dict[str, Any]) -> list[Outcome]:
         Outcome(key=str(n), fold=f"p{n}", selected_epoch=1, curves={}, provenance=one, **same)
         for n, one in enumerate(provenances)
     ]
+
+
+def test_status_counts_inner_folds_while_a_tuned_study_waits_for_them(
+    whole: tuple[Plan, OutcomeStore], tmp_path: Path
+) -> None:
+    shutil.copytree(whole[1].root, tmp_path / "copy")
+    assert "inner folds" not in status(str(tmp_path / "copy"))
+    store = OutcomeStore(tmp_path / "copy")
+    store.discard(only(whole[0]), only(whole[0]).folds[0].key)
+    assert "inner folds, on which tuned studies try configurations: 30 done, 0 failed" in status(store.root)
 
 
 def test_what_was_tried_is_put_together() -> None:

@@ -63,7 +63,7 @@ def test_another_key_leaves_the_values_of_the_first_as_they_are() -> None:
 
 
 def test_a_small_space_is_tried_whole() -> None:
-    found = drawn(20, space={"dropout": SPACE["dropout"]})
+    found = drawn(1_000_000, space={"dropout": SPACE["dropout"]})
     assert found[0] == {}
     assert sorted(one["dropout"] for one in found[1:]) == [0.0, 0.3]
 
