@@ -353,8 +353,10 @@ class _Builder:
         sealed = store.read_sealed(card)
         found = None if sealed is None else of_sealed(card, sealed)
         state, whole, damaged = self._state(card, store, found is not None)
-        # The weights that shifted clips are scored with are those of the study that is not shifted.
-        done = whole & state.weights if self._config.keep_weights and not card.shift else whole
+        # The weights that shifted clips are scored with are those of the study that is not shifted; of inner folds none
+        # are kept.
+        with_weights = self._config.keep_weights and not card.shift and not card.inner
+        done = whole & state.weights if with_weights else whole
         if self._config.overwrite == "all" and (state.done or state.failed):
             return PlannedStudy(card, damaged=damaged, reason="--overwrite all")
         reason = ""

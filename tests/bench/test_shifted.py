@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -325,3 +325,37 @@ def test_a_model_that_looks_at_nothing_and_a_dataset_without_frames_are_told(
     assert plan.notes == ["Model majority is not tested with shifted key frames: it looks at no clip."]
     with pytest.raises(UsageError, match="bring no frames"):
         shifted_of([dataclasses.replace(recorded, clips={})], config(shift_keyframes="1"), tmp_path)
+
+
+class Biased(Reader):
+    """A Reader that says of every clip how sure it is of the third class."""
+
+    def __init__(self, n_classes: int, sure: float = 0.0) -> None:
+        super().__init__(n_classes)
+        self.sure = sure
+
+    def scores(self, *features: np.ndarray) -> np.ndarray:
+        found = super().scores(*features)
+        found[:, 2] = self.sure
+        return found
+
+
+def test_a_tuned_fold_is_shifted_with_what_its_people_chose(
+    reader: str, recorded: RawDataset, store: OutcomeStore, tmp_path: Path
+) -> None:
+    facts: dict[str, Any] = {"features": (KEY_FRAMES,), "paper": "none", "resources": Resources(gpu=0.0, pack=9)}
+    register_model("biased", **facts, search={"sure": (0.0, 300.0)})(Biased)
+    asked: dict[str, Any] = {"models": "biased", "selection": "tuned", "configs": 2, "inner": 2, "keep_weights": True}
+    # Who is taken for the second class by all configurations but one, which is better for being wrong less often.
+    recorded.samples.loc[recorded.samples["clip"] != "c0", "emotion"] = "surprise"
+    assert run_here(planned(recorded, store, tmp_path / "shards", **asked), store) == (3 * (2 * 2 + 1), 0)
+    Reader.trained_on.clear()
+    plan = planned(recorded, store, tmp_path / "shards", shift_keyframes="2", **asked)
+    assert run_here(plan, store) == (3, 0)
+    assert Reader.trained_on == [], "what was kept serves the shift"
+    plain, moved_card = plan.cards
+    for before, after in zip(store.read_outcomes(plain)[0], store.read_outcomes(moved_card)[0], strict=True):
+        assert after.provenance["tuned"] == before.provenance["tuned"]
+        assert before.provenance["tuned"]["changed"] == {"sure": 300.0}
+        assert after.scores[:, 2].tolist() == [300.0] * 3
+        assert not np.array_equal(after.scores, before.scores)

@@ -234,6 +234,9 @@ def test_the_same_again_trains_nothing_and_more_configurations_only_add(
     store = OutcomeStore(tmp_path / "copy")
     before = inner_files(store)
     assert plan_of(synthetic[:1], store, models=[tunable], **ASKED).left() == 0
+    assert plan_of(synthetic[:1], store, models=[tunable], **ASKED, overwrite="all").left() == 35
+    weights = plan_of(synthetic[:1], store, models=[tunable], **ASKED, keep_weights=True)
+    assert weights.left() == PEOPLE, "weights of inner folds are not kept, and not missed"
     more = plan_of(synthetic[:1], store, models=[tunable], **{**ASKED, "configs": 4})
     assert more.left() == PEOPLE * INNER + PEOPLE, "one configuration, and the choice anew"
     run_here(more, store)
