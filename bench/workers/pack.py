@@ -63,6 +63,9 @@ def run_pack(
 
     info = MODELS.get(training.model)
     verify_selections(training)
+    if training.cards[0].inner:
+        # Configurations are compared on clips as annotated.
+        data = dataclasses.replace(data, shifted={})
     folds = training.folds(data)
     done = {card.key: store.state(card).done for card in training.cards}
     jobs, number_of, wanted = [], {}, {}
