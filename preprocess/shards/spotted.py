@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from preprocess.base.code import code_fingerprint
 from preprocess.base.errors import DataError
 from preprocess.base.hashing import digest
 from preprocess.base.storage import Storage, open_storage
@@ -36,8 +35,6 @@ NAME = "spotted"
 """The folder of a dataset's spotted expressions, beside its features."""
 MOST = 2000
 """The most expressions of one recording: ten hours with one every twenty seconds."""
-SPOTTER = Path(__file__).parents[1] / "spotting" / "spotter.py"
-CHANGES = Path(__file__).parents[1] / "steps" / "_apex_spotting.py"
 
 
 @dataclass(frozen=True)
@@ -210,14 +207,13 @@ def check_told(recordings: Sequence[LongRecording]) -> None:
 
 
 def _feature(macro: bool) -> Feature:
-    from preprocess.spotting.spotter import LONGEST, LONGEST_MACRO
+    from preprocess.spotting.spotter import LONGEST, LONGEST_MACRO, VERSION
 
     longest = LONGEST_MACRO if macro else LONGEST
     shape = (MOST + 1, 4)
-    code = [code_fingerprint(SPOTTER), code_fingerprint(CHANGES)]
     return Feature(
         NAME,
-        {"name": NAME, "longest": longest, "code": code},
+        {"name": NAME, "version": VERSION, "longest": longest},
         shape,
         "float64",
         Layout("tf", shape, Content()),

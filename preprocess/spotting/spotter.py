@@ -24,6 +24,8 @@ from preprocess.spotting.recordings import Recording, Span, frames_of
 from preprocess.steps import STEPS, Work
 from preprocess.steps._apex_spotting import eyes, freed_changes, inner_face, without_blur
 
+VERSION = 1
+"""Raised whenever the same recording gives other expressions, so that what was spotted before is not taken for them."""
 RATE = 50.0
 """Pictures a second that are looked at, at most: of faster cameras, successive frames are averaged."""
 SHORTEST, LONGEST, LONGEST_MACRO = 0.12, 0.8, 4.0

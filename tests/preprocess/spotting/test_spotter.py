@@ -15,7 +15,7 @@ from preprocess.base.errors import DataError
 from preprocess.samples.clip import ClipError
 from preprocess.spotting.follower import Follower, Looking
 from preprocess.spotting.recordings import Span, cut, frames_of, open_recording, paths_of
-from preprocess.spotting.spotter import Spotting, _Sliding, durations, overlap, spot
+from preprocess.spotting.spotter import VERSION, Spotting, _Sliding, durations, overlap, spot
 from preprocess.steps._apex_spotting import SIZE
 
 FIRST, LAST = 35, 105
@@ -35,6 +35,14 @@ def assert_found(spotting: Spotting, rate: float = RATE, within: float = 0.1) ->
         off = getattr(span, moment) / rate - (getattr(true, moment) - FIRST) / RATE
         assert abs(off) <= within + 1e-9, (moment, span, true)
     assert spotting.seen > 0.95
+
+
+@pytest.mark.slow
+def test_other_expressions_of_the_same_recording_take_another_version(tmp_path: Path) -> None:
+    """What was spotted is kept, and found again by the version alone: raise it where this finds something else."""
+    spans = spot(open_recording(write(tmp_path / "whole.avi", filmed()[0]))).spans
+    assert VERSION == 1
+    assert [(one.onset, one.apex, one.offset) for one in spans] == [(63, 66, 74), (136, 138, 148)]
 
 
 @pytest.mark.slow
