@@ -1,11 +1,11 @@
 """How much memory does a worker take, and how long, when features are four times what it may take?
 
 One drawn database with one feature of ``--times`` the limit, and a network that looks at little of it; its range is
-fitted to the training people. The same fold is trained in processes of
-their own: with the limit and batches from disk; with the limit and the feature in memory, which must fail; without a
-limit and the feature in memory. The limit is the system's (RLIMIT_DATA), beyond what a worker takes that has imported
-torch: who allocates more gets an error. Outcomes must be equal to the bit. At the end, ``merbench run`` with Ray and
-``--feature-memory`` of a quarter of the limit, watched from outside.
+fitted to the training people. The same fold is trained in processes of their own: with the limit and batches from disk;
+with the limit and the feature in memory, which must fail; without a limit and the feature in memory. The limit is the
+system's (RLIMIT_DATA), beyond what a worker takes that has imported torch: who allocates more gets an error. Outcomes
+must be equal to the bit. At the end, ``merbench run`` with Ray and ``--feature-memory`` of a quarter of the limit,
+watched from outside.
 """
 
 from __future__ import annotations
