@@ -1,19 +1,17 @@
-"""Folders of any name: data, results, tracking database, configuration, plug-ins and cache of a run lie in one."""
+"""Folders of any name: data, results, tracking database, configuration, plug-ins and cache of a run lie in one.
+
+The runs of ``workers/test_resume.py`` lie in such a one, too: on Ray, and stopped on their way.
+"""
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
 import sqlite3
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from drawn_flow import write_drawn_tree
 from local_runs import LocalRuns
 from test_pages import example
 
@@ -111,25 +109,3 @@ def test_an_address_of_a_folder_that_a_question_mark_would_cut(merbench: LocalRu
     said = merbench("status", "--results", f"file://{tmp_path}/what?/runs")
     assert said.status == 2
     assert "in a file:// address the path ends at ? and #. Write them %3F and %23" in said.err
-
-
-@pytest.mark.ray
-@pytest.mark.slow
-def test_a_run_on_ray_in_a_folder_of_an_odd_name(tmp_path: Path) -> None:
-    home = tmp_path / "100%20 a?b#c:d&e'f\"g größe"
-    home.mkdir()
-    shutil.move(write_drawn_tree(tmp_path / "drawn"), home / "data")
-    (home / "my_model.py").write_text(example("model"), encoding="utf-8")
-    with tempfile.TemporaryDirectory(prefix="mb", dir="/tmp") as folder:
-        kept = {name: value for name, value in os.environ.items() if name not in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI")}
-        environment = {**kept, "RAY_TMPDIR": folder}
-        root = Path(__file__).resolve().parents[2]
-        command = [sys.executable, str(root / "bench" / "run_all.py"), "--data", str(home / "data"), "--epochs", "2"]
-        command += ["--models", "tiny", "--protocols", "loso", "--workers", "2", "--plugins", str(home / "my_model.py")]
-        command += ["--results", str(home / "runs")]
-        done = subprocess.run(command, env=environment, cwd=home, capture_output=True, text=True, timeout=400)
-    assert done.returncode == 0, done.stderr + done.stdout
-    assert "not up to date" not in done.stdout
-    assert tracked_runs(home / "runs" / "mlflow.db") > 0
-    assert set(lines_of(home)) - {"__pycache__"} == {"data", "my_model.py", "runs"}
-    assert lines_of(tmp_path) == ["drawn", home.name] or lines_of(tmp_path) == [home.name]
