@@ -19,8 +19,9 @@ from preprocess.datasets._records import clip_key, loose_clip_key
 
 # What may stand in place of a clip's name NAME.
 ODD = ("{}_02_9", "{}f.old", "neu {} (ä)")
-# The sheet counts a person's expressions, and the folder is a letter: no cell names a folder.
-UNNAMED = ("casme3_c",)
+# No cell names a folder. casme3_c: the sheet counts a person's expressions, and the folder is a letter. samm_long: the
+# sheet names expressions, 006_1_2, and the folder is that of the recording, 006_1.
+UNNAMED = ("casme3_c", "samm_long")
 
 
 @pytest.fixture
