@@ -64,7 +64,7 @@ PLACE_HEADS = 8
         "layers_1": 1,
         "layers_2": 1,
         "layers_3": 1,
-        "epochs": 7,
+        "epochs": 8,
         "batch_size": 32,
         "lr": 1e-3,
         "input_range": "standard",

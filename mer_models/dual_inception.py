@@ -55,7 +55,7 @@ from mer_models.registry import register_model
             difference=1.2e-7,
         ),
     ),
-    quick={"epochs": 4, "batch_size": 16, "lr": 1e-3, "input_range": "standard"},
+    quick={"epochs": 5, "batch_size": 16, "lr": 1e-3, "input_range": "standard"},
 )
 class DualInception(nn.Module):
     """Two streams of two inception blocks, one over u and one over v; 6272 values through a layer of 1024.

@@ -75,7 +75,7 @@ MEB_REFERENCE = (
             difference=0.0,
         ),
     ),
-    quick={"epochs": 10, "batch_size": 32, "lr": 1e-3},
+    quick={"epochs": 12, "batch_size": 32, "lr": 1e-3},
     refused=refused_shares(),
     search={"lr": loguniform(1e-5, 1e-2), "dropout": (0.0, 0.3, 0.5)},
 )

@@ -95,7 +95,7 @@ MEB_REFERENCE = (
         ),
         channels="bgr",
     ),
-    quick={"epochs": 32, "batch_size": 32, "lr": 1e-3},
+    quick={"epochs": 40, "batch_size": 32, "lr": 1e-3},
     refused=refused_shares(),
     search={"lr": loguniform(1e-5, 1e-2), "dropout": (0.0, 0.3, 0.5)},
 )
