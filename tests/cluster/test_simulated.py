@@ -171,7 +171,7 @@ def test_nodes_come_for_a_job_and_go_after_it_and_nothing_stays(
     listening = {
         connection.laddr.ip.removeprefix("::ffff:")
         for process in ours
-        for connection in process.net_connections()
+        for connection in connections(process)
         if connection.status == psutil.CONN_LISTEN
     }
     assert listening <= {"127.0.0.1", "::1"}
@@ -233,6 +233,14 @@ class Disturbing(threading.Thread):
             with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as page:
                 for tags in re.findall(r"^ray_merbench_folds_done(\{.*\}) \S+$", page.read().decode(), re.MULTILINE):
                     self.collected |= set(re.findall(r'\brun="[^"]*"', tags))
+
+
+def connections(process: psutil.Process) -> list[Any]:
+    """Return a process's connections; none where it has ended meanwhile, as workers do that nobody needs."""
+    try:
+        return process.net_connections()
+    except psutil.NoSuchProcess:
+        return []
 
 
 def actors(simulated: Simulated) -> set[str]:
