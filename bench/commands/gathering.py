@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 
@@ -20,6 +20,7 @@ from bench.workers.ray_session import RaySession
 from preprocess.base.errors import Unfit
 from preprocess.base.storage import below
 from preprocess.datasets import RawDataset
+from preprocess.shards.making import Execute
 from preprocess.shards.prepared import PreparedDataset
 from preprocess.shards.spotted import check_told, spot_recordings
 
@@ -32,6 +33,11 @@ def read_sources(config: RunConfig, console: Console) -> list[RawDataset]:
             "No --data given: running on a small SYNTHETIC set, rendered by this program. "
             "Its scores say that the software works, nothing about real faces.",
         )
+    return read_told(config, console)
+
+
+def read_told(config: RunConfig, console: Console) -> list[RawDataset]:
+    """Read the sources, and tell what there is to know of them."""
     with ClipProgress(console, "rendering").shown() as rendering:
         raw = read_datasets(config, rendering)
     for line in described_notes(raw):
@@ -43,11 +49,7 @@ def prepare_shifted(raw: list[RawDataset], request: Request, session: RaySession
     """Make what is missing of the request's features of shifted clips, as ``prepare_features`` does of true ones."""
     shards = shards_root(results_root(request.config.results))
     execute = here_or_on_ray(session, request.config.workers)
-
-    def prepare(datasets: Sequence[RawDataset], folder: str) -> list[PreparedDataset]:
-        with ClipProgress(console, "preparing shifted").shown() as progress:
-            return prepare_datasets(datasets, request.features, folder, progress, execute)
-
+    prepare = _preparing("preparing shifted", request, execute, console)
     shifted = shifted_datasets(raw, request.config.shift_keyframes, shards, prepare)
     for line in described_shifts(shifted):
         say(console, line)
@@ -58,17 +60,25 @@ def prepare_spotted(wanted: list[RawDataset], request: Request, session: RaySess
     """Spot what is missing of the expressions of the datasets that ``to_be_spotted`` chose, and make their features."""
     shards = shards_root(results_root(request.config.results))
     execute = here_or_on_ray(session, request.config.workers)
-
-    def prepare(datasets: Sequence[RawDataset], folder: str) -> list[PreparedDataset]:
-        with ClipProgress(console, "preparing spotted").shown() as progress:
-            return prepare_datasets(datasets, request.features, folder, progress, execute)
-
+    prepare = _preparing("preparing spotted", request, execute, console)
     with ClipProgress(console, "spotting", "recordings").shown() as progress:
         found = spot_recordings(wanted, below(shards, FOLDER), progress, execute)
     spotted = spotted_datasets(wanted, found, shards, prepare)
     for line in described_spotting(spotted):
         say(console, line)
     return spotted
+
+
+def _preparing(
+    what: str, request: Request, execute: Execute, console: Console
+) -> Callable[[Sequence[RawDataset], str], list[PreparedDataset]]:
+    """Return a function that makes the request's features of datasets in a folder, under a bar of its own."""
+
+    def prepare(datasets: Sequence[RawDataset], folder: str) -> list[PreparedDataset]:
+        with ClipProgress(console, what).shown() as progress:
+            return prepare_datasets(datasets, request.features, folder, progress, execute)
+
+    return prepare
 
 
 def to_be_spotted(raw: Sequence[RawDataset], request: Request) -> list[RawDataset]:

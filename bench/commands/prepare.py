@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from bench.commands.gathering import read_told
 from bench.config import DEFAULT_FEATURES, RunConfig, results_root
 from bench.console.interrupts import exit_status, farewell
-from bench.console.prepared import describe, described_notes
+from bench.console.prepared import describe
 from bench.console.progress import ClipProgress
 from bench.console.say import say
-from bench.study.sources import read_datasets, shards_root
+from bench.study.sources import shards_root
 from bench.workers.clip_tasks import here_or_on_ray
 from bench.workers.ray_session import RaySession
 from preprocess.base.storage import Storage, open_storage
@@ -51,10 +52,7 @@ def prepare(config: RunConfig, features: Sequence[str] | None, overwrite: bool, 
     shards = open_storage(shards_root(results_root(config.results)))
     try:
         with RaySession(config.address, config.workers, lambda text: say(console, text)) as session:
-            with ClipProgress(console, "rendering").shown() as rendering:
-                raw = read_datasets(config, rendering)
-            for line in described_notes(raw):
-                say(console, line)
+            raw = read_told(config, console)
             chosen = choose(raw, features or DEFAULT_FEATURES)
             spread = here_or_on_ray(session, config.workers)
             with ClipProgress(console).shown() as progress:

@@ -123,13 +123,14 @@ def _from_recipe(recipe: FeatureRecipe) -> Feature:
         recipe.shape,
         recipe.dtype,
         recipe.layout,
-        _files_of,
+        files_of,
         recipe.compute,
         portable=True,
     )
 
 
-def _files_of(clip: Clip) -> str:
+def files_of(clip: Clip) -> str:
+    """Return the fingerprint of a clip's files, for ``Feature.made_from``; also where one of them has gone."""
     try:
         return clip.fingerprint()
     except ClipError:

@@ -18,7 +18,7 @@ from preprocess.base.storage import Storage, open_storage
 from preprocess.datasets import LongRecording, RawDataset
 from preprocess.samples.clip import Clip, ClipError
 from preprocess.samples.layout import Content, Layout
-from preprocess.shards.features import Feature
+from preprocess.shards.features import Feature, files_of
 from preprocess.shards.file import content_hash, decode
 from preprocess.shards.folder import FeatureFolder
 from preprocess.shards.making import Broken, Execute, SubjectJob, in_this_process
@@ -217,18 +217,10 @@ def _feature(macro: bool) -> Feature:
         shape,
         "float64",
         Layout("tf", shape, Content()),
-        _files_of,
+        files_of,
         functools.partial(_look, longest),
         portable=True,
     )
-
-
-def _files_of(clip: Clip) -> str:
-    try:
-        return clip.fingerprint()
-    except ClipError:
-        # Whoever looks at it finds and tells what is gone.
-        return digest([clip.sample_id, "a file is gone"])
 
 
 def _look(longest: float, clip: Clip, finder: FaceFinder, made: dict[str, Work]) -> Work:
