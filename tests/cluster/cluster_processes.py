@@ -20,6 +20,17 @@ def of_cluster(head: int) -> list[psutil.Process]:
     return [process for process in psutil.process_iter() if _session(process.pid) == head]
 
 
+def listening_on(head: int) -> set[str]:
+    """Return the addresses on which the processes of a cluster listen, of IPv6 mapped ones the IPv4 part."""
+    found = set()
+    for process in of_cluster(head):
+        # Workers that nobody needs end meanwhile.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            listening = [one for one in process.net_connections() if one.status == psutil.CONN_LISTEN]
+            found |= {one.laddr.ip.removeprefix("::ffff:") for one in listening}
+    return found
+
+
 def workers_of(head: int) -> list[psutil.Process]:
     """Return the workers that train packs."""
     return [one for one in of_cluster(head) if name_of(one).startswith("ray::") and _trains(one)]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from cluster_processes import listening_on
 from drawn_flow import write_drawn_tree
 from jobs import BIN, SECONDS, copy_checkout, start_command, submit
 
@@ -114,20 +115,6 @@ def test_the_head_command_says_how_to_submit_and_ends_alone(head: Head) -> None:
 
 
 def test_the_head_listens_on_loopback_only(head: Head) -> None:
-    listening = {
-        connection.laddr.ip
-        for process in psutil.process_iter()
-        if in_session(process.pid, head.pid)
-        for connection in process.net_connections()
-        if connection.status == psutil.CONN_LISTEN
-    }
-
+    listening = listening_on(head.pid)
     assert listening
-    assert all(address.removeprefix("::ffff:") in ("127.0.0.1", "::1") for address in listening)
-
-
-def in_session(pid: int, session: int) -> bool:
-    try:
-        return os.getsid(pid) == session
-    except ProcessLookupError:
-        return False
+    assert listening <= {"127.0.0.1", "::1"}

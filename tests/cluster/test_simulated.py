@@ -20,7 +20,7 @@ from typing import Any
 
 import psutil
 import pytest
-from cluster_processes import nodes_of, of_cluster, workers_of
+from cluster_processes import listening_on, nodes_of, of_cluster, workers_of
 from drawn_flow import write_drawn_tree
 from jobs import ROOT, copy_checkout, start_command, submit
 from local_runs import without_ray
@@ -168,13 +168,7 @@ def test_nodes_come_for_a_job_and_go_after_it_and_nothing_stays(
     head = head_of(simulated)
     ours = of_cluster(head)
     assert len(ours) >= 4
-    listening = {
-        connection.laddr.ip.removeprefix("::ffff:")
-        for process in ours
-        for connection in connections(process)
-        if connection.status == psutil.CONN_LISTEN
-    }
-    assert listening <= {"127.0.0.1", "::1"}
+    assert listening_on(head) <= {"127.0.0.1", "::1"}
     simulated.process.send_signal(signal.SIGTERM)
     assert simulated.process.wait(60) == 0
     assert not [process for process in ours if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
@@ -233,14 +227,6 @@ class Disturbing(threading.Thread):
             with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as page:
                 for tags in re.findall(r"^ray_merbench_folds_done(\{.*\}) \S+$", page.read().decode(), re.MULTILINE):
                     self.collected |= set(re.findall(r'\brun="[^"]*"', tags))
-
-
-def connections(process: psutil.Process) -> list[Any]:
-    """Return a process's connections; none where it has ended meanwhile, as workers do that nobody needs."""
-    try:
-        return process.net_connections()
-    except psutil.NoSuchProcess:
-        return []
 
 
 def actors(simulated: Simulated) -> set[str]:
