@@ -29,7 +29,7 @@ DROPOUT = 0.3
 @register_frame_cnn(
     "convlstm",
     Resources(cpus=1, gpu=0.5, pack=1),
-    quick={**QUICK, "maps": 4, "epochs": 5},
+    quick={**QUICK, "maps": 4, "epochs": 4},
     paper=PAPER + "; layer of X. Shi et al.: Convolutional LSTM Network, NeurIPS 2015",
     checked=checked_on_small_frames(
         "load_model_convlstm2d",

@@ -52,7 +52,7 @@ LIKENESS_WEIGHT = 0.01
             difference=0.0,
         ),
     ),
-    quick={"epochs": 4, "batch_size": 16},
+    quick={"epochs": 3, "batch_size": 16},
     refused=refused_shares(),
 )
 class DualATME(nn.Module):

@@ -84,7 +84,7 @@ STATE, LAYERS, DENSE = 512, 3, 256
         "lr_step": 0,
         "batch_size": 8,
         "balance": True,
-        "epochs": 5,
+        "epochs": 3,
         "dropout": 0.0,
     },
     refused=(

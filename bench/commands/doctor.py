@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import platform
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -36,6 +38,7 @@ def examine(results: str, tracking_uri: str | None, say: Callable[[str], None]) 
     say(" ".join(f"{name} {version or 'MISSING'}" for name, version in package_versions(PACKAGES).items()))
     checks: list[tuple[str, Callable[[], str]]] = [
         ("cores and memory", _cores),
+        ("compiled code", _compiled_code),
         ("torch", _torch),
         ("TV-L1 flow", _tv_l1),
         ("dlib", _dlib),
@@ -71,6 +74,21 @@ def _cores() -> str:
             f"data; Ray ends workers of a machine that is full. For a run here, {advice}."
         )
     return told
+
+
+def _compiled_code() -> str:
+    origins = {name: getattr(importlib.util.find_spec(name), "origin", None) for name in ("torch", "ray", "mlflow")}
+    files = {name: importlib.util.cache_from_source(origin) for name, origin in origins.items() if origin}
+    lacking = [name for name, file in files.items() if not Path(file).exists()]
+    if not lacking:
+        return "kept beside its source"
+    if not sys.dont_write_bytecode:
+        return "written by the first process that imports it"
+    return (
+        f"PYTHONDONTWRITEBYTECODE is set and {', '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} not compiled, "
+        "so each process compiles all that it imports, which may double the time to the first fold. Unset it, or "
+        "compile once: uv sync --compile-bytecode"
+    )
 
 
 def _torch() -> str:

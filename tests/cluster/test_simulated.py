@@ -22,7 +22,7 @@ import psutil
 import pytest
 from cluster_processes import listening_on, nodes_of, of_cluster, workers_of
 from drawn_flow import write_drawn_tree
-from jobs import ROOT, copy_checkout, start_command, submit
+from jobs import ROOT, actors_of, copy_checkout, start_command, submit
 from local_runs import without_ray
 
 from bench.commands.results import leaderboard
@@ -132,7 +132,7 @@ def test_nodes_come_for_a_job_and_go_after_it_and_nothing_stays(
     assert disturbing.killed == ["workers", "nodes"], log
     assert "or were lost with their node; their folds were given out again" in log
     assert disturbing.collected == {f'run="{results}"'}, "the run's metrics, on the head"
-    assert f"merbench {results}" in actors(simulated)
+    assert f"merbench {results}" in {actor["repr_name"] for actor in actors_of(simulated.exports)}
     assert f"Ray at {simulated.exports['RAY_ADDRESS']}: 0 CPUs on 1 node now, can grow to 3 CPUs, 1 GPU" in log
     assert "training on GPU" in log
     assert log.count("offers a GPU, but torch") == 1, "told once, whatever the number of workers"
@@ -227,15 +227,6 @@ class Disturbing(threading.Thread):
             with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as page:
                 for tags in re.findall(r"^ray_merbench_folds_done(\{.*\}) \S+$", page.read().decode(), re.MULTILINE):
                     self.collected |= set(re.findall(r'\brun="[^"]*"', tags))
-
-
-def actors(simulated: Simulated) -> set[str]:
-    """Return how the cluster's dashboard calls the actors that it has had."""
-    token = Path(simulated.exports["RAY_AUTH_TOKEN_PATH"]).read_text()
-    address = f"{simulated.exports['RAY_API_SERVER_ADDRESS']}/api/v0/actors?detail=1"
-    request = urllib.request.Request(address, headers={"Authorization": f"Bearer {token}"})
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return {actor["repr_name"] for actor in json.load(answer)["data"]["result"]["result"]}
 
 
 def board(results: Path) -> dict[str, dict[str, Any]]:

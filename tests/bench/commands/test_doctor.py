@@ -76,6 +76,20 @@ def test_a_cluster_that_is_joined_must_answer(
     assert "Unset RAY_ADDRESS" in line
 
 
+def test_code_that_every_process_compiles_anew_is_told(
+    merbench: LocalRuns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rest = ("--results", str(tmp_path), "--tracking-uri", "off")
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path / "nothing_there"))
+    line = line_of(merbench("doctor", *rest).out, "compiled code")
+    assert "PYTHONDONTWRITEBYTECODE is set and torch, ray, mlflow are not compiled, so each process compiles" in line
+    assert line.endswith("compile once: uv sync --compile-bytecode")
+
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    assert "written by the first process" in line_of(merbench("doctor", *rest).out, "compiled code")
+
+
 def test_a_temporary_folder_that_is_too_long_for_sockets_is_told(
     merbench: LocalRuns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
