@@ -8,6 +8,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ RUN_ALL = [sys.executable, str(ROOT / "bench" / "run_all.py")]
 
 PACKAGES = ("torch", "numpy", "ray")
 
+WATCH_SECONDS = 0.05
+"""How long a command is not looked at; its end shows so much too late."""
+
 
 @dataclass(frozen=True)
 class Timed:
@@ -33,11 +37,13 @@ class Timed:
     started : time.time() before it.
     seconds : its wall time.
     core : seconds of a core that it took, with what it started and waited for.
+    memory : the most MiB that its own process held, without what it started.
     """
 
     started: float
     seconds: float
     core: float
+    memory: float
 
     @property
     def ended(self) -> float:
@@ -54,14 +60,27 @@ def own_environment() -> dict[str, str]:
 def timed(command: Sequence[str], cwd: Path | None = None) -> Timed:
     """Run a command to its end; SystemExit with its last lines where it fails."""
     started, start, before, environment = time.time(), time.perf_counter(), _children_seconds(), own_environment()
-    done = subprocess.run(
-        command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    seconds = time.perf_counter() - start
-    if done.returncode:
-        tail = "\n".join(done.stdout.splitlines()[-20:])
-        raise SystemExit(f"{' '.join(command)} ended with status {done.returncode}:\n{tail}")
-    return Timed(started, seconds, _children_seconds() - before)
+    most = 0.0
+    with tempfile.TemporaryFile("w+") as printed:
+        process = subprocess.Popen(command, cwd=cwd, env=environment, stdout=printed, stderr=subprocess.STDOUT)
+        while process.poll() is None:
+            most = max(most, held(process.pid))
+            time.sleep(WATCH_SECONDS)
+        seconds = time.perf_counter() - start
+        if process.returncode:
+            printed.seek(0)
+            tail = "\n".join(printed.read().splitlines()[-20:])
+            raise SystemExit(f"{' '.join(command)} ended with status {process.returncode}:\n{tail}")
+    return Timed(started, seconds, _children_seconds() - before, most)
+
+
+def held(process: int) -> float:
+    """Return the most MiB that a process has held so far; 0 where it has ended."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except FileNotFoundError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), 0.0)
 
 
 def finished_at(results: Path) -> list[float]:

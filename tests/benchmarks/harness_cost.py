@@ -40,13 +40,21 @@ TARGET_MS = 10.0
 
 @dataclass(frozen=True)
 class RunTimes:
-    """One run, in seconds. before : start to first outcome; folds : first to last outcome; after : last to exit."""
+    """One run.
+
+    Attributes
+    ----------
+    outcomes : how many there were.
+    total, before, folds, after : seconds: of all, start to first outcome, first to last outcome, last outcome to exit.
+    memory : the most MiB that the driver held.
+    """
 
     outcomes: int
     total: float
     before: float
     folds: float
     after: float
+    memory: float
 
     @property
     def beyond_startup(self) -> float:
@@ -66,6 +74,7 @@ def measured_run(seeds: int, arguments: argparse.Namespace, folder: Path) -> Run
         before=written[0] - run.started,
         folds=written[-1] - written[0],
         after=run.ended - written[-1],
+        memory=run.memory,
     )
 
 
@@ -156,6 +165,8 @@ def report(small: Sequence[RunTimes], large: Sequence[RunTimes], alone: Sequence
         second = [getattr(run, part) for run in large]
         further = (statistics.median(second) - statistics.median(first)) / (many - few) * 1000
         rows.append([text, median_of(first), median_of(second), f"{further:.2f}"])
+    memory = [median_of([run.memory for run in runs], 0) for runs in (small, large)]
+    rows.append(["the driver's memory, MiB", *memory, ""])
     names = ["merbench run, seconds", f"{few} folds", f"{many} folds", "ms a further fold"]
     print_table(f"Harness cost, medians of {len(small)} [range]", names, rows)
     print_table(
@@ -164,7 +175,7 @@ def report(small: Sequence[RunTimes], large: Sequence[RunTimes], alone: Sequence
         [[part, str(folds), f"{took:.2f}", f"{took / folds * 1000:.2f}"] for part, folds, took in alone],
     )
     print(f"\nOutcomes written: {many} of {many} folds. Target: at most {TARGET_MS:g} ms a fold; measured {rows[0][3]}")
-    print(f"over the whole command, {rows[-1][3]} from the first outcome on.")
+    print(f"over the whole command, {rows[-2][3]} from the first outcome on.")
 
 
 def main() -> None:

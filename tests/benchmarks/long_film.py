@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmark_report import ROOT, machine_facts, own_environment, print_table, run_plainly, timed
+from benchmark_report import ROOT, held, machine_facts, own_environment, print_table, run_plainly, timed
 
 from preprocess.synth.databases import Options
 from preprocess.synth.recordings import Scene, draw_recording
@@ -91,7 +91,7 @@ def _measured(folder: Path, model: Path, pictures: list[np.ndarray], minutes: fl
     ended, status, usage, most = 0, 0, None, 0.0
     while not ended:
         # Not ru_maxrss: it begins with what this process holds.
-        most = max(most, _held(process.pid))
+        most = max(most, held(process.pid))
         time.sleep(0.1)
         ended, status, usage = os.wait4(process.pid, os.WNOHANG)
     if status or usage is None:
@@ -107,15 +107,6 @@ def _measured(folder: Path, model: Path, pictures: list[np.ndarray], minutes: fl
     }
     file.unlink()
     return told
-
-
-def _held(process: int) -> float:
-    """Return the most MiB that a process has held so far; 0 where it has ended."""
-    try:
-        lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    except FileNotFoundError:
-        return 0.0
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), 0.0)
 
 
 def _write(file: Path, pictures: list[np.ndarray], frames: int, fps: float) -> int:

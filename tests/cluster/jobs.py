@@ -1,23 +1,17 @@
-"""What the tests of clusters share: a checkout that is not installed, jobs submitted from it as a user does, nodes."""
+"""What the tests of clusters share: a checkout that is not installed, jobs submitted from it as a user does, actors."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
-
-from cluster.head import Head
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
@@ -56,30 +50,6 @@ def start_command(*words: str) -> tuple[subprocess.Popen[str], str, dict[str, st
         printed += line
     exports = dict(line[7:].split("=", 1) for line in printed.splitlines() if line.startswith("export "))
     return process, printed, exports
-
-
-@contextlib.contextmanager
-def start_node(head: Head, num_cpus: int) -> Iterator[None]:
-    """Let a node join a head for the duration of the block; it has joined when the block begins."""
-    with tempfile.TemporaryDirectory(prefix="mb", dir="/tmp", ignore_cleanup_errors=True) as folder:
-        command = [str(BIN / "ray"), "start", f"--address={head.address}", f"--num-cpus={num_cpus}", "--block"]
-        process = subprocess.Popen(
-            [*command, f"--temp-dir={folder}", "--disable-usage-stats"],
-            env={**os.environ, **head.environment},
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        assert process.stdout is not None
-        try:
-            printed = iter(process.stdout)
-            assert any("Ray runtime started" in line for line in printed), "the node ended early"
-            yield
-        finally:
-            started = psutil.Process(process.pid).children(recursive=True)
-            process.terminate()
-            process.communicate(timeout=60)
-            assert not psutil.wait_procs(started, timeout=60)[1]
 
 
 def actors_of(exports: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -22,8 +22,9 @@ import psutil
 import pytest
 from cluster_processes import listening_on, nodes_of, of_cluster, workers_of
 from drawn_flow import write_drawn_tree
-from jobs import ROOT, actors_of, copy_checkout, start_command, submit
+from jobs import BIN, ROOT, SECONDS, actors_of, copy_checkout, start_command, submit
 from local_runs import without_ray
+from small_runs import digests
 
 from bench.commands.results import leaderboard
 from results.store.outcome_store import OutcomeStore
@@ -149,6 +150,7 @@ def test_nodes_come_for_a_job_and_go_after_it_and_nothing_stays(
         # Ranks depend on the other rows.
         same = {name: value for name, value in row.items() if name not in ("rank", "tied", "studies")}
         assert {name: rows[model][name] for name in same} == same, "as if nothing had been killed, and on one machine"
+    assert digests_in(tmp_path / "quiet").items() <= digests_in(results).items()
     for row in rows.values():
         assert (row["dataset"], row["protocol"], row["part"]) == ("casme2", "loso", "full")
         assert row["folds_done"] == row["folds_total"] == row["n_subjects"] == 10
@@ -165,6 +167,8 @@ def test_nodes_come_for_a_job_and_go_after_it_and_nothing_stays(
     assert seen[-1]["time"] - last < DOWN_SECONDS, seen
     print(f"last outcome to last node gone: {seen[-1]['time'] - last:.1f} s")
 
+    assert_nodes_change_nothing(simulated, [*options, "--models", "ststnet"], tmp_path)
+
     head = head_of(simulated)
     ours = of_cluster(head)
     assert len(ours) >= 4
@@ -173,6 +177,28 @@ def test_nodes_come_for_a_job_and_go_after_it_and_nothing_stays(
     assert simulated.process.wait(60) == 0
     assert not [process for process in ours if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
     assert not simulated.folder.exists()
+
+
+def assert_nodes_change_nothing(simulated: Simulated, options: list[str], folder: Path) -> None:
+    """Rule 7 over nodes: the same run on one, two and three of them gives the bits of the run without Ray."""
+    expected = digests_in(folder / "quiet")
+    environment = {**os.environ, **simulated.exports}
+    address = simulated.exports["RAY_ADDRESS"]
+    before = {actor["actor_id"] for actor in actors_of(simulated.exports)}
+    for count in (1, 2, 3):
+        results = folder / f"on_{count}"
+        command = [str(BIN / "merbench"), "run", *options, "--device", "cpu", "--workers", str(count)]
+        command += ["--results", str(results), "--address", address]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=SECONDS)
+        assert done.returncode == 0, done.stdout + done.stderr
+        found = digests_in(results)
+        assert len(found) == 10
+        assert found.items() <= expected.items(), f"on {count} nodes"
+        node_of = {actor["actor_id"]: actor["node_id"] for actor in actors_of(simulated.exports)}
+        used = {node for actor, node in node_of.items() if actor not in before}
+        # A worker that is replaced may come to a node that had none.
+        assert len(used) == 1 if count == 1 else len(used) >= count
+        before |= node_of.keys()
 
 
 class Disturbing(threading.Thread):
@@ -232,6 +258,12 @@ class Disturbing(threading.Thread):
 def board(results: Path) -> dict[str, dict[str, Any]]:
     """Return the rows of a leaderboard by model."""
     return {row["model"]: row for row in json.loads(leaderboard(str(results), "json", False, None))["rows"]}
+
+
+def digests_in(results: Path) -> dict[str, str]:
+    """Return fold key -> digest of its result, of all folds in a results folder."""
+    store = OutcomeStore(results)
+    return digests(store, store.cards())
 
 
 def head_of(simulated: Simulated) -> int:
