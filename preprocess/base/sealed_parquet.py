@@ -48,6 +48,7 @@ def sealed(table: pa.Table, metadata: Mapping[str, str], compression: Literal["n
         store_schema=store_schema,
         write_page_checksum=True,
         use_dictionary=False,
+        column_encoding=_tensor_encodings(table.schema) or None,
         compression=compression,
     ) as writer:
         writer.write_table(table)
@@ -55,6 +56,24 @@ def sealed(table: pa.Table, metadata: Mapping[str, str], compression: Literal["n
     data = sink.getvalue().to_pybytes()
     start = _seal_start(data)
     return data[:start] + _seal_of(data, start) + data[start + len(_OPEN) :]
+
+
+def _tensor_encodings(schema: pa.Schema) -> dict[str, str]:
+    """Return the encoding of each tensor column: the first bytes of all numbers, then the second ones, and so on.
+
+    Parquet writes small whole numbers as four bytes, of which three are zero. Apart, they take a third of the time to
+    be written, half of it to be read, and compress to three quarters and less.
+    """
+    import pyarrow as pa
+
+    columns = {}
+    for field in schema:
+        if not isinstance(field.type, pa.FixedShapeTensorType):
+            continue
+        kind = field.type.value_type
+        if pa.types.is_integer(kind) or pa.types.is_float32(kind) or pa.types.is_float64(kind):
+            columns[f"{field.name}.list.element"] = "BYTE_STREAM_SPLIT"
+    return columns
 
 
 def unsealed(data: bytes) -> tuple[pa.Table, dict[str, str]]:
