@@ -77,7 +77,7 @@ GRAPH_WIDTHS = (1, 40, 80, REGION_VALUES)
         "au_width": 4,
         "image_size": 32,
         "depth": 1,
-        "epochs": 5,
+        "epochs": 3,
         "batch_size": 8,
         "lr": 1e-3,
         "lr_hold": 0,

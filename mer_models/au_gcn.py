@@ -25,7 +25,7 @@ NODE_VALUES = 16
     ),
     recipe=TrainingRecipe(epochs=100, batch_size=32, lr=1e-3, optimizer="adam", input_range="raw"),
     resources=Resources(cpus=1, gpu=0.125, pack=8),
-    quick={"epochs": 30, "batch_size": 16},
+    quick={"epochs": 20, "batch_size": 16},
     refused=refused_shares(),
 )
 class AUGCN(nn.Module):

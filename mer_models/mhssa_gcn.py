@@ -41,7 +41,7 @@ MIDDLE = 127.5
     ),
     recipe=TrainingRecipe(epochs=100, batch_size=128, lr=5e-5, optimizer="adam", input_range="raw"),
     resources=Resources(cpus=1, gpu=0.25, pack=4),
-    quick={"dim": 32, "epochs": 8, "batch_size": 32, "lr": 3e-3, "class_weights": True},
+    quick={"dim": 32, "epochs": 10, "batch_size": 32, "lr": 3e-3, "class_weights": True},
     published_input=True,
     checked=(
         Checked(

@@ -126,7 +126,7 @@ WEIGHTS = f"none, default, or the path of a file that ends in {', '.join(SUFFIXE
         "depth": 1,
         "attention": DIAGONAL,
         "input_range": "difference",
-        "epochs": 7,
+        "epochs": 5,
         "lr": 2e-3,
     },
     refused=(

@@ -93,7 +93,7 @@ EPSILON = 1e-6
     quick={
         "width": 16,
         "image_size": 32,
-        "epochs": 9,
+        "epochs": 7,
         "batch_size": 12,
         "augment": "",
         "lr": 2e-3,

@@ -53,7 +53,7 @@ VIT = re.compile(r"(vit_[a-z]+_patch(\d+)_\d+)(\.\w+)?")
         "vit_depth": 2,
         "pretrained": NONE,
         "graph_width": 64,
-        "epochs": 2,
+        "epochs": 1,
         "batch_size": 16,
         "lr": 2e-3,
         "lr_schedule": "cosine",
