@@ -144,8 +144,9 @@ def run(config: RunConfig, console: Console) -> int:
                 plan = make_plan(request, prepared, store, _planning(console), shifted, spotted)
             _announce(plan, store, config, console)
             writer = TrackingWriter(store, config.tracking_uri, lambda text: say(console, text), tracked_page)
-            ended = _train(plan, store, config, session, writer, console)
-            studies = seal_studies(store, plan.cards, lambda text: say(console, text), plan.found)
+            read = dict(plan.found)
+            ended = _train(plan, store, config, session, writer, console, read)
+            studies = seal_studies(store, plan.cards, lambda text: say(console, text), read)
         except KeyboardInterrupt:
             if writer:
                 writer.abandon()
@@ -221,9 +222,18 @@ def _because(reason: str) -> str:
 
 
 def _train(
-    plan: Plan, store: OutcomeStore, config: RunConfig, session: RaySession, writer: TrackingWriter, console: Console
+    plan: Plan,
+    store: OutcomeStore,
+    config: RunConfig,
+    session: RaySession,
+    writer: TrackingWriter,
+    console: Console,
+    read: dict[str, StoredStudy],
 ) -> str | None:
-    """Fan out what is to do, wave by wave; return why the run had to stop, None when it went through."""
+    """Fan out what is to do, wave by wave; return why the run had to stop, None when it went through.
+
+    read : takes by key the studies that were sealed on the way, so that the end need not read them again.
+    """
     total = plan.left()
     for planned in plan.trainings:
         if planned.inner:
@@ -273,6 +283,7 @@ def _train(
                 cards = [study.card for study in wave.trainings[training].studies]
                 # What stays in many files is told at the end of the run.
                 studies = seal_studies(store, cards, lambda text: None)
+                read.update((key, study) for key, study in studies.items() if study.sealed)
                 writer.add(cards)
                 _note_best(best, studies.values())
                 if best:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 from preprocess.base.errors import StoreError
 from results.scores.counted import counts_to_bytes
@@ -46,12 +47,15 @@ def seal_studies(
 
     def sealed(card: StudyCard) -> StoredStudy:
         study = (found or {}).get(card.key) or put_together(card)
-        if study.sealed is not None and study.kept_counts is None:
-            try:
-                store.keep_counts(card, counts_to_bytes(study.counted, card, study.sealed.seal))
-            except StoreError as error:
-                refused.append(str(error))
-        return study
+        if study.sealed is None or study.kept_counts is not None:
+            return study
+        counts = counts_to_bytes(study.counted, card, study.sealed.seal)
+        try:
+            store.keep_counts(card, counts)
+        except StoreError as error:
+            refused.append(str(error))
+            return study
+        return replace(study, sealed=replace(study.sealed, counts=counts))
 
     studies = {study.card.key: study for study in store.map(sealed, cards)}
     if refused:

@@ -70,6 +70,21 @@ def test_boards_are_equal_to_the_bit_before_and_after(store: OutcomeStore) -> No
     assert everything(store) == before
 
 
+def test_studies_that_were_sealed_on_the_way_are_not_read_again(
+    store: OutcomeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = {key: study.counted for key, study in seal_studies(store, store.cards(), print).items()}
+    for file in Path(store.root).rglob("counts.json"):
+        file.unlink()
+    sealed = seal_studies(store, store.cards(), print)
+    for name in ("read_sealed", "seal", "keep_counts"):
+        monkeypatch.setattr(OutcomeStore, name, never)
+    monkeypatch.setattr(SealedStudy, "outcomes", property(never))
+    again = seal_studies(store, store.cards(), print, sealed)
+    # As text, since counts are arrays.
+    assert str({key: study.counted for key, study in again.items()}) == str(expected)
+
+
 def test_a_board_of_unchanged_studies_reads_no_predictions(
     store: OutcomeStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
