@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,7 +16,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 DECODED_BYTES = 16 * 2**20
-"""About so many bytes of a shard's tensors are decoded at a time, which takes several times their memory."""
+"""About so many bytes of shards' tensors are decoded at a time, which takes several times their memory."""
+
+HELD_BYTES, MOST_THREADS = 64 * 2**20, 4
+"""Shards are read in several threads as long as their tensors take no more than this together."""
 
 
 class Rows(Protocol):
@@ -65,9 +70,10 @@ class Block:
         return result
 
     def fill(self, into: Rows) -> None:
-        """Read all shards, one after the other, each checked against its content hash.
+        """Read all shards, each checked against its content hash.
 
-        One file is held at a time, and of its tensors a few.
+        Small ones are read a few at a time, in as many threads: workers that need the block wait for it anyway. Of
+        large ones, a file is held at a time. Of a file's tensors, a few are.
 
         Parameters
         ----------
@@ -79,11 +85,19 @@ class Block:
         """
         rows = {sample_id: row for row, sample_id in enumerate(self.sample_ids)}
         storage = open_storage(self.root)
-        at_a_time = max(1, DECODED_BYTES * len(rows) // max(1, self.nbytes))
-        for name, content in self.shards.items():
+        size = max(1, self.nbytes // max(1, len(self.shards)))
+        threads = max(1, min(MOST_THREADS, len(os.sched_getaffinity(0)), HELD_BYTES // size))
+        at_a_time = max(1, DECODED_BYTES // threads * len(rows) // max(1, self.nbytes))
+
+        def fill_from(name: str, content: str) -> None:
             for part in _parts(storage, name, content, at_a_time):
                 chosen = [index for index, sample_id in enumerate(part.sample_ids) if sample_id in rows]
                 into[[rows.pop(part.sample_ids[index]) for index in chosen]] = part.tensors[chosen]
+
+        with ThreadPoolExecutor(threads) as pool:
+            # Asked for one by one, so that the first error is the one that is raised.
+            for _ in pool.map(fill_from, self.shards.keys(), self.shards.values()):
+                pass
         if rows:
             raise DataError(
                 f"Sample {next(iter(rows))} is in no shard of {self.title}. Run `prepare` with its samples table."

@@ -18,6 +18,8 @@ import pytest
 from bench.workers.node_blocks import NodeBlocks, blocks_folder, blocks_of_a_command
 from bench.workers.row_file import RowFile
 from preprocess.base.errors import DataError, StoreError
+from preprocess.base.storage import LocalStorage
+from preprocess.shards import block as shards_block
 from preprocess.shards.block import Block, Rows
 from preprocess.shards.prepared import PreparedDataset
 
@@ -136,6 +138,29 @@ def test_two_processes_that_want_the_same_block_make_it_once(block: Block, monke
         thread.join()
     assert made == [block.key]
     assert len(opened) == 3
+
+
+@pytest.mark.parametrize(("held", "cores", "at_a_time"), [(2**30, 3, 3), (2**30, 1, 1), (1, 3, 1)])
+def test_small_shards_are_read_a_few_at_a_time(
+    held: int, cores: int, at_a_time: int, block: Block, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected, read = block.read(), LocalStorage.read
+    reading: list[str] = []
+    most: list[int] = []
+
+    def slowly(storage: LocalStorage, name: str) -> bytes:
+        reading.append(name)
+        time.sleep(0.05)
+        most.append(len(reading))
+        reading.remove(name)
+        return read(storage, name)
+
+    monkeypatch.setattr(shards_block, "HELD_BYTES", held)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
+    monkeypatch.setattr(LocalStorage, "read", slowly)
+    assert np.array_equal(block.read(), expected)
+    assert len(most) == len(block.shards) > 3
+    assert max(most) == at_a_time
 
 
 def test_a_block_without_a_sample_is_empty(block: Block) -> None:
