@@ -52,7 +52,7 @@ NODE_WIDTHS = (40, 80, REGION_VALUES)
             n_classes=4,
         ),
     ),
-    quick={"frames": 2, "depth": 1, "epochs": 2, "batch_size": 8, "lr": 3e-4, "input_range": "standard"},
+    quick={"frames": 2, "depth": 1, "epochs": 4, "batch_size": 8, "lr": 3e-4, "input_range": "standard"},
     refused=(
         *(Refused("frames", value, "a divisor of 12") for value in (-1, 0, 5, 24)),
         Refused("depth", 0, "a whole number of at least 1"),

@@ -21,7 +21,7 @@ from mer_models.registry import register_model
     resources=Resources(cpus=1, gpu=0.5, pack=2),
     quick={
         "graph_width": 64,
-        "epochs": 3,
+        "epochs": 4,
         "batch_size": 16,
         "lr": 1e-2,
         "lr_schedule": "cosine",
