@@ -58,7 +58,7 @@ HEADS = (3, 6, 12)
         ),
     ),
     # Of pixels of 0..255, what the layers of the first level add is a hundredth: a few hundred steps do not mend that.
-    quick={"dim": 24, "epochs": 10, "batch_size": 32, "lr": 1e-3, "input_range": "standard"},
+    quick={"dim": 24, "epochs": 15, "batch_size": 32, "lr": 1e-3, "input_range": "standard"},
     refused=(Refused("dim", 2, "a whole number of at least 3"),),
 )
 class HTNet(nn.Module):

@@ -45,7 +45,7 @@ from mer_models.registry import register_model
             difference=2e-6,
         ),
     ),
-    quick={"dim": 24, "embedding": 32, "epochs": 10, "batch_size": 32, "lr": 1e-3, "input_range": "standard"},
+    quick={"dim": 24, "embedding": 32, "epochs": 15, "batch_size": 32, "lr": 1e-3, "input_range": "standard"},
     refused=(
         Refused("dim", 2, "a whole number of at least 3"),
         Refused("embedding", 0, "a whole number of at least 1"),
