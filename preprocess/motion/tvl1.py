@@ -1,7 +1,7 @@
-"""TV-L1 optical flow (Zach, Pock and Bischof 2007) in vectorised numpy: OpenCV's numbers in about half its time.
+"""TV-L1 optical flow (Zach, Pock and Bischof 2007) in compiled Python: OpenCV's numbers in a fraction of its time.
 
-Most of the time of preparing features goes into this flow, which is why the library's own is not good enough here; its
-results are what the tests, and ``merbench doctor``, hold these against.
+No other part of preparing features takes so long, which is why the library's own is not good enough here; its results
+are what the tests, and ``merbench doctor``, hold these against.
 """
 
 from __future__ import annotations
@@ -84,10 +84,9 @@ def tvl1_flow(first: np.ndarray, second: np.ndarray, settings: Settings = DEFAUL
 
 
 class _Level:
-    """One level of the pyramid: two pictures, the dual variables of the flow, and room for what a step computes.
+    """One level of the pyramid: two pictures, the dual variables of the flow, and what the steps need at each warping.
 
-    Arrays of (2, H, W) hold a quantity of the flow's x, and of its y. A dual variable is always 0 in its last column
-    (``dual_x``) or row (``dual_y``), so that differences along x may run over the ends of rows.
+    Arrays of (2, H, W) hold a quantity of the flow's x, and of its y.
     """
 
     def __init__(self, fixed: np.ndarray, moving: np.ndarray, settings: Settings) -> None:
@@ -101,100 +100,48 @@ class _Level:
         slope_y = np.float32(0.5) * (padded[2:, 1:-1] - padded[:-2, 1:-1])
         self._fixed, self._moving = fixed, (moving, slope_x, slope_y)
         self._y, self._x = np.mgrid[0:height, 0:width].astype(np.float32)
-        shape = (2, height, width)
-        self._dual_x, self._dual_y = np.zeros((2, *shape), np.float32)
-        self._gradient = np.zeros((2, *shape), np.float32)
-        self._squares = np.empty(shape)
-        self._one, self._other, self._third = np.empty((3, *shape), np.float32)
+        self._dual_x, self._dual_y = np.zeros((2, 2, height, width), np.float32)
 
     def solve(self, flow: np.ndarray) -> np.ndarray:
         """Return the flow (2, H, W) of this level, starting from ``flow``."""
         import cv2
 
+        # Not before there is a flow to compute: it imports a compiler.
+        from preprocess.motion.tvl1_steps import dual_step, primal_step
+
         settings = self._settings
         enough = float(np.float32(settings.epsilon**2 * self._fixed.size))
+        dual = self._dual_x, self._dual_y
         for _ in range(settings.warps):
-            self._warp(flow)
+            grey = self._warped(flow)
             change = np.inf
             for _ in range(settings.outer):
                 if change <= enough:
                     break
                 if settings.median > 1:
                     flow = np.stack([cv2.medianBlur(one, settings.median) for one in flow])
+                following = np.empty_like(flow)
                 for _ in range(settings.inner):
-                    before, flow = flow, self._primal_step(flow)
-                    change = self._change(before, flow, enough)
-                    self._dual_step(flow)
+                    change = primal_step(*grey, *dual, flow, following, self._most, self._theta)
+                    flow, following = following, flow
+                    dual_step(flow, *dual, self._step)
                     if change <= enough:
                         break
         return flow
 
-    def _warp(self, flow: np.ndarray) -> None:
-        """Draw the second picture and its slopes through the flow; the grey levels are linear around there."""
+    def _warped(self, flow: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Draw the second picture and its slopes through the flow, around which grey levels are taken to be linear.
+
+        Returns
+        -------
+        ``slopes``, ``rest``, ``bound`` and ``divisor`` of ``primal_step``.
+        """
         import cv2
 
         at = self._x + flow[0], self._y + flow[1]
         moved, slope_x, slope_y = (cv2.remap(one, *at, cv2.INTER_CUBIC) for one in self._moving)
-        self._slopes = np.stack([slope_x, slope_y])
         power = slope_x * slope_x + slope_y * slope_y
-        self._rest = moved - slope_x * flow[0] - slope_y * flow[1] - self._fixed
-        self._bound = self._most * power
+        rest = moved - slope_x * flow[0] - slope_y * flow[1] - self._fixed
         # A pixel without slope says nothing of the flow: what is left of it comes to 0.
-        self._divisor = np.where(power > np.finfo(np.float32).eps, -power, np.float32(-np.inf))
-
-    def _primal_step(self, flow: np.ndarray) -> np.ndarray:
-        """Return the flow after a step towards equal grey levels and one towards a small total variation."""
-        products = np.multiply(self._slopes, flow, out=self._one)
-        difference = products[0] + products[1]
-        difference += self._rest
-        step = difference / self._divisor
-        step = np.where(np.abs(difference) > self._bound, np.copysign(self._most, step), step)
-        towards = np.multiply(self._slopes, step, out=self._one)
-        towards += flow
-        divergence = self._divergence()
-        divergence *= self._theta
-        return towards + divergence
-
-    def _divergence(self) -> np.ndarray:
-        x, y, result, rise = self._dual_x, self._dual_y, self._other, self._third
-        flat = x.reshape(2, -1)
-        np.subtract(flat[:, 1:], flat[:, :-1], out=result.reshape(2, -1)[:, 1:])
-        result[:, 0, 0] = x[:, 0, 0]
-        np.subtract(y[:, 1:], y[:, :-1], out=rise[:, 1:])
-        rise[:, 0] = y[:, 0]
-        result += rise
-        # OpenCV adds in another order in the first column.
-        result[:, 1:, 0] = x[:, 1:, 0] + y[:, 1:, 0] - y[:, :-1, 0]
-        return result
-
-    def _change(self, before: np.ndarray, after: np.ndarray, enough: float) -> float:
-        """Return the sum of squared changes; exactly as OpenCV rounds it where that decides whether it is enough."""
-        squares = np.subtract(after, before, out=self._one)
-        squares *= squares
-        change = float(squares.sum())
-        if abs(change - enough) < 0.01 * enough:
-            change = float(np.add.accumulate((squares[0] + squares[1]).ravel())[-1])
-        return change
-
-    def _dual_step(self, flow: np.ndarray) -> None:
-        """Move the dual variables along the gradient of the flow."""
-        import cv2
-
-        along_x, along_y = self._gradient
-        flat = flow.reshape(2, -1)
-        np.subtract(flat[:, 1:], flat[:, :-1], out=along_x.reshape(2, -1)[:, :-1])
-        along_x[:, :, -1] = 0
-        np.subtract(flow[:, 1:], flow[:, :-1], out=along_y[:, :-1])
-        # The length is rounded to float32 once, as the C library's hypot does; np.hypot takes three times as long.
-        self._squares.fill(0)
-        for part in (along_x, along_y):
-            cv2.accumulateSquare(part.reshape(2, -1), self._squares.reshape(2, -1))
-        np.sqrt(self._squares, out=self._squares)
-        shrink = self._one
-        np.copyto(shrink, self._squares, casting="same_kind")
-        shrink *= self._step
-        shrink += np.float32(1)
-        self._gradient *= self._step
-        for dual, part in ((self._dual_x, along_x), (self._dual_y, along_y)):
-            dual += part
-            dual /= shrink
+        divisor = np.where(power > np.finfo(np.float32).eps, -power, np.float32(-np.inf))
+        return np.stack([slope_x, slope_y]), rest, self._most * power, divisor

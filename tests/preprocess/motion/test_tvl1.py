@@ -1,14 +1,17 @@
-"""TV-L1 flow in numpy, held against OpenCV's."""
+"""TV-L1 flow in compiled Python, held against OpenCV's."""
 
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import platform
+import sys
 
 import cv2
 import numpy as np
 import pytest
 import works
+from numba.core.caching import CacheImpl
 
 from preprocess.base.errors import UsageError
 from preprocess.base.hashing import canonical_json
@@ -159,3 +162,13 @@ def test_a_pair_that_two_chains_take_is_computed_once_and_nobody_spoils_it(monke
     assert again is not None
     np.testing.assert_array_equal(again[0, 0], expected)
     assert len(pairs) == 2
+
+
+def test_it_compiles_anew_where_no_folder_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a disk that is read-only, for a user without a home folder."""
+    monkeypatch.setattr(CacheImpl, "_locator_classes", [])
+    monkeypatch.delitem(sys.modules, "preprocess.motion.tvl1_steps", raising=False)
+    steps = importlib.import_module("preprocess.motion.tvl1_steps")
+    flow, dual_x, dual_y = (np.ones((2, 3, 4), np.float32) for _ in range(3))
+    steps.dual_step(flow, dual_x, dual_y, np.float32(0.5))
+    np.testing.assert_array_equal(dual_x, np.ones((2, 3, 4)))
