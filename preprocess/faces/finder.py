@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import itertools
 import threading
-from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from preprocess.base.errors import UsageError, did_you_mean
+from preprocess.base.recent import Recent
 from preprocess.faces.alignment import landmark_box
 from preprocess.faces.detectors import Box, Detectors
 from preprocess.faces.face import Face
@@ -119,8 +119,21 @@ class DlibFaceFinder:
         return known
 
     def landmarks(self, picture: np.ndarray, box: Box, turn: float = 0.0) -> np.ndarray:
-        """Fit the 68 points, (68, 2) float32 x and y, to the face in ``box`` of a grey uint8 picture."""
-        return _FITS.fit(self._detectors, picture, box, turn)
+        """Fit the 68 points to the face in ``box`` of a grey uint8 picture.
+
+        Returns
+        -------
+        (68, 2) float32, x and y, which cannot be written.
+        """
+        import numpy as np
+
+        def fitted() -> np.ndarray:
+            points = self._detectors.fit(np.ascontiguousarray(picture), box, turn, fine=True).landmarks
+            points.setflags(write=False)
+            return points
+
+        content = hashlib.sha256(picture.tobytes()).digest()
+        return _FITS.get((self._detectors, picture.shape, content, box, turn), fitted)
 
     def _search(self, clip: Clip, detector: str) -> Face:
         tried: list[str] = []
@@ -252,34 +265,6 @@ def face_finder() -> DlibFaceFinder:
     return finder
 
 
-class _Fits:
-    """The landmarks that were fitted last: features often look at the same frames.
-
-    A picture is known by its hash. The pictures themselves, of which those of a film may be large, are not kept.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._kept: OrderedDict[tuple[Any, ...], np.ndarray] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def fit(self, detectors: Detectors, picture: np.ndarray, box: Box, turn: float) -> np.ndarray:
-        """Return the landmarks of a grey uint8 picture, (68, 2) float32 that cannot be written."""
-        import numpy as np
-
-        key = detectors, picture.shape, hashlib.sha256(picture.tobytes()).digest(), box, turn
-        with self._lock:
-            known = self._kept.get(key)
-            if known is not None:
-                self._kept.move_to_end(key)
-                return known
-        landmarks = detectors.fit(np.ascontiguousarray(picture), box, turn, fine=True).landmarks
-        landmarks.setflags(write=False)
-        with self._lock:
-            self._kept[key] = landmarks
-            if len(self._kept) > self._most:
-                self._kept.popitem(last=False)
-        return landmarks
-
-
-_FITS = _Fits(256)
+# The landmarks that were fitted last, (68, 2) float32 that cannot be written: features often look at the same frames.
+# A picture is known by its hash. The pictures themselves, of which those of a film may be large, are not kept.
+_FITS: Recent[np.ndarray] = Recent(256)

@@ -17,9 +17,10 @@ from _pytest.mark import ParameterSet
 from rendered_faces import FACES
 
 from preprocess.base.errors import DataError, UsageError
+from preprocess.base.recent import Recent
 from preprocess.faces.detectors import Box, Detectors
 from preprocess.faces.face import Face
-from preprocess.faces.finder import DlibFaceFinder, NoFaceError, _Fits
+from preprocess.faces.finder import DlibFaceFinder, NoFaceError
 from preprocess.faces.fit import Fit, eye_distance
 from preprocess.faces.model_files import LANDMARKS, model_file
 from preprocess.samples.clip import ClipError
@@ -193,7 +194,7 @@ def test_a_face_is_found_once(tmp_path: Path, portrait: np.ndarray) -> None:
     assert np.array_equal(again.landmarks, first.landmarks)
 
 
-def test_landmarks_are_fitted_once_a_picture_of_which_only_a_hash_is_kept() -> None:
+def test_landmarks_are_fitted_once_a_picture_of_which_only_a_hash_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of an HD film, 256 pictures would be half a gigabyte."""
     asked: list[float] = []
 
@@ -202,17 +203,18 @@ def test_landmarks_are_fitted_once_a_picture_of_which_only_a_hash_is_kept() -> N
             asked.append(float(picture.mean()))
             return Fit(np.full((68, 2), picture.mean(), np.float32), 0.0)
 
-    detectors, fits, box = Counting(), _Fits(2), (1, 2, 3, 4)
+    monkeypatch.setattr("preprocess.faces.finder._FITS", Recent(2))
+    finder, box = finder_with(Counting()), (1, 2, 3, 4)
     pictures = [np.full((40, 50), grey, np.uint8) for grey in (10, 20, 30)]
     kept = [weakref.ref(picture) for picture in pictures]
     for place in (0, 1, 0, 2, 0, 1):
-        assert fits.fit(detectors, pictures[place], box, 0.0)[0, 0] == 10 * (place + 1)
+        assert finder.landmarks(pictures[place], box)[0, 0] == 10 * (place + 1)
     assert asked == [10, 20, 30, 20], "the one asked for longest ago goes first"
-    for other in ((box, 90.0), ((0, 2, 3, 4), 0.0)):
-        assert fits.fit(detectors, pictures[0], *other)[0, 0] == 10
+    assert finder.landmarks(pictures[0], box, 90.0)[0, 0] == 10
+    assert finder.landmarks(pictures[0], (0, 2, 3, 4))[0, 0] == 10
     assert len(asked) == 6, "another box or turn is another fit"
     with pytest.raises(ValueError, match="read-only"):
-        fits.fit(detectors, pictures[0], (0, 2, 3, 4), 0.0)[0] = 1
+        finder.landmarks(pictures[0], (0, 2, 3, 4))[0] = 1
     pictures.clear()
     assert [picture() for picture in kept] == [None] * 3
 

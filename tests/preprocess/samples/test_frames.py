@@ -45,6 +45,30 @@ def test_colour_and_grey_files_of_any_kind_give_what_is_asked_for(
         assert np.abs(frame.astype(int) - expected).mean() < 2.5
 
 
+def test_a_file_is_decoded_once_for_all_features_and_again_once_it_changed(
+    tmp_path: Path, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = portraits.write_frames(tmp_path, [picture])
+    decoded = []
+    decode = cv2.imdecode
+    monkeypatch.setattr(cv2, "imdecode", lambda *given: decoded.append(given[1]) or decode(*given))
+
+    def frame(color: str) -> np.ndarray:
+        with FrameReader(portraits.clip_of(files), color) as reader:
+            return reader.read(1)
+
+    np.testing.assert_array_equal(frame("grey"), frame("grey"))
+    assert frame("rgb").ndim == 3
+    assert len(decoded) == 2, "one a kind of picture"
+    with pytest.raises(ValueError, match="read-only"):
+        frame("grey")[0] = 0
+    portraits.write_frames(tmp_path, [255 - picture])
+    assert frame("grey").mean() == pytest.approx(255 - cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).mean(), abs=1)
+    files[1].unlink()
+    with pytest.raises(ClipError, match=r"img1.* cannot be read"):
+        frame("grey")
+
+
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".jpg"])
 @pytest.mark.parametrize("kept", [0.0, 0.02, 0.5, 0.99])
 def test_a_truncated_file_is_named(tmp_path: Path, picture: np.ndarray, suffix: str, kept: float) -> None:
