@@ -68,7 +68,7 @@ TINY = 1e-8
         "image_size": 56,
         "kernel": 3,
         "maps": 32,
-        "epochs": 7,
+        "epochs": 4,
         "batch_size": 12,
         "lr": 3e-3,
         "lr_step": 0,
