@@ -22,7 +22,7 @@ _LOG = (
     "same folds; TV-L1 flow referenced to the onset, "
 )
 QUICK = {"image_size": 32, "frames": 8, "width": 4, "epochs": 3, "lr": 3e-3, "input_range": "unit", "batch_size": 8}
-QUICK_OF = {
+QUICK_OF: dict[str, dict[str, Any]] = {
     "r3d_18": {"epochs": 2},
     "r2plus1d_18": {"epochs": 5, "lr": 6e-3, "lr_schedule": "cosine", "class_weights": True},
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Iterable, Sequence, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -146,14 +146,34 @@ def run(config: RunConfig, console: Console) -> int:
             writer = TrackingWriter(store, config.tracking_uri, lambda text: say(console, text), tracked_page)
             read = dict(plan.found)
             ended = _train(plan, store, config, session, writer, console, read)
-            studies = seal_studies(store, plan.cards, lambda text: say(console, text), read)
+            # It ends while the scores are worked out.
+            session.leave()
+            studies = _show_results(plan, store, config, writer, console, read)
         except KeyboardInterrupt:
             if writer:
                 writer.abandon()
-    if plan is None or writer is None or studies is None:
+    if plan is None or studies is None:
         # Interrupted. Told now, for until Ray has ended a worker may finish one more fold.
         say(console, farewell(_folds_kept(plan, store)) if plan else farewell())
         return exit_status()
+    if ended is not None:
+        raise MerError(ended)
+    return _status(studies.values(), store, time.monotonic() - start, console)
+
+
+def _show_results(
+    plan: Plan,
+    store: OutcomeStore,
+    config: RunConfig,
+    writer: TrackingWriter,
+    console: Console,
+    read: Mapping[str, StoredStudy],
+) -> dict[str, StoredStudy]:
+    """Print the leaderboard, see the tracking through and write the board; return the run's studies by key.
+
+    read : sealed studies, by key, that are known already.
+    """
+    studies = seal_studies(store, plan.cards, lambda text: say(console, text), read)
     board = build_leaderboard(store, plan.cards, rng=np.random.default_rng(0), cached=studies)
     console.print()
     table = render(board, "table", console.width)
@@ -162,9 +182,7 @@ def run(config: RunConfig, console: Console) -> int:
     writer.finish(plan.cards, studies, stored)
     board_file = board_of_run(store, plan.cards, lambda text: say(console, text), studies, stored)
     _where_next(config, stored, store.root, _best_study(board, plan.cards), board_file, console)
-    if ended is not None:
-        raise MerError(ended)
-    return _status(studies.values(), store, time.monotonic() - start, console)
+    return studies
 
 
 def _nothing_stored(root: str) -> bool:

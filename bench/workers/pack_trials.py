@@ -34,6 +34,7 @@ from bench.workers.node_blocks import NodeBlocks, blocks_folder
 from bench.workers.pack import run_pack
 from bench.workers.packs import Packs
 from bench.workers.ray_session import Cluster
+from bench.workers.starting import starting_workers_are_kept
 from bench.workers.this_node import cpus_of_this_node
 from bench.workers.underway import note_underway
 from bench.workers.watch import Tally, Watch
@@ -241,6 +242,7 @@ def fan_out(
         muted("ray.tune.tune"),
         # Ray's statistics count callbacks by kind, and import MLflow to know them all.
         mock.patch.object(usage, "tag_callbacks", return_value=False),
+        starting_workers_are_kept(),
         contextlib.ExitStack() as after,
     ):
         if cluster.local:

@@ -111,6 +111,11 @@ class RaySession:
         if self._address is None and self._ahead is None and self._cluster is None:
             self._ahead = self._stack.enter_context(_Ahead(self._cpus))
 
+    def leave(self) -> None:
+        """Let a Ray that was started ahead end, while this process does other things; it must not be used again."""
+        if self._ahead:
+            self._ahead.leave()
+
     def cluster(self) -> Cluster:
         """Return the cluster, connected."""
         if self._cluster is None:
@@ -134,7 +139,7 @@ class RaySession:
 
 
 class _Ahead:
-    """A local Ray that a thread starts while nobody needs it yet, and ends after the ``with`` block.
+    """A local Ray that a thread starts while nobody needs it yet, and ends by the end of the ``with`` block.
 
     Parameters
     ----------
@@ -154,9 +159,13 @@ class _Ahead:
         return self
 
     def __exit__(self, *error: Any) -> None:
+        self.leave()
         # A Ray that is ended while it starts may take this process along.
-        self._over.set()
         self._thread.join()
+
+    def leave(self) -> None:
+        """Let the thread end Ray; leaving the ``with`` block waits until it has."""
+        self._over.set()
 
     def cluster(self, say: Callable[[str], None]) -> Cluster:
         """Return the cluster once it is there, and tell what was to be told of its start; raise what ended that."""

@@ -23,6 +23,7 @@ from bench.workers.ray_session import RaySession
 from preprocess.base.storage import LocalStorage
 from preprocess.synth import default
 from preprocess.synth.databases import Options
+from results.scores.leaderboard import build_leaderboard
 from results.store.outcome import Outcome
 from results.store.outcome_store import OutcomeStore, fold_file
 from results.store.study_card import StudyCard
@@ -191,6 +192,23 @@ def test_ray_is_started_ahead_only_where_something_will_be_trained(
     assert len(starts) == 1, "a run that finds all of it done needs no Ray"
     assert merbench("run", *options, *TWO, "--overwrite", "all").status == 0
     assert len(starts) == 2
+
+
+def test_ray_ends_while_the_scores_are_worked_out(
+    merbench: LocalRuns, options: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    order: list[str] = []
+    for name, called in (("leave", RaySession.leave), ("__exit__", RaySession.__exit__)):
+        monkeypatch.setattr(
+            RaySession, name, lambda *given, name=name, called=called: order.append(name) or called(*given)
+        )
+    monkeypatch.setattr(
+        "bench.commands.run.build_leaderboard",
+        lambda *given, **named: order.append("leaderboard") or build_leaderboard(*given, **named),
+    )
+    assert merbench("run", *options, *TWO).status == 0
+    assert order == ["leave", "leaderboard", "__exit__"]
 
 
 def test_a_model_that_fails_is_named_and_the_exit_status_says_so(

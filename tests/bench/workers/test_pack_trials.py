@@ -180,6 +180,24 @@ def test_any_number_of_warm_workers_gives_the_results_of_this_process_to_the_bit
     assert all(sorted(folds) == list(range(1, len(folds) + 1)) for folds in trained_by.values())
 
 
+def test_a_second_worker_comes_although_packs_are_shorter_than_its_start(
+    cluster: Cluster, notes_folder: Path, synthetic: list[PreparedDataset], tmp_path: Path
+) -> None:
+    from bench.workers.pack_trials import fan_out
+
+    (notes_folder / "slow-start").touch()
+    store = OutcomeStore(tmp_path / "runs", create=True)
+    plan = plan_of(synthetic, store, models=["waits_for_company"], protocols=["loso", "cde"], seeds=list(range(10)))
+    for card in plan.cards:
+        store.write_card(card)
+    seen = Seen()
+
+    fan_out(plan, store, cluster, needs(plan, cluster), 2, seen.tally, seen.over.append, print)
+
+    assert seen.counts[-1] == (200, 0)
+    assert len(set(notes(notes_folder, "process"))) == 2
+
+
 def test_two_workers_choose_and_score_the_same_as_one_process(
     cluster: Cluster, synthetic: list[PreparedDataset], tmp_path: Path
 ) -> None:

@@ -66,6 +66,21 @@ def test_it_starts_beside_other_work_and_says_nothing_before_it_is_asked_for(sta
     assert PRELOAD not in os.environ
 
 
+def test_it_ends_beside_what_is_left_to_do(starts: Starts) -> None:
+    starts.go.set()
+    with RaySession(None, 2, print) as session:
+        session.leave()
+        session.start_ahead()
+        session.cluster()
+        assert starts.events[1:] == []
+        session.leave()
+        deadline = time.monotonic() + 30
+        while starts.events[1:] != ["end"]:
+            assert time.monotonic() < deadline, "it waits for the end of the block"
+            time.sleep(0.01)
+    assert starts.events[1:] == ["end"]
+
+
 def test_a_start_that_failed_is_an_error_only_where_ray_is_needed(starts: Starts) -> None:
     starts.error = NoRay("Ray did not start on this machine")
     starts.go.set()
