@@ -242,7 +242,7 @@ def fan_out(
         muted("ray.tune.tune"),
         # Ray's statistics count callbacks by kind, and import MLflow to know them all.
         mock.patch.object(usage, "tag_callbacks", return_value=False),
-        starting_workers_are_kept(),
+        starting_workers_are_kept(packs.any_left),
         contextlib.ExitStack() as after,
     ):
         if cluster.local:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -27,6 +28,7 @@ class Packs(Searcher):
     ) -> None:
         super().__init__()
         self._packs, self._blocks = packs, blocks
+        self._seen: deque[tuple[int, list[int]]] = deque()
         self._again: deque[tuple[int, list[int]]] = deque()
         self._last: deque[tuple[int, list[int]]] = deque()
         self._given: set[str] = set()
@@ -40,8 +42,8 @@ class Packs(Searcher):
         """Hand out nothing more."""
         self.stopped = self.stopped or why
         self._packs = iter(())
-        self._again.clear()
-        self._last.clear()
+        for waiting in (self._seen, self._again, self._last):
+            waiting.clear()
 
     def give_again(self, training: int, packs: Sequence[list[int]]) -> None:
         """Hand out these packs of a training next."""
@@ -61,11 +63,16 @@ class Packs(Searcher):
         self._given.add(trial_id)
         return {"training": pack[0], "folds": pack[1], "blocks": self._blocks(pack[0])}
 
+    def any_left(self) -> bool:
+        """Whether there is a pack to be handed out."""
+        if not self._seen:
+            self._seen.extend(itertools.islice(self._packs, 1))
+        return bool(self._again or self._seen or self._last)
+
     def _next(self) -> tuple[int, list[int]] | None:
-        if self._again:
-            return self._again.popleft()
-        pack = next(self._packs, None)
-        return self._last.popleft() if pack is None and self._last else pack
+        if not self.any_left():
+            return None
+        return (self._again or self._seen or self._last).popleft()
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Note that nothing of this pack comes back, once the error's own callback has been called."""

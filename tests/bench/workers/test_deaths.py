@@ -116,13 +116,16 @@ def suggested(packs: Packs, trial: str) -> Any:
 def test_what_is_given_again_comes_next_and_nothing_ends_before_it_cannot_come() -> None:
     packs = Packs(iter([(0, [0, 1]), (1, [2])]))
     assert suggested(packs, "a") == [0, 1]
+    assert packs.any_left()
     packs.on_trial_complete("a", error=True)
     packs.give_last(0, 0)
     packs.give_again(0, [[1]])
     assert suggested(packs, "b") == [1]
     assert suggested(packs, "c") == [2]
     packs.on_trial_complete("b")
+    assert packs.any_left()
     assert suggested(packs, "d") == [0], "the suspect comes when all else is given out"
+    assert not packs.any_left()
     packs.on_trial_complete("d")
     assert suggested(packs, "e") is None
     packs.on_trial_complete("c")
@@ -132,7 +135,9 @@ def test_what_is_given_again_comes_next_and_nothing_ends_before_it_cannot_come()
 def test_a_run_that_stops_gives_nothing_again() -> None:
     packs = Packs(iter([(0, [0, 1]), (1, [2])]))
     assert suggested(packs, "a") == [0, 1]
+    assert packs.any_left()
     packs.stop("the disk is full")
+    assert not packs.any_left()
     packs.stop("another reason")
     packs.on_trial_complete("a", error=True)
     packs.give_again(0, [[1]])
