@@ -63,6 +63,7 @@ def test_the_front_page_leads_to_the_pages() -> None:
     assert {file.parent.name for file in READMES} == set(re.findall(r"\((\w+)/README\.md#", FRONT))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_the_example_of_a_page_passes_all_checks(page: str, tmp_path: Path) -> None:
     code = example(page)
@@ -201,6 +202,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", BROKEN)
 def test_what_is_wrong_with_a_plug_in_is_told(what: str, tmp_path: Path) -> None:
     page, right, wrong, reason = BROKEN[what]

@@ -49,6 +49,7 @@ print(*sorted(set(name.partition(".")[0] for name in sys.modules) & set({heavy!r
 HEAVY = ["torch", "ray", "mlflow", "pandas", "sklearn", "numpy", "pyarrow", "yaml", "cv2", "matplotlib"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["--help"], *([verb, "--help"] for verb in ("run", "plan", "leaderboard"))])
 def test_help_imports_nothing_heavy_so_that_it_answers_at_once(arguments: list[str]) -> None:
     said = outside(code=IMPORTED.format(arguments=arguments, heavy=HEAVY))
@@ -56,6 +57,7 @@ def test_help_imports_nothing_heavy_so_that_it_answers_at_once(arguments: list[s
     assert said.stdout.strip() == ""
 
 
+@pytest.mark.slow
 def test_verbs_that_need_no_model_import_no_torch(tmp_path: Path) -> None:
     for arguments in (["list", "datasets"], ["list", "protocols"], ["list", "tasks"]):
         said = outside(code=IMPORTED.format(arguments=arguments, heavy=["torch", "ray", "mlflow"]))
@@ -77,6 +79,7 @@ def test_python_m_bench_is_the_command_line() -> None:
     assert said.stderr.startswith("error: Unknown kind 'seeds'.")
 
 
+@pytest.mark.slow
 def test_the_front_door_shows_an_error_and_no_traceback() -> None:
     # With an address, no Ray is started meanwhile.
     said = outside("--models", "ststent", "--address", "127.0.0.1:9")
@@ -178,6 +181,7 @@ def single_subject(tree: Path) -> str:
     return "samm has 1 subject(s)"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -211,6 +215,7 @@ def test_after_the_data_is_mended_the_same_command_works(merbench: LocalRuns, tr
     assert merbench(*command).status == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

@@ -42,6 +42,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return numbers
 
 
+@pytest.mark.slow
 def test_a_run_tells_of_it_and_has_the_outcomes_of_one_that_holds_all(
     merbench: LocalRuns, tree: Path, tmp_path: Path, taken: list[int]
 ) -> None:

@@ -136,6 +136,7 @@ class OfUnits(TinyNet):
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("uses_units", [False, True], ids=["the task", "the model"])
 def test_units_that_cannot_be_read_cost_their_sample_only_and_are_noted(
     registries: None, coded: list[PreparedDataset], uses_units: bool
@@ -211,6 +212,7 @@ def test_the_inner_split_keeps_every_class_that_training_shows() -> None:
 # Training
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", [{}, {"class_weights": True}, {"optimizer": "sgd", "momentum": 0.9}], ids=str)
 def test_a_training_equals_the_plain_torch_loop(registries: None, recipe: dict[str, Any]) -> None:
     register_network(epochs=5, lr=3e-2, batch_size=7)
@@ -316,6 +318,7 @@ def test_curves_are_named_after_what_they_hold(tiny: str) -> None:
 # From plan to leaderboard
 
 
+@pytest.mark.slow
 def test_a_study_goes_through_to_leaderboard_and_report(
     tiny: str, coded: list[PreparedDataset], store: OutcomeStore
 ) -> None:

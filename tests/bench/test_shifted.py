@@ -184,6 +184,7 @@ def test_the_notes_say_how_many_clips_could_not_be_moved_as_far_or_at_all(
     ]
 
 
+@pytest.mark.slow
 def test_the_keys_of_what_is_not_shifted_stay_and_its_outcomes_are_not_made_again(
     reader: str, recorded: RawDataset, store: OutcomeStore, tmp_path: Path
 ) -> None:
@@ -201,6 +202,7 @@ def test_the_keys_of_what_is_not_shifted_stay_and_its_outcomes_are_not_made_agai
     assert [one.todo for one in planned(recorded, store, shards).trainings] == [[]]
 
 
+@pytest.mark.slow
 def test_with_kept_weights_nothing_is_trained_again(
     reader: str, recorded: RawDataset, store: OutcomeStore, tmp_path: Path
 ) -> None:
@@ -236,6 +238,7 @@ def test_shards_of_shifted_clips_are_their_own(
     assert all((shards / path).read_bytes() == content for path, content in true.items())
 
 
+@pytest.mark.slow
 def test_neither_packing_nor_order_changes_a_shifted_score(
     reader: str, recorded: RawDataset, store: OutcomeStore, tmp_path: Path
 ) -> None:

@@ -299,6 +299,7 @@ def fragile(search: dict[str, Any]) -> str:
     return "fragile"
 
 
+@pytest.mark.slow
 def test_a_configuration_that_cannot_be_trained_is_not_chosen(
     registries: None, synthetic: list[PreparedDataset], store: OutcomeStore, capsys: pytest.CaptureFixture[str]
 ) -> None:

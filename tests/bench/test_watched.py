@@ -56,6 +56,7 @@ def board(plan: Plan, store: OutcomeStore) -> Leaderboard:
     return build_leaderboard(store, rng=np.random.default_rng(0), resamples=10)
 
 
+@pytest.mark.slow
 def test_5_folds_are_equal_in_plan_and_worker(plan: Plan, store: OutcomeStore) -> None:
     """The worker works its folds out anew and refuses those whose samples are not the card's."""
     assert [[card.selection for card in planned.training.cards] for planned in plan.trainings] == [
@@ -71,6 +72,7 @@ def test_5_folds_are_equal_in_plan_and_worker(plan: Plan, store: OutcomeStore) -
         assert len(store.state(card).done) == len(card.folds), card.title
 
 
+@pytest.mark.slow
 def test_a_rule_maximises_its_own_measure(plan: Plan, store: OutcomeStore) -> None:
     names = {
         card.selection: {name for outcome in store.read_outcomes(card)[0] for name in outcome.curves}
@@ -87,6 +89,7 @@ def test_a_rule_maximises_its_own_measure(plan: Plan, store: OutcomeStore) -> No
             assert outcome.selected_epoch == 1 + curve.index(max(curve))
 
 
+@pytest.mark.slow
 def test_5_who_watches_the_test_samples_is_never_ranked_and_comes_last(board: Leaderboard) -> None:
     for part in ("full", "synth_a", "synth_b"):
         rows = [row for row in board.rows if row.part == part]
@@ -95,6 +98,7 @@ def test_5_who_watches_the_test_samples_is_never_ranked_and_comes_last(board: Le
     assert {(gap.selection, gap.oracle) for gap in board.gaps} == {("grey", "sunday"), ("moon", "sunday")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", sorted(FORMATS))
 def test_5_every_table_is_stamped(board: Leaderboard, format: str) -> None:
     text = render(board, format, 200)
@@ -114,6 +118,7 @@ def test_5_every_table_is_stamped(board: Leaderboard, format: str) -> None:
     }
 
 
+@pytest.mark.slow
 def test_5_tracking_and_the_report_are_stamped(plan: Plan, store: OutcomeStore) -> None:
     for card in plan.cards:
         outcomes = store.read_outcomes(card)[0]
@@ -128,6 +133,7 @@ def test_5_tracking_and_the_report_are_stamped(plan: Plan, store: OutcomeStore) 
         assert (f"sunday = {STAMP}" in report) == stamped
 
 
+@pytest.mark.slow
 def test_5_it_is_never_the_current_best(
     merbench: LocalRuns, tree: Path, tmp_path: Path, odd: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,6 +63,7 @@ def test_what_is_committed_is_what_the_command_writes() -> None:
     assert {file.name: file.read_text() for file in FOLDER.iterdir()} == kuberay_files(KubeCluster())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_the_schemas_of_kuberay_take_it(name: str, schemas: dict[str, KubeSchema]) -> None:
     cluster = CLUSTERS[name]
@@ -78,6 +79,7 @@ def test_the_schemas_of_kuberay_take_it(name: str, schemas: dict[str, KubeSchema
         parts.check(claim["spec"], *template, *claimed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["", "rayClusterSpec", "rayClusterSpec.autoscalerOptions"])
 def test_a_misspelt_field_is_refused(path: str, schemas: dict[str, KubeSchema]) -> None:
     job = only(KubeCluster(), "RayJob")
@@ -89,6 +91,7 @@ def test_a_misspelt_field_is_refused(path: str, schemas: dict[str, KubeSchema]) 
         schemas["RayJob"].check(job)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_rays_autoscaler_reads_a_head_without_work_and_groups_from_zero(name: str) -> None:
     from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscaling_config_from_ray_cr
@@ -111,6 +114,7 @@ def test_rays_autoscaler_reads_a_head_without_work_and_groups_from_zero(name: st
     assert resource["spec"]["autoscalerOptions"]["version"] == "v2"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in CLUSTERS if not name.startswith("spot")])
 def test_what_the_job_starts_is_accepted(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = CLUSTERS[name]
@@ -139,6 +143,7 @@ def test_patterns_reach_the_program_as_they_are() -> None:
     assert arrives(submitted(words)) == words
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", ["two *", "it's", 'a"b', "$HOME", "`id`", "a;b", "a\\b", "a|b", "", "*;"])
 def test_what_a_shell_takes_for_its_own_reaches_the_program_as_it_is(word: str) -> None:
     assert arrives(submitted(["merbench", "run", word])) == ["merbench", "run", word]
@@ -160,6 +165,7 @@ def test_what_cannot_work_is_refused_before_it_is_written(change: dict[str, Any]
         KubeCluster(**change)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_pods_mount_what_is_claimed_and_run_as_the_user_of_the_image(name: str) -> None:
     cluster = CLUSTERS[name]

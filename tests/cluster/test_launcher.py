@@ -102,6 +102,7 @@ def test_ray_starts_with_options_that_it_has(name: str, machines: Machines) -> N
     assert "~/.ray/auth_token" in found["file_mounts"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "machines"), REQUESTS, ids=IDS)
 def test_the_commands_in_its_head_are_accepted(name: str, machines: Machines, monkeypatch: pytest.MonkeyPatch) -> None:
     from ray.dashboard.modules.job.cli import submit

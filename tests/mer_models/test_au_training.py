@@ -51,6 +51,7 @@ def trained(name: str, data: StudyData) -> FoldResult:
     return results[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LEARN_UNITS)
 def test_action_units_are_learned_from_the_training_samples_alone(name: str) -> None:
     data = study(name)

@@ -27,6 +27,7 @@ def fitted(info: ModelInfo, features: list[np.ndarray], y: np.ndarray, n_classes
     return estimator
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", every("model", lambda info: info.kind == "estimator", "estimators"))
 def test_every_estimator_passes_its_checks(check: Check) -> None:
     passes(check)
@@ -51,6 +52,7 @@ def test_majority_of_several_labels_takes_each_by_itself() -> None:
     assert (scores > 0).tolist() == [[False, True, False, True]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_classes", [2, 3, 5])
 @pytest.mark.parametrize(
     "params", [{}, {"kernel": "linear", "C": 0.01}, {"gamma": 0.001}, {"gamma": "auto"}, {"kernel": "poly"}]
@@ -106,6 +108,7 @@ def test_flow_svm_fits_images_without_any_variance() -> None:
 DESCRIPTORS = ["biwoof_svm", "hoof_svm", "lbp_top_svm", "mdmo_svm"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DESCRIPTORS)
 @pytest.mark.parametrize("scale", ["none", "unit", "standard"])
 def test_descriptor_svms_score_as_scikit_learn(name: str, scale: str) -> None:

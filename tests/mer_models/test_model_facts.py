@@ -426,6 +426,7 @@ def test_dual_atme_draws_its_branches_together() -> None:
     torch.testing.assert_close(network.loss(flow, mosaic, labels=labels, criterion=None), expected)
 
 
+@pytest.mark.slow
 def test_mmnet_size() -> None:
     def plain(channels: int, width: int, size: int) -> int:
         return channels * width * size**2 + 2 * width

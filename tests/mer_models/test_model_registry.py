@@ -51,6 +51,7 @@ def test_the_baselines_are_there() -> None:
     assert expected <= set(MODELS.names())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", every("model", belongs_to="models"))
 def test_every_model_says_what_must_be_known_of_it(check: Check) -> None:
     passes(check)
@@ -195,6 +196,7 @@ def test_an_architecture_without_trained_weights_is_not_started_at_random() -> N
         MODELS.get("timm/botnet50ts_256").build(n_classes=3, pretrained="default")
 
 
+@pytest.mark.slow
 def test_listing_the_models_imports_no_heavy_library() -> None:
     code = (
         "import sys; from mer_models.registry import MODELS; MODELS.names(); "

@@ -27,6 +27,7 @@ NETWORKS = [
 Tensors = tuple[torch.Tensor, ...]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", every("model", lambda info: info.kind == "network", "networks", slow="*"))
 def test_every_network_passes_its_checks(check: Check) -> None:
     passes(check)

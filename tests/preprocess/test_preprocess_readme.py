@@ -39,6 +39,7 @@ def forgotten(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     unload_plugins()
 
 
+@pytest.mark.slow
 def test_the_recipe_makes_a_feature(smile: Clip, tmp_path: Path) -> None:
     file = tmp_path / "my_features.yaml"
     file.write_text(RECIPES)

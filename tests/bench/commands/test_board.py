@@ -55,6 +55,7 @@ def test_the_end_of_a_run_does_not_read_a_large_store(
     assert '"label":"ststnet' not in page.read_text()
 
 
+@pytest.mark.slow
 def test_a_board_that_would_show_the_same_is_left_as_it_is(
     merbench: LocalRuns, results: str, tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -127,6 +127,7 @@ def as_checkpoint(network: torch.nn.Module) -> dict[str, Any]:
     return {"epoch": 3, "state_dict": {f"module.{name}": value for name, value in as_published(network).items()}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("form", "channels", "bgr"),
     [(as_published, "rgb", False), (as_ours, None, False), (as_ours, "bgr", True), (as_checkpoint, None, True)],
@@ -162,6 +163,7 @@ def test_stored_weights_of_a_run_give_its_predictions_in_the_range_of_its_recipe
         assert first.scores.tobytes() == second.scores.tobytes()
 
 
+@pytest.mark.slow
 def test_they_stand_apart_on_the_leaderboard_and_are_not_ranked(
     merbench: LocalRuns, options: list[str], files: Path, tmp_path: Path
 ) -> None:
@@ -189,6 +191,7 @@ def test_they_stand_apart_on_the_leaderboard_and_are_not_ranked(
     assert "has stored weights" in said.err
 
 
+@pytest.mark.slow
 def test_the_same_again_scores_nothing_and_other_weights_are_another_study(
     merbench: LocalRuns, options: list[str], files: Path, tmp_path: Path
 ) -> None:
@@ -235,6 +238,7 @@ BAD_FILES: dict[str, tuple[Any, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", BAD_FILES)
 @pytest.mark.parametrize("person", ["006", "sub03"])
 def test_a_file_that_does_not_fit_is_named_before_anything_is_written(

@@ -69,6 +69,7 @@ def test_predictions_with_honest_folds_are_scored_and_ranked_beside_ours(
     assert "external: predictions of others" in said.out
 
 
+@pytest.mark.slow
 def test_export_and_import_give_the_same_scores(merbench: LocalRuns, options: list[str], tmp_path: Path) -> None:
     assert merbench("run", *options, "--models", "ststnet", "--epochs", "1").status == 0
     store = OutcomeStore(tmp_path / "runs")
@@ -229,6 +230,7 @@ def scores_of_two_classes(rows: Rows) -> None:
         row.update({"score_negative": "1", "score_positive": "0"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -82,6 +82,7 @@ def test_a_damaged_weights_file_is_named_with_the_remedy(
     assert "Traceback" not in said.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "array", "told"),
     [

@@ -147,6 +147,7 @@ def test_a_report_shows_what_failed(merbench: LocalRuns, done: OutcomeStore) -> 
     assert "failed folds: 1" in said.out
 
 
+@pytest.mark.slow
 def test_a_report_names_a_damaged_outcome(merbench: LocalRuns, done: OutcomeStore) -> None:
     card = next(card for card in done.cards() if card.model == "majority")
     (path,) = Path(done.root, study_folder(card)).glob("*.study.parquet")

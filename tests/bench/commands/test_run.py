@@ -117,6 +117,7 @@ def test_a_rerun_reads_each_study_once(
     assert [number for name, number in read.items() if not name.endswith("study.json")] == [1] * 12
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_says_what_is_kept_and_goes_on(
     merbench: LocalRuns, options: list[str], results: str, tmp_path: Path
 ) -> None:
@@ -173,6 +174,7 @@ def test_sigterm_ends_a_run_as_ctrl_c_does(
     assert "Interrupted. 6 of 20 folds are kept; the same command goes on from there." in starting_ray.out
 
 
+@pytest.mark.slow
 def test_ray_is_started_ahead_only_where_something_will_be_trained(
     merbench: LocalRuns, options: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,6 +213,7 @@ def test_ray_ends_while_the_scores_are_worked_out(
     assert order == ["leave", "leaderboard", "__exit__"]
 
 
+@pytest.mark.slow
 def test_a_model_that_fails_is_named_and_the_exit_status_says_so(
     merbench: LocalRuns, options: list[str], results: str, registries: None
 ) -> None:
@@ -233,6 +236,7 @@ def test_a_model_that_fails_is_named_and_the_exit_status_says_so(
     assert "3 trainings to do" in mended.out
 
 
+@pytest.mark.slow
 def test_damaged_files_are_named_and_made_anew(merbench: LocalRuns, options: list[str], results: str) -> None:
     merbench("run", *options, *TWO)
     table, before = board(merbench, results), outcome_files(results)
@@ -331,6 +335,7 @@ def test_what_is_done_of_a_study_whose_features_changed_is_not_known_and_the_pla
     assert "Nothing to train" in again.out
 
 
+@pytest.mark.slow
 def test_a_study_that_cannot_be_in_the_store_is_planned_in_full_without_its_features(
     merbench: LocalRuns, options: list[str], results: str
 ) -> None:
@@ -356,6 +361,7 @@ def test_a_plan_that_is_stopped_is_no_traceback(
     assert said.out.endswith("Interrupted. Nothing was written.\n")
 
 
+@pytest.mark.slow
 def test_a_plan_tells_what_is_done_and_what_would_run(merbench: LocalRuns, options: list[str]) -> None:
     merbench("run", *options, "--models", "majority", "--protocols", "loso")
     said = merbench("plan", *options, "--models", "majority,flow_svm", "--protocols", "loso")
@@ -401,6 +407,7 @@ def test_on_a_cluster_the_default_lies_beside_the_results(tmp_path: Path, monkey
     assert not (tmp_path / "cache").exists()
 
 
+@pytest.mark.slow
 def test_oracle_is_never_the_current_best(
     merbench: LocalRuns, options: list[str], registries: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

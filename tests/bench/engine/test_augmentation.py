@@ -79,6 +79,7 @@ def feature(step: str, axes: str = "tchw", **options: Any) -> tuple[FeatureRecip
     return recipe, make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", every("augmentation"))
 def test_every_augmentation_passes_its_checks(check: Check) -> None:
     passes(check)
@@ -140,6 +141,7 @@ def test_what_nobody_says_the_content_of_is_not_augmented(name: str) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in FEATURES.names() if name not in UNSAID])
 def test_mirroring_twice_changes_nothing(name: str) -> None:
     recipe = FEATURES.get(name)

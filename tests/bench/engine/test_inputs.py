@@ -55,6 +55,7 @@ def of_kind(kind: str) -> StudyData:
     return dataclasses.replace(DATA, features={FEATURE: values})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["8-bit images", "8-bit clips", "numbers"])
 @pytest.mark.parametrize("input_range", RANGES)
 def test_a_batch_has_the_values_and_layout_of_the_whole_tensors_rows(input_range: str, kind: str) -> None:

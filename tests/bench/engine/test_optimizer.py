@@ -18,6 +18,7 @@ from mer_models.contracts import TrainingRecipe
 OURS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OURS)
 def test_weights_are_those_of_torchs_own_to_the_bit(name: str) -> None:
     decay: dict[str, Any] = {"lr": 0.05, "weight_decay": 0.01}

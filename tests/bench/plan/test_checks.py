@@ -85,6 +85,7 @@ def test_a_network_of_the_registry_tells_it_too(model: str) -> None:
         check_inputs(info, {**info.params, "image_size": 32}, 3, {FRAMES: (3, 1, 32, 32)})
 
 
+@pytest.mark.slow
 def test_sequences_that_are_long_enough_are_trained_on(
     sequence: str, synthetic: list[PreparedDataset], store: OutcomeStore, tmp_path: Path
 ) -> None:

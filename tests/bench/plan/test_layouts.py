@@ -74,6 +74,7 @@ def planned(dataset: PreparedDataset, model: str, store: OutcomeStore | None = N
     return plan_of([dataset], store, models=[model], set={f"{model}.{key}": value for key, value in settings.items()})
 
 
+@pytest.mark.slow
 def test_other_axes_are_another_study_and_the_same_shards(bring: Bring, model: str, store: OutcomeStore) -> None:
     first = bring("tchw")
     assert first.made

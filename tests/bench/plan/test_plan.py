@@ -429,6 +429,7 @@ def test_overwrite_all_of_a_new_study_needs_no_reason(synthetic: list[PreparedDa
     assert study.reason == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
@@ -541,6 +542,7 @@ def test_a_class_that_a_fold_never_trains_on_is_noted_once_and_kept_on_the_card(
     assert all(card.notes == [] for card in plan_of(whole).cards)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes", [{}, {"set": {"ststnet.class_weights": True}}, {"set": {"ststnet.balance": True}}], ids=str
 )

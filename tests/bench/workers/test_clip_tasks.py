@@ -327,6 +327,7 @@ def test_an_error_in_a_thread_is_an_error_of_the_run(films: Path, notes: Path) -
         list(here_or_on_ray(SimpleNamespace(), threads=2)(tasks_of(films, "wide")))  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_threads_stop_between_clips(films: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C waits for the clips at hand, neither for their subjects nor for those that nobody began."""
     from recordings import read_recordings

@@ -156,6 +156,7 @@ def _all(root: Path) -> dict[str, str]:
     return {name: code_fingerprint(root / path.relative_to(ROOT), root) for name, path in entries.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("helper", "counts_for"),
     [
@@ -185,6 +186,7 @@ def test_a_changed_helper_changes_the_keys_of_those_who_use_it(copy: Path, helpe
     assert {name for name in before if before[name] != after[name]} == counts_for
 
 
+@pytest.mark.slow
 def test_moving_a_room_of_the_project_changes_no_key(
     copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,6 +69,7 @@ def test_clips_that_are_lost_are_missing_from_the_whole_and_from_each_task(root:
     assert left_out.startswith("2 rows have no clip folder and are left out: sub02/others_1 (CASME2-coding-20140508")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["no frames", "frames elsewhere", "frames that cannot be", "contradiction"])
 def test_a_clip_that_is_lost_in_another_way_is_missing_as_well(how: str, root: Path) -> None:
     rows = list(published())

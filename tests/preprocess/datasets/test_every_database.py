@@ -72,6 +72,7 @@ def test_there_is_a_copy_to_test_with(name: str) -> None:
     assert name in TREES or (declared and declared.example), f"Let Database(example=...) write a small copy of {name}."
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_its_copy_passes_the_checks_of_a_dataset(name: str, root: Path) -> None:
     write(name, root)
@@ -79,6 +80,7 @@ def test_its_copy_passes_the_checks_of_a_dataset(name: str, root: Path) -> None:
         check.run()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_it_is_recognised_at_any_depth_and_taken_for_nothing_else(name: str, root: Path) -> None:
     write(name, root / "databases" / "copy")
@@ -88,6 +90,7 @@ def test_it_is_recognised_at_any_depth_and_taken_for_nothing_else(name: str, roo
     assert DATASETS.get(name).variants == () or {one.variant for one in found} <= set(DATASETS.get(name).variants)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DECLARED)
 def test_every_sample_has_a_clip_whose_frames_can_be_decoded(name: str, root: Path) -> None:
     write(name, root)
@@ -107,6 +110,7 @@ def test_every_sample_has_a_clip_whose_frames_can_be_decoded(name: str, root: Pa
             assert len(clip.fingerprint()) == 64
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_report_counts_its_samples(name: str, root: Path) -> None:
     write(name, root)
@@ -116,6 +120,7 @@ def test_the_report_counts_its_samples(name: str, root: Path) -> None:
         assert any(line.startswith("  task ") for line in lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_place_does_not_count(name: str, root: Path) -> None:
     write(name, root)
@@ -161,6 +166,7 @@ def test_what_computers_leave_behind_changes_nothing(name: str, root: Path) -> N
     assert (all_of(root), [dataset.notes for dataset in read_source(root)]) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(NAMES) - {"clips", "flow_tree"}))
 def test_a_link_that_leads_back_is_refused_within_a_tree_whatever_it_is_called(name: str, root: Path) -> None:
     write(name, root)
@@ -212,6 +218,7 @@ def test_a_link_that_leads_back_is_refused(name: str, root: Path) -> None:
         read_source(root)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DECLARED)
 def test_a_rendered_copy_says_that_it_is(name: str, root: Path) -> None:
     write(name, root)
@@ -223,6 +230,7 @@ def test_a_rendered_copy_says_that_it_is(name: str, root: Path) -> None:
         assert not any("published" in note for note in dataset.notes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COUNTED)
 def test_a_count_that_differs_from_the_published_one_is_told(name: str, root: Path) -> None:
     write(name, root)
@@ -244,6 +252,7 @@ def test_a_clip_that_lies_elsewhere_is_followed_and_told(name: str, root: Path) 
     assert any(f"{folder.name} -> {root.parent / 'outside'}" in note for note in told)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FRAME_FOLDERS)
 def test_an_emptied_clip_is_left_out_and_told(name: str, root: Path) -> None:
     write(name, root)
@@ -273,6 +282,7 @@ def test_without_its_sheet_it_says_what_was_looked_for(name: str, root: Path) ->
     assert "missing sheet: none in" in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WITH_SHEET)
 @pytest.mark.parametrize("damage", ["truncated", "empty", "text", "no columns"])
 def test_a_damaged_sheet_is_named(name: str, damage: str, root: Path) -> None:
@@ -301,6 +311,7 @@ def test_without_its_frames_it_says_what_is_missing(name: str, root: Path) -> No
         read_source(root.parent / "sheet only", name)
 
 
+@pytest.mark.slow
 def test_all_databases_below_one_folder_are_read_together(root: Path) -> None:
     for name in DECLARED:
         write(name, root / f"disk of {name}" / name)

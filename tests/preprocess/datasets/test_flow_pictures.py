@@ -86,6 +86,7 @@ def emotions(datasets: dict[str, RawDataset]) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, 4])
 @pytest.mark.parametrize("shape", ["flat", "labels", "subjects", "subjects and labels", "tree"])
 def test_pictures_of_one_clip_are_its_features(tmp_path: Path, shape: str, count: int) -> None:

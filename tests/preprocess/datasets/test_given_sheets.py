@@ -43,6 +43,7 @@ def fingerprints(datasets: list[RawDataset]) -> dict[str, str]:
     return {dataset.name: samples_fingerprint(dataset.samples) for dataset in datasets}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WITH_SHEET)
 def test_every_sheet_is_read_under_any_name_from_anywhere(name: str, root: Path, mine: Path) -> None:
     load_plugins([str(PLUG_IN)])
@@ -83,6 +84,7 @@ FORMS: dict[str, Callable[[Rows], bytes]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("ending", ["csv", "tsv", "txt"])
 def test_a_sheet_saved_as_text_is_read_by_its_columns(form: str, ending: str, root: Path, mine: Path) -> None:
@@ -164,6 +166,7 @@ def test_a_given_sheet_may_lack_what_somebody_did_not_need(root: Path, mine: Pat
         read(root, "casme2", workbook(mine / "less.xlsx", {"Sheet1": [row[:4] for row in rows]}))
 
 
+@pytest.mark.slow
 def test_the_version_is_found_out_by_the_number_of_rows(root: Path, mine: Path) -> None:
     casme3(root)
     filler: list[list[Any]] = [["spNO.1", "a", 30 + n, 31 + n, 35 + n, "4", "III", "fear"] for n in range(921)]

@@ -150,6 +150,7 @@ def test_punctuation_case_and_padding_make_no_other_clip(name: str, root: Path) 
     assert "left out" not in notes(root)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["{}.avi", "{}.MP4", "sub{:02d}/{}", "sub{:02d}_{}", "raw\\sub{:02d}\\{}", "sub{}_{}.jpg"]
 )

@@ -34,6 +34,7 @@ def note(dataset: RawDataset, words: str) -> str:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("build", "adapter", "names"),
     [
@@ -95,6 +96,7 @@ def test_casme_sq_from_raw_recordings(tmp_path: Path) -> None:
     assert labels(TASKS.get("emotion4"), datasets["casme_sq_macro"].samples).tolist() == [0, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["selected", "cropped"])
 def test_casme_sq_keeps_its_sample_ids_in_every_form(variant: str, tmp_path: Path) -> None:
     more_trees.casme_sq(tmp_path, variants=("rawpic", "selectedpic", "cropped"))

@@ -47,6 +47,7 @@ NEARER = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("near", "far"), NEARER)
 def test_a_nearer_sheet_is_preferred_to_a_newer_one(near: str, far: str, root: Path) -> None:
     casme2(root, sheets=())

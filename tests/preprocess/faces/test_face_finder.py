@@ -135,6 +135,7 @@ def test_no_face_in_any_frame_is_an_error_that_lists_what_was_tried(tmp_path: Pa
         finder.find(clip)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("blind", "way"),
     [
@@ -161,6 +162,7 @@ def test_a_whole_recording_never_passes_for_a_face(tmp_path: Path, portrait: np.
     assert "rectangle" not in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["grass", "brick", "gravel", "coins", "moon", "text", "coffee"])
 def test_what_is_shaped_like_a_crop_and_shows_no_face_is_refused(tmp_path: Path, name: str) -> None:
     import skimage.data

@@ -50,12 +50,14 @@ def test_the_mean_face_is_symmetric_and_placed_where_it_is() -> None:
     assert degrees % 360 == pytest.approx(200, abs=0.1)
 
 
+@pytest.mark.slow
 def test_fits_of_faces_lie_where_they_should_and_are_plausible(sight: Sight) -> None:
     fit = SHARED.fit(sight.picture, detected(sight.picture))
     assert fit.plausible(0.03)
     assert max(region_errors(fit.landmarks, sight.landmarks).values()) < 0.06
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("box", [(0.1, 0.0), (-0.1, 0.0), (0.0, 0.1), (0.0, -0.1)])
 def test_a_box_that_is_off_gives_the_same_face(sight: Sight, box: tuple[float, float]) -> None:
     left, top, right, bottom = detected(sight.picture)
@@ -64,6 +66,7 @@ def test_a_box_that_is_off_gives_the_same_face(sight: Sight, box: tuple[float, f
     assert max(region_errors(fit.landmarks, sight.landmarks).values()) < 0.07
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("region", "move"),
     [
@@ -142,6 +145,7 @@ def crops(sight: Sight) -> list[tuple[np.ndarray, np.ndarray]]:
     return result
 
 
+@pytest.mark.slow
 def test_tight_crops_keep_every_region_in_its_place(sight: Sight) -> None:
     for number, (picture, true) in enumerate(crops(sight)):
         found = SHARED.hog(picture, 640) or SHARED.hog_padded(picture, 640)

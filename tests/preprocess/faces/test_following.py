@@ -142,6 +142,7 @@ def test_a_head_that_goes_far_is_followed_to_a_tenth_of_a_pixel(far: Any, finder
     assert rms(off_the_way(left, made, [PLANNED.apex])) > 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("course", [goes, nods])
 def test_a_quick_motion_at_a_low_frame_rate_is_followed_to_its_corners(far: Any, finder: Any, course: Course) -> None:
     clip, made = far("all at once", course, LENGTH)
@@ -185,6 +186,7 @@ def test_landmark_motion_is_that_of_the_face(far: Any, still: tuple[Clip, Film],
     assert ways[1] < 1.5 * ways[0] + 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.015, 0.03])
 def test_whether_a_head_is_followed_is_decided_by_how_far_it_goes(tmp_path: Path, finder: Any, share: float) -> None:
     clip, _ = moving_clip(OPTIONS, PLANNED, tmp_path, goes((share, 0.0, 0.0, 0.0), RISE))
@@ -211,6 +213,7 @@ def gone(path: HeadPath, number: int) -> np.ndarray:
     return (here[:, :2] @ at + here[:, 2]) - (first[:, :2] @ at + first[:, 2])
 
 
+@pytest.mark.slow
 def test_missing_and_damaged_frames_lie_on_the_way_between_their_neighbours(tmp_path: Path, finder: Any) -> None:
     files = portraits.write_frames(tmp_path, wandering(), suffix=".jpg")
     files[9].write_bytes(files[9].read_bytes()[:500])
@@ -222,6 +225,7 @@ def test_missing_and_damaged_frames_lie_on_the_way_between_their_neighbours(tmp_
         assert np.linalg.norm(gone(path, number) - wanders(number)) < 1
 
 
+@pytest.mark.slow
 def test_a_face_found_in_the_middle_of_a_clip_is_followed_both_ways(tmp_path: Path, finder: Any) -> None:
     clip = portraits.clip_of(portraits.write_frames(tmp_path, wandering(), suffix=".jpg"), fps=25.0)
     face = finder.find(dataclasses.replace(clip, onset=13, offset=13))
@@ -245,6 +249,7 @@ def test_a_video_is_followed_as_images_are(tmp_path: Path, finder: Any) -> None:
     assert path.extent == pytest.approx(0.43, abs=0.06)
 
 
+@pytest.mark.slow
 def test_a_face_that_is_lost_is_told_and_found_again(tmp_path: Path, finder: Any) -> None:
     frames = wandering()
     for index in (9, 10, 11):

@@ -149,6 +149,7 @@ def test_a_rendered_tree_is_read_as_the_database_it_copies() -> None:
     assert labels(TASKS.get("emotion5"), sheet("synth_casme2", CASME2_2014)).tolist().count(-1) == 9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", every("task"))
 def test_every_task_passes_its_checks(check: Check) -> None:
     passes(check)

@@ -39,6 +39,7 @@ def opencv(first: np.ndarray, second: np.ndarray, **options: float) -> np.ndarra
     return cv2.optflow.DualTVL1OpticalFlow_create(**options).calc(first, second, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [0.8, 0.5])
 @pytest.mark.parametrize(("height", "width"), [(128, 128), (61, 84), (24, 17), (9, 12)])
 def test_it_gives_opencvs_numbers_to_the_bit(height: int, width: int, step: float) -> None:
@@ -124,6 +125,7 @@ def test_options_count_in_what_decides_a_features_shards() -> None:
     assert found[0] == canonical_json(usual.as_json())
 
 
+@pytest.mark.slow
 def test_features_of_two_scale_steps_do_not_share_a_flow() -> None:
     first, second = moved_texture(96, 96, (5.0, 3.0), seed=5)
     frames = np.stack([first, second])[None, ..., None]

@@ -384,6 +384,7 @@ prepare(read_recordings(Path(sys.argv[2])), sys.argv[3], ["mean"])
 """
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_the_middle_is_gone_on_with(notes: Path, films: Path, root: Path) -> None:
     (notes / "slow").touch()
     command = [sys.executable, "-c", RUN, str(TESTS), str(films), str(root)]

@@ -182,6 +182,7 @@ def swap(path: Path) -> None:
     shutil.copy(shard(path.parents[3], "sub02"), path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [flip_a_byte, cut_in_half, empty, swap, Path.unlink])
 @pytest.mark.parametrize("manifest", [True, False], ids=["with manifest", "without"])
 def test_a_damaged_shard_is_named_and_made_again(
@@ -385,6 +386,7 @@ except StoreError as error:
 """
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_in_the_middle(root: Path) -> None:
     """A limit on file size makes the kernel refuse part of a write, as a full disk does."""
     command = [sys.executable, "-c", FULL_DISK, str(Path(__file__).parents[2]), str(root)]

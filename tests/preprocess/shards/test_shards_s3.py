@@ -28,6 +28,7 @@ def casme2(tree: FlowTree) -> RawDataset:
     return dataset
 
 
+@pytest.mark.slow
 def test_shards_in_a_bucket_are_made_once_and_read_anywhere(
     tree: FlowTree, endpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -103,6 +103,7 @@ def test_a_blink_and_a_change_that_stays_are_no_expressions(tmp_path: Path) -> N
     assert np.nanmax(spotting.curve[1]) > spotting.threshold
 
 
+@pytest.mark.slow
 def test_no_face_is_told_with_where_it_was_looked_for(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (96, 128, 3), dtype=np.uint8)
     spotting = spot(open_recording(write(tmp_path / "noise.avi", [noise] * 30)))

@@ -62,6 +62,7 @@ def inside(work: Work) -> np.ndarray:
     return mask.astype(bool)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "noise", "within"),
     [("tvl1", 0.0, 0.05), ("tvl1", 3.0, 0.06), ("farneback", 0.0, 0.10), ("dis", 0.0, 0.08)],
@@ -216,6 +217,7 @@ def _mouth(work: Work) -> np.ndarray:
     return transform_points(np.array([portraits.MOUTH]), work.transform)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["tvl1", "farneback", "dis"])
 def test_flow_is_the_same_to_the_bit_whatever_came_before_and_however_many_threads(
     tmp_path: Path, finder: Any, method: str

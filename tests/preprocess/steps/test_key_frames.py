@@ -96,6 +96,7 @@ def test_the_box_alignment_does_not_turn_the_picture() -> None:
     assert face_transform(landmarks, (64, 64))[0, 1] != 0
 
 
+@pytest.mark.slow
 def test_a_margin_shows_more_and_a_size_changes_nothing_else(finder: DlibFaceFinder, smile: Clip) -> None:
     narrow = chain(smile, finder, ("face", {"margin": 0.0})).transform
     wide = chain(smile, finder, ("face", {"margin": 0.5})).transform
@@ -285,6 +286,7 @@ def test_landmarks_are_in_the_pixels_of_the_loaded_frames(smile: Clip, finder: A
     assert np.abs(moved[36:48].mean(axis=0)).max() < 0.8
 
 
+@pytest.mark.slow
 def test_key_frames_by_landmark_motion_are_those_of_rise_and_fall(
     tmp_path: Path, finder: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

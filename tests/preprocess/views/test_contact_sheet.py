@@ -86,6 +86,7 @@ def test_hue_is_the_direction_and_strength_the_length() -> None:
     assert abs(half[1] - 127) <= 1
 
 
+@pytest.mark.slow
 def test_a_clip_that_cannot_be_used_has_its_row_with_the_reason(tmp_path: Path) -> None:
     """Noise shows no face: every row says so, and the sheet is drawn all the same."""
     write_recordings(tmp_path / "films", {"s1": ("a1", "a2")})

@@ -62,6 +62,7 @@ def counts_file(store: OutcomeStore, study: ExampleStudy) -> Path:
     return Path(store.root, study_folder(study.card), "counts.json")
 
 
+@pytest.mark.slow
 def test_boards_are_equal_to_the_bit_before_and_after(store: OutcomeStore) -> None:
     before = everything(store)
     seal_studies(store, store.cards(), print)
@@ -116,6 +117,7 @@ def test_a_metric_of_today_is_taken_from_counts_of_before(store: OutcomeStore) -
         assert [row.other_metrics["twice"] for row in single] == [2 * (row.accuracy or 0) for row in single]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["a byte", "cut short", "another study's", "of other code", "gone"])
 def test_counts_that_do_not_belong_to_the_study_file_are_made_anew(
     store: OutcomeStore, change: str, monkeypatch: pytest.MonkeyPatch

@@ -84,11 +84,13 @@ def random_labels(seed: int) -> tuple[np.ndarray, np.ndarray, int]:
     return rng.integers(0, n_classes, n), rng.integers(0, n_classes, n), n_classes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", [*every("metric"), *every("label_metric")])
 def test_every_metric_passes_its_checks(check: Check) -> None:
     passes(check)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SKLEARN)
 def test_metrics_equal_scikit_learns(name: str) -> None:
     for seed in range(200):

@@ -50,6 +50,7 @@ def random_labels(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return (rng.random((n, classes)) < shares).astype(int), (rng.random((n, classes)) < shares).astype(int)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SKLEARN)
 def test_metrics_equal_scikit_learns(name: str) -> None:
     for seed in range(60):

@@ -31,6 +31,7 @@ def over(store: OutcomeStore) -> OverBenchmarks:
     return rank_over_benchmarks(store, store.cards())
 
 
+@pytest.mark.slow
 def test_mean_ranks_friedman_and_the_critical_difference(tmp_path: Path) -> None:
     found = over(store_of(tmp_path, RATES, 8))
     assert [(one.model, one.mean_rank) for one in found.models] == [("best", 1), ("good", 2), ("poor", 3), ("worst", 4)]

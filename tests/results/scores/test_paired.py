@@ -81,6 +81,7 @@ def test_the_order_of_the_models_does_not_matter() -> None:
     assert forth == back
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("people", "seeds"), [(9, 2), (24, 1)])
 def test_without_a_difference_one_in_twenty_is_called_one(people: int, seeds: int) -> None:
     rng = np.random.default_rng(people)

@@ -340,6 +340,7 @@ except StoreError as error:
 """
 
 
+@pytest.mark.slow
 def test_a_write_that_does_not_fit_is_told_and_leaves_nothing(store: OutcomeStore, study: ExampleStudy) -> None:
     here = Path(__file__).parents[1]
     done = subprocess.run(

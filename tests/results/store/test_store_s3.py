@@ -18,6 +18,7 @@ from results.store.outcome_file import outcome_digest, result_digest
 from results.store.outcome_store import OutcomeStore, fold_file, study_folder
 
 
+@pytest.mark.slow
 def test_a_study_in_a_bucket(endpoint: str) -> None:
     address = f"s3://lab/me/runs?{endpoint}"
     with pytest.raises(StoreError, match="No results at s3://lab/me/runs"):
@@ -60,6 +61,7 @@ def test_damage_in_a_bucket_is_named(endpoint: str) -> None:
     assert [f"s3://lab/damaged/{name}" in message for message in damaged] == [True]
 
 
+@pytest.mark.slow
 def test_a_sealed_study_in_a_bucket(endpoint: str) -> None:
     store = OutcomeStore(f"s3://lab/sealed?{endpoint}", create=True)
     study = example_study()
@@ -79,6 +81,7 @@ def test_a_sealed_study_in_a_bucket(endpoint: str) -> None:
     assert [outcome_digest(outcome) for outcome in store.read_outcomes(study.card)[0]] == [before[0], *before[2:]]
 
 
+@pytest.mark.slow
 def test_many_studies_in_a_bucket_are_read_from_one_listing(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
     store = OutcomeStore(f"s3://lab/many?{endpoint}", create=True)
     studies = [example_study(seed=seed) for seed in range(3)]

@@ -226,6 +226,7 @@ class TestAddress:
 
 
 class TestSeveralDrivers:
+    @pytest.mark.slow
     def test_two_that_begin_at_once_make_one_database_and_one_run_a_study(self, tmp_path: Path) -> None:
         store = OutcomeStore(tmp_path / "runs", create=True)
         for seed in range(2):
@@ -248,6 +249,7 @@ class TestSeveralDrivers:
         assert len(all_runs(local_uri(store), "leaderboard")) == 1
         assert counts(synced(store)) == (0, 0, 2, 0)
 
+    @pytest.mark.slow
     def test_where_nobody_can_wait_equal_runs_become_one(
         self, store: OutcomeStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -265,6 +267,7 @@ class TestSeveralDrivers:
 
 
 class TestStudyRun:
+    @pytest.mark.slow
     def test_a_complete_study_shows_its_pooled_scores(self, store: OutcomeStore, tmp_path: Path) -> None:
         card = put(store, example_study(datasets=COMPOSITE, params={"epochs": 30})).card
         assert counts(synced(store)) == (1, 0, 0, 0)
@@ -287,6 +290,7 @@ class TestStudyRun:
         assert run.info.run_name == f"{card.label} · last · seed 0"
         assert card.label == "ststnet[epochs=30]"
 
+    @pytest.mark.slow
     def test_its_metrics_are_what_people_sort_by(self, store: OutcomeStore) -> None:
         put(store, example_study(datasets=COMPOSITE))
         synced(store)
@@ -336,6 +340,7 @@ class TestStudyRun:
         assert tags["fingerprint.dataset.casme2"] == "cc33"
         assert json.loads(tags["fingerprint.feature.flow_uvs_28"]) == {"casme2": {"recipe": "dd44", "content": "ee55"}}
 
+    @pytest.mark.slow
     def test_an_experiment_is_a_benchmark(self, store: OutcomeStore) -> None:
         put(store, example_study("ststnet", COMPOSITE))
         put(store, example_study("rcn_a", COMPOSITE, seed=1))
@@ -409,6 +414,7 @@ class TestStudyRun:
         for name in ("curves.png", *(f"confusion/{part}.png" for part in ("full", "casme2", "samm", "smic"))):
             assert artifact(uri, run, name, got).startswith(b"\x89PNG")
 
+    @pytest.mark.slow
     def test_a_multi_label_study_shows_its_classes_and_the_average(self, store: OutcomeStore, tmp_path: Path) -> None:
         put(store, example_study(datasets=COMPOSITE, multilabel=True, averaged=True))
         assert counts(synced(store)) == (1, 0, 0, 0)
@@ -448,6 +454,7 @@ class TestStudyRun:
         assert study.data.tags["stamp"] == "weights: external, trained elsewhere: not comparable, not ranked"
         assert board.data.tags["leader"] == ""
 
+    @pytest.mark.slow
     def test_long_values_and_odd_names_are_taken(self, store: OutcomeStore, tmp_path: Path) -> None:
         params = {"widths": list(range(5000)), "note": "x" * 20_000, "odd*name": None}
         put(store, example_study(params=params))
@@ -972,6 +979,7 @@ class TestNoServer:
         assert len(all_runs(local_uri(store))) == 1
 
 
+@pytest.mark.slow
 def test_weights_that_are_kept_are_a_model_with_the_studys_scores(store: OutcomeStore) -> None:
     study, without = example_study("ststnet", params={"lr": 0.1}), example_study("majority")
     for one in (study, without):
@@ -1005,6 +1013,7 @@ def test_weights_that_are_kept_are_a_model_with_the_studys_scores(store: Outcome
     assert client.search_logged_models(ids) == [], "its weights are no longer all there"
 
 
+@pytest.mark.slow
 def test_folds_have_runs_below_their_studys_only_on_request(store: OutcomeStore) -> None:
     study = put(store, example_study())
     uri = local_uri(store)

@@ -40,6 +40,7 @@ def cells(n_classes: int, matrix: np.ndarray) -> np.ndarray:
     return image[(rows[0] + place * height).astype(int)[:, None], (columns[0] + place * width).astype(int)[None, :]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_classes", [3, 7])
 def test_cells_are_coloured_by_their_share_of_the_true_class(n_classes: int) -> None:
     matrix = np.zeros((n_classes, n_classes), dtype=int)
@@ -53,6 +54,7 @@ def test_cells_are_coloured_by_their_share_of_the_true_class(n_classes: int) -> 
         assert np.abs(seen[row, column] - blue(expected[row, column])).max() <= 2, (row, column)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_classes", [2, 3, 5, 7])
 @pytest.mark.parametrize("title", ["ststnet on casme2", "ststnet[" + "hidden_layer_width=128," * 9 + "] on casme2"])
 def test_no_text_runs_over_the_edge(n_classes: int, title: str) -> None:
@@ -140,6 +142,7 @@ def test_no_value_at_all_is_refused(folds: list[dict[str, list[float]]]) -> None
         curves_picture(folds, "title", "below")
 
 
+@pytest.mark.slow
 def test_threads_draw_the_same_bytes() -> None:
     matrices = [np.arange(9).reshape(3, 3) + number for number in range(4)]
 
@@ -151,6 +154,7 @@ def test_threads_draw_the_same_bytes() -> None:
         assert list(pool.map(draw, matrices)) == alone
 
 
+@pytest.mark.slow
 def test_pyplot_and_its_global_figures_stay_out() -> None:
     code = (
         "import sys, numpy; from results.views.pictures import confusion_picture as draw\n"
