@@ -309,6 +309,7 @@ def test_a_bad_configuration_file_is_refused(merbench: LocalRuns, tmp_path: Path
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_results_that_cannot_be_written(merbench: LocalRuns, tmp_path: Path) -> None:
     """A file stands where the folder should be made: not even root can write there."""
     (tmp_path / "file").write_text("")

@@ -227,6 +227,7 @@ def test_weights_give_a_network_the_shifted_scores_that_it_had(tiny: str) -> Non
     assert again["1"].tobytes() == result.shifted["1"].tobytes()
 
 
+@pytest.mark.slow
 def test_shards_of_shifted_clips_are_their_own(
     reader: str, recorded: RawDataset, store: OutcomeStore, tmp_path: Path
 ) -> None:

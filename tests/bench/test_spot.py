@@ -367,6 +367,7 @@ def own_clips(tmp_path: Path) -> Path:
     return tmp_path / "own"
 
 
+@pytest.mark.slow
 def test_the_command_from_a_list_of_clips_to_the_board(
     merbench: LocalRuns, reader: str, spotter: list[str], own_clips: Path, tmp_path: Path
 ) -> None:

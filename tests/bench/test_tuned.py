@@ -189,6 +189,7 @@ def test_an_inner_fold_that_holds_the_test_person_trains_nothing(
 # What is planned, stored and told.
 
 
+@pytest.mark.slow
 def test_every_configuration_is_tried_on_the_inner_folds_of_every_fold(whole: tuple[Plan, OutcomeStore]) -> None:
     plan, store = whole
     assert [card.label for card in plan.cards] == ["tunable[configs=3,epochs=2,inner=2]"]
@@ -245,6 +246,7 @@ def test_the_same_again_trains_nothing_and_more_configurations_only_add(
     assert len(after) == len(before) + 1
 
 
+@pytest.mark.slow
 def test_7_a_run_that_was_stopped_and_packed_otherwise_ends_with_the_same_bits(
     whole: tuple[Plan, OutcomeStore], tunable: str, synthetic: list[PreparedDataset], store: OutcomeStore
 ) -> None:
@@ -314,6 +316,7 @@ def test_a_configuration_that_cannot_be_trained_is_not_chosen(
     assert plan_of(synthetic[:1], store, models=[model], **{**ASKED, "configs": 2}).left() == 0
 
 
+@pytest.mark.slow
 def test_where_none_can_be_trained_the_fold_fails_and_says_why(
     registries: None, synthetic: list[PreparedDataset], store: OutcomeStore
 ) -> None:
@@ -329,6 +332,7 @@ def test_where_none_can_be_trained_the_fold_fails_and_says_why(
     assert retry.left() == PEOPLE * (2 * INNER + 1)
 
 
+@pytest.mark.slow
 def test_lost_workers_make_no_choice(tunable: str, synthetic: list[PreparedDataset], store: OutcomeStore) -> None:
     """An inner fold that failed for want of workers says nothing of its configuration: its fold fails, others go on."""
     plan = plan_of(synthetic[:1], store, models=[tunable], **ASKED)

@@ -83,6 +83,7 @@ def test_own_machines_have_all_that_ray_would_fill_in() -> None:
     assert told["available_node_types"].keys() == filled["available_node_types"].keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "machines"), REQUESTS, ids=IDS)
 def test_ray_starts_with_options_that_it_has(name: str, machines: Machines) -> None:
     from ray.scripts.scripts import start

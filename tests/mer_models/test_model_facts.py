@@ -506,6 +506,7 @@ def test_slstt_size() -> None:
     assert count(build("slstt")) == transformer + memory + linear(512, 256) + linear(256, 3)
 
 
+@pytest.mark.slow
 def test_samer_reads_eyes_above_and_mouth_below() -> None:
     network = build("samer", image_size=64).eval()
     seen = torch.rand(1, 3, 64, 64, requires_grad=True)

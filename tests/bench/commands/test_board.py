@@ -92,6 +92,7 @@ def test_a_board_that_would_show_the_same_is_left_as_it_is(
     assert changed("--models", "majority", "--seeds", "2"), "a study came to it"
 
 
+@pytest.mark.slow
 def test_what_is_imported_stands_on_the_board_beside_the_results(
     merbench: LocalRuns, results: str, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

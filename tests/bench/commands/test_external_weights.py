@@ -279,6 +279,7 @@ def test_files_of_two_forms_are_not_mixed(
     assert told in said.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "more", "told"),
     [

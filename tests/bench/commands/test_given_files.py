@@ -88,6 +88,7 @@ def test_every_command_reads_them_from_both(command: str, how: str, root: Path, 
     assert bool(list(Path("runs/shards").rglob("*.parquet"))) == (command != "plan")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["options", "yaml"])
 def test_the_report_marks_them_and_names_the_files(how: str, root: Path, merbench: LocalRuns) -> None:
     said = merbench("datasets", "report", *given(how))

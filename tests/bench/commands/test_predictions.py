@@ -182,6 +182,7 @@ def test_an_epoch_chosen_on_the_test_subject_is_not_ranked_though_its_folds_are_
     assert {row.rank for row in board(tmp_path)} == {None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["numbers", "scores", "semicolons", "parquet"])
 def test_every_form_of_a_file_gives_the_same_predictions(
     merbench: LocalRuns, options: list[str], rows: Rows, tmp_path: Path, form: str

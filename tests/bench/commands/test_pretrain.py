@@ -65,6 +65,7 @@ def test_pretrained_then_started_from(merbench: LocalRuns, options: list[str], t
     assert label in shown
 
 
+@pytest.mark.slow
 def test_auto_plans_pretrains_and_runs(merbench: LocalRuns, options: list[str], tmp_path: Path) -> None:
     run = ["--models", "ststnet", "--protocols", "loso", "--pretrain", "auto", *options]
     said = merbench("plan", *run)

@@ -69,6 +69,7 @@ def test_weights_of_another_training_are_found(merbench: LocalRuns, options: lis
     assert f"  differs: {card.folds[0].name}" in said.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["ststnet", "flow_svm"])
 def test_a_damaged_weights_file_is_named_with_the_remedy(
     merbench: LocalRuns, options: list[str], trained: OutcomeStore, model: str

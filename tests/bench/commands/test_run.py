@@ -86,6 +86,7 @@ def test_a_run_ends_with_a_leaderboard_and_where_to_look_next(
         assert 0 <= row["uf1"] <= 1
 
 
+@pytest.mark.slow
 def test_the_same_command_again_trains_nothing(merbench: LocalRuns, options: list[str], results: str) -> None:
     first = merbench("run", *options, *TWO)
     before, table = outcome_files(results), board(merbench, results)
@@ -265,6 +266,7 @@ def test_damaged_files_are_named_and_made_anew(merbench: LocalRuns, options: lis
     assert len(outcome_files(results)) == len(before)
 
 
+@pytest.mark.slow
 def test_why_studies_are_computed_anew_is_said(merbench: LocalRuns, options: list[str], registries: None) -> None:
     register_network()
     tiny = [*options, "--models", "tiny", "--protocols", "cde"]

@@ -84,6 +84,7 @@ def test_several_workers_have_the_loss_and_the_weights_of_one(tiny: str, recipe:
         assert all(own[name].tobytes() == value.tobytes() for _, own in everybody[1:]), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", range(1, 24))
 @pytest.mark.parametrize("size", [1, 2, 3, 5])
 def test_a_batch_is_shared_out_whole(length: int, size: int) -> None:

@@ -157,6 +157,7 @@ except UsageError as error:
 """
 
 
+@pytest.mark.slow
 def test_a_built_in_name_is_refused_before_anything_else_was_looked_up(tmp_path: Path) -> None:
     write(tmp_path / "mine.py", "from preprocess.datasets import DATASETS\nDATASETS.add('samm', 1, origin=__name__)\n")
     command = [sys.executable, "-c", TAKES_A_BUILT_IN_NAME]

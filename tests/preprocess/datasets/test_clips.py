@@ -59,6 +59,7 @@ def test_a_list_makes_a_dataset(root: Path) -> None:
         assert reader.numbers == list(range(7))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [str, str.upper, str.title])
 @pytest.mark.parametrize("ending", VIDEO_ENDINGS)
 def test_videos_of_every_kind_are_decoded(ending: str, change: type[str], root: Path) -> None:

@@ -206,6 +206,7 @@ def test_a_database_behind_a_link_of_any_name_is_read(name: str, root: Path) -> 
     assert all(any("mine is a link to" in note for note in dataset.notes) for dataset in read_source(links))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_link_that_leads_back_is_refused(name: str, root: Path) -> None:
     write(name, root / "copy")

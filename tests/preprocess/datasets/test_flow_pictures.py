@@ -123,6 +123,7 @@ def test_recordings_give_the_same_features_as_the_pictures(tmp_path: Path) -> No
         assert (ready.shape, ready.dtype, ready.layout) == (made.shape, made.dtype, made.layout)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("suffixes", "seen"),
     [

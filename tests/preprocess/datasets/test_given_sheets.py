@@ -254,6 +254,7 @@ def test_an_open_document_is_told_how_to_be_saved(root: Path, mine: Path) -> Non
         read(root, "casme2", mine / "mine.ods")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WITH_SHEET)
 def test_messages_hold_no_patterns_and_say_how_to_give_a_sheet(name: str, root: Path) -> None:
     load_plugins([str(PLUG_IN)])

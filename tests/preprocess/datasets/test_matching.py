@@ -104,6 +104,7 @@ def test_a_copy_of_odd_names_only_is_recognised_where_its_sheet_lies(root: Path)
     assert detect(root) == [], "without it nothing says that these are clips"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["subject 1", "subject01", "participant_001", "01"])
 def test_a_subject_of_an_odd_name_is_told_by_its_number(name: str, root: Path) -> None:
     raw = casme2(root) / "CASME2_RAW_selected"

@@ -80,6 +80,7 @@ def finder() -> DlibFaceFinder:
     return finder_with(SHARED)
 
 
+@pytest.mark.slow
 def test_the_face_of_the_onset_is_found_where_it_is(
     tmp_path: Path, portrait: np.ndarray, finder: DlibFaceFinder
 ) -> None:

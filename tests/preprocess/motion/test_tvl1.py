@@ -50,6 +50,7 @@ def test_it_gives_opencvs_numbers_to_the_bit(height: int, width: int, step: floa
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("option", "value", "opencv_name"),
     [

@@ -144,6 +144,7 @@ def test_a_clips_features_are_made_together_with_one_finder(
     assert prepared.features["mean"].remarks.faces["films/s2/b1"] == "cnn"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("axes", "shape", "tensor", "constant"),
     [

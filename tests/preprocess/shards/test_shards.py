@@ -202,6 +202,7 @@ def test_a_damaged_shard_is_named_and_made_again(
     np.testing.assert_array_equal(second.load(FEATURE), first.load(FEATURE))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content", ["", "{", "[]", '{"format": 99}', '{"format": 2, "recipe_hash": "x", "subjects": 3}']
 )

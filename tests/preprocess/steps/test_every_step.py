@@ -13,6 +13,7 @@ from preprocess.base.errors import UsageError
 from preprocess.steps import STEPS, Work, register_step
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", every("step", slow="*"))
 def test_every_step_passes_its_checks(check: Check) -> None:
     passes(check)

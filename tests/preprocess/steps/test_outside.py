@@ -107,6 +107,7 @@ def flow_of(clip: Clip, method: str) -> Work:
     return work
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["tvl1", "farneback", "dis"])
 def test_a_still_face_with_noise_moves_nowhere_outside(method: str, still: Clip) -> None:
     work = flow_of(still, method)

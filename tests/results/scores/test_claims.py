@@ -86,6 +86,7 @@ def test_a_claim_has_ours_as_published_with_oracle_and_the_honest_ones(runs: Out
     assert claim.optimism == pytest.approx(oracle - last)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("where", "inside"), [(0.0, "inside"), (1.0, "above"), (-1.0, "below")])
 def test_whether_the_printed_number_lies_in_the_interval(runs: OutcomeStore, where: float, inside: str) -> None:
     row = score_of(runs, "last")

@@ -98,6 +98,7 @@ def test_a_known_difference_is_found() -> None:
     assert np.mean([p < 0.05 for p in found]) > 0.9
 
 
+@pytest.mark.slow
 def test_the_difference_of_80_percent_power_is_found_in_80_of_100_studies() -> None:
     """Whatever the study: the true difference is the one that studies of 24 people name on average."""
     rng = np.random.default_rng(8)

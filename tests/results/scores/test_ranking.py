@@ -47,6 +47,7 @@ def test_rows_share_the_best_rank_that_holms_p_against_the_best_does_not_tell_ap
     assert (best[0].rank, best[0].tied) == (1, True)
 
 
+@pytest.mark.slow
 def test_the_board_and_the_comparison_say_the_same_of_the_best_model(store: OutcomeStore) -> None:
     """Whose p they are, of which people, by which swaps and over which seeds, is asked of both at many edges."""
     tied = apart = 0

@@ -445,6 +445,7 @@ class TestStudyRun:
         assert "ORACLE (best epoch on the test subject: not comparable, not ranked)" in run.info.run_name
         assert run.data.tags["stamp"] == "best epoch on the test subject: not comparable, not ranked"
 
+    @pytest.mark.slow
     def test_external_weights_are_stamped_and_lead_nothing(self, store: OutcomeStore) -> None:
         put(store, example_study(selection="external", watches=TEST, weights=EXTERNAL))
         synced(store)
