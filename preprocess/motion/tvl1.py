@@ -1,7 +1,7 @@
 """TV-L1 optical flow (Zach, Pock and Bischof 2007) in compiled Python: OpenCV's numbers in a fraction of its time.
 
-No other part of preparing features takes so long, which is why the library's own is not good enough here; its results
-are what the tests, and ``merbench doctor``, hold these against.
+With the library's own, nothing in preparing features would take as long, which is why it is not good enough here; its
+results are what the tests, and ``merbench doctor``, hold these against.
 """
 
 from __future__ import annotations
