@@ -89,6 +89,7 @@ def test_the_front_door_shows_an_error_and_no_traceback() -> None:
     assert said.stdout == ""
 
 
+@pytest.mark.slow
 def test_every_verb_has_help(merbench: LocalRuns) -> None:
     assert {
         "compare",

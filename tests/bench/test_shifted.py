@@ -142,6 +142,7 @@ def planned(raw: RawDataset, store: OutcomeStore, shards: Path, **changes: objec
     return make_plan(resolve(chosen), prepared, store, shifted=shifted_of([raw], chosen, shards))
 
 
+@pytest.mark.slow
 def test_the_shifted_frames_are_what_is_seen_and_training_is_as_annotated(
     reader: str, recorded: RawDataset, store: OutcomeStore, tmp_path: Path
 ) -> None:
@@ -166,6 +167,7 @@ def test_the_shifted_frames_are_what_is_seen_and_training_is_as_annotated(
                 assert scores[:2].tolist() == [grey(sample_id, number) for number in frames if number is not None]
 
 
+@pytest.mark.slow
 def test_the_notes_say_how_many_clips_could_not_be_moved_as_far_or_at_all(
     reader: str, recorded: RawDataset, store: OutcomeStore, tmp_path: Path
 ) -> None:
@@ -279,6 +281,7 @@ def test_a_node_keeps_the_blocks_of_shifted_clips_while_folds_need_them(
     assert keys <= set(NeededBlocks(plan).by(0))
 
 
+@pytest.mark.slow
 def test_shifted_studies_have_no_row_and_no_rank_but_a_loss(
     reader: str, recorded: RawDataset, store: OutcomeStore, tmp_path: Path
 ) -> None:
@@ -344,6 +347,7 @@ class Biased(Reader):
         return found
 
 
+@pytest.mark.slow
 def test_a_tuned_fold_is_shifted_with_what_its_people_chose(
     reader: str, recorded: RawDataset, store: OutcomeStore, tmp_path: Path
 ) -> None:

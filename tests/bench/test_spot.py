@@ -215,6 +215,7 @@ def test_the_board_counts_everybody_and_scores_what_was_found(
     assert "spotted in 4 recordings of 0.4 minutes: 4 of 9 expressions found, 2 false" in row.notes[0]
 
 
+@pytest.mark.slow
 def test_nothing_is_spotted_or_trained_twice_and_other_findings_are_another_study(
     reader: str,
     spotter: list[str],

@@ -38,6 +38,7 @@ def test_the_manifests_are_written_as_the_page_has_it(tmp_path: Path) -> None:
     assert {name for pair in named for name in pair if name} <= written
 
 
+@pytest.mark.slow
 def test_jobs_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     from ray.dashboard.modules.job.cli import submit
 

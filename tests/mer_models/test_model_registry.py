@@ -84,6 +84,7 @@ FAMILY_MEMBERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILY_MEMBERS)
 def test_a_family_makes_the_member_asked_for(name: str) -> None:
     info = MODELS.get(name)
@@ -254,6 +255,7 @@ def test_an_estimator_asks_for_no_gpu_where_nothing_is_said(empty_registry: Regi
     assert empty_registry.get("plain").resources == Resources(gpu=0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cls", "changes", "message"),
     [

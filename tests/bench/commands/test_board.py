@@ -26,6 +26,7 @@ def results(merbench: LocalRuns, tree: Path, tmp_path: Path) -> str:
     return results
 
 
+@pytest.mark.slow
 def test_the_page_goes_where_it_is_told_to_or_beside_the_results(
     merbench: LocalRuns, results: str, tmp_path: Path
 ) -> None:
@@ -115,6 +116,7 @@ def test_what_is_imported_stands_on_the_board_beside_the_results(
     assert not beside.exists()
 
 
+@pytest.mark.slow
 def test_the_board_in_mlflow_has_printed_scores_and_sizes(
     merbench: LocalRuns, results: str, tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from local_runs import LocalRuns
 
 
+@pytest.mark.slow
 def test_claims_of_the_models_of_a_store_or_of_those_named(merbench: LocalRuns, tree: Path, tmp_path: Path) -> None:
     results = str(tmp_path / "runs")
     options = ["--data", str(tree), "--results", results, "--protocols", "cde", "--tracking-uri", "off"]

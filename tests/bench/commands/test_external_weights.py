@@ -142,6 +142,7 @@ def test_names_wrappers_and_channels(
     assert_scored(tmp_path, tree, bgr, PEOPLE[:3])
 
 
+@pytest.mark.slow
 def test_stored_weights_of_a_run_give_its_predictions_in_the_range_of_its_recipe(
     merbench: LocalRuns, options: list[str], tmp_path: Path
 ) -> None:

@@ -107,6 +107,7 @@ def test_detect_shows_the_sheet_that_was_given(root: Path, merbench: LocalRuns) 
     assert "here/labels of mine.xlsx" in said.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "told"),
     [

@@ -132,6 +132,7 @@ def one_fold(rows: Rows) -> None:
         row["fold"] = "all"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "why"),
     [

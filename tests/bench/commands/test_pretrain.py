@@ -39,6 +39,7 @@ def only(tmp_path: Path) -> Pretrained:
     return facts
 
 
+@pytest.mark.slow
 def test_pretrained_then_started_from(merbench: LocalRuns, options: list[str], tmp_path: Path) -> None:
     said = merbench("pretrain", "ststnet", *options)
     assert said.status == 0, said.err
@@ -80,6 +81,7 @@ def test_auto_plans_pretrains_and_runs(merbench: LocalRuns, options: list[str], 
     assert (said.status, "Nothing to train" in said.out) == (0, True)
 
 
+@pytest.mark.slow
 def test_a_model_that_was_fitted_is_a_start_too(merbench: LocalRuns, options: list[str], tmp_path: Path) -> None:
     folder = tmp_path / "fitted"
     assert merbench("fit", "ststnet", *options, "--datasets", "synth_b", "--out", str(folder)).status == 0
@@ -91,6 +93,7 @@ def test_a_model_that_was_fitted_is_a_start_too(merbench: LocalRuns, options: li
     assert said.status == 0, said.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "reason"),
     [

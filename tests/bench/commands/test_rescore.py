@@ -42,6 +42,7 @@ def weights_file(store: OutcomeStore, model: str, number: int) -> Path:
     return Path(store.root, fold_file(card, card.folds[number].key, "weights"))
 
 
+@pytest.mark.slow
 def test_networks_and_estimators_give_their_predictions_again(
     merbench: LocalRuns, options: list[str], trained: OutcomeStore
 ) -> None:
@@ -52,6 +53,7 @@ def test_networks_and_estimators_give_their_predictions_again(
         assert f"{name}: 3 of 3 folds give the stored predictions again" in said.out
 
 
+@pytest.mark.slow
 def test_one_study_can_be_named(merbench: LocalRuns, options: list[str], trained: OutcomeStore) -> None:
     said = merbench("test", *options, "flow_svm", "loso")
     assert said.status == 0
@@ -59,6 +61,7 @@ def test_one_study_can_be_named(merbench: LocalRuns, options: list[str], trained
     assert said.out.startswith("flow_svm")
 
 
+@pytest.mark.slow
 def test_weights_of_another_training_are_found(merbench: LocalRuns, options: list[str], trained: OutcomeStore) -> None:
     card = card_of(trained, "flow_svm")
     first, second = (fold.key for fold in card.folds[:2])
@@ -106,6 +109,7 @@ def test_weights_of_another_shape_are_named_with_file_and_remedy(
     assert said.err.endswith("Remove the file. Run the same command with --keep-weights.\n")
 
 
+@pytest.mark.slow
 def test_other_data_is_refused(merbench: LocalRuns, options: list[str], trained: OutcomeStore, tree: Path) -> None:
     images = sorted((tree / "sub01").rglob("*.png"))
     images[0].write_bytes(images[1].read_bytes())

@@ -103,6 +103,7 @@ def test_a_comparison_of_what_is_not_there(merbench: LocalRuns, done: OutcomeSto
         assert said.err.startswith(f"error: {error}")
 
 
+@pytest.mark.slow
 def test_ranks_over_benchmarks_and_their_diagram(merbench: LocalRuns, tmp_path: Path) -> None:
     store = OutcomeStore(tmp_path / "runs", create=True)
     for model, hit_rate in (("a", 0.9), ("b", 0.6), ("c", 0.2)):

@@ -53,6 +53,7 @@ def outcome_files(results: str) -> dict[Path, bytes]:
     return files
 
 
+@pytest.mark.slow
 def test_a_run_ends_with_a_leaderboard_and_where_to_look_next(
     merbench: LocalRuns, options: list[str], results: str
 ) -> None:
@@ -99,6 +100,7 @@ def test_the_same_command_again_trains_nothing(merbench: LocalRuns, options: lis
     assert board(merbench, results) == table
 
 
+@pytest.mark.slow
 def test_a_rerun_reads_each_study_once(
     merbench: LocalRuns, options: list[str], results: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,6 +199,7 @@ def test_ray_is_started_ahead_only_where_something_will_be_trained(
     assert len(starts) == 2
 
 
+@pytest.mark.slow
 def test_ray_ends_while_the_scores_are_worked_out(
     merbench: LocalRuns, options: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -316,6 +319,7 @@ def test_where_all_features_are_there_the_plan_says_so(
     assert "Nothing was made" not in said.out
 
 
+@pytest.mark.slow
 def test_what_is_done_of_a_study_whose_features_changed_is_not_known_and_the_plan_says_so(
     merbench: LocalRuns, options: list[str], results: str
 ) -> None:
@@ -441,6 +445,7 @@ def test_outcomes_that_did_not_arrive_are_no_success(
     assert "2/3" in said.out, "an incomplete study is shown as such"
 
 
+@pytest.mark.slow
 def test_a_run_that_had_to_stop_says_why_after_the_leaderboard(merbench: LocalRuns, options: list[str]) -> None:
     merbench.report.error = "Cannot write there: no space left on device."
     said = merbench("run", *options, *TWO)

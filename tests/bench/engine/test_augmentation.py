@@ -269,6 +269,7 @@ FLOW = FEATURES.get(FEATURE).layout
 OF_FLOW = [n for n, step in AUGMENTATIONS.items() if step.concerns(FLOW) and not step.refuses(FLOW, step.amount)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", [*OF_FLOW, "flip,rotate:4, shift:0.1,noise:0.5"])
 def test_7_an_augmented_fold_depends_on_its_seed_alone(tiny: str, names: str) -> None:
     folds = folds_of(DATA)

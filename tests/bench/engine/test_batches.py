@@ -142,6 +142,7 @@ OPTIONS: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_7_every_option_changes_a_fold_and_none_makes_it_depend_on_its_pack(tiny: str, options: dict[str, Any]) -> None:
     data = study_data(subjects=3)

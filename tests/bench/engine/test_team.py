@@ -60,6 +60,7 @@ def pretrained(data: StudyData, team: Team, **changes: Any) -> tuple[list[float]
     return training.losses, training.weights()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES)
 @pytest.mark.parametrize("size", [2, 3])
 def test_several_workers_have_the_loss_and_the_weights_of_one(tiny: str, recipe: str, size: int) -> None:

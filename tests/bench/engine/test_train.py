@@ -52,6 +52,7 @@ def quick(model: str) -> dict[str, Any]:
     return {"epochs": 3} if MODELS.get(model).kind == "network" else {}
 
 
+@pytest.mark.slow
 def test_a_fold_alone_in_a_pack_and_in_any_order_is_the_same(model: str) -> None:
     together = trained(model, DATA, FOLDS, **quick(model))
     backwards = trained(model, DATA, FOLDS[::-1], **quick(model))

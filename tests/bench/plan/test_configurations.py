@@ -102,6 +102,7 @@ def test_what_cannot_be_searched_is_named(changes: dict[str, Any], message: str)
     assert message in complaint(**changes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -76,6 +76,7 @@ def test_epochs_beats_the_preset_and_set_beats_epochs() -> None:
 TWO_FORMS = [name for name, info in MODELS.items() if "as_published" in info.params]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", sorted(PRESET_EPOCHS))
 @pytest.mark.parametrize("model", TWO_FORMS)
 def test_as_published_is_shown_what_the_public_code_shows(model: str, preset: str) -> None:

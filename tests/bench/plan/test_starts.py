@@ -294,6 +294,7 @@ def test_a_network_of_another_model_or_shape_is_told(
         plan_for(data[:1], store, models=[tiny], pretrain=[key, key])
 
 
+@pytest.mark.slow
 def test_other_settings_of_the_network_are_told(
     registries: None, data: list[PreparedDataset], store: OutcomeStore
 ) -> None:

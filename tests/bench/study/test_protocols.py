@@ -54,6 +54,7 @@ def protocol(request: pytest.FixtureRequest) -> Protocol:
     return find_protocol(request.param)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", every("protocol"))
 def test_every_protocol_passes_its_checks(check: Check) -> None:
     passes(check)

@@ -76,6 +76,7 @@ def test_the_last_worker_removes_the_folder(block: Block) -> None:
     assert not blocks_folder("run").exists()
 
 
+@pytest.mark.slow
 def test_what_a_killed_run_has_left_goes_when_the_next_begins(block: Block) -> None:
     code = (
         "import sys, time; from bench.workers.node_blocks import NodeBlocks\n"

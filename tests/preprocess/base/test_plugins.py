@@ -227,6 +227,7 @@ def test_a_worker_that_does_not_see_the_files_knows_all_and_leaves_nothing_behin
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_worker_removes_what_one_that_was_killed_has_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     load_plugins([str(write(tmp_path / "plug.py", TASK.format(name="xtask")))])
     temporary = tmp_path / "tmp"

@@ -69,6 +69,7 @@ def test_the_apex_that_casme2_does_not_have_is_null(root: Path) -> None:
     assert dataset.clips["casme2/sub04/EP12_01f"].apex is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("frames", "told"),
     [

@@ -105,6 +105,7 @@ def test_zeros_before_numbers_make_no_other_list_of_clips(root: Path) -> None:
     assert notes(root) == [], "it is the clip that MEGC 2019 left out"
 
 
+@pytest.mark.slow
 def test_where_copies_differ_both_numbers_are_known_and_told(root: Path) -> None:
     of_2019 = {**OF_2014, "surprise": 28, "sadness": 4}
     for emotions in (of_2019, {**of_2019, "fear": 1}):

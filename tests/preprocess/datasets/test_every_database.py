@@ -66,6 +66,7 @@ def first_folder(datasets: list[RawDataset]) -> Path:
     return clips[0].files[clips[0].numbers[0]].parent
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_there_is_a_copy_to_test_with(name: str) -> None:
     declared = DECLARED.get(name)

@@ -303,6 +303,7 @@ def test_a_tree_with_label_folders_is_preferred_to_pictures_beside_it(tmp_path: 
     assert tuple(flat["samm"].features) == FEATURES
 
 
+@pytest.mark.slow
 def test_real_pictures_of_the_composite(megc2019_causal: Path) -> None:
     """442 clips of four pictures each, of which another copy has one."""
     found = read(megc2019_causal)
@@ -314,6 +315,7 @@ def test_real_pictures_of_the_composite(megc2019_causal: Path) -> None:
     assert "casme2/sub03/EP01_2" in found["casme2"].samples["sample_id"].tolist()
 
 
+@pytest.mark.slow
 def test_real_direction_maps_are_the_directions_of_the_real_flow(megc2019_causal: Path) -> None:
     """Of the data that tony19980810/CausalNet@7bdf163face0 is trained on."""
     pairs = [(FEATURES[0], FEATURES[2]), (FEATURES[1], FEATURES[3])]

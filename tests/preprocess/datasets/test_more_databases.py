@@ -64,6 +64,7 @@ def test_a_database_is_found_below_a_folder_and_read_whole(
         assert not any("cannot be used" in line for line in report(dataset.samples, {}))
 
 
+@pytest.mark.slow
 def test_databases_side_by_side(tmp_path: Path) -> None:
     for name in ("casme_sq", "casme3_macro", "casme3_c", "four_dme", "dfme", "afew", "oulu_casia", "ckplus"):
         getattr(more_trees, name)(tmp_path / name)
@@ -420,6 +421,7 @@ def test_ckplus_reads_labels_and_counts_what_has_none(tmp_path: Path) -> None:
     assert "2 clips have no label and are left out: S010/004; S999/001" in note(dataset, "no label")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["", "happy", "9.0", "-1", "3.5", "nan"])
 def test_ckplus_with_a_label_that_is_none(text: str, tmp_path: Path) -> None:
     more_trees.ckplus(tmp_path)

@@ -92,6 +92,7 @@ def test_the_face_of_the_onset_is_found_where_it_is(
     assert face.box[0] < portraits.NOSE[0] < face.box[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [0.4, 1.0, 3.2])
 def test_landmarks_do_not_depend_on_the_size_of_the_picture(
     tmp_path: Path, portrait: np.ndarray, finder: DlibFaceFinder, scale: float
@@ -222,6 +223,7 @@ def test_landmarks_are_fitted_once_a_picture_of_which_only_a_hash_is_kept(monkey
     assert [picture() for picture in kept] == [None] * 3
 
 
+@pytest.mark.slow
 def test_a_clip_without_a_face_is_remembered_too(tmp_path: Path) -> None:
     clip = portraits.clip_of(portraits.write_frames(tmp_path / "clip", [portraits.without_face()]))
     detectors = Blinded("cnn")

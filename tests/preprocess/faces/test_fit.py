@@ -157,6 +157,7 @@ def test_tight_crops_keep_every_region_in_its_place(sight: Sight) -> None:
         assert fit.plausible(0.03)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("turn", [-135, -60, 20, 90, 180])
 def test_a_fit_that_knows_the_turn_finds_turned_faces(sight: Sight, turn: float) -> None:
     height, width = sight.picture.shape

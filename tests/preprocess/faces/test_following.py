@@ -317,6 +317,7 @@ def test_registered_crops_are_not_followed(far: Any, finder: Any) -> None:
     assert faced(clip, finder, crops="align").path is not None
 
 
+@pytest.mark.slow
 def test_a_clip_is_followed_once_for_all_of_its_features(
     far: Any, finder: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,6 +60,7 @@ def test_mirroring_all_68_swaps_the_sides_of_every_landmark() -> None:
     assert np.allclose(face[list(sets.MIRROR_68)], face * (-1, 1) + (100, 0), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_mirroring_agrees_with_the_landmarks_of_a_real_face_in_a_mirrored_picture() -> None:
     picture = cv2.cvtColor(astronaut(), cv2.COLOR_RGB2GRAY)
     detectors = Detectors()

@@ -16,6 +16,7 @@ def numbers(text: str | None) -> list[int]:
     return [unit.number for unit in parse(text)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -74,6 +74,7 @@ def row(dataset: str, person: str, clip: str, column: str, word: str) -> dict[st
     return {**names, "clip": clip, column: word}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "dataset", "counts", "expected"),
     [

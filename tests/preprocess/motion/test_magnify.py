@@ -56,6 +56,7 @@ def magnified(work: Work, **options: Any) -> np.ndarray:
     return frames
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "within"), [("eulerian", 0.15), ("phase", 0.15)])
 def test_a_small_motion_is_multiplied_by_the_factor(moving: Work, method: str, within: float) -> None:
     factors = [1.0, 1.5, 2.0, 3.0]
@@ -118,6 +119,7 @@ def test_flicker_outside_the_band_is_not_magnified(moving: Work) -> None:
     assert jump["narrow"] < 20
 
 
+@pytest.mark.slow
 def test_colour_frames_keep_their_colours(moving: Work) -> None:
     assert moving.frames is not None
     colour = np.concatenate([moving.frames, moving.frames // 2, 255 - moving.frames], axis=-1)

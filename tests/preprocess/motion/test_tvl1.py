@@ -167,6 +167,7 @@ def test_a_pair_that_two_chains_take_is_computed_once_and_nobody_spoils_it(monke
     assert len(pairs) == 2
 
 
+@pytest.mark.slow
 def test_it_compiles_anew_where_no_folder_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a disk that is read-only, for a user without a home folder."""
     monkeypatch.setattr(CacheImpl, "_locator_classes", [])

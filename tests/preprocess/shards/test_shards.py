@@ -400,6 +400,7 @@ def test_a_disk_that_is_full_in_the_middle(root: Path) -> None:
     assert whole.warnings == []
 
 
+@pytest.mark.slow
 def test_real_data(megc2019_flow: Path, root: Path) -> None:
     raws = read_source(megc2019_flow)
     first = [prepare(raw, root, [FEATURE]) for raw in raws]

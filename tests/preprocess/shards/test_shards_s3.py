@@ -54,6 +54,7 @@ def test_shards_in_a_bucket_are_made_once_and_read_anywhere(
     assert int(done.stdout) == int(first.load(FEATURE).sum())
 
 
+@pytest.mark.slow
 def test_a_lost_or_damaged_shard_in_a_bucket_is_told_and_made_again(tree: FlowTree, endpoint: str) -> None:
     root = f"s3://lab/other/shards?{endpoint}"
     raw = casme2(tree)

@@ -131,6 +131,7 @@ def test_the_outline_goes_with_a_head_that_moves(tmp_path: Path) -> None:
     assert ((columns > 0.25) & (columns < 0.45)).any(), "and in the apex"
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", ["a$b$", "$\\foo{$ 50%", "größe 表情 #1?"])
 def test_a_clip_may_be_called_anything(name: str, tmp_path: Path) -> None:

@@ -126,6 +126,7 @@ def test_a_claim_without_ours_says_so(store: OutcomeStore, study: dict[str, Any]
     assert (claim.dataset, claim.last, claim.gap, claim.inside_honest) == ("", None, None, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", list(FORMATS))
 def test_every_format_has_the_number_and_its_source(runs: OutcomeStore, format: str) -> None:
     text = render(claims([printed(0.8765)], rows_of(runs)), format, 160)

@@ -356,6 +356,7 @@ def test_a_study_file_that_was_cut_short_is_named(store: OutcomeStore, study: Ex
     assert store.state(study.card).done == frozenset()
 
 
+@pytest.mark.slow
 def test_whatever_byte_changes_no_outcome_is_read_that_was_not_written(
     store: OutcomeStore, study: ExampleStudy
 ) -> None:

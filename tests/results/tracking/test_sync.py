@@ -394,6 +394,7 @@ class TestStudyRun:
         assert shown == expected
         assert [row["sample_id"] for row in rows] == sorted(expected)
 
+    @pytest.mark.slow
     def test_subjects_classes_curves_and_pictures(self, store: OutcomeStore, tmp_path: Path) -> None:
         put(store, example_study(datasets=COMPOSITE))
         synced(store)
@@ -438,6 +439,7 @@ class TestStudyRun:
         place = Path(store.root, "mlartifacts", run.info.run_id, "artifacts")
         assert {path.name for path in place.iterdir()} >= {"study.json", "predictions.csv", "confusion"}
 
+    @pytest.mark.slow
     def test_oracle_is_stamped(self, store: OutcomeStore) -> None:
         put(store, example_study(selection="oracle"))
         synced(store)

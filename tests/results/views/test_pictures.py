@@ -103,6 +103,7 @@ def test_a_bar_is_as_long_as_its_class_f1() -> None:
     assert lengths[1] == pytest.approx(lengths[0] / 2, abs=15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_classes", [1, 3, 7])
 def test_no_text_of_a_multi_label_picture_runs_over_the_edge(n_classes: int) -> None:
     names = ("a rather long class name", *NAMES)[:n_classes]
