@@ -44,3 +44,9 @@ class Recent(Generic[V]):
             while self._total > self._most:
                 self._total -= self._size(self._kept.popitem(last=False)[1])
         return value
+
+    def clear(self) -> None:
+        """Keep nothing of what was made so far."""
+        with self._lock:
+            self._kept.clear()
+            self._total = 0

@@ -24,6 +24,10 @@ VIDEO_ENDINGS = ("avi", "mp4", "mov", "mkv", "webm", "m4v", "mts")
 """What videos may end in, in any case of letters, wherever videos are looked for."""
 
 
+MOST_BYTES = 2**27
+"""Of decoded image files that are kept, since the features of a clip look at the same ones: 400 frames of 640 x 480."""
+
+
 @dataclass(frozen=True)
 class FrameCount:
     """What the frames of a clip are like.
@@ -43,8 +47,8 @@ class FrameCount:
 class FrameReader:
     """Reads the frames of one clip by number; use it in a ``with`` statement.
 
-    It holds one decoded frame at most, apart from ``_DECODED``. A video is decoded forwards, and from its start again
-    for an earlier frame: ask for frames in rising order.
+    Image files that were decoded last are kept for all readers, up to ``MOST_BYTES``. A video is decoded forwards, and
+    from its start again for an earlier frame: ask for frames in rising order; one decoded frame is held at most.
 
     Parameters
     ----------
@@ -255,6 +259,9 @@ def decode_image(path: Path, color: str, place: str) -> np.ndarray:
     return picture
 
 
-# The image files that were decoded last, for the features of a clip look at the same frames. 128 MiB hold 400 frames of
-# 640 x 480 in grey: a clip.
-_DECODED: Recent[np.ndarray] = Recent(2**27, lambda picture: picture.nbytes)
+def forget_frames() -> None:
+    """Give back the memory of the frames that are kept, for a process that lives on when its clips are done."""
+    _DECODED.clear()
+
+
+_DECODED: Recent[np.ndarray] = Recent(MOST_BYTES, lambda picture: picture.nbytes)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from preprocess.base.errors import DataError, MerError
 from preprocess.samples.clip import Clip, ClipError
+from preprocess.samples.frames import forget_frames
 from preprocess.samples.layout import Layout
 from preprocess.shards.features import Feature
 from preprocess.shards.file import Remarks, Shard, content_of, encode, tensor_hashes
@@ -162,6 +163,7 @@ def make(job: SubjectJob, stop: threading.Event | None = None) -> Result:
             made: dict[str, Work] = {}
             for maker in makers:
                 maker.add(clip, finder, made)
+    forget_frames()
     shards = tuple(maker.shard() for maker in makers if not maker.broken)
     broken = tuple(broken for maker in makers for broken in maker.broken)
     return Result(job, shards, broken, time.monotonic() - start)

@@ -23,6 +23,16 @@ def test_what_was_asked_for_last_is_kept_up_to_a_total_size() -> None:
     assert made == ["toolong"], "more than fits in is not kept, and takes nobody's place"
 
 
+def test_what_is_cleared_is_made_anew_and_takes_no_place() -> None:
+    made: list[str] = []
+    recent = Recent[str](4, len)
+    for words in (("ab", "cd"), ("ef", "gh")):
+        recent.clear()
+        for word in (*words, *words):
+            recent.get(word, lambda word=word: made.append(word) or word)  # type: ignore[func-returns-value, misc]
+    assert made == ["ab", "cd", "ef", "gh"]
+
+
 def test_what_could_not_be_made_is_tried_anew() -> None:
     recent: Recent[float] = Recent(2)
     for _ in range(2):

@@ -10,7 +10,7 @@ import portraits
 import pytest
 
 from preprocess.samples.clip import Clip, ClipError
-from preprocess.samples.frames import FrameReader, count_frames
+from preprocess.samples.frames import FrameReader, count_frames, forget_frames
 from preprocess.samples.integrity import damage
 from preprocess.views.dataset_report import decoded_frames
 
@@ -62,6 +62,9 @@ def test_a_file_is_decoded_once_for_all_features_and_again_once_it_changed(
     assert len(decoded) == 2, "one a kind of picture"
     with pytest.raises(ValueError, match="read-only"):
         frame("grey")[0] = 0
+    forget_frames()
+    assert frame("grey").ndim == 2
+    assert len(decoded) == 3
     portraits.write_frames(tmp_path, [255 - picture])
     assert frame("grey").mean() == pytest.approx(255 - cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).mean(), abs=1)
     files[1].unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import importlib
 import json
 import os
@@ -11,8 +12,10 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,7 +28,7 @@ from preprocess.base.errors import DataError, UsageError
 from preprocess.datasets import read_source
 from preprocess.faces.face import Face
 from preprocess.recipes import FEATURES
-from preprocess.samples.frames import FrameReader
+from preprocess.samples.frames import FrameReader, decode_image
 from preprocess.shards import pace
 from preprocess.shards.features import choose, feature_of, offered
 from preprocess.shards.prepare import prepare, prepare_all
@@ -118,6 +121,24 @@ def test_every_sample_gets_the_tensor_of_its_own_frames(notes: Path, films: Path
             frames = [reader.read(number) for number in reader.numbers]
         np.testing.assert_array_equal(prepared.load("mean")[row], np.mean(frames, axis=0).astype(np.float32))
     np.testing.assert_allclose(prepared.load("mean_more"), prepared.load("mean") + 1000)
+
+
+def test_a_process_holds_no_frame_once_its_clips_are_done(
+    notes: Path, films: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray's workers live on while the folds are trained."""
+    frames: list[weakref.ref[np.ndarray]] = []
+
+    def decoded(*given: Any) -> np.ndarray:
+        picture = decode_image(*given)
+        frames.append(weakref.ref(picture))
+        return picture
+
+    monkeypatch.setattr("preprocess.samples.frames.decode_image", decoded)
+    assert counts(prepare(read_recordings(films), root, ["mean", "mean_more"])) == (6, 0, 0)
+    gc.collect()
+    assert frames
+    assert not any(frame() is not None for frame in frames)
 
 
 def test_a_clips_features_are_made_together_with_one_finder(
