@@ -28,6 +28,7 @@ class Packs(Searcher):
     ) -> None:
         super().__init__()
         self._packs, self._blocks = packs, blocks
+        # The next pack, where it was looked for before it was asked for.
         self._seen: deque[tuple[int, list[int]]] = deque()
         self._again: deque[tuple[int, list[int]]] = deque()
         self._last: deque[tuple[int, list[int]]] = deque()

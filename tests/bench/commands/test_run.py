@@ -9,7 +9,9 @@ import shlex
 import signal
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -177,19 +179,23 @@ def test_sigterm_ends_a_run_as_ctrl_c_does(
     assert "Interrupted. 6 of 20 folds are kept; the same command goes on from there." in starting_ray.out
 
 
+def noting(notes: list[str], word: str, called: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function that notes a word each time it is called, and does what another does."""
+
+    def noted(*given: Any, **named: Any) -> Any:
+        notes.append(word)
+        return called(*given, **named)
+
+    return noted
+
+
 @pytest.mark.slow
 def test_ray_is_started_ahead_only_where_something_will_be_trained(
     merbench: LocalRuns, options: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    starts: list[RaySession] = []
-    began = RaySession.start_ahead
-
-    def start_ahead(session: RaySession) -> None:
-        starts.append(session)
-        began(session)
-
-    monkeypatch.setattr(RaySession, "start_ahead", start_ahead)
+    starts: list[str] = []
+    monkeypatch.setattr(RaySession, "start_ahead", noting(starts, "start", RaySession.start_ahead))
 
     assert merbench("run", *options, *TWO).status == 0
     assert len(starts) == 1
@@ -205,16 +211,11 @@ def test_ray_ends_while_the_scores_are_worked_out(
 ) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     order: list[str] = []
-    for name, called in (("leave", RaySession.leave), ("__exit__", RaySession.__exit__)):
-        monkeypatch.setattr(
-            RaySession, name, lambda *given, name=name, called=called: order.append(name) or called(*given)
-        )
-    monkeypatch.setattr(
-        "bench.commands.run.build_leaderboard",
-        lambda *given, **named: order.append("leaderboard") or build_leaderboard(*given, **named),
-    )
+    monkeypatch.setattr(RaySession, "leave", noting(order, "leave", RaySession.leave))
+    monkeypatch.setattr(RaySession, "__exit__", noting(order, "exit", RaySession.__exit__))
+    monkeypatch.setattr("bench.commands.run.build_leaderboard", noting(order, "leaderboard", build_leaderboard))
     assert merbench("run", *options, *TWO).status == 0
-    assert order == ["leave", "leaderboard", "__exit__"]
+    assert order == ["leave", "leaderboard", "exit"]
 
 
 @pytest.mark.slow
