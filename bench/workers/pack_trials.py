@@ -26,6 +26,7 @@ from bench.workers.capacity import Demand
 from bench.workers.dashboard import Metrics, shown_name
 from bench.workers.devices import device_here
 from bench.workers.feature_memory import feature_memory, larger_than_memory
+from bench.workers.forgetting import NoTrialProgress, ended_trials_are_forgotten
 from bench.workers.homeless import Homeless
 from bench.workers.losses import Losses
 from bench.workers.memory import keep_freed_memory
@@ -243,6 +244,7 @@ def fan_out(
         # Ray's statistics count callbacks by kind, and import MLflow to know them all.
         mock.patch.object(usage, "tag_callbacks", return_value=False),
         starting_workers_are_kept(packs.any_left),
+        ended_trials_are_forgotten(),
         contextlib.ExitStack() as after,
     ):
         if cluster.local:
@@ -258,7 +260,7 @@ def fan_out(
                 name="packs",
                 storage_path=folder,
                 verbose=0,
-                callbacks=[watch, Homeless(needs.bundles, say)],
+                callbacks=[watch, Homeless(needs.bundles, say), NoTrialProgress()],
                 # A pack is not tried again as it was: see Losses.
                 failure_config=tune.FailureConfig(max_failures=0),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False, checkpoint_frequency=0),

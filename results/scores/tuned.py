@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -49,11 +50,14 @@ class ChosenFor:
     default_uf1: float | None
 
 
-def tried(outcomes: Iterable[Outcome]) -> list[Tried]:
-    """Return what was tried in some folds, in the order in which it was drawn; nothing where nothing was."""
+def tried(provenance: Iterable[Mapping[str, Any]]) -> list[Tried]:
+    """Return what was tried in some folds, in the order in which it was drawn; nothing where nothing was.
+
+    provenance : of each fold's outcome.
+    """
     scores: dict[str, list[float | None]] = {}
     chosen: dict[str, int] = {}
-    for audit in (outcome.provenance[TUNED] for outcome in outcomes if TUNED in outcome.provenance):
+    for audit in (told[TUNED] for told in provenance if TUNED in told):
         for one in audit["tried"]:
             scores.setdefault(words(one["changed"]), []).append(_mean(one["rounds"][0]["uf1"]))
         name = words(audit["changed"])
@@ -81,7 +85,7 @@ def chosen_for(outcomes: Iterable[Outcome]) -> list[ChosenFor]:
 
 def tuning_note(outcomes: Iterable[Outcome]) -> str:
     """Return in words what was chosen how often; "" where nothing was."""
-    found = tried(outcomes)
+    found = tried(outcome.provenance for outcome in outcomes)
     folds = sum(one.chosen for one in found)
     often = sorted((one for one in found if one.chosen), key=lambda one: -one.chosen)
     told = [f"{one.words} in {one.chosen}" for one in often[:_SHOWN]]

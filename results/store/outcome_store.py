@@ -6,6 +6,7 @@ import copy
 import re
 import shlex
 from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -210,9 +211,15 @@ class OutcomeStore:
                 return None
             counts = self._storage.read(f"{study_folder(card)}/{COUNTS_FILE}") if COUNTS_FILE in names else None
             weights = len(folds_with(card, names, "weights"))
-            return SealedStudy(card.key, self._storage.where(name), data, seal, counts, weights)
+            # Only what takes a network to be read again is kept: the bytes of all studies would fill the memory.
+            again = partial(bytes, data) if self._storage.remote else partial(self._again, card, name)
+            return SealedStudy(card.key, self._storage.where(name), again, seal, counts, weights)
 
         return self._reader.steady(read, self._reader.went(card))
+
+    def _again(self, card: StudyCard, name: str) -> bytes:
+        """Return the bytes of a study file that was there before; no other file ever has its name."""
+        return self._reader.steady(lambda: self._storage.read(name), self._reader.went(card))
 
     def seal(self, card: StudyCard) -> None:
         """Put a study's outcomes into one file, and remove the files that held them; of a complete, whole study only.

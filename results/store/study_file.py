@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +33,7 @@ class SealedStudy:
     ----------
     study_key : of the study that it should hold.
     where : its address, for messages.
-    data : its bytes.
+    read : returns its bytes.
     seal : the sha256 that it carries: equal seals are equal files.
     counts : what was kept of what its scores are made of, as it lies there; None where nothing was.
     weights : number of folds whose weights are kept.
@@ -41,15 +41,20 @@ class SealedStudy:
 
     study_key: str
     where: str
-    data: bytes
+    read: Callable[[], bytes]
     seal: str
     counts: bytes | None
     weights: int
 
     @property
     def outcomes(self) -> list[Outcome]:
-        """The outcomes, read anew each time."""
-        return outcomes_from_bytes(self.data, self.study_key, self.where)
+        """The outcomes, read anew each time.
+
+        Raises
+        ------
+        StoreError : the file was changed or removed since.
+        """
+        return outcomes_from_bytes(self.read(), self.study_key, self.where)
 
 
 def study_to_bytes(study_key: str, outcomes: Sequence[Outcome]) -> bytes:

@@ -16,7 +16,6 @@ from results.scores.pairs import Pair
 from results.scores.pooling import FULL
 from results.scores.spotting import SpotThenRecognise
 from results.scores.stored_study import StoredStudy
-from results.store.outcome import Outcome
 from results.store.study_card import StudyCard
 from results.views.board_study import curves_of, facts_of, right_by_person
 from results.views.claims_text import cells
@@ -217,8 +216,10 @@ class _Details:
         if keys not in self._places:
             self._places[keys] = len(self._data.studies)
             studies = [self._by_key[key] for key in keys]
-            outcomes = [outcome for study in studies for outcome in study.outcomes]
-            detail = self._detail(studies, outcomes)
+            # Not the predictions: those of many seeds would fill the memory.
+            of_folds = [(outcome.provenance, outcome.curves) for study in studies for outcome in study.outcomes]
+            told, curves = [one for one, _ in of_folds], [one for _, one in of_folds]
+            detail = self._detail(studies, told, curves)
             size = len(json.dumps(detail))
             if size > self._left:
                 self._dropped += 1
@@ -226,7 +227,7 @@ class _Details:
             else:
                 self._left -= size
             self._data.studies.append(detail)
-            self.cost.append(_cost(studies[0].card, outcomes))
+            self.cost.append(_cost(studies[0].card, told))
         return self._places[keys]
 
     def notes(self) -> list[str]:
@@ -237,8 +238,13 @@ class _Details:
             f"Details of {self._dropped} studies are left out to keep this page small: `merbench report` shows them."
         ]
 
-    def _detail(self, studies: Sequence[StoredStudy], outcomes: Sequence[Outcome]) -> dict[str, Any]:
-        facts = facts_of([study.card for study in studies], outcomes)
+    def _detail(
+        self,
+        studies: Sequence[StoredStudy],
+        told: Sequence[Mapping[str, Any]],
+        curves: Sequence[Mapping[str, Sequence[float]]],
+    ) -> dict[str, Any]:
+        facts = facts_of([study.card for study in studies], told)
         if not all(study.complete for study in studies):
             return {"facts": facts, "why": "No score before all folds are done."}
         card = studies[0].card
@@ -252,7 +258,7 @@ class _Details:
             "counts": {part: _counts(counted, part) for part in (FULL, *card.parts)},
             "people": place,
             "right": [_rounded(value) for value in right],
-            "curves": curves_of([outcome.curves for outcome in outcomes]),
+            "curves": curves_of(curves),
         }
 
 
@@ -260,9 +266,8 @@ def _counts(counted: Sequence[CountedStudy], part: str) -> list[Any]:
     return np.sum([one.parts[part].counts.sum(axis=(0, 1)) for one in counted], axis=0).tolist()
 
 
-def _cost(card: StudyCard, outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """Return what training a fold took."""
-    told = [outcome.provenance for outcome in outcomes]
+def _cost(card: StudyCard, told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what training a fold took. told : the provenance of the folds' outcomes."""
     seconds = [float(facts["seconds"]) for facts in told if facts.get("seconds") is not None]
     epochs = card.hyperparameters.get("epochs")
     return {

@@ -12,7 +12,6 @@ from preprocess.base.hashing import canonical_json
 from results.scores.counted import CountedPart
 from results.scores.counting import Counting
 from results.scores.tuned import tried
-from results.store.outcome import Outcome
 from results.store.study_card import PRETRAINING, StudyCard
 from results.views.columns import number, number_ranges
 
@@ -65,16 +64,15 @@ def curves_of(folds: Sequence[Mapping[str, Sequence[float]]]) -> dict[str, dict[
     return found
 
 
-def facts_of(cards: Sequence[StudyCard], outcomes: Sequence[Outcome]) -> list[tuple[str, str]]:
+def facts_of(cards: Sequence[StudyCard], told: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     """Return how the numbers of some studies that differ in their seed were made, as names and texts.
 
     Parameters
     ----------
     cards : the studies'.
-    outcomes : of all of them.
+    told : the provenance of all of their outcomes.
     """
     card = cards[0]
-    told = [outcome.provenance for outcome in outcomes]
     ingredients = card.ingredients
     code = {name.replace("_", " "): ingredients[name] for name in ("model_code", "engine_code") if name in ingredients}
     settings = ", ".join(f"{name}={value}" for name, value in sorted(card.hyperparameters.items()))
@@ -86,7 +84,7 @@ def facts_of(cards: Sequence[StudyCard], outcomes: Sequence[Outcome]) -> list[tu
         ("selection", f"{card.selection}, watches {card.watches or 'nothing'}"),
         ("folds", f"{card.protocol}, {len(card.folds)} a seed"),
         ("hyper-parameters", settings),
-        ("tuned", _configurations(outcomes)),
+        ("tuned", _configurations(told)),
         ("code", ", ".join(f"{name} {str(value)[:_DIGITS]}" for name, value in code.items())),
         ("commit", _each(told, "git")),
         ("data", _fingerprints(ingredients.get("datasets", {}))),
@@ -104,12 +102,12 @@ def facts_of(cards: Sequence[StudyCard], outcomes: Sequence[Outcome]) -> list[tu
     ]
 
 
-def _configurations(outcomes: Sequence[Outcome]) -> str:
+def _configurations(told: Sequence[Mapping[str, Any]]) -> str:
     """Return what was tried for tuned folds: its score on inner folds, and how often it was chosen."""
-    found = tried(outcomes)
+    found = tried(told)
     folds = sum(one.chosen for one in found)
-    told = [f"{one.words}: inner UF1 {number(one.inner_uf1)}, chosen in {one.chosen}" for one in found]
-    return "; ".join(told) + f" of {folds} folds" if told else ""
+    lines = [f"{one.words}: inner UF1 {number(one.inner_uf1)}, chosen in {one.chosen}" for one in found]
+    return "; ".join(lines) + f" of {folds} folds" if lines else ""
 
 
 def _fingerprints(values: Mapping[str, Any]) -> str:

@@ -186,7 +186,7 @@ def _subject_lines(pooled: Pooled, outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def _tuned_lines(outcomes: Sequence[Outcome]) -> list[str]:
-    found = tried(outcomes)
+    found = tried(outcome.provenance for outcome in outcomes)
     if not found:
         return []
     headers: list[Header] = [("configuration", "left"), ("inner UF1", "right")]

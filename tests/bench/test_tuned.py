@@ -392,7 +392,7 @@ def test_status_counts_inner_folds_while_a_tuned_study_waits_for_them(
 
 def test_what_was_tried_is_put_together() -> None:
     outcomes = outcomes_of(audit(1, [0.5, 0.3], [0.6, 0.4], None), audit(0, [0.2, 0.2], [0.0, 0.2], [0.1, 0.1]))
-    default, slow, fast = tried(outcomes)
+    default, slow, fast = tried(one.provenance for one in outcomes)
     assert (default.words, default.chosen, default.failed) == ("default", 1, 0)
     assert default.inner_uf1 == pytest.approx(0.3)
     assert (slow.words, slow.inner_uf1, slow.chosen) == ("lr=0.001", pytest.approx(0.3), 1)
@@ -402,7 +402,7 @@ def test_what_was_tried_is_put_together() -> None:
     assert (first.fold, first.words, first.inner_uf1) == ("p0", "lr=0.001", 0.5)
     assert first.default_uf1 == pytest.approx(0.4)
     assert second.words == "default"
-    assert (tried(outcomes_of({})), tuning_note(outcomes_of({}))) == ([], "")
+    assert (tried([{}]), tuning_note(outcomes_of({}))) == ([], "")
 
 
 def test_a_report_shows_what_was_tried_and_who_chose_what(whole: tuple[Plan, OutcomeStore]) -> None:

@@ -213,7 +213,7 @@ def test_the_name_says_what_it_started_from_and_the_curve_is_kept(
     assert len(start.loss) == 2
     assert {tuple(one.curves["pretraining_loss"]) for one in outcomes} == {start.loss}
     assert curves_of([one.curves for one in outcomes])["pretraining_loss"]["epochs"] == [1, 2]
-    assert dict(facts_of([card], outcomes))["pretraining"] == f"weights {start.sha256[:12]}"
+    assert dict(facts_of([card], [one.provenance for one in outcomes]))["pretraining"] == f"weights {start.sha256[:12]}"
 
 
 def test_folds_do_start_there_and_another_order_of_packs_gives_the_same_bits(
