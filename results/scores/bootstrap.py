@@ -15,6 +15,8 @@ from results.scores.metrics import Metric
 
 # Equal scores may differ in their last digits where their sums were taken in another order.
 _ROUNDING = 1e-9
+# Resamples of all seeds of a row with hundreds of them would take hundreds of MiB.
+_SEEDS_AT_ONCE = 32
 
 
 def subject_bootstrap(
@@ -115,9 +117,12 @@ def resampled_scores(counts: np.ndarray, metric: Metric, resamples: int, rng: np
     n_seeds, n_subjects, *shape = counts.shape
     draws, after = _drawn(pickle.dumps(rng.bit_generator), n_subjects, resamples)
     rng.bit_generator.state = after
-    # Counts are small integers, so float64 products are exact, and much faster than integer ones.
-    pooled = draws @ counts.reshape(n_seeds, n_subjects, -1).astype(np.float64)
-    return metric(pooled.reshape(n_seeds, resamples, *shape)).mean(axis=(0, 2))
+    scores = []
+    for some in np.split(counts, range(_SEEDS_AT_ONCE, n_seeds, _SEEDS_AT_ONCE)):
+        # Counts are small integers, so float64 products are exact, and much faster than integer ones.
+        pooled = draws @ some.reshape(len(some), n_subjects, -1).astype(np.float64)
+        scores.append(metric(pooled.reshape(len(some), resamples, *shape)))
+    return np.concatenate(scores).mean(axis=(0, 2))
 
 
 def generator_of(subjects: Sequence[str], root_seed: int) -> np.random.Generator:

@@ -212,14 +212,27 @@ class OutcomeStore:
             counts = self._storage.read(f"{study_folder(card)}/{COUNTS_FILE}") if COUNTS_FILE in names else None
             weights = len(folds_with(card, names, "weights"))
             # Only what takes a network to be read again is kept: the bytes of all studies would fill the memory.
-            again = partial(bytes, data) if self._storage.remote else partial(self._again, card, name)
+            again = partial(bytes, data) if self._storage.remote else partial(self._again, card, seal)
             return SealedStudy(card.key, self._storage.where(name), again, seal, counts, weights)
 
         return self._reader.steady(read, self._reader.went(card))
 
-    def _again(self, card: StudyCard, name: str) -> bytes:
-        """Return the bytes of a study file that was there before; no other file ever has its name."""
-        return self._reader.steady(lambda: self._storage.read(name), self._reader.went(card))
+    def _again(self, card: StudyCard, seal: str) -> bytes:
+        """Return the bytes of a study file that was read before; another driver may have given it another name."""
+
+        def read() -> bytes:
+            names = self._reader.names(card)
+            for name in study_files(names):
+                data = self._storage.read(f"{study_folder(card)}/{name}")
+                if seal_of(data) == seal:
+                    return data
+            raise StoreError(
+                f"{card.title}: its outcomes were changed after they had been read, in "
+                f"{self._storage.where(study_folder(card))}. Another run may be at work on it: run the same command "
+                "again."
+            )
+
+        return self._reader.steady(read, self._reader.went(card))
 
     def seal(self, card: StudyCard) -> None:
         """Put a study's outcomes into one file, and remove the files that held them; of a complete, whole study only.

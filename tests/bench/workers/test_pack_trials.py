@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import json
 import logging
@@ -183,6 +184,8 @@ def test_any_number_of_warm_workers_gives_the_results_of_this_process_to_the_bit
 def test_a_second_worker_comes_although_packs_are_shorter_than_its_start(
     cluster: Cluster, notes_folder: Path, synthetic: list[PreparedDataset], tmp_path: Path
 ) -> None:
+    from ray.tune.experiment import Trial
+
     from bench.workers.pack_trials import fan_out
 
     (notes_folder / "slow-start").touch()
@@ -191,11 +194,19 @@ def test_a_second_worker_comes_although_packs_are_shorter_than_its_start(
     for card in plan.cards:
         store.write_card(card)
     seen = Seen()
+    packs: list[Trial] = []
 
-    fan_out(plan, store, cluster, needs(plan, cluster), 2, seen.tally, seen.over.append, print)
+    def over(training: int) -> None:
+        seen.over.append(training)
+        if len(seen.over) == len(plan.trainings):
+            packs.extend(one for one in gc.get_objects() if isinstance(one, Trial))
+
+    fan_out(plan, store, cluster, needs(plan, cluster), 2, seen.tally, over, print)
 
     assert seen.counts[-1] == (200, 0)
     assert len(set(notes(notes_folder, "process"))) == 2
+    assert len(plan.trainings) == 30
+    assert len(packs) <= 5, "the driver keeps what trains, and what it has just heard of"
 
 
 def test_two_workers_choose_and_score_the_same_as_one_process(

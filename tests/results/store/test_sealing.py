@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from preprocess.base.errors import StoreError
 from results.store.outcome import Outcome
 from results.store.outcome_file import DamagedOutcome, outcome_digest, outcome_from_bytes
 from results.store.outcome_store import OutcomeStore, fold_file, study_folder
+from results.store.study_file import study_to_bytes
 
 
 @pytest.fixture
@@ -293,6 +295,40 @@ def test_files_that_are_listed_and_never_there_end_in_an_error(
     path.symlink_to("nowhere")
     with pytest.raises(StoreError, match="lists files that are not there"):
         store.read_outcomes(study.card)
+
+
+def test_many_sealed_studies_do_not_stay_in_memory(store: OutcomeStore, study: ExampleStudy) -> None:
+    written(store, study)
+    store.seal(study.card)
+    tracemalloc.start()
+    try:
+        sealed = [store.read_sealed(study.card) for _ in range(50)]
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 0.3 * 50 * study_file(store, study).stat().st_size
+    assert sealed[7]
+    assert [outcome_digest(one) for one in sealed[7].outcomes] == told(store, study)
+
+
+def test_a_sealed_study_is_found_again_under_another_drivers_name_and_nothing_else_is_taken_for_it(
+    store: OutcomeStore, study: ExampleStudy
+) -> None:
+    written(store, study)
+    store.seal(study.card)
+    expected, sealed, file = told(store, study), store.read_sealed(study.card), study_file(store, study)
+    assert sealed
+    moved = file.with_name("000002-00000000.study.parquet")
+    file.rename(moved)
+    assert [outcome_digest(one) for one in sealed.outcomes] == expected
+
+    newer = [dataclasses.replace(one, selected_epoch=1) for one in study.outcomes()]
+    moved.write_bytes(study_to_bytes(study.card.key, newer))
+    with pytest.raises(StoreError, match="were changed after they had been read"):
+        _ = sealed.outcomes
+    moved.unlink()
+    with pytest.raises(StoreError, match="run the same command again"):
+        _ = sealed.outcomes
 
 
 def changed(path: Path, what: bytes) -> None:
