@@ -35,7 +35,7 @@ from bench.workers.node_blocks import NodeBlocks, blocks_folder
 from bench.workers.pack import run_pack
 from bench.workers.packs import Packs
 from bench.workers.ray_session import Cluster
-from bench.workers.starting import starting_workers_are_kept
+from bench.workers.starting import starting_workers_are_kept, starting_workers_end_at_once
 from bench.workers.this_node import cpus_of_this_node
 from bench.workers.underway import note_underway
 from bench.workers.watch import Tally, Watch
@@ -244,6 +244,7 @@ def fan_out(
         # Ray's statistics count callbacks by kind, and import MLflow to know them all.
         mock.patch.object(usage, "tag_callbacks", return_value=False),
         starting_workers_are_kept(packs.any_left),
+        starting_workers_end_at_once(),
         ended_trials_are_forgotten(),
         contextlib.ExitStack() as after,
     ):

@@ -41,6 +41,7 @@ if "MERBENCH_TEST_NOTES" in os.environ and notes("slow"):
     note("imported", "")
     if len(notes("imported")) > 1:
         time.sleep(3)
+    note("started", "")
 
 
 @register_model("notes_its_process", features=FEATURES, paper=PAPER, resources=Resources(gpu=0.0, pack=1))

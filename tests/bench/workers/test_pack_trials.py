@@ -209,6 +209,25 @@ def test_a_second_worker_comes_although_packs_are_shorter_than_its_start(
     assert len(packs) <= 5, "the driver keeps what trains, and what it has just heard of"
 
 
+def test_a_worker_that_still_starts_when_all_is_done_is_not_waited_for(
+    cluster: Cluster, notes_folder: Path, synthetic: list[PreparedDataset], tmp_path: Path
+) -> None:
+    from bench.workers.pack_trials import fan_out
+
+    (notes_folder / "slow-start").touch()
+    store = OutcomeStore(tmp_path / "runs", create=True)
+    plan = plan_of(synthetic[:1], store, models=["notes_its_process"])
+    for card in plan.cards:
+        store.write_card(card)
+    seen = Seen()
+
+    fan_out(plan, store, cluster, needs(plan, cluster), 2, seen.tally, seen.over.append, print)
+
+    assert seen.counts[-1] == (5, 0)
+    assert len(notes(notes_folder, "imported")) == 2
+    assert len(notes(notes_folder, "started")) == 1
+
+
 def test_two_workers_choose_and_score_the_same_as_one_process(
     cluster: Cluster, synthetic: list[PreparedDataset], tmp_path: Path
 ) -> None:
