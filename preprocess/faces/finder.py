@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from preprocess.base.errors import UsageError, did_you_mean
 from preprocess.base.recent import Recent
@@ -21,6 +22,8 @@ from preprocess.samples.frames import FrameReader
 
 if TYPE_CHECKING:
     import numpy as np
+
+T = TypeVar("T")
 
 DETECTORS = ("hog", "cnn")
 # HOG wants faces of 80 pixels: at this length of the longer side it sees those that fill an eighth of it.
@@ -64,6 +67,24 @@ class Trial:
     picture: np.ndarray
     boxes: list[Box]
     turn: float = 0.0
+
+
+class _Seen:
+    """What was made of the pictures of one search.
+
+    A film that is stored at more frames a second than it was taken at holds each picture several times.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Hashable, ...], Any] = {}
+
+    def once(self, picture: np.ndarray, what: tuple[Hashable, ...], make: Callable[[], T]) -> T:
+        """Return what ``make`` makes of a picture, made once for all pictures that equal it."""
+        key = (picture.shape, hashlib.sha256(picture.tobytes()).digest(), *what)
+        if key not in self._known:
+            self._known[key] = make()
+        made: T = self._known[key]
+        return made
 
 
 class DlibFaceFinder:
@@ -137,17 +158,18 @@ class DlibFaceFinder:
 
     def _search(self, clip: Clip, detector: str) -> Face:
         tried: list[str] = []
+        seen = _Seen()
         with FrameReader(clip) as reader:
             onset = clip.onset if clip.onset is not None else reader.numbers[0]
             number, picture = reader.read_nearest(onset)
-            for trial in self._trials(reader, number, picture, detector):
-                face = self._face(reader, trial)
+            for trial in self._trials(reader, number, picture, detector, seen):
+                face = self._face(reader, trial, seen)
                 if isinstance(face, Face):
                     return face
                 tried.append(f"{trial.way} on frame {trial.frame}" + (f" ({face})" if face else ""))
             for turn in TURNS:
                 boxes = self._detectors.hog_turned(picture, HOG_SIDE, turn)
-                face = self._face(reader, Trial("hog_turned", number, picture, boxes, turn))
+                face = self._face(reader, Trial("hog_turned", number, picture, boxes, turn), seen)
                 if isinstance(face, Face):
                     return face
         raise NoFaceError(
@@ -156,12 +178,21 @@ class DlibFaceFinder:
             "least an eighth of the picture, with both eyes, nose and mouth in it."
         )
 
-    def _trials(self, reader: FrameReader, onset: int, picture: np.ndarray, detector: str) -> Iterator[Trial]:
+    def _trials(
+        self, reader: FrameReader, onset: int, picture: np.ndarray, detector: str, seen: _Seen
+    ) -> Iterator[Trial]:
         """Yield one detection after the other, the cheap and the sure ones first."""
         find = self._detectors
+
+        def hog(frame: np.ndarray) -> list[Box]:
+            return seen.once(frame, ("hog",), lambda: find.hog(frame, HOG_SIDE))
+
+        def cnn(frame: np.ndarray) -> list[Box]:
+            return seen.once(frame, ("cnn",), lambda: find.cnn(frame, CNN_SIDE))
+
         if detector == "cnn":
-            yield Trial("cnn", onset, picture, find.cnn(picture, CNN_SIDE))
-        yield Trial("hog", onset, picture, find.hog(picture, HOG_SIDE))
+            yield Trial("cnn", onset, picture, cnn(picture))
+        yield Trial("hog", onset, picture, hog(picture))
         if max(picture.shape) > HOG_SIDE:
             yield Trial("hog", onset, picture, find.hog(picture, 2 * HOG_SIDE))
         last = None
@@ -171,21 +202,22 @@ class DlibFaceFinder:
             except ClipError:
                 # A damaged frame shows no face; whoever needs that very frame will report it.
                 continue
-            yield Trial("hog", number, last[1], find.hog(last[1], HOG_SIDE))
+            yield Trial("hog", number, last[1], hog(last[1]))
         yield Trial("hog_padded", onset, picture, find.hog_padded(picture, HOG_SIDE))
         for number, candidate in [(onset, picture), *([last] if last else [])]:
-            yield Trial("cnn", number, candidate, find.cnn(candidate, CNN_SIDE))
+            yield Trial("cnn", number, candidate, cnn(candidate))
         if _like_a_crop(picture):
             yield Trial("rectangle", onset, picture, [_inner_square(picture, inset) for inset in CROP_INSETS])
 
-    def _face(self, reader: FrameReader, trial: Trial) -> Face | str:
+    def _face(self, reader: FrameReader, trial: Trial, seen: _Seen) -> Face | str:
         """Return the largest of the boxes in which landmarks are those of a face, or why there is none."""
         if trial.way == "rectangle":
             found = settled_in_crop(self._detectors, trial.picture, trial.boxes)
             return found if isinstance(found, str) else self._compared(reader, trial, trial.boxes[0], found, faces=1)
         reasons = []
         for rank, box in enumerate(trial.boxes):
-            found = settled(self._detectors, trial.picture, box, trial.way, trial.turn)
+            fit = functools.partial(settled, self._detectors, trial.picture, box, trial.way, trial.turn)
+            found = seen.once(trial.picture, (box, trial.way, trial.turn), fit)
             if isinstance(found, Settled):
                 face = self._compared(reader, trial, box, found, faces=len(trial.boxes) - rank)
                 if isinstance(face, Face):
