@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from preprocess.base.errors import DataError
 from preprocess.datasets._adapter import DATASETS, Adapter, Found, LongRecording, RawDataset
 from preprocess.datasets._annotation import Annotation
-from preprocess.datasets._counts import Annotated, Row, as_table, count_notes
+from preprocess.datasets._counts import Annotated, Row, count_notes
 from preprocess.datasets._find import find, trees_at
 from preprocess.datasets._folders import below, real
 from preprocess.datasets._match import Places
@@ -23,7 +23,7 @@ from preprocess.datasets._trees import ClipPlace, find_clips, number_frames
 from preprocess.labels.emotions import ANNOTATIONS
 from preprocess.samples.clip import Clip, Frames
 from preprocess.samples.frames import VIDEO_ENDINGS
-from preprocess.samples.table import samples_table
+from preprocess.samples.table import as_table, samples_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -221,7 +221,8 @@ class _Reading:
             counts = [one for one in self.database.counts if (one.dataset or self.database.name) == name]
             counts = [one for one in counts if one.version in ("", self.found.version)]
             annotated = Annotated(len(own), len(people), tuple(self.lost[name]))
-            notes += count_notes(name, tables.get(name, as_table([])), annotated, counts)
+            table = tables[name] if name in tables else as_table([])
+            notes += count_notes(name, table, annotated, counts)
         return notes
 
     def _dataset_of(self, record: Record) -> str:

@@ -10,7 +10,7 @@ from preprocess.base.errors import DataError
 from preprocess.datasets._notes import named
 from preprocess.datasets._spec import Count
 from preprocess.labels.tasks import TASKS, labels
-from preprocess.samples.table import COLUMNS
+from preprocess.samples.table import as_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,13 +71,6 @@ def classed(task: str, rows: pd.DataFrame) -> np.ndarray | None:
     except DataError:
         return None
     return np.asarray((found >= 0).reshape(len(rows), -1).any(axis=1))
-
-
-def as_table(rows: Sequence[Row]) -> pd.DataFrame:
-    """Return rows as a table of the samples table's columns and types; they need not be whole samples."""
-    import pandas as pd
-
-    return pd.DataFrame(list(rows), columns=list(COLUMNS), dtype=object).astype(COLUMNS)
 
 
 def _whole_note(name: str, samples: pd.DataFrame, annotated: Annotated, known: Sequence[Count]) -> str:
