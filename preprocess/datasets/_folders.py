@@ -21,6 +21,8 @@ _JUNK = frozenset((*_JUNK_FILES, *_JUNK_FOLDERS))
 _JUNK_MARKS = (".", "~$")
 
 _remembered: dict[tuple[str, bool], list[tuple[str, bool]]] | None = None
+_led_to: dict[str, Path] = {}
+"""Path -> where it leads, kept for as long as listings are."""
 
 
 def is_junk(name: str) -> bool:
@@ -30,13 +32,15 @@ def is_junk(name: str) -> bool:
 
 @contextmanager
 def remembered_listings() -> Iterator[None]:
-    """While this is open a folder is listed once, however many adapters ask for it."""
+    """While this is open a folder is listed once, and a path followed once, however many adapters ask for it."""
     global _remembered
     before, _remembered = _remembered, {} if _remembered is None else _remembered
     try:
         yield
     finally:
         _remembered = before
+        if _remembered is None:
+            _led_to.clear()
 
 
 def listing(folder: Path | str, beside: bool = False) -> list[tuple[str, bool]]:
@@ -147,7 +151,11 @@ def follow(link: Path, top: Path) -> Path:
 
 def real(path: Path) -> Path:
     """Return where a path leads once all links on it are followed."""
-    return Path(os.path.realpath(path))
+    if _remembered is None:
+        return Path(os.path.realpath(path))
+    if (name := os.fspath(path)) not in _led_to:
+        _led_to[name] = Path(os.path.realpath(path))
+    return _led_to[name]
 
 
 def links_on(top: Path, folder: Path) -> list[str]:

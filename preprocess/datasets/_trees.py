@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -72,6 +74,7 @@ class Numbered:
     skipped: Mapping[str, int]
 
 
+@functools.cache
 def names_like(pattern: str) -> re.Pattern[str]:
     """Return the pattern of a tree's names, which fits them in any case of letters."""
     return re.compile(pattern, re.IGNORECASE)
@@ -159,9 +162,9 @@ def _called(pattern: str, root: Path) -> bool:
 
     A link has two names, its own and that of the folder; where one of them says that it is a cropped copy, that counts.
     """
-    names = dict.fromkeys((root.absolute().as_posix(), real(root).as_posix()))
+    names = (root.absolute().as_posix(), real(root).as_posix())
     cropped = [name for name in names if "crop" in "/".join(name.split("/")[-2:]).lower()]
-    ends = re.compile(rf"(?:^|/)(?:{pattern})$", re.IGNORECASE)
+    ends = names_like(rf"(?:^|/)(?:{pattern})$")
     return any(ends.search(name) for name in cropped or names)
 
 
@@ -181,7 +184,7 @@ def _varies(pattern: str) -> bool:
     return re.search(r"\(\?P<|[\\\[.]", pattern) is not None
 
 
-def _holds(tree: Tree, folder: Path, level: int, frames: bool, any_clip: bool) -> bool:
+def _holds(tree: Tree, folder: Path | str, level: int, frames: bool, any_clip: bool) -> bool:
     if level == len(tree.folders):
         if not frames:
             return True
@@ -190,7 +193,7 @@ def _holds(tree: Tree, folder: Path, level: int, frames: bool, any_clip: bool) -
     pattern = names_like(tree.folders[level])
     free = any_clip and level == _clip_level(tree)
     matches = [name for name, is_folder in listing(folder) if is_folder and (free or pattern.fullmatch(name))]
-    return any(_holds(tree, folder / name, level + 1, frames, any_clip) for name in matches[:PROBES])
+    return any(_holds(tree, os.path.join(folder, name), level + 1, frames, any_clip) for name in matches[:PROBES])
 
 
 def _descend(above: ClipPlace, root: Path, level: int, any_name: bool, search: Search) -> None:
