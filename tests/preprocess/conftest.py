@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from copies import Copies
 from flow_trees import CLIPS, FlowTree
 
 
@@ -15,3 +16,8 @@ def tree(tmp_path: Path) -> FlowTree:
     for subject, label, clip in CLIPS:
         result.put(subject, label, clip)
     return result
+
+
+@pytest.fixture(scope="session")
+def copies(tmp_path_factory: pytest.TempPathFactory) -> Copies:
+    return Copies(tmp_path_factory.mktemp("copies"))

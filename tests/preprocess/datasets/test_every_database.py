@@ -8,6 +8,7 @@ from pathlib import Path
 
 import cv2
 import pytest
+from copies import Copies, all_of
 from renaming import mixed, rename_all, spread_junk
 from trees import TREES
 
@@ -39,16 +40,6 @@ def plug_in() -> None:
     load_plugins([str(PLUG_IN)])
 
 
-def write(name: str, root: Path) -> None:
-    """Write a small copy of a database."""
-    database = DECLARED.get(name)
-    if database and database.example:
-        root.mkdir(parents=True, exist_ok=True)
-        database.example(root)
-    else:
-        TREES[name](root)
-
-
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     return tmp_path / "data"
@@ -75,16 +66,16 @@ def test_there_is_a_copy_to_test_with(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_its_copy_passes_the_checks_of_a_dataset(name: str, root: Path) -> None:
-    write(name, root)
+def test_its_copy_passes_the_checks_of_a_dataset(name: str, root: Path, copies: Copies) -> None:
+    copies.write(name, root)
     for check in checks_for("dataset", name, [f"{name}={root}"]):
         check.run()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_it_is_recognised_at_any_depth_and_taken_for_nothing_else(name: str, root: Path) -> None:
-    write(name, root / "databases" / "copy")
+def test_it_is_recognised_at_any_depth_and_taken_for_nothing_else(name: str, root: Path, copies: Copies) -> None:
+    copies.write(name, root / "databases" / "copy")
     found = detect(root)
     assert {one.adapter for one in found} == {name}
     assert all(not one.missing and one.variant for one in found)
@@ -93,8 +84,8 @@ def test_it_is_recognised_at_any_depth_and_taken_for_nothing_else(name: str, roo
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", DECLARED)
-def test_every_sample_has_a_clip_whose_frames_can_be_decoded(name: str, root: Path) -> None:
-    write(name, root)
+def test_every_sample_has_a_clip_whose_frames_can_be_decoded(name: str, root: Path, copies: Copies) -> None:
+    copies.write(name, root)
     for dataset in read_source(root):
         assert len(dataset.clips) > 0
         assert set(dataset.clips) == set(dataset.samples["sample_id"])
@@ -113,8 +104,8 @@ def test_every_sample_has_a_clip_whose_frames_can_be_decoded(name: str, root: Pa
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_the_report_counts_its_samples(name: str, root: Path) -> None:
-    write(name, root)
+def test_the_report_counts_its_samples(name: str, root: Path, copies: Copies) -> None:
+    copies.write(name, root)
     for dataset in read_source(root):
         lines = report(dataset.samples, dataset.features, dataset.clips, dataset.notes)
         assert lines[0].startswith(f"{dataset.name}: {len(dataset.samples)} samples, ")
@@ -123,54 +114,39 @@ def test_the_report_counts_its_samples(name: str, root: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_the_place_does_not_count(name: str, root: Path) -> None:
-    write(name, root)
+def test_the_place_does_not_count(name: str, root: Path, copies: Copies) -> None:
+    copies.write(name, root)
     here = {dataset.name: samples_fingerprint(dataset.samples) for dataset in read_source(root)}
     shutil.move(root, root.parent / "elsewhere")
     there = {dataset.name: samples_fingerprint(dataset.samples) for dataset in read_source(root.parent / "elsewhere")}
     assert here == there
 
 
-def all_of(root: Path) -> dict[str, tuple[str, dict[str, list[int]], dict[str, str]]]:
-    """Return what counts of every dataset there: its table, the frames of its clips, and what they are made from."""
-    return {
-        dataset.name: (
-            samples_fingerprint(dataset.samples),
-            {name: clip.numbers for name, clip in dataset.clips.items()},
-            {name: clip.fingerprint() for name, clip in dataset.clips.items()}
-            | {
-                id_: one.source_fingerprint(id_)
-                for one in dataset.features.values()
-                for id_ in dataset.samples.sample_id
-            },
-        )
-        for dataset in read_source(root)
-    }
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("change", [str.upper, str.lower, mixed])
 @pytest.mark.parametrize("name", NAMES)
-def test_names_may_be_in_any_letters(name: str, change: Callable[[str], str], root: Path) -> None:
-    write(name, root)
-    before = all_of(root)
+def test_names_may_be_in_any_letters(name: str, change: Callable[[str], str], root: Path, copies: Copies) -> None:
+    before = copies.contents(name)
+    copies.write(name, root)
     rename_all(root, change)
     assert all_of(root) == before
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_what_computers_leave_behind_changes_nothing(name: str, root: Path) -> None:
-    write(name, root)
-    before = all_of(root), [dataset.notes for dataset in read_source(root)]
+def test_what_computers_leave_behind_changes_nothing(name: str, root: Path, copies: Copies) -> None:
+    copies.write(name, root)
+    before = copies.contents(name), [dataset.notes for dataset in read_source(root)]
     spread_junk(root)
     assert (all_of(root), [dataset.notes for dataset in read_source(root)]) == before
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(NAMES) - {"clips", "flow_tree"}))
-def test_a_link_that_leads_back_is_refused_within_a_tree_whatever_it_is_called(name: str, root: Path) -> None:
-    write(name, root)
+def test_a_link_that_leads_back_is_refused_within_a_tree_whatever_it_is_called(
+    name: str, root: Path, copies: Copies
+) -> None:
+    copies.write(name, root)
     clip = next(iter(read_source(root)[0].clips.values()))
     folder = clip.video.parent if clip.video else clip.files[clip.numbers[0]].parent.parent
     (folder / "of mine").symlink_to(folder.parent)
@@ -180,9 +156,9 @@ def test_a_link_that_leads_back_is_refused_within_a_tree_whatever_it_is_called(n
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_a_folder_of_links_to_databases_is_read_and_the_links_are_told(name: str, root: Path) -> None:
-    write(name, root)
-    before = all_of(root)
+def test_a_folder_of_links_to_databases_is_read_and_the_links_are_told(name: str, root: Path, copies: Copies) -> None:
+    before = copies.contents(name)
+    copies.write(name, root)
     links = root.parent / "links"
     links.mkdir()
     for path in root.iterdir():
@@ -197,9 +173,9 @@ def test_a_folder_of_links_to_databases_is_read_and_the_links_are_told(name: str
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_a_database_behind_a_link_of_any_name_is_read(name: str, root: Path) -> None:
-    write(name, root)
-    before = all_of(root)
+def test_a_database_behind_a_link_of_any_name_is_read(name: str, root: Path, copies: Copies) -> None:
+    before = copies.contents(name)
+    copies.write(name, root)
     links = root.parent / "links"
     links.mkdir()
     (links / "mine").symlink_to(root)
@@ -209,8 +185,8 @@ def test_a_database_behind_a_link_of_any_name_is_read(name: str, root: Path) -> 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_a_link_that_leads_back_is_refused(name: str, root: Path) -> None:
-    write(name, root / "copy")
+def test_a_link_that_leads_back_is_refused(name: str, root: Path, copies: Copies) -> None:
+    copies.write(name, root / "copy")
     (root / "again").symlink_to(root.parent)
     with pytest.raises(DataError, match=r"data/again is a link to .*, in which it lies itself: a loop"):
         read_source(root)
@@ -222,8 +198,8 @@ def test_a_link_that_leads_back_is_refused(name: str, root: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", DECLARED)
-def test_a_rendered_copy_says_that_it_is(name: str, root: Path) -> None:
-    write(name, root)
+def test_a_rendered_copy_says_that_it_is(name: str, root: Path, copies: Copies) -> None:
+    copies.write(name, root)
     (root / "Synthetic.JSON").write_text("{}")
     for dataset in read_source(root):
         assert dataset.synthetic
@@ -234,16 +210,16 @@ def test_a_rendered_copy_says_that_it_is(name: str, root: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", COUNTED)
-def test_a_count_that_differs_from_the_published_one_is_told(name: str, root: Path) -> None:
-    write(name, root)
+def test_a_count_that_differs_from_the_published_one_is_told(name: str, root: Path, copies: Copies) -> None:
+    copies.write(name, root)
     notes = [note for dataset in read_source(root) for note in dataset.notes]
     assert any("annotated clips of" in note and "published are" in note for note in notes)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FRAME_FOLDERS)
-def test_a_clip_that_lies_elsewhere_is_followed_and_told(name: str, root: Path) -> None:
-    write(name, root)
+def test_a_clip_that_lies_elsewhere_is_followed_and_told(name: str, root: Path, copies: Copies) -> None:
+    copies.write(name, root)
     before = {dataset.name: samples_fingerprint(dataset.samples) for dataset in read_source(root)}
     folder = first_folder(read_source(root))
     shutil.move(folder, root.parent / "outside")
@@ -256,8 +232,8 @@ def test_a_clip_that_lies_elsewhere_is_followed_and_told(name: str, root: Path) 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FRAME_FOLDERS)
-def test_an_emptied_clip_is_left_out_and_told(name: str, root: Path) -> None:
-    write(name, root)
+def test_an_emptied_clip_is_left_out_and_told(name: str, root: Path, copies: Copies) -> None:
+    copies.write(name, root)
     before = read_source(root)
     folder = first_folder(before)
     lost = {
@@ -275,8 +251,8 @@ def test_an_emptied_clip_is_left_out_and_told(name: str, root: Path) -> None:
 
 
 @pytest.mark.parametrize("name", WITH_SHEET)
-def test_without_its_sheet_it_says_what_was_looked_for(name: str, root: Path) -> None:
-    write(name, root)
+def test_without_its_sheet_it_says_what_was_looked_for(name: str, root: Path, copies: Copies) -> None:
+    copies.write(name, root)
     for number, file in enumerate([*root.rglob("*.xls*"), *root.rglob("*.csv")]):
         file.rename(file.with_name(f"annotation of mine {number}{file.suffix}"))
     with pytest.raises(DataError, match=f"{name} was recognised but cannot be read") as caught:
@@ -287,8 +263,8 @@ def test_without_its_sheet_it_says_what_was_looked_for(name: str, root: Path) ->
 @pytest.mark.slow
 @pytest.mark.parametrize("name", WITH_SHEET)
 @pytest.mark.parametrize("damage", ["truncated", "empty", "text", "no columns"])
-def test_a_damaged_sheet_is_named(name: str, damage: str, root: Path) -> None:
-    write(name, root)
+def test_a_damaged_sheet_is_named(name: str, damage: str, root: Path, copies: Copies) -> None:
+    copies.write(name, root)
     sheet = sheet_of(name, root)
     content = sheet.read_bytes()
     if damage == "no columns":
@@ -304,8 +280,8 @@ def test_a_damaged_sheet_is_named(name: str, damage: str, root: Path) -> None:
 
 
 @pytest.mark.parametrize("name", WITH_SHEET)
-def test_without_its_frames_it_says_what_is_missing(name: str, root: Path) -> None:
-    write(name, root)
+def test_without_its_frames_it_says_what_is_missing(name: str, root: Path, copies: Copies) -> None:
+    copies.write(name, root)
     sheet = sheet_of(name, root)
     (root.parent / "sheet only").mkdir()
     shutil.copy(sheet, root.parent / "sheet only")
@@ -314,9 +290,9 @@ def test_without_its_frames_it_says_what_is_missing(name: str, root: Path) -> No
 
 
 @pytest.mark.slow
-def test_all_databases_below_one_folder_are_read_together(root: Path) -> None:
+def test_all_databases_below_one_folder_are_read_together(root: Path, copies: Copies) -> None:
     for name in DECLARED:
-        write(name, root / f"disk of {name}" / name)
+        copies.write(name, root / f"disk of {name}" / name)
     datasets = read_source(root)
     together = {dataset.name: samples_fingerprint(dataset.samples) for dataset in datasets}
     alone = {
@@ -331,9 +307,9 @@ def test_all_databases_below_one_folder_are_read_together(root: Path) -> None:
     assert {"afew", "ckplus", "oulu_casia", "casme_sq_macro"} <= macro
 
 
-def test_a_dataset_of_one_short_file_has_its_words_and_tasks_with_it(root: Path) -> None:
+def test_a_dataset_of_one_short_file_has_its_words_and_tasks_with_it(root: Path, copies: Copies) -> None:
     assert len(PLUG_IN.read_text().splitlines()) <= 60
-    write("smiles", root)
+    copies.write("smiles", root)
     (dataset,) = read_source(root)
     fitting = {name: labels(task, dataset.samples).tolist() for name, task in TASKS.items() if task.mapping("smiles")}
     assert fitting.pop("au12") == [[-1] * 12] * 4

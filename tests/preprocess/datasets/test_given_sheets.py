@@ -10,8 +10,9 @@ from typing import Any
 
 import openpyxl
 import pytest
+from copies import Copies
 from more_trees import CASME3_V2, Rows, casme3, casme3_macro, dfme, four_dme, workbook
-from test_every_database import PLUG_IN, WITH_SHEET, write
+from test_every_database import PLUG_IN, WITH_SHEET
 from trees import CASME2_HEADER, CASME2_ROWS, casme2, casme2_row, samm, smic
 
 from preprocess.base.errors import DataError, UsageError
@@ -45,9 +46,9 @@ def fingerprints(datasets: list[RawDataset]) -> dict[str, str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", WITH_SHEET)
-def test_every_sheet_is_read_under_any_name_from_anywhere(name: str, root: Path, mine: Path) -> None:
+def test_every_sheet_is_read_under_any_name_from_anywhere(name: str, root: Path, mine: Path, copies: Copies) -> None:
     load_plugins([str(PLUG_IN)])
-    write(name, root)
+    copies.write(name, root)
     found = detect(root, name)[0]
     before = fingerprints(read_source(root, name))
     assert found.sheet is not None
@@ -256,9 +257,9 @@ def test_an_open_document_is_told_how_to_be_saved(root: Path, mine: Path) -> Non
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", WITH_SHEET)
-def test_messages_hold_no_patterns_and_say_how_to_give_a_sheet(name: str, root: Path) -> None:
+def test_messages_hold_no_patterns_and_say_how_to_give_a_sheet(name: str, root: Path, copies: Copies) -> None:
     load_plugins([str(PLUG_IN)])
-    write(name, root)
+    copies.write(name, root)
     for number, file in enumerate(sorted([*root.rglob("*.xls*"), *root.rglob("*.csv")])):
         file.rename(file.with_name(f"mine{number}{file.suffix}"))
     with pytest.raises(DataError) as caught:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import openpyxl
 import pytest
+from copies import Copies
 from more_trees import images, workbook
-from test_every_database import PLUG_IN, WITH_SHEET, write
+from test_every_database import PLUG_IN, WITH_SHEET
 from trees import CASME2_HEADER, CASME2_ROWS, casme2, casme2_row, mmew
 
 from preprocess.base.errors import DataError
@@ -66,9 +67,9 @@ def named_folder(name: str, root: Path) -> tuple[Path, Path]:
 @pytest.mark.slow
 @pytest.mark.parametrize("odd", ODD)
 @pytest.mark.parametrize("name", [name for name in WITH_SHEET if name not in UNNAMED])
-def test_a_clip_of_an_odd_name_is_found_in_every_database(name: str, odd: str, root: Path) -> None:
+def test_a_clip_of_an_odd_name_is_found_in_every_database(name: str, odd: str, root: Path, copies: Copies) -> None:
     load_plugins([str(PLUG_IN)])
-    write(name, root)
+    copies.write(name, root)
     sheet, folder = named_folder(name, root)
     # Another variant may hold whole recordings, which are called otherwise.
     variants = [found.variant for found in detect(root, name) if any(found.root.rglob(folder.name))]
@@ -206,8 +207,8 @@ def test_an_odd_link_out_of_the_root_harms_nobody(root: Path) -> None:
 
 
 @pytest.mark.parametrize("name", WITH_SHEET)
-def test_no_form_of_a_database_is_seen_where_another_one_lies(name: str, root: Path) -> None:
+def test_no_form_of_a_database_is_seen_where_another_one_lies(name: str, root: Path, copies: Copies) -> None:
     load_plugins([str(PLUG_IN)])
-    write(name, root)
+    copies.write(name, root)
     roots = [found.root for found in detect(root, name)]
     assert len(roots) == len(set(roots)), "one form a folder"
