@@ -73,15 +73,21 @@ def drawn_otherwise(picture: np.ndarray, transform: np.ndarray, size: tuple[int,
     return np.where(inside.reshape(inside.shape + (1,) * (drawn.ndim - 2)), drawn, stripes)
 
 
+@pytest.fixture(scope="module")
+def made() -> tuple[dict[str, Work], dict[str, Work]]:
+    """What the first steps of features have made of the clip, as it is and drawn otherwise: once for all features."""
+    return {}, {}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FEATURES.names())
 def test_no_feature_depends_on_what_is_drawn_outside_of_the_picture(
-    name: str, moving: Clip, monkeypatch: pytest.MonkeyPatch
+    name: str, moving: Clip, made: tuple[dict[str, Work], dict[str, Work]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = FEATURES.get(name)
-    tensor = recipe.compute(moving, FaceAt()).tensor
+    tensor = recipe.compute(moving, FaceAt(), made[0]).tensor
     monkeypatch.setattr("preprocess.steps.load.warp", drawn_otherwise)
-    again = recipe.compute(moving, FaceAt()).tensor
+    again = recipe.compute(moving, FaceAt(), made[1]).tensor
     assert tensor is not None
     assert again is not None
     assert tensor.std() > 0
