@@ -35,7 +35,9 @@ def start(arguments: list[str] | None = None) -> None:
         print(f"error: {wrong}", file=sys.stderr)
         sys.exit(2)
     from bench.cli import main
+    from preprocess.base.garbage import look_rarely
 
+    look_rarely()
     main(arguments)
 
 
