@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from preprocess.base.garbage import look_rarely
 from preprocess.base.plugins import unload_plugins
 
 # Ray would build a second environment for its workers when the tests run under `uv run`.
@@ -23,6 +25,9 @@ os.environ.pop("COLUMNS", None)
 # They also ignore Ctrl-C, and what a test starts would inherit that.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# As every command does: see there.
+look_rarely()
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -40,6 +45,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     long = {mark: {item.path for item in items if item.get_closest_marker(mark)} for mark in ("ray", "slow")}
     items.sort(key=lambda item: [item.path not in files for files in long.values()])
+
+
+def pytest_collection_finish() -> None:
+    """Let Python look for garbage among what the tests make alone: what was collected stays to the end."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
