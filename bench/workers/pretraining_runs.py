@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import ray
+from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from ray.train.v2._internal.execution.controller import TrainController
 from ray.train.v2.api.config import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
@@ -156,8 +157,9 @@ class _Trainer(TorchTrainer):
 
     def _create_default_callbacks(self) -> list[Any]:
         callbacks = super()._create_default_callbacks()
-        # It asks the dashboard, which a Ray of our own does not have. The controller ends with this process anyway.
-        return [one for one in callbacks if not isinstance(one, PlacementGroupCleanerCallback)]
+        # One asks the dashboard, which a Ray of our own does not have. The controller ends with this process anyway.
+        # The other starts a process that hands out Ray's own datasets, of which we have none.
+        return [one for one in callbacks if not isinstance(one, PlacementGroupCleanerCallback | DatasetsCallback)]
 
     def _initialize_and_run_controller(self, **given: Any) -> Any:
         # Compiled, and declared in part only.
