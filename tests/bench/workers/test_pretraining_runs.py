@@ -71,13 +71,13 @@ def test_a_lost_worker_changes_no_bit_and_a_training_that_fails_is_told(
     """What is done again after a kill, and what follows, has the bits of a training that nobody disturbed."""
     from bench.workers.pretraining_runs import pretrain
 
-    long, bad = wanted(synthetic, epochs=400), wanted(synthetic, lr=1e30)
+    long, bad = wanted(synthetic, epochs=6), wanted(synthetic, lr=1e30)
     undisturbed, results = PretrainedStore(str(tmp_path / "undisturbed")), tmp_path / "killed"
     carry_out(assignment_of(long), long.data.read(), undisturbed)
     killed: list[int] = []
     killer = threading.Thread(target=kill_trainer, args=(results, killed), daemon=True)
     killer.start()
-    failed = pretrain([bad, long], str(results), cluster, "cpu", checkpoint_seconds=0.5)
+    failed = pretrain([bad, long], str(results), cluster, "cpu", checkpoint_seconds=0.0)
     killer.join()
     assert killed, "a worker was lost"
     assert list(failed) == [bad.key]
@@ -88,11 +88,12 @@ def test_a_lost_worker_changes_no_bit_and_a_training_that_fails_is_told(
 
 
 def kill_trainer(results: Path, killed: list[int]) -> None:
-    """Kill the worker that trains once it has left a checkpoint."""
-    unfinished = results / "pretrained" / ".unfinished"
+    """Kill the worker that trains once it has left a third checkpoint, for which it waits until Ray knows the first."""
+    unfinished, seen = results / "pretrained" / ".unfinished", set[Path]()
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        if list(unfinished.glob("*/checkpoint*/state.pt")):
+        seen.update(unfinished.glob("*/checkpoint*/state.pt"))
+        if len(seen) > 2:
             for process in psutil.Process().children(recursive=True):
                 if "RayTrainWorker" in " ".join(process.cmdline()):
                     os.kill(process.pid, signal.SIGKILL)
