@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ import psutil
 import pytest
 from cluster_processes import listening_on, nodes_of, of_cluster, workers_of
 from drawn_flow import write_drawn_tree
-from jobs import BIN, ROOT, SECONDS, actors_of, copy_checkout, start_command, submit
+from jobs import ROOT, SECONDS, actors_of, copy_checkout, start_command, submit
 from local_runs import without_ray
 from small_runs import digests
 
@@ -179,26 +179,65 @@ def test_nodes_come_for_a_job_and_go_after_it_and_nothing_stays(
     assert not simulated.folder.exists()
 
 
+# One process for all of them: it imports torch and Ray once, and no node goes while the next run starts.
+RUNS_WHEN_ASKED = """
+import json, sys
+from bench.cli import main
+
+for line in sys.stdin:
+    try:
+        main(json.loads(line))
+    except SystemExit as left:
+        print(f"status {left.code}", flush=True)
+"""
+
+
 def assert_nodes_change_nothing(simulated: Simulated, options: list[str], folder: Path) -> None:
     """Rule 7 over nodes: the same run on one, two and three of them gives the bits of the run without Ray."""
     expected = digests_in(folder / "quiet")
-    environment = {**os.environ, **simulated.exports}
     address = simulated.exports["RAY_ADDRESS"]
     before = {actor["actor_id"] for actor in actors_of(simulated.exports)}
-    for count in (1, 2, 3):
-        results = folder / f"on_{count}"
-        command = [str(BIN / "merbench"), "run", *options, "--device", "cpu", "--workers", str(count)]
-        command += ["--results", str(results), "--address", address]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=SECONDS)
-        assert done.returncode == 0, done.stdout + done.stderr
-        found = digests_in(results)
-        assert len(found) == 10
-        assert found.items() <= expected.items(), f"on {count} nodes"
-        node_of = {actor["actor_id"]: actor["node_id"] for actor in actors_of(simulated.exports)}
-        used = {node for actor, node in node_of.items() if actor not in before}
-        # A worker that is replaced may come to a node that had none.
-        assert len(used) == 1 if count == 1 else len(used) >= count
-        before |= node_of.keys()
+    with runs_when_asked({**os.environ, **simulated.exports, "PYTHONPATH": str(ROOT)}) as run:
+        for count in (1, 2, 3):
+            results = folder / f"on_{count}"
+            words = [*options, "--device", "cpu", "--workers", str(count)]
+            said = run("run", *words, "--results", str(results), "--address", address)
+            assert said.endswith("status 0\n"), said
+            found = digests_in(results)
+            assert len(found) == 10
+            assert found.items() <= expected.items(), f"on {count} nodes"
+            node_of = {actor["actor_id"]: actor["node_id"] for actor in actors_of(simulated.exports)}
+            used = {node for actor, node in node_of.items() if actor not in before}
+            # A worker that is replaced may come to a node that had none.
+            assert len(used) == 1 if count == 1 else len(used) >= count
+            before |= node_of.keys()
+
+
+@contextlib.contextmanager
+def runs_when_asked(environment: dict[str, str]) -> Iterator[Callable[..., str]]:
+    """Return what carries out a command line in another process, and returns what that printed and its status."""
+    piped: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with subprocess.Popen([sys.executable, "-c", RUNS_WHEN_ASKED], env=environment, text=True, **piped) as process:
+
+        def run(*arguments: str) -> str:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            print(json.dumps(arguments), file=process.stdin, flush=True)
+            said = ""
+            # One that hangs is killed, and says nothing more.
+            timer = threading.Timer(SECONDS, process.kill)
+            timer.start()
+            for line in process.stdout:
+                said += line
+                if line.startswith("status "):
+                    break
+            timer.cancel()
+            return said
+
+        try:
+            yield run
+        finally:
+            process.kill()
 
 
 class Disturbing(threading.Thread):
