@@ -32,7 +32,7 @@ SECONDS = 300
 # Eight folds that are done at once, and eight that take a second or so each, so that a run can be stopped on its way.
 OPTIONS = ["--models", "mine,ststnet", "--datasets", "samm", "--protocols", "loso"]
 OPTIONS += ["--workers", "1"]
-EPOCHS = 40
+EPOCHS = 80
 FOLDS = 16
 HOME = "MERBENCH_TEST_HOME"
 """The variable of the runs' environment that tells the tests, and nobody else, where data and plug-in lie."""
