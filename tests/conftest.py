@@ -59,6 +59,17 @@ def no_plugin_stays() -> Iterator[None]:
     unload_plugins()
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Run torch on one thread, as the engine does: beside other tests its threads only wait for each other, busily."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def shared_data(name: str) -> Path:
     """Return a folder of real data; licensed, so never part of the repository."""
     path = Path(os.environ.get("MERBENCH_TEST_DATA", ROOT.parent / "shared" / "data")) / name
