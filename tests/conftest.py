@@ -29,6 +29,9 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 # As every command does: see there.
 look_rarely()
 
+# Beside other tests, threads of torch and numpy wait for each other, busily; the engine uses one, too.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).resolve().parents[1]
 
 # Tests start some hundred Python processes, Ray's own among them. Where PYTHONDONTWRITEBYTECODE is set, as in many
@@ -57,17 +60,6 @@ def no_plugin_stays() -> Iterator[None]:
     """Let each test find the registries as they are without the plug-ins of another."""
     yield
     unload_plugins()
-
-
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """Run torch on one thread, as the engine does: beside other tests its threads only wait for each other, busily."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def shared_data(name: str) -> Path:

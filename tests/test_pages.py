@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from bench.commands.check import check
 from preprocess.base.plugins import unload_plugins
@@ -23,11 +22,8 @@ PAGES = {kind: text for file in READMES for kind, text in PAGE.findall(file.read
 
 @pytest.fixture(autouse=True)
 def forgotten() -> Iterator[None]:
-    """What a plug-in registered is removed when the test ends; torch runs on one thread, as in the engine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    """What a plug-in registered is removed when the test ends."""
     yield
-    torch.set_num_threads(before)
     unload_plugins()
 
 

@@ -6,7 +6,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,7 @@ class SealedStudy:
 
     study_key: str
     where: str
-    read: Callable[[], bytes]
+    read: Callable[[], bytes] = field(compare=False, repr=False)
     seal: str
     counts: bytes | None
     weights: int

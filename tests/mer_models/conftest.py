@@ -38,8 +38,3 @@ def silent_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     monkeypatch.setattr("huggingface_hub.get_session", Session)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-
-
-@pytest.fixture(autouse=True)
-def on_one_thread(one_thread: None) -> None:
-    """Run all tests of the models so."""
