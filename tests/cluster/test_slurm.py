@@ -67,11 +67,14 @@ def test_the_run_joins_the_ray_of_all_nodes(programs: Path, monkeypatch: pytest.
     assert "--nodes=2 --ntasks=2 --ntasks-per-node=1 ray symmetric-run" in (programs / "said/srun").read_text()
 
 
-def test_ray_has_what_it_is_told(programs: Path) -> None:
+@pytest.mark.parametrize("threads", [{}, {"OMP_NUM_THREADS": "1"}, {"OMP_THREAD_LIMIT": "1"}])
+def test_ray_has_what_it_is_told(programs: Path, threads: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """All cores, also where the job's programs are told to run on one thread each."""
     from ray.scripts.scripts import start
     from ray.scripts.symmetric_run import curate_and_validate_ray_start_args
 
-    assert submit(programs, *OPTIONS, **SLURM).returncode == 0
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert submit(programs, *OPTIONS, **SLURM, **threads).returncode == 0
     words = (programs / "said/ray").read_text().split(" -- ")[0].split()[1:]
     given = curate_and_validate_ray_start_args(words)
     options = start.make_context("start", ["--address", "node07:29422", "--block", *given]).params
