@@ -39,7 +39,7 @@ STEPS = 200
 LEARNING_RATE = 1e-3
 ONE_VALUE = "Expected more than 1 value per channel when training"
 """How torch refuses to normalise what is one value."""
-COUNTS = ((1, BATCH), (2, CLASSES, 12))
+COUNTS = ((1, BATCH), (2, CLASSES, 7, 12))
 """Numbers of samples in a batch, and of classes, that are tried."""
 
 
