@@ -26,7 +26,8 @@ exec "$@"
 """
 MERBENCH = 'for word in "$@"; do echo "$word"; done > "$SAID/merbench"; exit "${RUN_ENDS_WITH:-0}"'
 SRUN = 'echo "$*" >> "$SAID/srun"; while [ "${1#--}" != "$1" ]; do shift; done; exec "$@"'
-SCONTROL = "echo node07; echo node08"
+SCONTROL = "echo node07; sleep 0.05; echo node08"
+"""It writes in parts, as for many nodes; who stops reading after the first name kills it."""
 
 
 @pytest.fixture
