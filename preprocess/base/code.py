@@ -11,6 +11,7 @@ import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from preprocess.base.hashing import digest
 
@@ -33,6 +34,9 @@ LEFT_OUT = {
 }
 """Modules that cannot change a number of a fold, each with the reason. Neither they nor what they import counts."""
 
+_BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
+_FOR_TYPE_CHECKERS = ("TYPE_CHECKING", "typing.TYPE_CHECKING")
+
 
 @dataclass(frozen=True)
 class _Import:
@@ -49,17 +53,43 @@ class _Import:
 
 
 @dataclass(frozen=True)
+class _Module:
+    """The file of a module.
+
+    Attributes
+    ----------
+    file : the file; of a package its ``__init__.py``.
+    counts : whether there is code in it; that of a package may be empty but for a docstring.
+    """
+
+    file: Path
+    counts: bool
+
+
+@dataclass(frozen=True)
 class _Code:
     """The code of a file.
 
     Attributes
     ----------
+    version : when the file was changed, in ns, and its size in bytes.
     own : digest of the code without its imports from this project.
     imports : these imports, each by itself.
+    looked : where modules of a plug-in were looked for, and what was there. While a notebook is open, helpers come.
     """
 
+    version: tuple[int, int]
     own: str
     imports: tuple[_Import, ...]
+    looked: tuple[tuple[Path, _Module | None], ...]
+
+    def holds(self, version: tuple[int, int]) -> bool:
+        """Say whether it is still the code of the file, which has a version now."""
+        return self.version == version and all(_module_at(place) == found for place, found in self.looked)
+
+
+_read: dict[tuple[Path, Path], _Code] = {}
+"""(file, folder of the rooms) -> its code."""
 
 
 def code_fingerprint(entry: Path | str, root: Path = ROOT) -> str:
@@ -80,6 +110,7 @@ def code_fingerprint(entry: Path | str, root: Path = ROOT) -> str:
     SyntaxError : the file, or one that it imports, is no Python.
     OSError : one of them cannot be read.
     """
+    root = root.resolve()
     files = {path: _code(path, root) for path in files_of(entry, root)}
     nodes = set()
     for code in files.values():
@@ -90,6 +121,7 @@ def code_fingerprint(entry: Path | str, root: Path = ROOT) -> str:
 
 def files_of(entry: Path | str, root: Path = ROOT) -> list[Path]:
     """Return the files that count in the fingerprint of ``entry``: itself and what it imports, at any depth."""
+    root = root.resolve()
     found: dict[Path, None] = {}
     waiting = [Path(entry).resolve()]
     while waiting:
@@ -101,32 +133,47 @@ def files_of(entry: Path | str, root: Path = ROOT) -> list[Path]:
 
 
 def _code(path: Path, root: Path) -> _Code:
+    """Return a file's code, which is read once for as long as nothing has changed."""
+    version = _version(path)
+    known = _read.get((path, root))
+    if known is None or not known.holds(version):
+        known = _read[path, root] = _parsed(path, root, version)
+    return known
+
+
+def _version(path: Path) -> tuple[int, int]:
     state = path.stat()
-    return _parsed(path, root.resolve(), state.st_mtime_ns, state.st_size)
+    return state.st_mtime_ns, state.st_size
 
 
-@functools.lru_cache(maxsize=1024)
-def _parsed(path: Path, root: Path, modified: int, size: int) -> _Code:
-    """Return a file's code.
-
-    Parameters
-    ----------
-    path : the file.
-    root : the folder of the rooms.
-    modified : when the file was changed, so that it is read again when it has changed.
-    size : of the file, for the same reason.
-    """
+def _parsed(path: Path, root: Path, version: tuple[int, int]) -> _Code:
     tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    taken = _TakeImports(path, root)
-    tree = taken.visit(tree)
+    finder = _Finder(path, root)
+    taken = _TakeImports(finder)
+    taken.visit(tree)
     named = _NameModules(taken.modules)
-    tree = named.visit(tree)
-    for node in ast.walk(tree):
-        _drop_docstring(node)
-        if getattr(node, "body", None) == [] and not isinstance(node, ast.Module):
-            node.body = [ast.Pass()]  # type: ignore[attr-defined]
-    own = digest(ast.unparse(ast.fix_missing_locations(tree)))
-    return _Code(own, (*taken.values, *named.imports()))
+    if taken.modules:
+        named.visit(tree)
+    _drop_docstrings(tree)
+    return _Code(version, digest(ast.unparse(tree)), (*taken.values, *named.imports()), finder.looked())
+
+
+def _blocks(node: ast.AST) -> Iterator[list[Any]]:
+    """Yield the lists of statements in a statement; nothing else can hold an import or a docstring."""
+    for name in _BLOCKS:
+        block = getattr(node, name, None)
+        if isinstance(block, list):
+            yield block
+
+
+def _drop_docstrings(node: ast.AST) -> None:
+    """Remove the docstrings of a node and of all in it; what is left empty passes."""
+    _drop_docstring(node)
+    if getattr(node, "body", None) == [] and not isinstance(node, ast.Module):
+        node.body = [ast.Pass()]  # type: ignore[attr-defined]
+    for block in _blocks(node):
+        for statement in block:
+            _drop_docstrings(statement)
 
 
 def _drop_docstring(node: ast.AST) -> None:
@@ -145,15 +192,24 @@ class _TakeImports(ast.NodeTransformer):
     modules : how the file speaks of a module -> its files.
     """
 
-    def __init__(self, path: Path, root: Path) -> None:
+    def __init__(self, finder: _Finder) -> None:
         self.values: list[_Import] = []
         self.modules: dict[str, tuple[Path, ...]] = {}
-        self._finder = _Finder(path, root)
+        self._finder = finder
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        for block in _blocks(node):
+            block[:] = self._visited(block)
+        return node
 
     def visit_If(self, node: ast.If) -> ast.AST | list[ast.AST]:
-        if ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
-            return [kept for one in node.orelse if (kept := self.visit(one)) is not None]
+        if isinstance(node.test, ast.Name | ast.Attribute) and ast.unparse(node.test) in _FOR_TYPE_CHECKERS:
+            return self._visited(node.orelse)
         return self.generic_visit(node)
+
+    def _visited(self, block: list[Any]) -> list[Any]:
+        kept = (self.visit(statement) for statement in block)
+        return [one for some in kept if some is not None for one in (some if isinstance(some, list) else [some])]
 
     def visit_Import(self, node: ast.Import) -> ast.AST | None:
         others = []
@@ -206,6 +262,7 @@ class _Finder:
 
     def __init__(self, path: Path, root: Path) -> None:
         self._root, self._path = root, path
+        self._found: dict[str, _Module | None] = {}
         names = []
         self._home = path.parent
         while (self._home / "__init__.py").is_file():
@@ -221,7 +278,7 @@ class _Finder:
 
     def knows(self, module: str) -> bool:
         """Return whether a module is of this project, or of the plug-in that the file belongs to."""
-        top = module.partition(".")[0]
+        top = _top(module)
         if top in ROOMS:
             return True
         if self._package:
@@ -231,7 +288,7 @@ class _Finder:
 
     def is_module(self, module: str) -> bool:
         """Return whether there is a file for a module."""
-        return self._file(module) is not None
+        return self._at(module) is not None
 
     def files(self, module: str) -> tuple[Path, ...]:
         """Return a module's file and the packages around it that hold code, as far as they count."""
@@ -239,19 +296,38 @@ class _Finder:
         names = [".".join(words[:count]) for count in range(1, len(words) + 1)]
         if module in LEFT_OUT:
             return ()
-        files = [self._file(name) for name in names if name not in LEFT_OUT]
-        return tuple(file for file in files if file and file != self._path and _holds_code(file))
+        found = [self._at(name) for name in names if name not in LEFT_OUT]
+        files = [one.file.resolve() for one in found if one and one.counts]
+        return tuple(file for file in files if file != self._path)
 
-    def _file(self, module: str) -> Path | None:
-        words = module.split(".")
-        place = (self._root if words[0] in ROOMS else self._home).joinpath(*words)
-        found = (place.with_name(f"{place.name}.py"), place / "__init__.py")
-        return next((file.resolve() for file in found if file.is_file()), None)
+    def looked(self) -> tuple[tuple[Path, _Module | None], ...]:
+        """Return where modules were looked for outside of this project's rooms, and what was there."""
+        return tuple((self._place(name), found) for name, found in self._found.items() if _top(name) not in ROOMS)
+
+    def _at(self, module: str) -> _Module | None:
+        if module not in self._found:
+            self._found[module] = _module_at(self._place(module))
+        return self._found[module]
+
+    def _place(self, module: str) -> Path:
+        return (self._root if _top(module) in ROOMS else self._home).joinpath(*module.split("."))
 
 
-def _holds_code(file: Path) -> bool:
-    if file.name != "__init__.py":
-        return True
+def _top(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def _module_at(place: Path) -> _Module | None:
+    """Return the module whose file, without its ending, or folder lies at a place."""
+    file, package = place.with_name(f"{place.name}.py"), place / "__init__.py"
+    if file.is_file():
+        return _Module(file, counts=True)
+    return _Module(package, _holds_code(package, _version(package))) if package.is_file() else None
+
+
+@functools.lru_cache(maxsize=1024)
+def _holds_code(file: Path, version: tuple[int, int]) -> bool:
+    """Say whether there is more in a file than a docstring; it is read again when it has another version."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
     _drop_docstring(tree)
     return bool(tree.body)

@@ -18,7 +18,7 @@ import socket
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
@@ -201,8 +201,11 @@ def _load(plugin: PluginFiles, home: Path) -> list[Registration]:
     sources = {top: _Module(_file_of(plugin, home, top), source) for top, source in _sources(plugin).items()}
     _unload(top for top, module in sources.items() if top in _modules and not _modules[top].same(module))
     new = {top: module for top, module in sources.items() if top not in _modules}
-    for top in new:
-        _check_free(plugin, home, top)
+    if new:
+        importlib.invalidate_caches()
+        for top in new:
+            _check_free(plugin, home, top)
+        _forget_modules(new)
     _modules.update(new)
     for top in sources:
         for one in _modules[top].registrations:
@@ -240,15 +243,21 @@ def top_of(module: str) -> str:
 def _unload(tops: Iterable[str]) -> None:
     """Forget top-level modules, the plug-ins that brought or use them, and what these registered."""
     changed = set(tops) & set(_modules)
+    if not changed:
+        return
     gone = set(changed)
     for modules in [key for key, loaded in _plugins.items() if changed & set(loaded.files.tops())]:
         gone |= set(_plugins.pop(modules).files.tops()) & set(_modules)
     for top in gone:
         for one in reversed(_modules.pop(top).registrations):
             one.undo()
-    for name in [name for name in sys.modules if top_of(name) in gone]:
+    _forget_modules(gone)
+
+
+def _forget_modules(tops: Collection[str]) -> None:
+    # Of thousands of modules, so that each is looked at once.
+    for name in [name for name in sys.modules if name.partition(".")[0] in tops]:
         del sys.modules[name]
-    importlib.invalidate_caches()
 
 
 def _check_free(plugin: PluginFiles, home: Path, top: str) -> None:
@@ -260,8 +269,6 @@ def _check_free(plugin: PluginFiles, home: Path, top: str) -> None:
         raise UsageError(
             f"plug-in {plugin.given}: {file} is called like the module {top!r} of {origin}. Rename the file."
         )
-    for name in [name for name in sys.modules if top_of(name) == top]:
-        del sys.modules[name]
 
 
 def _origin(top: str) -> str | None:

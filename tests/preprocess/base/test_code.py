@@ -115,6 +115,45 @@ def test_imports_in_functions_count_and_those_for_type_checkers_do_not(tmp_path:
         assert (_net(before) != _net(after)) == counts
 
 
+@pytest.mark.parametrize(
+    "block",
+    [
+        "try:\n    IMPORT\nexcept ImportError:\n    pass\n",
+        "try:\n    import quick\nexcept ImportError:\n    IMPORT\n",
+        "try:\n    pass\nfinally:\n    IMPORT\n",
+        "for name in ():\n    pass\nelse:\n    IMPORT\n",
+        "with open(NAME):\n    if NAME:\n        pass\n    elif not NAME:\n        IMPORT\n",
+        "match NAME:\n    case 'a':\n        IMPORT\n",
+        "class Net:\n    async def build(self):\n        while True:\n            IMPORT\n",
+    ],
+)
+def test_an_import_counts_wherever_it_stands(tmp_path: Path, block: str) -> None:
+    source = block.replace("IMPORT", "from mer_models.parts.images import grey")
+    assert block.count("IMPORT") == 1
+    before = _write(tmp_path / "before", {"mer_models/net.py": source})
+    after = _write(
+        tmp_path / "after", {"mer_models/net.py": source, "mer_models/parts/images.py": "def grey(x):\n    return x\n"}
+    )
+    assert _net(before) != _net(after)
+
+
+def test_a_helper_of_a_plug_in_that_comes_or_goes_is_seen_at_once(tmp_path: Path) -> None:
+    """In a notebook the process stays, and the file that imports them is as it was."""
+    plug_in, package = tmp_path / "plug_in.py", tmp_path / "helpers"
+    plug_in.write_text("from helpers import HALF\n")
+    alone = code_fingerprint(plug_in)
+    package.mkdir()
+    (package / "__init__.py").write_text('"""Numbers."""\n')
+    assert files_of(plug_in) == [plug_in]
+    (package / "__init__.py").write_text('"""Numbers."""\nHALF = 0.5\n')
+    assert files_of(plug_in) == [plug_in, package / "__init__.py"]
+    assert code_fingerprint(plug_in) != alone
+    shutil.rmtree(package)
+    assert code_fingerprint(plug_in) == alone
+    (tmp_path / "helpers.py").write_text("HALF = 0.5\n")
+    assert files_of(plug_in) == [plug_in, tmp_path / "helpers.py"]
+
+
 def test_a_package_that_runs_code_when_it_is_imported_counts(tmp_path: Path) -> None:
     busy = _write(tmp_path / "busy", {"mer_models/parts/__init__.py": "import os\nos.environ['X'] = '1'\n"})
     assert _net(busy) != _net(_write(tmp_path / "idle"))

@@ -138,6 +138,15 @@ def test_a_mistake_in_a_helper_is_told_there(tmp_path: Path) -> None:
     assert f"plug-in {file}: {helper}, line 1: SyntaxError" in refused(str(file))
 
 
+def test_a_helper_that_is_put_beside_it_as_advised_is_found(tmp_path: Path) -> None:
+    """Also by the process that gave the advice, such as a notebook's."""
+    file = write(tmp_path / "plug.py", f"import helper_of_mine\n{TASK.format(name='smiles')}")
+    assert "put helper_of_mine.py beside the plug-in" in refused(str(file))
+    write(tmp_path / "helper_of_mine.py", "VALUE = 1\n")
+    assert names(file) == ["smiles"]
+    assert shipment().plugins[0].tops() == ["helper_of_mine", "plug"]
+
+
 def test_a_name_that_is_taken_names_both_and_nothing_of_the_file_stays(tmp_path: Path) -> None:
     file = write(tmp_path / "mine.py", TASK.format(name="mine") + TASK.format(name="emotion5"))
     text = refused(str(file))
