@@ -18,6 +18,7 @@ from torch.nn import functional
 from bench.checks.check import NotTried, expect
 from bench.checks.drawn_features import as_stored, easy_samples, random_samples
 from bench.engine.inputs import Inputs, make_inputs
+from bench.engine.optimizer import SGD, Adam
 from bench.engine.train import FoldJob, FoldResult, recipe_of, train_pack
 from bench.plan.sizes import network_size
 from bench.study.data import StudyData
@@ -196,7 +197,7 @@ def check_gradients(case: NetworkCase) -> None:
         idle -= _reached(network)
         if not idle:
             return
-        torch.optim.SGD(network.parameters(), lr=0.01).step()
+        SGD(network.parameters(), lr=0.01).step()
         network.zero_grad()
     if hasattr(network, "loss"):
         # Some parameters serve the training alone, such as those of a decoder.
@@ -268,7 +269,7 @@ def check_learns(case: NetworkCase) -> None:
     """It learns a handful of easy samples by heart."""
     batch, labels = case.easy()
     network = case.build()
-    optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
+    optimizer = Adam(network.parameters(), lr=LEARNING_RATE)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         for step in range(STEPS):

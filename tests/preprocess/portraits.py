@@ -57,10 +57,11 @@ def frame(motion: Motion | None = None, *, noise: float = 0.0, seed: int = 0) ->
     u, v = motion(x, y) if motion is not None else (0.0, 0.0)
     map_x = ((x - u - WIDTH / 2) / ZOOM + MIDDLE[0]).astype(np.float32)
     map_y = ((y - v - HEIGHT / 2) / ZOOM + MIDDLE[1]).astype(np.float32)
-    picture = cv2.remap(_portrait(), map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT).astype(np.float64)
-    if noise:
-        picture = picture + np.random.default_rng(seed).normal(0.0, noise, picture.shape)
-    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+    picture = cv2.remap(_portrait(), map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+    if not noise:
+        return picture
+    noisy = picture + np.random.default_rng(seed).normal(0.0, noise, picture.shape)
+    return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
 
 
 def without_face() -> np.ndarray:
