@@ -42,7 +42,8 @@ fi
 
 # Building writes beside the source, which may be read-only, or hold what an earlier build has left.
 mkdir "$scratch/source"
-tar -C "$source" --exclude=./.git --exclude=./.venv --exclude=./build --exclude=./runs --exclude='*.egg-info' -c . |
+tar -C "$source" --exclude=./.git --exclude=./.venv --exclude=./build --exclude=./runs --exclude='*.egg-info' \
+    --exclude=__pycache__ --exclude='.*_cache' -c . |
     tar -C "$scratch/source" -x
 
 uv venv -q --python "$(command -v python3)" "$prefix"

@@ -67,14 +67,14 @@ def local_ray(cpus: int, say: Callable[[str], None]) -> Iterator[None]:
     ------
     NoRay : it did not start, twice; says which part did not and where the log of that part is.
     """
-    import ray
-
     folder = _start_or_again(cpus, say)
     try:
         yield
     finally:
+        from bench.workers.leaving import leave_ray
+
         started = processes_of(folder)
-        ray.shutdown()
+        leave_ray()
         _end(started, patience=END_SECONDS)
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -114,6 +114,8 @@ def _start(folder: Path, cpus: int) -> None:
     """Start Ray in the folder; when it fails, end what has started of it and raise NoRay with the reason."""
     import ray
 
+    from bench.workers.leaving import leave_ray
+
     try:
         with _told_not_to_wait(folder / _SESSION):
             # Without the address, Ray would join any other one on this machine, or look for one that is gone.
@@ -129,7 +131,7 @@ def _start(folder: Path, cpus: int) -> None:
         started = processes_of(folder)
         # Looked at before the parts are ended: which of them still run is part of the answer.
         reason = _why(error, folder / _SESSION, started)
-        ray.shutdown()
+        leave_ray()
         _end(started)
         if not isinstance(error, Exception):  # Ctrl-C, or SIGTERM, which Ray turns into SystemExit
             shutil.rmtree(folder, ignore_errors=True)

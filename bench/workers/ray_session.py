@@ -268,7 +268,9 @@ def _joined(address: str) -> Iterator[None]:
     try:
         yield
     finally:
-        ray.shutdown()
+        from bench.workers.leaving import leave_ray
+
+        leave_ray()
 
 
 @contextlib.contextmanager

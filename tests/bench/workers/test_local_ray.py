@@ -162,6 +162,39 @@ def test_a_long_temporary_folder_is_left_aside(tmp_path: Path, monkeypatch: pyte
     assert not Path(line.split()[4].rstrip(":")).exists(), "it is removed afterwards"
 
 
+# References that are freed one after the other from before Ray begins to end until after it has ended.
+FREED_WHILE_IT_ENDS = """
+import time
+
+import ray
+from bench.workers.ray_session import RaySession
+
+with RaySession("local", 1) as session:
+    session.start_ahead()
+    session.cluster()
+    references = [ray.put(number) for number in range(20_000)]
+    session.leave()
+    while references and ray.is_initialized():
+        references.pop()
+        time.sleep(0.0002)
+    until = time.monotonic() + 1
+    while references and time.monotonic() < until:
+        references.pop()
+        time.sleep(0.0002)
+    print(bool(references), ray.is_initialized(), flush=True)
+"""
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_what_is_freed_while_ray_ends_does_not_end_the_process(folder: Path) -> None:
+    """Scores are worked out meanwhile, and what a fan-out has left behind is collected."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(folder)}
+    command = [sys.executable, "-c", FREED_WHILE_IT_ENDS]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True False\n", "")
+
+
 def _rays_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
 
