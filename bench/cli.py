@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -478,6 +479,13 @@ def main(arguments: list[str] | None = None) -> None:
         status = 2
     except Misused as error:
         typer.echo(misuse(error), err=True)
+        status = 2
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        where = error.filename or "what is printed, or a temporary file"
+        remedy = "Free some space, then run the same command again: what is finished is kept."
+        typer.echo(f"error: {where}: {error.strerror}. {remedy}", err=True)
         status = 2
     sys.exit(status)
 

@@ -30,6 +30,7 @@ def wrong_room() -> str:
 
 def start(arguments: list[str] | None = None) -> None:
     """Run the command line; exit status 2, with one line, where a room is somebody else's."""
+    _open_what_is_closed()
     wrong = wrong_room()
     if wrong:
         print(f"error: {wrong}", file=sys.stderr)
@@ -39,6 +40,17 @@ def start(arguments: list[str] | None = None) -> None:
 
     look_rarely()
     main(arguments)
+
+
+def _open_what_is_closed() -> None:
+    """Lead standard streams that were closed (``>&-``) nowhere, or the next file opened would be taken for one."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, os.fdopen(number, "w" if number else "r"))
 
 
 def _found(room: str) -> str:

@@ -17,6 +17,7 @@ from local_runs import LocalRuns
 from small_runs import WHOLE_TREE, write_flow_tree
 
 from bench.cli import app
+from results.store.outcome_store import OutcomeStore
 
 ROOT = Path(__file__).resolve().parents[2]
 VERBS = sorted(command.name or command.callback.__name__ for command in app.registered_commands if command.callback)
@@ -77,6 +78,29 @@ def test_python_m_bench_is_the_command_line() -> None:
     )
     assert said.returncode == 2
     assert said.stderr.startswith("error: Unknown kind 'seeds'.")
+
+
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&- <&-"])
+def test_nobody_need_listen(tmp_path: Path, closed: str) -> None:
+    """A standard stream that was closed is in no way: not of what is printed, nor of a file that is written."""
+    store = tmp_path / "runs"
+    OutcomeStore(store, create=True)
+    words = f"-m bench leaderboard --results {store} --format csv"
+    for command, status in ((f"{words} {closed}", 0), (f"-m bench list seeds {closed}", 2)):
+        done = subprocess.run(["sh", "-c", f"{sys.executable} {command}"], cwd=ROOT, stderr=-1, text=True, timeout=120)
+        assert (done.returncode, "Traceback" in done.stderr) == (status, False), done.stderr
+
+
+def test_a_full_disk_below_a_log_is_told() -> None:
+    with open("/dev/full", "w") as full:
+        said = subprocess.run(
+            [sys.executable, "-m", "bench", "--help"], stdout=full, stderr=-1, text=True, cwd=ROOT, timeout=120
+        )
+    assert said.returncode == 2
+    assert said.stderr == (
+        "error: what is printed, or a temporary file: No space left on device. Free some space, then run the same "
+        "command again: what is finished is kept.\n"
+    )
 
 
 @pytest.mark.slow
