@@ -28,6 +28,7 @@ from unittest import mock
 
 import psutil
 
+from bench.console.interrupts import sigterm_kept
 from preprocess.base.errors import MerError
 
 WAITS = {
@@ -117,7 +118,7 @@ def _start(folder: Path, cpus: int) -> None:
     from bench.workers.leaving import leave_ray
 
     try:
-        with _told_not_to_wait(folder / _SESSION):
+        with _told_not_to_wait(folder / _SESSION), sigterm_kept():
             # Without the address, Ray would join any other one on this machine, or look for one that is gone.
             ray.init(
                 address="local",

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from bench.console.interrupts import catch_sigterm, terminable, terminated
+from bench.console.interrupts import catch_sigterm, sigterm_kept, terminable, terminated
 from bench.workers.capacity import Capacity
 from bench.workers.local_ray import WAITS, NoRay, local_ray
 from preprocess.base.errors import UsageError
@@ -258,7 +258,8 @@ def _joined(address: str) -> Iterator[None]:
             "excludes": ["/.git", "/.venv", "/runs", "/tests", "__pycache__"],
         }
     try:
-        ray.init(**options)
+        with sigterm_kept():
+            ray.init(**options)
     except Exception as error:  # A cluster that does not answer raises nothing more special.
         reason = " ".join(str(error).split())[:300]
         raise UsageError(

@@ -195,6 +195,32 @@ def test_what_is_freed_while_ray_ends_does_not_end_the_process(folder: Path) -> 
     assert (done.returncode, done.stdout, done.stderr) == (0, "True False\n", "")
 
 
+TERMINATED_WHILE_IT_READS = """
+import os, signal, time
+from bench.workers.ray_session import RaySession
+
+try:
+    with RaySession("local", 1) as session:
+        session.start_ahead()
+        session._ahead._up.wait()
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_sigterm_is_taken_as_before_while_a_ray_that_was_started_ahead_is_not_needed_yet(folder: Path) -> None:
+    """Ray's own handler would print stack traces and abort; data may be read for hours meanwhile."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(folder)}
+    command = [sys.executable, "-c", TERMINATED_WHILE_IT_READS]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "interrupted\n", "")
+    assert not list(folder.iterdir())
+
+
 def _rays_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
 
