@@ -12,6 +12,7 @@ from rich.console import Console
 
 from bench.commands import datasets as cli_datasets
 from bench.config import READING, RunConfig
+from bench.console.interrupts import exit_status
 from bench.misuse import Misused, misuse
 from bench.options.option import flag
 from bench.options.values import words
@@ -28,6 +29,8 @@ app = typer.Typer(
 )
 app.add_typer(cli_datasets.app, name="datasets")
 
+
+INTERRUPTED = 130
 
 GIVEN_WEIGHTS = ("datasets", "tasks", "set", "device", "tracking_uri")
 """The keys that `merbench test` takes for weights of somebody else."""
@@ -474,6 +477,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with its exit status: 0 done, 1 some folds failed, 2 usage or data error."""
     try:
         status = app(args=arguments, prog_name="merbench", standalone_mode=False)
+        if status == INTERRUPTED:
+            # The library knows of Ctrl-C only; SIGTERM may have come when all was told.
+            status = exit_status()
     except MerError as error:
         typer.echo(f"error: {error}", err=True)
         status = 2

@@ -14,6 +14,9 @@ from typing import NoReturn
 _SIGACTION_BYTES = 256
 """Room for what sigaction(2) tells: 152 bytes with glibc, less elsewhere."""
 
+_PUT_BACK_SECONDS = 0.005
+"""How long another handler of SIGTERM may stay."""
+
 _terminated = threading.Event()
 """Whether SIGTERM came. The exception cannot say so: Ray replaces it by a KeyboardInterrupt of its own."""
 
@@ -42,18 +45,30 @@ def catch_sigterm() -> None:
 def sigterm_kept() -> Iterator[None]:
     """Keep this process's way to take SIGTERM, whatever a library in the block sets up; in any thread.
 
-    Ray sets a handler that prints stack traces and aborts. Python replaces it in the main thread only, and a Ray that
-    starts beside other work does so in another one.
+    Ray sets a handler that prints stack traces and aborts, a second before it has connected. Python replaces it in the
+    main thread only, and a Ray that starts beside other work does so in another one.
     """
     if not sys.platform.startswith("linux"):
         yield
         return
     library, before = ctypes.CDLL(None), ctypes.create_string_buffer(_SIGACTION_BYTES)
     library.sigaction(int(signal.SIGTERM), None, before)
+    over = threading.Event()
+
+    def put_back() -> None:
+        while True:
+            left = over.wait(_PUT_BACK_SECONDS)
+            library.sigaction(int(signal.SIGTERM), before, None)
+            if left:
+                return
+
+    keeper = threading.Thread(target=put_back, name="sigterm", daemon=True)
+    keeper.start()
     try:
         yield
     finally:
-        library.sigaction(int(signal.SIGTERM), before, None)
+        over.set()
+        keeper.join()
 
 
 def farewell(kept: str = "The shards made so far") -> str:
@@ -69,6 +84,11 @@ def farewell(kept: str = "The shards made so far") -> str:
 def exit_status() -> int:
     """Return the exit status that shells expect of a process that was stopped: 143 after SIGTERM, 130 after Ctrl-C."""
     return 128 + (signal.SIGTERM if _terminated.is_set() else signal.SIGINT)
+
+
+def terminates() -> bool:
+    """Return whether SIGTERM came and this process tidies up."""
+    return _terminated.is_set()
 
 
 def _may_catch() -> bool:

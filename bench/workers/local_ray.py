@@ -18,9 +18,11 @@ import logging
 import os
 import re
 import shutil
+import signal
 import socket
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,7 @@ from unittest import mock
 
 import psutil
 
-from bench.console.interrupts import sigterm_kept
+from bench.console.interrupts import sigterm_kept, terminates
 from preprocess.base.errors import MerError
 
 WAITS = {
@@ -47,6 +49,9 @@ END_SECONDS = 10.0
 # Without the site's packages it starts in 10 ms; the agent's own script and options, which follow, are not looked at.
 _IDLE = [sys.executable, "-S", "-E", str(Path(__file__).with_name("idle_agent.py"))]
 
+GUARD_SECONDS = 0.5
+"""How often the parts of Ray are looked after."""
+
 _SESSION = "session"
 _LONGEST_BELOW = f"/mb{'x' * 8}/{_SESSION}/sockets/plasma_store.99"
 
@@ -59,6 +64,8 @@ class NoRay(MerError):
 def local_ray(cpus: int, say: Callable[[str], None]) -> Iterator[None]:
     """Start a Ray with ``cpus`` cores that no other process joins, connect to it, and end it after the block.
 
+    Where a part of it dies, it ends this process with status 2 and a line that says so.
+
     Parameters
     ----------
     cpus : how many cores this Ray offers.
@@ -70,7 +77,8 @@ def local_ray(cpus: int, say: Callable[[str], None]) -> Iterator[None]:
     """
     folder = _start_or_again(cpus, say)
     try:
-        yield
+        with _guarded(folder):
+            yield
     finally:
         from bench.workers.leaving import leave_ray
 
@@ -78,6 +86,46 @@ def local_ray(cpus: int, say: Callable[[str], None]) -> Iterator[None]:
         leave_ray()
         _end(started, patience=END_SECONDS)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _guarded(folder: Path) -> Iterator[None]:
+    """Look after the parts of a Ray. Where one dies, Ray ends this process within a minute, and says nothing."""
+    over = threading.Event()
+    guard = threading.Thread(target=_guard, args=(folder, over), name="guard-of-ray", daemon=True)
+    guard.start()
+    try:
+        yield
+    finally:
+        over.set()
+        guard.join()
+
+
+def _guard(folder: Path, over: threading.Event) -> None:
+    from ray._private import worker
+
+    node = worker._global_node
+    assert node is not None
+    while not over.wait(GUARD_SECONDS):
+        dead = node.dead_processes()
+        # What sends SIGTERM to all of a job's processes means this one, too, which then ends by itself.
+        if dead and (over.wait(GUARD_SECONDS) or terminates()):
+            return
+        for part, process in dead:
+            log = folder / _SESSION / "logs" / f"{part}.out"
+            how = "was killed, for want of memory perhaps" if process.returncode == -signal.SIGKILL else "ended"
+            said = _last_complaint(log)
+            sys.stdout.flush()
+            print(
+                f"error: Ray cannot go on: its {part} {how}{f' ({said})' if said else ''}. {_machine()} What is "
+                "finished is kept; the same command goes on from there.",
+                file=sys.stderr,
+                flush=True,
+            )
+            _end(processes_of(folder))
+            shutil.rmtree(folder, ignore_errors=True)
+            # The other threads may wait for what never comes.
+            os._exit(2)
 
 
 def processes_of(folder: Path) -> list[psutil.Process]:

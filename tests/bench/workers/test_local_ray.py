@@ -121,28 +121,41 @@ def test_a_part_that_aborts_is_named_with_its_last_words(tmp_path: Path) -> None
 
 
 # A raylet of the wheel gives such helpers 15 seconds to start, and aborts when they need longer, as on a busy machine.
-WITHOUT_HELPERS = """
+KILLED = """
+import json, sys, time
 import psutil
-from bench.workers.ray_session import ray_session
+from bench.workers.ray_session import RaySession
 
-with ray_session(None, 1, print):
+with RaySession("local", 1) as session:
+    session.start_ahead()
+    session.cluster()
     below = {process: process.cmdline() for process in psutil.Process().children(recursive=True)}
-    (raylet,) = (process for process in below if process.name() == "raylet")
-    idle = [process for process in raylet.children() if any("idle_agent" in word for word in below[process])]
+    parts = {process.name(): process for process in below}
+    idle = [process.pid for process in parts["raylet"].children() if "idle_agent" in "".join(below[process])]
     helpers = [process.name() for process in below if process.name().endswith("Agent") or "ashboard" in process.name()]
-    raylet.kill()
-    _, left = psutil.wait_procs(idle, timeout=20)
-    print(len(idle), helpers, left)
+    print(json.dumps([[process.pid for process in below], idle, helpers]), flush=True)
+    parts[sys.argv[1]].kill()
+    time.sleep(60)
 """
 
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_none_of_rays_helpers_starts_and_what_stands_in_for_them_ends_with_a_killed_raylet(folder: Path) -> None:
+@pytest.mark.parametrize("part", ["raylet", "gcs_server"])
+def test_a_part_that_is_killed_ends_the_process_with_a_word_and_nothing_stays(folder: Path, part: str) -> None:
+    """Ray itself ends it after 10 and 60 seconds, and says nothing of the raylet."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(folder)}
-    command = [sys.executable, "-c", WITHOUT_HELPERS]
+    command = [sys.executable, "-c", KILLED, part]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.stdout == "2 [] []\n", done.stderr
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: Ray cannot go on: its {part} was killed, for want of memory perhaps. At")
+    assert done.stderr.endswith("What is finished is kept; the same command goes on from there.\n")
+    assert done.stderr.count("\n") == 1
+    started, idle, helpers = json.loads(done.stdout)
+    assert (len(idle), helpers) == (2, []), "none of Ray's helpers starts, but what stands in for two of them"
+    left = [psutil.Process(number) for number in started if psutil.pid_exists(number)]
+    assert not psutil.wait_procs(left, timeout=20)[1]
+    assert not list(folder.iterdir())
 
 
 @pytest.mark.ray
@@ -172,7 +185,8 @@ from bench.workers.ray_session import RaySession
 with RaySession("local", 1) as session:
     session.start_ahead()
     session.cluster()
-    references = [ray.put(number) for number in range(20_000)]
+    first = ray.put(0)
+    references = [first, *(ray.ObjectRef(first.binary()) for _ in range(20_000))]
     session.leave()
     while references and ray.is_initialized():
         references.pop()
