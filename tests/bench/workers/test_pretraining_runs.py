@@ -7,7 +7,6 @@ import os
 import signal
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -75,9 +74,11 @@ def test_a_lost_worker_changes_no_bit_and_a_training_that_fails_is_told(
     undisturbed, results = PretrainedStore(str(tmp_path / "undisturbed")), tmp_path / "killed"
     carry_out(assignment_of(long), long.data.read(), undisturbed)
     killed: list[int] = []
-    killer = threading.Thread(target=kill_trainer, args=(results, killed), daemon=True)
+    over = threading.Event()
+    killer = threading.Thread(target=kill_trainer, args=(results, killed, over), daemon=True)
     killer.start()
     failed = pretrain([bad, long], str(results), cluster, "cpu", checkpoint_seconds=0.0)
+    over.set()
     killer.join()
     assert killed, "a worker was lost"
     assert list(failed) == [bad.key]
@@ -87,11 +88,10 @@ def test_a_lost_worker_changes_no_bit_and_a_training_that_fails_is_told(
     assert_equal_weights(networks.read(long.key).weights, undisturbed.read(long.key).weights)
 
 
-def kill_trainer(results: Path, killed: list[int]) -> None:
+def kill_trainer(results: Path, killed: list[int], over: threading.Event) -> None:
     """Kill the worker that trains once it has left a third checkpoint, for which it waits until Ray knows the first."""
     unfinished, seen = results / "pretrained" / ".unfinished", set[Path]()
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+    while not over.wait(0.05):
         seen.update(unfinished.glob("*/checkpoint*/state.pt"))
         if len(seen) > 2:
             for process in psutil.Process().children(recursive=True):
@@ -100,4 +100,3 @@ def kill_trainer(results: Path, killed: list[int]) -> None:
                     killed.append(process.pid)
             if killed:
                 return
-        time.sleep(0.05)
