@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -39,7 +40,11 @@ def start(arguments: list[str] | None = None) -> None:
     from preprocess.base.garbage import look_rarely
 
     look_rarely()
-    main(arguments)
+    try:
+        main(arguments)
+    finally:
+        # All is told. A Ctrl-C that comes while Python ends would only print where it was.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _open_what_is_closed() -> None:
