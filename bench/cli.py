@@ -493,6 +493,11 @@ def main(arguments: list[str] | None = None) -> None:
         remedy = "Free some space, then run the same command again: what is finished is kept."
         typer.echo(f"error: {where}: {error.strerror}. {remedy}", err=True)
         status = 2
+    except MemoryError as error:
+        told = f" ({error})" if str(error) else ""
+        remedy = "Give it more (a job's limit, `ulimit -v`), close other programs, or ask for fewer --workers."
+        typer.echo(f"error: There is not enough memory{told}. {remedy} What is finished is kept.", err=True)
+        status = 2
     sys.exit(status)
 
 

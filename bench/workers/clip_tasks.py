@@ -9,7 +9,6 @@ import os
 import pickle
 import socket
 import time
-import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -181,9 +180,7 @@ def _made(job: SubjectJob) -> _Made:
     except MerError:
         raise
     except Exception as error:
-        text = f"{type(error).__name__}: {error}"
-        broken = Broken(f"{job.dataset}/{job.subject}", text, traceback.format_exc())
-        return _Made((), (broken,), 0.0)
+        return _Made((), (Broken.by(error, f"{job.dataset}/{job.subject}"),), 0.0)
     return _Made(result.shards, result.broken, result.seconds)
 
 

@@ -99,11 +99,25 @@ class MadeShard:
 
 @dataclass(frozen=True)
 class Broken:
-    """A feature that could not be made of a clip through no fault of the clip: a bug, or a worker that died."""
+    """A feature that could not be made of a clip through no fault of the clip.
+
+    Attributes
+    ----------
+    place : the sample, or subject, and the feature.
+    error : what happened.
+    traceback : of a bug; "" where memory did not suffice, or a worker died.
+    """
 
     place: str
     error: str
     traceback: str = ""
+
+    @classmethod
+    def by(cls, error: Exception, place: str) -> Broken:
+        """Return what an error that is being handled broke."""
+        if isinstance(error, MemoryError):
+            return cls(place, f"there is not enough memory ({error})" if str(error) else "there is not enough memory")
+        return cls(place, f"{type(error).__name__}: {error}", traceback.format_exc())
 
 
 @dataclass(frozen=True)
@@ -197,9 +211,7 @@ class _ShardMaker:
         except MerError:
             raise
         except Exception as error:
-            place = f"{name}, feature {self._feature.name}"
-            text = f"{type(error).__name__}: {error}"
-            self.broken.append(Broken(place, text, traceback.format_exc()))
+            self.broken.append(Broken.by(error, f"{name}, feature {self._feature.name}"))
             return
         notes = list(work.notes)
         if self._feature.layout.constant(self._tensors[name]):

@@ -235,12 +235,15 @@ def _sources(clips: Mapping[str, Sequence[Clip]], source: Callable[[Clip], str])
 
 
 def broken_text(broken: Sequence[Broken]) -> str:
-    """Return what a person is told of features that a bug kept from being made."""
+    """Return what a person is told of features that could not be made through no fault of their clips."""
     first = broken[0]
     more = f" ({len(broken) - 1} more like it)" if len(broken) > 1 else ""
+    is_bug = bool(first.traceback)
+    fault = "This is a bug of the step or of what it calls, not of the clip" if is_bug else "The clip is not at fault"
+    remedy = "mend the step" if is_bug else "give more memory, or fewer --workers"
     text = (
-        f"{first.place}: {first.error}{more}. This is a bug of the step or of what it calls, not of the clip, so no "
-        "clip was left out for it. What could be made is kept; mend the step, or name other features, and run again."
+        f"{first.place}: {first.error}{more}. {fault}, so no clip was left out for it. What could be made is kept; "
+        f"{remedy}, or name other features, and run again."
     )
     return f"{text}\n{first.traceback}".rstrip()
 

@@ -104,6 +104,21 @@ def test_a_full_disk_below_a_log_is_told() -> None:
 
 
 @pytest.mark.slow
+def test_too_little_memory_is_told() -> None:
+    """A limit as batch systems set it, beyond what Python itself takes."""
+    code = (
+        "import resource; from bench.cli import app, main; import numpy\n"
+        "@app.command('hungry')\n"
+        "def hungry() -> None: numpy.ones(2**32)\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (2**33, 2**33)); main(['hungry'])"
+    )
+    said = outside(code=code)
+    assert (said.returncode, said.stdout) == (2, "")
+    assert said.stderr.startswith("error: There is not enough memory (Unable to allocate 32.0 GiB for an array")
+    assert said.stderr.endswith("fewer --workers. What is finished is kept.\n")
+
+
+@pytest.mark.slow
 def test_the_front_door_shows_an_error_and_no_traceback() -> None:
     # With an address, no Ray is started meanwhile.
     said = outside("--models", "ststent", "--address", "127.0.0.1:9")

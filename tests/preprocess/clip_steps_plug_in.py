@@ -32,6 +32,8 @@ def mean_of_frames(work: Work, *, add: int = 0) -> Work:
         os.kill(os.getpid(), signal.SIGKILL)
     if (folder / f"bug-{name}").exists():
         raise ZeroDivisionError("a bug of the step")
+    if (folder / f"memory-{name}").exists():
+        raise MemoryError("std::bad_alloc")
     if (folder / "slow").exists():
         time.sleep(0.2)
     with FrameReader(work.clip) as reader:

@@ -367,6 +367,17 @@ def test_a_bug_in_a_step_costs_no_sample_and_no_other_work(notes: Path, films: P
     assert len(calls(notes)) == 3
 
 
+def test_too_little_memory_is_no_bug_of_a_step(notes: Path, films: Path, root: Path) -> None:
+    (notes / "memory-a2").touch()
+    with pytest.raises(
+        DataError, match=r"films/s1/a2, feature mean: there is not enough memory \(std::bad_a"
+    ) as caught:
+        prepare(read_recordings(films), root, ["mean"])
+    assert "The clip is not at fault, so no clip was left out for it." in str(caught.value)
+    assert str(caught.value).endswith("give more memory, or fewer --workers, or name other features, and run again.")
+    assert sorted(path.parent.name for path in root.rglob("part.parquet")) == ["subject=s2", "subject=s3"]
+
+
 def test_not_a_number_is_a_bug_of_the_recipe(notes: Path, films: Path, root: Path) -> None:
     (notes / "nan-c1").touch()
     with pytest.raises(DataError, match="films/s3/c1, feature mean: ArithmeticError: the tensor holds NaN or infinite"):
