@@ -376,20 +376,21 @@ def shown_uri(uri: str) -> str:
 def _beside_the_file(tracking_uri: str) -> Iterator[None]:
     """Keep MLflow from making anything elsewhere than beside a database file.
 
-    It makes the file's folder by the address, escapes and all, instead of by the path: that folder is removed. And it
-    names a folder below the current one in the database, by a statement that a quote or colon in its name spoils.
+    It makes the file's folder by the address, escapes and all, instead of by the path: that folder is removed while it
+    is empty, also where a run that was killed has left it or another thread has made it. And it names a folder below
+    the current one in the database, by a statement that a quote or colon in its name spoils.
     """
     if not tracking_uri.startswith(SQLITE):
         yield
         return
     as_written = Path(tracking_uri.removeprefix(SQLITE)).parent
     folder = sqlite_file(tracking_uri).parent
-    made = [] if as_written == folder else [one for one in (as_written, *as_written.parents) if not one.exists()]
+    wrong = [one for one in (as_written, *as_written.parents) if one not in (folder, *folder.parents)]
     try:
         with environment({"_MLFLOW_SERVER_ARTIFACT_ROOT": (folder / ARTIFACT_FOLDER).as_uri()}):
             yield
     finally:
-        for one in made:
+        for one in wrong:
             with suppress(OSError):
                 one.rmdir()
 

@@ -210,6 +210,19 @@ class TestAddress:
         assert client_of(uri).search_experiments()
         assert capfd.readouterr() == ("", "")
 
+    def test_nothing_stays_beside_a_folder_whose_name_has_escapes(self, tmp_path: Path, empty_database: Path) -> None:
+        """MLflow makes a folder of the escaped name, which a run that was killed then may have left."""
+        results, left = tmp_path / "100% mine?" / "runs", tmp_path / "100%25 mine%3F" / "runs"
+        results.mkdir(parents=True)
+        shutil.copy(empty_database, results / "mlflow.db")
+        left.mkdir(parents=True)
+        assert open_tracking(None, str(results)) == f"sqlite:///{left}/mlflow.db"
+        assert [path.name for path in tmp_path.iterdir()] == ["100% mine?"]
+        left.mkdir(parents=True)
+        (left / "mine.txt").touch()
+        open_tracking(None, str(results))
+        assert (left / "mine.txt").exists(), "what is not empty is somebody's"
+
     def test_a_damaged_database_is_told_with_the_remedy(self, tmp_path: Path) -> None:
         (tmp_path / "mlflow.db").write_bytes(b"no database at all" * 100)
         with pytest.raises(StoreError, match=r"mlflow\.db cannot be used: .*not a database.*move the file away"):
