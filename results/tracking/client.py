@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from preprocess.base.files import write_atomic
 from preprocess.base.scoped import environment, muted
 
 if TYPE_CHECKING:
@@ -180,9 +181,11 @@ class Tracker:
             from mlflow import MlflowClient
 
         with self.alone(), asking(), _beside_the_file(tracking_uri):
+            if tracking_uri.startswith(SQLITE) and not sqlite_file(tracking_uri).exists():
+                _make_database(sqlite_file(tracking_uri))
             self._client = MlflowClient(tracking_uri=tracking_uri)
             if tracking_uri.startswith(SQLITE):
-                # The first question makes MLflow create the tables, or find that they are of another version.
+                # The first question makes MLflow find out whether the tables are of another version.
                 self._client.get_experiment_by_name("Default")
             else:
                 _probe(tracking_uri)
@@ -353,6 +356,22 @@ def _dataset_input(used: UsedDataset) -> DatasetInput:
     source = json.dumps({"tags": {"mlflow.source.name": SOURCE_NAME}})
     dataset = Dataset(used.name, digest, "code", source, profile=json.dumps({"num_rows": used.rows}))
     return DatasetInput(dataset, [InputTag("mlflow.data.context", "evaluation")])
+
+
+def _make_database(file: Path) -> None:
+    """Write a database file with MLflow's tables that is there whole or not at all.
+
+    MLflow makes them in the place itself, by forty changes to an old form, which takes a second and more. It refuses
+    the file of a run that was killed meanwhile.
+    """
+    from mlflow.store.db import utils
+
+    with tempfile.TemporaryDirectory(prefix="merbench-") as folder:
+        made = Path(folder, file.name)
+        engine = utils.create_sqlalchemy_engine(sqlite_uri(made))
+        utils._initialize_tables(engine)
+        engine.dispose()
+        write_atomic(file, made.read_bytes())
 
 
 def sqlite_uri(file: Path) -> str:

@@ -8,6 +8,8 @@ import os
 import pickle
 import shutil
 import socket
+import subprocess
+import sys
 import threading
 import time
 import urllib.parse
@@ -222,6 +224,21 @@ class TestAddress:
         (left / "mine.txt").touch()
         open_tracking(None, str(results))
         assert (left / "mine.txt").exists(), "what is not empty is somebody's"
+
+    def test_a_run_that_is_killed_while_it_makes_the_database_is_in_no_later_ones_way(self, tmp_path: Path) -> None:
+        """MLflow makes the tables by some forty changes to older ones."""
+        code = (
+            "import os, sys; from alembic.runtime import migration; from results.tracking.sync import open_tracking\n"
+            "step, count = migration.HeadMaintainer.update_to_step, iter(range(100))\n"
+            "def killed(*given): next(count) == 20 and os._exit(9); return step(*given)\n"
+            "migration.HeadMaintainer.update_to_step = killed; open_tracking(None, sys.argv[1])"
+        )
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        killed = subprocess.run([sys.executable, "-c", code, str(tmp_path)], env=environment, timeout=120)
+        assert killed.returncode == 9
+        assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db.lock"]
+        uri = open_tracking(None, str(tmp_path))
+        assert client_of(str(uri)).search_experiments()
 
     def test_a_damaged_database_is_told_with_the_remedy(self, tmp_path: Path) -> None:
         (tmp_path / "mlflow.db").write_bytes(b"no database at all" * 100)
