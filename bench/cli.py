@@ -31,6 +31,7 @@ app.add_typer(cli_datasets.app, name="datasets")
 
 
 INTERRUPTED = 130
+"""The status that the library gives a command that KeyboardInterrupt ended."""
 
 GIVEN_WEIGHTS = ("datasets", "tasks", "set", "device", "tracking_uri")
 """The keys that `merbench test` takes for weights of somebody else."""

@@ -106,26 +106,28 @@ def _guard(folder: Path, over: threading.Event) -> None:
 
     node = worker._global_node
     assert node is not None
-    while not over.wait(GUARD_SECONDS):
-        dead = node.dead_processes()
-        # What sends SIGTERM to all of a job's processes means this one, too, which then ends by itself.
-        if dead and (over.wait(GUARD_SECONDS) or terminates()):
+    dead: list[tuple[str, Any]] = []
+    while not dead:
+        if over.wait(GUARD_SECONDS):
             return
-        for part, process in dead:
-            log = folder / _SESSION / "logs" / f"{part}.out"
-            how = "was killed, for want of memory perhaps" if process.returncode == -signal.SIGKILL else "ended"
-            said = _last_complaint(log)
-            sys.stdout.flush()
-            print(
-                f"error: Ray cannot go on: its {part} {how}{f' ({said})' if said else ''}. {_machine()} What is "
-                "finished is kept; the same command goes on from there.",
-                file=sys.stderr,
-                flush=True,
-            )
-            _end(processes_of(folder))
-            shutil.rmtree(folder, ignore_errors=True)
-            # The other threads may wait for what never comes.
-            os._exit(2)
+        dead = node.dead_processes()
+    # What sends SIGTERM to all of a job's processes means this one, too, which then ends by itself.
+    if over.wait(GUARD_SECONDS) or terminates():
+        return
+    part, process = dead[0]
+    how = "was killed, for want of memory perhaps" if process.returncode == -signal.SIGKILL else "ended"
+    said = _last_complaint(folder / _SESSION / "logs" / f"{part}.out")
+    sys.stdout.flush()
+    print(
+        f"error: Ray cannot go on: its {part} {how}{f' ({said})' if said else ''}. {_machine()} What is finished is "
+        "kept; the same command goes on from there.",
+        file=sys.stderr,
+        flush=True,
+    )
+    _end(processes_of(folder))
+    shutil.rmtree(folder, ignore_errors=True)
+    # The other threads may wait for what never comes.
+    os._exit(2)
 
 
 def processes_of(folder: Path) -> list[psutil.Process]:

@@ -278,7 +278,7 @@ class _Finder:
 
     def knows(self, module: str) -> bool:
         """Return whether a module is of this project, or of the plug-in that the file belongs to."""
-        top = _top(module)
+        top = top_of(module)
         if top in ROOMS:
             return True
         if self._package:
@@ -302,7 +302,7 @@ class _Finder:
 
     def looked(self) -> tuple[tuple[Path, _Module | None], ...]:
         """Return where modules were looked for outside of this project's rooms, and what was there."""
-        return tuple((self._place(name), found) for name, found in self._found.items() if _top(name) not in ROOMS)
+        return tuple((self._place(name), found) for name, found in self._found.items() if top_of(name) not in ROOMS)
 
     def _at(self, module: str) -> _Module | None:
         if module not in self._found:
@@ -310,10 +310,11 @@ class _Finder:
         return self._found[module]
 
     def _place(self, module: str) -> Path:
-        return (self._root if _top(module) in ROOMS else self._home).joinpath(*module.split("."))
+        return (self._root if top_of(module) in ROOMS else self._home).joinpath(*module.split("."))
 
 
-def _top(module: str) -> str:
+def top_of(module: str) -> str:
+    """Return the top-level package, or module, that a module belongs to."""
     return module.partition(".")[0]
 
 

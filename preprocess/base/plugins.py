@@ -25,6 +25,7 @@ from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from typing import Any
 
+from preprocess.base.code import top_of
 from preprocess.base.errors import MerError, UsageError
 from preprocess.base.hashing import digest_bytes
 from preprocess.base.plugin_files import PluginFiles, find_plugin, top_level
@@ -235,11 +236,6 @@ def _keep(plugin: PluginFiles, noted: Sequence[Registration]) -> list[Registrati
     return list(registered)
 
 
-def top_of(module: str) -> str:
-    """Return the top-level package, or module, that a module belongs to."""
-    return module.partition(".")[0]
-
-
 def _unload(tops: Iterable[str]) -> None:
     """Forget top-level modules, the plug-ins that brought or use them, and what these registered."""
     changed = set(tops) & set(_modules)
@@ -255,8 +251,7 @@ def _unload(tops: Iterable[str]) -> None:
 
 
 def _forget_modules(tops: Collection[str]) -> None:
-    # Of thousands of modules, so that each is looked at once.
-    for name in [name for name in sys.modules if name.partition(".")[0] in tops]:
+    for name in [name for name in sys.modules if top_of(name) in tops]:
         del sys.modules[name]
 
 

@@ -47,6 +47,13 @@ def names(process: psutil.Process) -> set[str]:
     return {child.name() for child in process.children(recursive=True)}
 
 
+def outside(code: str, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run Python code, with words for it, in a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **variables}
+    command = [sys.executable, "-c", code, *words]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+
+
 @pytest.mark.parametrize("given", [None, "", "local"])
 def test_without_an_address_a_run_is_local(given: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cluster_address(given) is None
@@ -144,9 +151,7 @@ with RaySession("local", 1) as session:
 @pytest.mark.parametrize("part", ["raylet", "gcs_server"])
 def test_a_part_that_is_killed_ends_the_process_with_a_word_and_nothing_stays(folder: Path, part: str) -> None:
     """Ray itself ends it after 10 and 60 seconds, and says nothing of the raylet."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(folder)}
-    command = [sys.executable, "-c", KILLED, part]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    done = outside(KILLED, part, TMPDIR=str(folder))
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: Ray cannot go on: its {part} was killed, for want of memory perhaps. At")
     assert done.stderr.endswith("What is finished is kept; the same command goes on from there.\n")
@@ -203,9 +208,7 @@ with RaySession("local", 1) as session:
 @pytest.mark.slow
 def test_what_is_freed_while_ray_ends_does_not_end_the_process(folder: Path) -> None:
     """Scores are worked out meanwhile, and what a fan-out has left behind is collected."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(folder)}
-    command = [sys.executable, "-c", FREED_WHILE_IT_ENDS]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    done = outside(FREED_WHILE_IT_ENDS, TMPDIR=str(folder))
     assert (done.returncode, done.stdout, done.stderr) == (0, "True False\n", "")
 
 
@@ -228,9 +231,7 @@ except KeyboardInterrupt:
 @pytest.mark.slow
 def test_sigterm_is_taken_as_before_while_a_ray_that_was_started_ahead_is_not_needed_yet(folder: Path) -> None:
     """Ray's own handler would print stack traces and abort; data may be read for hours meanwhile."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(folder)}
-    command = [sys.executable, "-c", TERMINATED_WHILE_IT_READS]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    done = outside(TERMINATED_WHILE_IT_READS, TMPDIR=str(folder))
     assert (done.returncode, done.stdout, done.stderr) == (0, "interrupted\n", "")
     assert not list(folder.iterdir())
 
@@ -260,10 +261,7 @@ def test_another_ray_on_this_machine_is_joined_only_when_asked_to(another_ray: H
     # Where Ray looks for one by itself.
     (folder / "ray").mkdir()
     (folder / "ray" / "ray_current_cluster").write_text(another_ray.address)
-    environment = {**os.environ, **another_ray.environment, "RAY_TMPDIR": str(folder)}
-    environment["PYTHONPATH"] = os.pathsep.join(sys.path)
-    command = [sys.executable, "-c", THREE_SESSIONS]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    done = outside(THREE_SESSIONS, **another_ray.environment, RAY_TMPDIR=str(folder))
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [[True, "local", 2], [False, another_ray.address, 1], [False, "auto", 1]]
     assert psutil.pid_exists(another_ray.pid), "neither ends the other"
