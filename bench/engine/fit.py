@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bench.engine.dropout import draw_as_blocks
 from bench.engine.inputs import Inputs
 from bench.engine.network_training import NetworkTraining
 from bench.engine.selection import Selection
@@ -54,6 +55,7 @@ def build_network(info: ModelInfo, params: dict[str, Any], n_classes: int, seed:
     if device == "cpu":
         for module in model.modules():
             _keep_from_crashing(module)
+        draw_as_blocks(model)
     return model.to(device)
 
 
