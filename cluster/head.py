@@ -28,6 +28,7 @@ from pathlib import Path
 import psutil
 
 from preprocess.base.errors import MerError
+from preprocess.base.processes import kill_all
 
 START_SECONDS = 180.0
 """Longest time a head may take to answer; some ten seconds on an idle machine."""
@@ -167,11 +168,8 @@ def _end(process: subprocess.Popen[bytes], mark: str) -> None:
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(END_SECONDS)
     left = [other for other in psutil.process_iter() if _session(other.pid) == process.pid or _mark(other) == mark]
-    for other in left:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            other.kill()
+    kill_all(left, END_SECONDS)
     process.wait()
-    psutil.wait_procs(left, timeout=END_SECONDS)
 
 
 def _session(pid: int) -> int | None:

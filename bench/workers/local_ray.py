@@ -32,6 +32,7 @@ import psutil
 
 from bench.console.interrupts import sigterm_kept, terminates
 from preprocess.base.errors import MerError
+from preprocess.base.processes import kill_all
 
 WAITS = {
     "RAY_gcs_server_port_wait_time_s": "120",
@@ -44,7 +45,7 @@ SOCKET_BYTES = 107
 """The longest path that Linux allows a socket."""
 
 END_SECONDS = 10.0
-"""How long a Ray that was asked to end may take before what is left of it is killed."""
+"""How long killed processes are waited for."""
 
 # Without the site's packages it starts in 10 ms; the agent's own script and options, which follow, are not looked at.
 _IDLE = [sys.executable, "-S", "-E", str(Path(__file__).with_name("idle_agent.py"))]
@@ -84,7 +85,8 @@ def local_ray(cpus: int, say: Callable[[str], None]) -> Iterator[None]:
 
         started = processes_of(folder)
         leave_ray()
-        _end(started, patience=END_SECONDS)
+        # Workers, which notice up to a second later that Ray is gone, and have nothing more to do.
+        kill_all(started, END_SECONDS)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -124,7 +126,7 @@ def _guard(folder: Path, over: threading.Event) -> None:
         file=sys.stderr,
         flush=True,
     )
-    _end(processes_of(folder))
+    kill_all(processes_of(folder), END_SECONDS)
     shutil.rmtree(folder, ignore_errors=True)
     # The other threads may wait for what never comes.
     os._exit(2)
@@ -183,7 +185,7 @@ def _start(folder: Path, cpus: int) -> None:
         # Looked at before the parts are ended: which of them still run is part of the answer.
         reason = _why(error, folder / _SESSION, started)
         leave_ray()
-        _end(started)
+        kill_all(started, END_SECONDS)
         if not isinstance(error, Exception):  # Ctrl-C, or SIGTERM, which Ray turns into SystemExit
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -304,12 +306,3 @@ def _machine() -> str:
         f"At that time: {len(os.sched_getaffinity(0))} cores, {os.getloadavg()[0]:.1f} processes wanting one, "
         f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB of memory free."
     )
-
-
-def _end(started: list[psutil.Process], patience: float = 0.0) -> None:
-    """End processes that this one has started: wait for ``patience`` seconds, then kill what is left."""
-    _, left = psutil.wait_procs(started, timeout=patience)
-    for process in left:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(left, timeout=END_SECONDS)
