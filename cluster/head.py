@@ -28,6 +28,7 @@ from pathlib import Path
 import psutil
 
 from preprocess.base.errors import MerError
+from preprocess.base.machine import usable_cores
 from preprocess.base.processes import kill_all
 
 START_SECONDS = 180.0
@@ -189,7 +190,7 @@ def _mark(process: psutil.Process) -> str | None:
 def main() -> int:
     """Run a head until Ctrl-C and say how to use it."""
     parser = argparse.ArgumentParser(prog="python -m cluster.head", description=main.__doc__)
-    parser.add_argument("--num-cpus", type=int, default=len(os.sched_getaffinity(0)), help="default: this machine's")
+    parser.add_argument("--num-cpus", type=int, default=usable_cores(), help="default: this machine's")
     parser.add_argument("--num-gpus", type=int, default=0, help="default: 0")
     options = parser.parse_args()
     return serve(local_head(options.num_cpus, options.num_gpus), _usage)

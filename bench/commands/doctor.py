@@ -17,8 +17,8 @@ from bench.config import results_root
 from bench.workers import ray_session
 from bench.workers.local_ray import session_parent
 from bench.workers.provenance import git_state, package_versions
-from bench.workers.ray_session import usable_cores
 from preprocess.base.errors import MerError
+from preprocess.base.machine import usable_cores
 from results.store.outcome_store import MissingStore, OutcomeStore
 from results.tracking.writer import check_address
 

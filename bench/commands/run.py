@@ -38,9 +38,10 @@ from bench.study.spotted import FOLDER, described_spotting, spotted_datasets
 from bench.workers.capacity import demand
 from bench.workers.feature_memory import told_of_plan
 from bench.workers.node_types import wait_for_room, with_growth
-from bench.workers.ray_session import RaySession, cluster_address, usable_cores
+from bench.workers.ray_session import RaySession, cluster_address
 from bench.workers.settling import Settling
 from preprocess.base.errors import HonestyError, MerError, Unfit
+from preprocess.base.machine import usable_cores
 from preprocess.base.storage import below
 from preprocess.recipes import load_recipes
 from preprocess.shards.spotted import spot_recordings

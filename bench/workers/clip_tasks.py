@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.workers.clip_threads import ClipThreads
-from bench.workers.ray_session import RaySession, usable_cores
+from bench.workers.ray_session import RaySession
 from preprocess.base.errors import DataError, MerError
+from preprocess.base.machine import usable_cores
 from preprocess.base.plugins import Shipment, receive, shipment
 from preprocess.base.scoped import muted
 from preprocess.shards.making import Broken, Execute, MadeShard, Result, SubjectJob, make

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 import resource
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from bench.study.data import StudyData
 from bench.study.feature_rows import bytes_of
+from preprocess.base.machine import usable_memory
 
 if TYPE_CHECKING:
     from bench.plan.plan import Plan
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 SHARE, GPU_SHARE = 0.25, 0.5
 """Of a worker's part of its node's memory, or of its GPU's, how much it may hold features in."""
 
-_CGROUPS = Path("/sys/fs/cgroup")
 _UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "B"))
 
 
@@ -39,38 +37,13 @@ def feature_memory(asked: int | None, info: ModelInfo, device: str, cpus: float)
         import torch
 
         return int(GPU_SHARE * min(1.0, info.resources.gpu) * torch.cuda.get_device_properties(0).total_memory)
-    part = min(1.0, info.resources.cpus / max(1.0, cpus)) * node_memory()
+    part = min(1.0, info.resources.cpus / max(1.0, cpus)) * usable_memory()
     return int(SHARE * min([part, *_of_this_process()]))
-
-
-def node_memory() -> int:
-    """Return how many bytes of memory this node has for us: what is built in, or what our container may use of it."""
-    return min([os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), *_of_groups()])
 
 
 def _of_this_process() -> list[int]:
     limits = (resource.getrlimit(which)[0] for which in (resource.RLIMIT_DATA, resource.RLIMIT_AS))
     return [limit for limit in limits if limit != resource.RLIM_INFINITY]
-
-
-def _of_groups() -> Iterator[int]:
-    """Yield the limits of the groups (cgroups) that this process is in: a container's, a batch job's."""
-    for line in _lines(Path("/proc/self/cgroup")):
-        _, kinds, name = line.split(":", 2)
-        if kinds and "memory" not in kinds.split(","):
-            continue
-        root, file = (_CGROUPS / "memory", "memory.limit_in_bytes") if kinds else (_CGROUPS, "memory.max")
-        group = Path(name.strip().lstrip("/"))
-        # In a container, the group has a name that holds outside of it; inside, it is the root.
-        for above in (group, *group.parents):
-            yield from (int(text) for text in _lines(root / above / file) if text.strip().isdigit())
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text().splitlines()
-    except OSError:
-        return []
 
 
 def larger_than_memory(info: ModelInfo, data: StudyData, memory: int) -> str:

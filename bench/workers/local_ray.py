@@ -32,6 +32,7 @@ import psutil
 
 from bench.console.interrupts import sigterm_kept, terminates
 from preprocess.base.errors import MerError
+from preprocess.base.machine import usable_cores
 from preprocess.base.processes import kill_all
 
 WAITS = {
@@ -303,6 +304,6 @@ def _last_complaint(log: Path) -> str:
 def _machine() -> str:
     memory = psutil.virtual_memory()
     return (
-        f"At that time: {len(os.sched_getaffinity(0))} cores, {os.getloadavg()[0]:.1f} processes wanting one, "
+        f"At that time: {usable_cores()} cores, {os.getloadavg()[0]:.1f} processes wanting one, "
         f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB of memory free."
     )

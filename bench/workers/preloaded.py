@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 from bench.workers.turn import turn
+from preprocess.base.machine import usable_cores
 
 MODULES = ("bench.workers.pack_trials", "bench.engine.train")
 
@@ -20,7 +21,7 @@ def _preload() -> None:
 
     node = worker._global_node
     assert node is not None, "only workers import this"
-    with turn(Path(node.get_session_dir_path()), os.getpid(), max(1, len(os.sched_getaffinity(0)) - 1)):
+    with turn(Path(node.get_session_dir_path()), os.getpid(), max(1, usable_cores() - 1)):
         for module in MODULES:
             importlib.import_module(module)
 

@@ -17,6 +17,7 @@ from bench.console.interrupts import catch_sigterm, sigterm_kept, terminable, te
 from bench.workers.capacity import Capacity
 from bench.workers.local_ray import WAITS, NoRay, local_ray
 from preprocess.base.errors import UsageError
+from preprocess.base.machine import usable_cores
 from preprocess.base.scoped import environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -286,11 +287,6 @@ def _without_dumps() -> Iterator[None]:
 def is_checkout(folder: Path) -> bool:
     """Return whether the rooms lie in a checkout, which nodes get a copy of, and not among installed packages."""
     return (folder / "pyproject.toml").is_file()
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def _python_path() -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from preprocess.base.errors import DataError, StoreError
+from preprocess.base.machine import usable_cores
 from preprocess.base.storage import Storage, open_storage
 from preprocess.shards.file import Shard, decode_parts
 
@@ -86,7 +86,7 @@ class Block:
         rows = {sample_id: row for row, sample_id in enumerate(self.sample_ids)}
         storage = open_storage(self.root)
         size = max(1, self.nbytes // max(1, len(self.shards)))
-        threads = max(1, min(MOST_THREADS, len(os.sched_getaffinity(0)), HELD_BYTES // size))
+        threads = max(1, min(MOST_THREADS, usable_cores(), HELD_BYTES // size))
         at_a_time = max(1, DECODED_BYTES // threads * len(rows) // max(1, self.nbytes))
 
         def fill_from(name: str, content: str) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from preprocess.base.errors import DataError
+from preprocess.base.machine import usable_cores
 from preprocess.synth.databases import LIKE, ClipPlan, Options, crop_box, film, plan
 from preprocess.synth.image_file import write_image
 from preprocess.synth.long_recordings import LONG, facts_of, plan_long, write_annotation, write_recordings
@@ -172,7 +173,7 @@ def _render(options: Options, work: _Work, out: Path, progress: Progress | None,
     try:
         # OpenCV and numpy leave the interpreter's lock while they work, so threads share the cores well. A person's
         # clips follow each other, which makes the person once.
-        with ThreadPoolExecutor(threads or len(os.sched_getaffinity(0)), initializer=_one_thread) as pool:
+        with ThreadPoolExecutor(threads or usable_cores(), initializer=_one_thread) as pool:
             total = sum(map(len, work.groups))
             try:
                 for count in pool.map(lambda group: work.write(group, temporary), work.groups):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import resource
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import pytest
 from small_runs import FEATURE, plan_of, study_data
 
 from bench.workers import feature_memory as module
-from bench.workers.feature_memory import feature_memory, in_words, larger_than_memory, node_memory, told_of_plan
+from bench.workers.feature_memory import feature_memory, in_words, larger_than_memory, told_of_plan
 from mer_models.registry import MODELS, ModelInfo
 from preprocess.shards.prepared import PreparedDataset
 
@@ -21,14 +20,10 @@ NETWORK = MODELS.get("ststnet")
 
 
 @pytest.fixture(autouse=True)
-def node(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Let the node have 64 GiB and no limits; return its files, which a test may fill."""
-    files: dict[str, str] = {}
-    sizes = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 64 * GIB // 4096}
-    monkeypatch.setattr(module.os, "sysconf", sizes.__getitem__)
-    monkeypatch.setattr(module, "_lines", lambda path: files.get(str(path), "").splitlines())
+def node(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the node have 64 GiB for us, and the process no limits."""
+    monkeypatch.setattr(module, "usable_memory", lambda: 64 * GIB)
     monkeypatch.setattr(module.resource, "getrlimit", lambda which: (resource.RLIM_INFINITY,) * 2)
-    return files
 
 
 def with_cpus(cpus: int) -> ModelInfo:
@@ -44,23 +39,6 @@ def test_a_worker_may_hold_a_quarter_of_its_part_of_the_node() -> None:
 def test_what_was_asked_for_holds_wherever_it_is() -> None:
     assert feature_memory(0, NETWORK, "cpu", 8) == 0
     assert feature_memory(5000, NETWORK, "cuda", 8) == 5000
-
-
-def test_a_containers_limit_is_the_nodes_memory(node: dict[str, str]) -> None:
-    node["/proc/self/cgroup"] = "0::/\n"
-    node["/sys/fs/cgroup/memory.max"] = "max\n"
-    assert node_memory() == 64 * GIB
-    node["/sys/fs/cgroup/memory.max"] = f"{4 * GIB}\n"
-    assert feature_memory(None, with_cpus(1), "cpu", 2) == 4 * GIB // 2 // 4
-
-
-def test_a_group_may_use_no_more_than_those_above_it(node: dict[str, str]) -> None:
-    node["/proc/self/cgroup"] = "12:cpu,cpuacct:/jobs\n9:memory:/jobs/mine\n0::/jobs/mine\n"
-    node["/sys/fs/cgroup/memory/jobs/mine/memory.limit_in_bytes"] = "9223372036854771712"
-    node["/sys/fs/cgroup/memory/jobs/memory.limit_in_bytes"] = f"{8 * GIB}"
-    assert node_memory() == 8 * GIB
-    node["/sys/fs/cgroup/jobs/memory.max"] = f"{2 * GIB}"
-    assert node_memory() == 2 * GIB
 
 
 def test_a_processs_own_limit_is_not_shared(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,9 +83,3 @@ def test_a_plan_tells_it_once_and_of_what_is_to_be_trained_alone(synthetic: list
 )
 def test_sizes_are_told_as_people_say_them(size: Any, text: str) -> None:
     assert in_words(int(size)) == text
-
-
-def test_this_machine_has_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
-    total = int(Path("/proc/meminfo").read_text().split()[1]) * 1024
-    assert 0 < node_memory() <= total + 2**20

@@ -1,0 +1,64 @@
+"""How much of this machine a process may use: its own limits, and those of its container or batch job."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+_GROUPS = Path("/sys/fs/cgroup")
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may keep busy: those that it may run on, or fewer where time is rationed.
+
+    A container with a part of a core, or of one core more, counts it as whole.
+    """
+    cores = len(os.sched_getaffinity(0))
+    return max(1, min([cores, *map(math.ceil, _rations())]))
+
+
+def usable_memory() -> int:
+    """Return how many bytes of memory there are for us: what is built in, or what our container may use of it."""
+    built_in = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    files = _files("memory", "memory.limit_in_bytes", "memory.max")
+    return min([built_in, *(int(number) for file in files for number in _words(file)[:1] if number.isdigit())])
+
+
+def _rations() -> Iterator[float]:
+    """Yield how many cores' time each of the groups of this process may take."""
+    for file in _files("cpu", "cpu.cfs_quota_us", "cpu.max"):
+        words = _words(file)
+        if file.name == "cpu.cfs_quota_us":
+            words += _words(file.with_name("cpu.cfs_period_us"))
+        # A group without a limit says `max`, the older kind -1.
+        if len(words) == 2 and words[0].isdigit():
+            yield int(words[0]) / int(words[1])
+
+
+def _files(kind: str, older: str, newer: str) -> Iterator[Path]:
+    """Yield the files that hold the limits of this process's control groups (cgroups) and of those above them.
+
+    kind : the controller. older, newer : the file's name in cgroups of version 1 and 2.
+    """
+    for line in _lines(Path("/proc/self/cgroup")):
+        _, kinds, name = line.split(":", 2)
+        if kinds and kind not in kinds.split(","):
+            continue
+        root, file = (_GROUPS / kind, older) if kinds else (_GROUPS, newer)
+        group = Path(name.strip().lstrip("/"))
+        # In a container, the group has a name that holds outside of it; inside, it is the root.
+        for above in (group, *group.parents):
+            yield root / above / file
+
+
+def _words(file: Path) -> list[str]:
+    return " ".join(_lines(file)).split()
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text().splitlines()
+    except OSError:
+        return []
