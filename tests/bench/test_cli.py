@@ -306,7 +306,7 @@ def test_a_bad_option_is_refused_with_what_was_given(
         ("run --data", "Option '--data' requires an argument."),
         ("run stray", "merbench run: Got unexpected extra argument"),
         ("inspect", "merbench inspect: Missing argument"),
-        ("synth --like casme2 --subjects many --out x", "merbench synth: Invalid value for '--subjects': expected"),
+        ("synth --like casme2 --subjects many --out x", "merbench synth: Invalid value for '--subjects': "),
         ("runn", "merbench: No such command 'runn'. Did you mean 'run'?"),
         ("datasets xyzzy", "merbench datasets: No such command 'xyzzy'. Known: detect, report."),
     ],

@@ -156,8 +156,8 @@ def test_a_silent_hub_is_not_asked_again_and_again(monkeypatch: pytest.MonkeyPat
 def test_cached_weights_of_a_silent_hub_are_used(silent_hub: None) -> None:
     from huggingface_hub import constants
 
-    assert fetched_from_hub("model.pretrained", "default", constants.is_offline_mode) is True
-    assert constants.is_offline_mode() is False
+    assert fetched_from_hub("model.pretrained", "default", lambda: constants.HF_HUB_OFFLINE) is True
+    assert constants.HF_HUB_OFFLINE is False
 
 
 def test_a_hub_that_answers_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +168,7 @@ def test_a_hub_that_answers_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
             return "503 Service Unavailable"
 
     monkeypatch.setattr("huggingface_hub.get_session", Session)
-    assert fetched_from_hub("model.pretrained", "default", constants.is_offline_mode) is False
+    assert fetched_from_hub("model.pretrained", "default", lambda: constants.HF_HUB_OFFLINE) is False
 
 
 def test_a_download_server_that_stays_silent_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
