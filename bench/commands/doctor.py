@@ -16,6 +16,7 @@ from typing import Any
 from bench.config import results_root
 from bench.workers import ray_session
 from bench.workers.local_ray import session_parent
+from bench.workers.local_workers import DRIVER_GIB, WORKER_GIB, local_workers
 from bench.workers.provenance import git_state, package_versions
 from preprocess.base.errors import MerError
 from preprocess.base.machine import usable_cores
@@ -24,9 +25,6 @@ from results.tracking.writer import check_address
 
 PACKAGES = ("merbench", "ray", "torch", "torchvision", "torch-geometric", "timm", "mlflow",
             "opencv-contrib-python-headless", "dlib-bin", "pandas", "scikit-learn", "pyarrow")  # fmt: skip
-
-DRIVER_GIB, WORKER_GIB = 0.8, 0.6
-"""What a run takes in memory: its own process with Ray's, and each worker, without the features."""
 
 ANSWER_SECONDS = 5.0
 """How long a cluster may take to answer."""
@@ -63,15 +61,15 @@ def _cores() -> str:
     from ray._common.utils import get_system_memory
     from ray._private.utils import get_used_memory
 
-    cores, total = usable_cores(), get_system_memory() / 2**30
+    workers, total = local_workers(None), get_system_memory() / 2**30
     free = total - get_used_memory() / 2**30
-    told = f"{cores} cores, {free:.1f} of {total:.1f} GiB of memory free"
-    if free < DRIVER_GIB + cores * WORKER_GIB:
+    told = f"{usable_cores()} cores, {free:.1f} of {total:.1f} GiB of memory free"
+    if free < DRIVER_GIB + workers * WORKER_GIB:
         fit = int((free - DRIVER_GIB) / WORKER_GIB)
         advice = f"give --workers {fit}" if fit > 0 else "free some, or take another machine"
         raise OSError(
-            f"{told}: a run takes about {DRIVER_GIB:g} GiB, and {WORKER_GIB:g} for each of {cores} workers beside its "
-            f"data; Ray ends workers of a machine that is full. For a run here, {advice}."
+            f"{told}: a run takes about {DRIVER_GIB:g} GiB, and {WORKER_GIB:g} for each of {workers} workers beside "
+            f"its data; Ray ends workers of a machine that is full. For a run here, {advice}."
         )
     return told
 

@@ -37,11 +37,11 @@ from bench.study.sources import shards_root, survey_datasets
 from bench.study.spotted import FOLDER, described_spotting, spotted_datasets
 from bench.workers.capacity import demand
 from bench.workers.feature_memory import told_of_plan
+from bench.workers.local_workers import local_workers
 from bench.workers.node_types import wait_for_room, with_growth
 from bench.workers.ray_session import RaySession, cluster_address
 from bench.workers.settling import Settling
 from preprocess.base.errors import HonestyError, MerError, Unfit
-from preprocess.base.machine import usable_cores
 from preprocess.base.storage import below
 from preprocess.recipes import load_recipes
 from preprocess.shards.spotted import spot_recordings
@@ -106,7 +106,7 @@ def _show_plan(config: RunConfig, console: Console) -> None:
         return
     say(console, plan_table(plan, tuning_lines(plan, store)))
     if config.device != "cuda" and not cluster_address(config.address):
-        for text in told_of_plan(plan, config.feature_memory, config.workers or usable_cores()):
+        for text in told_of_plan(plan, config.feature_memory, local_workers(config.workers)):
             say(console, f"On this machine's CPUs, {text}.")
     moved = [one.prepared for datasets in shifted.values() for one in datasets.values()]
     cut = [one.prepared for one in spotted.values() if one.prepared]

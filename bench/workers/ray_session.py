@@ -16,8 +16,8 @@ from unittest import mock
 from bench.console.interrupts import catch_sigterm, sigterm_kept, terminable, terminated
 from bench.workers.capacity import Capacity
 from bench.workers.local_ray import WAITS, NoRay, local_ray
+from bench.workers.local_workers import local_workers, told_of_workers
 from preprocess.base.errors import UsageError
-from preprocess.base.machine import usable_cores
 from preprocess.base.scoped import environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -133,7 +133,7 @@ class RaySession:
 
     def spreads(self) -> bool:
         """Return whether Ray offers more than one CPU, or may grow to; only then it is connected."""
-        if not self._address and (self._cpus or usable_cores()) < 2:
+        if not self._address and local_workers(self._cpus) < 2:
             return False
         cluster = self.cluster()
         return cluster.cpus > 1 or not cluster.local
@@ -215,7 +215,7 @@ def ray_session(address: str | None, cpus: int | None, say: Callable[[str], None
     ----------
     address : of a running cluster; None for the one in ``RAY_ADDRESS`` (set inside a Ray job) or, without that, for a
         local one that this process starts, whatever other Ray runs on this machine.
-    cpus : the cores of a local one; None for all that this process may use.
+    cpus : the cores of a local one; None for all that this process may use and that memory holds workers for.
     say : takes one line of text, where starting a local one is worth a word.
 
     Raises
@@ -224,7 +224,7 @@ def ray_session(address: str | None, cpus: int | None, say: Callable[[str], None
     NoRay : no Ray starts on this machine.
     """
     given = cluster_address(address)
-    connected = _joined(given) if given else _local(cpus or usable_cores(), say)
+    connected = _joined(given) if given else _local(cpus, say)
     # Ray and Tune read these when they are imported, and Ray's processes inherit them.
     with environment(_ENVIRONMENT, keep=True), connected, _without_dumps():
         import ray
@@ -234,14 +234,16 @@ def ray_session(address: str | None, cpus: int | None, say: Callable[[str], None
 
 
 @contextlib.contextmanager
-def _local(cpus: int, say: Callable[[str], None]) -> Iterator[None]:
+def _local(asked: int | None, say: Callable[[str], None]) -> Iterator[None]:
     """Start a Ray of our own, which is waited for longer than a cluster that does not answer."""
+    if told := told_of_workers(asked):
+        say(told)
     with (
         environment({**WAITS, **_LOOPBACK, **_KEPT_READY}, keep=True),
         # Inherited by the workers, which must find these rooms even where the checkout is not installed. (A runtime
         # environment would do it too, but turns away the workers that Ray starts ahead.)
         environment({"PYTHONPATH": _python_path()}),
-        local_ray(cpus, say),
+        local_ray(local_workers(asked), say),
     ):
         yield
 

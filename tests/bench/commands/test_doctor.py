@@ -111,13 +111,15 @@ def test_memory_that_workers_would_fill_is_a_problem(
 ) -> None:
     monkeypatch.setattr("ray._common.utils.get_system_memory", lambda: 8 * 2**30)
     monkeypatch.setattr("ray._private.utils.get_used_memory", lambda: 6 * 2**30)
-    monkeypatch.setattr("bench.commands.doctor.usable_cores", lambda: 16)
+    for module in ("commands.doctor", "workers.local_workers"):
+        monkeypatch.setattr(f"bench.{module}.usable_cores", lambda: 16)
     said = merbench("doctor", "--results", str(tmp_path), "--tracking-uri", "off")
     line = line_of(said.out, "cores and memory")
     assert said.status == 1
     assert line.startswith("PROBLEM  cores and memory: 16 cores, 2.0 of 8.0 GiB of memory free: ")
     assert line.endswith("For a run here, give --workers 2.")
-    monkeypatch.setattr("bench.commands.doctor.usable_cores", lambda: 2)
+    for module in ("commands.doctor", "workers.local_workers"):
+        monkeypatch.setattr(f"bench.{module}.usable_cores", lambda: 2)
     assert line_of(merbench("doctor", "--results", str(tmp_path)).out, "cores and memory").startswith("ok ")
 
 
