@@ -167,7 +167,7 @@ def _rest(course: np.ndarray, onset: int, apex: int, offset: int) -> float:
     if not onset < apex < offset:
         return np.inf
     (basis,) = _basis(len(course), *(np.array([[frame]]) for frame in (onset, apex, offset)))
-    _, top, end = np.linalg.lstsq(basis.T, course)[0]
+    _, top, end = np.linalg.lstsq(basis.T, course, rcond=None)[0]
     return float(end / top) if top > 0 else np.inf
 
 
