@@ -19,7 +19,7 @@ from bench.workers.local_ray import session_parent
 from bench.workers.local_workers import DRIVER_GIB, WORKER_GIB, local_workers
 from bench.workers.provenance import git_state, package_versions
 from preprocess.base.errors import MerError
-from preprocess.base.machine import usable_cores
+from preprocess.base.machine import free_memory, usable_cores, usable_memory
 from results.store.outcome_store import MissingStore, OutcomeStore
 from results.tracking.writer import check_address
 
@@ -58,12 +58,8 @@ def examine(results: str, tracking_uri: str | None, say: Callable[[str], None]) 
 
 
 def _cores() -> str:
-    from ray._common.utils import get_system_memory
-    from ray._private.utils import get_used_memory
-
-    workers, total = local_workers(None), get_system_memory() / 2**30
-    free = total - get_used_memory() / 2**30
-    told = f"{usable_cores()} cores, {free:.1f} of {total:.1f} GiB of memory free"
+    workers, free = local_workers(None), free_memory() / 2**30
+    told = f"{usable_cores()} cores, {free:.1f} of {usable_memory() / 2**30:.1f} GiB of memory free"
     if free < DRIVER_GIB + workers * WORKER_GIB:
         fit = int((free - DRIVER_GIB) / WORKER_GIB)
         advice = f"give --workers {fit}" if fit > 0 else "free some, or take another machine"

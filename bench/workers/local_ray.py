@@ -32,7 +32,7 @@ import psutil
 
 from bench.console.interrupts import sigterm_kept, terminates
 from preprocess.base.errors import MerError
-from preprocess.base.machine import usable_cores
+from preprocess.base.machine import free_memory, usable_cores, usable_memory
 from preprocess.base.processes import kill_all
 
 WAITS = {
@@ -302,8 +302,7 @@ def _last_complaint(log: Path) -> str:
 
 
 def _machine() -> str:
-    memory = psutil.virtual_memory()
     return (
         f"At that time: {usable_cores()} cores, {os.getloadavg()[0]:.1f} processes wanting one, "
-        f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB of memory free."
+        f"{free_memory() / 2**30:.1f} of {usable_memory() / 2**30:.1f} GiB of memory free."
     )

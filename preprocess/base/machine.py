@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
+
 _GROUPS = Path("/sys/fs/cgroup")
 
 
@@ -22,8 +24,31 @@ def usable_cores() -> int:
 def usable_memory() -> int:
     """Return how many bytes of memory there are for us: what is built in, or what our container may use of it."""
     built_in = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    files = _files("memory", "memory.limit_in_bytes", "memory.max")
-    return min([built_in, *(int(number) for file in files for number in _words(file)[:1] if number.isdigit())])
+    return min([built_in, *(limit for _, limit in _memory_limits())])
+
+
+def free_memory() -> int:
+    """Return how many bytes of ``usable_memory`` nobody uses now; what files are held in counts as free.
+
+    Of a container, this is what it may still take, or what its machine has left, whichever is less.
+    """
+    free = [int(psutil.virtual_memory().available)]
+    for file, limit in _memory_limits():
+        older = file.name == "memory.limit_in_bytes"
+        counts = dict(line.split() for line in _lines(file.with_name("memory.stat")))
+        held = int(counts.get("total_inactive_file" if older else "inactive_file", 0))
+        used = _words(file.with_name("memory.usage_in_bytes" if older else "memory.current"))
+        free += [limit - int(number) + held for number in used]
+    return max(0, min(free))
+
+
+def _memory_limits() -> Iterator[tuple[Path, int]]:
+    """Yield the file and the number of bytes of each limit of memory that this process has."""
+    for file in _files("memory", "memory.limit_in_bytes", "memory.max"):
+        for number in _words(file):
+            # A group without a limit says `max`; the older kind, a number beyond all memory.
+            if number.isdigit():
+                yield file, int(number)
 
 
 def _rations() -> Iterator[float]:

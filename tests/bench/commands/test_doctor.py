@@ -109,9 +109,9 @@ def test_a_temporary_folder_that_is_too_long_for_sockets_is_told(
 def test_memory_that_workers_would_fill_is_a_problem(
     merbench: LocalRuns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ray._common.utils.get_system_memory", lambda: 8 * 2**30)
-    monkeypatch.setattr("ray._private.utils.get_used_memory", lambda: 6 * 2**30)
+    monkeypatch.setattr("bench.commands.doctor.free_memory", lambda: 2 * 2**30)
     for module in ("commands.doctor", "workers.local_workers"):
+        monkeypatch.setattr(f"bench.{module}.usable_memory", lambda: 8 * 2**30)
         monkeypatch.setattr(f"bench.{module}.usable_cores", lambda: 16)
     said = merbench("doctor", "--results", str(tmp_path), "--tracking-uri", "off")
     line = line_of(said.out, "cores and memory")

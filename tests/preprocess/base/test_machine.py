@@ -8,11 +8,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from preprocess.base import machine
-from preprocess.base.machine import usable_cores, usable_memory
+from preprocess.base.machine import free_memory, usable_cores, usable_memory
 
 GIB = 2**30
 GROUPS = Path("/sys/fs/cgroup")
@@ -65,9 +67,29 @@ def test_a_group_may_use_no_more_than_those_above_it(node: dict[str, str]) -> No
     assert (usable_cores(), usable_memory()) == (8, 2 * GIB)
 
 
+def test_free_is_what_a_container_may_still_take_or_what_its_node_has_left(
+    node: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = 20 * GIB
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=left))
+    assert free_memory() == 20 * GIB
+    node["/proc/self/cgroup"] = "9:memory:/jobs/mine\n0::/jobs/mine\n"
+    node["/sys/fs/cgroup/memory/jobs/memory.limit_in_bytes"] = f"{8 * GIB}\n"
+    node["/sys/fs/cgroup/memory/jobs/memory.usage_in_bytes"] = f"{7 * GIB}\n"
+    assert free_memory() == GIB
+    node["/sys/fs/cgroup/memory/jobs/memory.stat"] = f"cache {4 * GIB}\ntotal_inactive_file {3 * GIB}\n"
+    assert free_memory() == 4 * GIB
+    node["/sys/fs/cgroup/jobs/mine/memory.max"] = f"{4 * GIB}\n"
+    node["/sys/fs/cgroup/jobs/mine/memory.current"] = f"{3 * GIB}\n"
+    node["/sys/fs/cgroup/jobs/mine/memory.stat"] = f"anon {GIB}\ninactive_file {GIB}\n"
+    assert free_memory() == 2 * GIB
+    left = GIB
+    assert free_memory() == GIB
+
+
 def test_this_machine_has_cores_and_memory() -> None:
     total = int(Path("/proc/meminfo").read_text().split()[1]) * 1024
-    assert 0 < usable_memory() <= total + 2**20
+    assert 0 < free_memory() < usable_memory() <= total + 2**20
     assert 1 <= usable_cores() <= len(os.sched_getaffinity(0))
 
 
