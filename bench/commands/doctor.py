@@ -64,8 +64,8 @@ def _cores() -> str:
         fit = int((free - DRIVER_GIB) / WORKER_GIB)
         advice = f"give --workers {fit}" if fit > 0 else "free some, or take another machine"
         raise OSError(
-            f"{told}: a run takes about {DRIVER_GIB:g} GiB, and {WORKER_GIB:g} for each of {workers} workers beside "
-            f"its data; Ray ends workers of a machine that is full. For a run here, {advice}."
+            f"{told}: a run takes about {DRIVER_GIB:g} GiB, and {WORKER_GIB:g} for each worker ({workers} here), "
+            f"beside its data; Ray ends workers of a machine that is full. For a run here, {advice}."
         )
     return told
 
