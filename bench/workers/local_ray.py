@@ -17,6 +17,7 @@ import importlib
 import logging
 import os
 import re
+import secrets
 import shutil
 import signal
 import socket
@@ -34,6 +35,7 @@ from bench.console.interrupts import sigterm_kept, terminates
 from preprocess.base.errors import MerError
 from preprocess.base.machine import free_memory, usable_cores, usable_memory
 from preprocess.base.processes import kill_all
+from preprocess.base.scoped import environment
 
 WAITS = {
     "RAY_gcs_server_port_wait_time_s": "120",
@@ -77,18 +79,38 @@ def local_ray(cpus: int, say: Callable[[str], None]) -> Iterator[None]:
     ------
     NoRay : it did not start, twice; says which part did not and where the log of that part is.
     """
-    folder = _start_or_again(cpus, say)
+    with _own_token():
+        folder = _start_or_again(cpus, say)
+        try:
+            with _guarded(folder):
+                yield
+        finally:
+            from bench.workers.leaving import leave_ray
+
+            started = processes_of(folder)
+            leave_ray()
+            # Workers, which notice up to a second later that Ray is gone, and have nothing more to do.
+            kill_all(started, END_SECONDS)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _own_token() -> Iterator[None]:
+    """Let the Ray inside the block ask for a token that nobody else knows.
+
+    By itself it takes the one in the home folder and makes it where there is none; in a container, that folder may be
+    missing, somebody else's, or read-only.
+    """
+    # Compiled, and declared in part only.
+    raylet: Any = importlib.import_module("ray._raylet")
+    # It has read a token once, and keeps it.
+    loader = raylet.AuthenticationTokenLoader.instance()
     try:
-        with _guarded(folder):
+        with environment({"RAY_AUTH_TOKEN": secrets.token_hex(32)}):
+            loader.reset_cache()
             yield
     finally:
-        from bench.workers.leaving import leave_ray
-
-        started = processes_of(folder)
-        leave_ray()
-        # Workers, which notice up to a second later that Ray is gone, and have nothing more to do.
-        kill_all(started, END_SECONDS)
-        shutil.rmtree(folder, ignore_errors=True)
+        loader.reset_cache()
 
 
 @contextlib.contextmanager

@@ -98,14 +98,14 @@ class Stopped:
 
 
 def stop_at(folds: int, how: signal.Signals, environment: dict[str, str], root: Path) -> Stopped:
-    """Start the run, send it a signal once this many folds are done, and wait until nothing of it can train.
+    """Start the run, send it a signal once so many folds are done and one of them by it; wait until it cannot train.
 
     SIGKILL and SIGTERM hit the driver alone, as the kernel's memory killer and ``kill`` do; SIGINT its whole group, as
     Ctrl-C does.
     """
     before = whole_digests(root)
     with started(environment, root) as (process, printed):
-        wait_for(lambda: done(root) >= folds, process)
+        wait_for(lambda: done(root) >= max(folds, len(before) + 1), process)
         others = psutil.Process(process.pid).children(recursive=True)
         # Ray's two agents wait a minute for their dead node to answer; the test looks at them when it ends.
         trainers = [other for other in others if "Agent" not in other.name()]
