@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from preprocess.base.drawing import default_look
 from preprocess.base.storage import LocalStorage, Storage
 from preprocess.samples.clip import Clip, ClipError
 from preprocess.samples.quality import Quality, badness, told, worst_first
@@ -63,6 +64,7 @@ def _spread_out(samples: pd.DataFrame, count: int) -> list[str]:
     return [sample_id for _, ids in sorted(groups.items()) for sample_id in ids if sample_id in chosen]
 
 
+@default_look()
 def write_contact_sheet(
     storage: Storage,
     name: str,
@@ -116,6 +118,7 @@ def _said(beyond: int) -> str:
     return f"; {beyond} of worse quality than usual, the worst first" if beyond else ""
 
 
+@default_look()
 def write_clip(path: Path, clip: Clip, emotion: str, finder: FaceFinder) -> ClipView:
     """Draw one clip in full as a PNG file: its pictures, a strip of frames, and how its apex was found if it was.
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from preprocess.base.drawing import default_look
 from preprocess.views.contact_sheet import COLUMNS, draw_row, figure_of, save_figure
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Marked:
     view: ClipView | None = None
 
 
+@default_look()
 def write_recording(
     storage: Storage,
     name: str,

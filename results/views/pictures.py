@@ -1,4 +1,4 @@
-"""Pictures of a study's results as PNG: drawn on Agg canvases that share no state, so any thread may call them."""
+"""Pictures of a study's results as PNG: drawn on Agg canvases of their own, so any thread may call them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from preprocess.base.drawing import default_look
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,6 +42,7 @@ class _Margins:
     bottom: float
 
 
+@default_look()
 def confusion_picture(matrix: np.ndarray, classes: Sequence[str], title: str, subtitle: str) -> bytes:
     """Draw a confusion matrix: each cell's count and its share of the true class, coloured by that share.
 
@@ -83,6 +86,7 @@ def confusion_picture(matrix: np.ndarray, classes: Sequence[str], title: str, su
     return _png(figure)
 
 
+@default_look()
 def classes_picture(counts: np.ndarray, classes: Sequence[str], title: str, subtitle: str) -> bytes:
     """Draw the classes of a multi-label task: for each a bar of its F1, marks of precision and recall, and its counts.
 
@@ -132,6 +136,7 @@ def classes_picture(counts: np.ndarray, classes: Sequence[str], title: str, subt
     return _png(figure)
 
 
+@default_look()
 def curves_picture(curves: Sequence[Mapping[str, Sequence[float]]], title: str, subtitle: str) -> bytes:
     """Draw training curves over all folds: the median of each curve, and the band of its middle half.
 

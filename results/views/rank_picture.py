@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import PurePath
 
+from preprocess.base.drawing import default_look
 from preprocess.base.errors import UsageError
 from results.scores.over_benchmarks import FEW_BENCHMARKS, OverBenchmarks
 from results.scores.pairs import LEVEL
@@ -24,6 +25,7 @@ def check_ending(file: str) -> str:
     return ending
 
 
+@default_look()
 def rank_diagram(ranked: OverBenchmarks, ending: str) -> bytes:
     """Draw mean ranks on a line; a bar joins models that cannot be told apart.
 

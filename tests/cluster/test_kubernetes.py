@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import functools
 import os
+import re
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any

@@ -21,7 +21,8 @@ class Loop:
 
 def said_at_the_end(code: str) -> str:
     """Return all that a process prints which runs this code and ends."""
-    done = subprocess.run([sys.executable, "-c", END + code], stdout=-1, stderr=subprocess.STDOUT, text=True, check=True)
+    words = [sys.executable, "-c", END + code]
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True)
     return done.stdout
 
 

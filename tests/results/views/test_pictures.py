@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import subprocess
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -153,6 +155,20 @@ def test_threads_draw_the_same_bytes() -> None:
     alone = [draw(matrix) for matrix in matrices]
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(draw, matrices)) == alone
+
+
+def test_settings_of_a_user_change_no_byte(tmp_path: Path) -> None:
+    settings = tmp_path / "matplotlibrc"
+    settings.write_text("text.usetex: True\nfont.size: 30\nsavefig.bbox: tight\nno.such.setting: 1\n")
+    code = (
+        "import sys, numpy, matplotlib.artist; from results.views.pictures import confusion_picture as draw\n"
+        "sys.stdout.buffer.write(draw(numpy.eye(2), ('a', 'b'), 't', 's'))\n"
+        "assert matplotlib.rcParams['font.size'] == 30, 'the setting of what else this process draws'"
+    )
+    # LaTeX may be there.
+    own = {**os.environ, "MATPLOTLIBRC": str(settings), "PATH": ""}
+    done = subprocess.run([sys.executable, "-c", code], env=own, stdout=subprocess.PIPE, check=True)
+    assert done.stdout == confusion_picture(np.eye(2), ("a", "b"), "t", "s")
 
 
 @pytest.mark.slow
