@@ -6,7 +6,9 @@ earlier on Python's path would be imported in their place, and fail somewhere in
 
 from __future__ import annotations
 
+import codecs
 import importlib.util
+import io
 import os
 import signal
 import sys
@@ -30,9 +32,10 @@ def wrong_room() -> str:
 
 
 def start(arguments: list[str] | None = None) -> None:
-    """Run the command line; exit status 2, with one line, where a room is somebody else's."""
+    """Run the command line; exit status 2, with one line, where a room is somebody else's or Python is unfit."""
     _open_what_is_closed()
-    wrong = wrong_room()
+    _write_every_letter()
+    wrong = wrong_room() or _without_docstrings()
     if wrong:
         print(f"error: {wrong}", file=sys.stderr)
         sys.exit(2)
@@ -56,6 +59,29 @@ def _open_what_is_closed() -> None:
                 os.dup2(nowhere, number)
                 os.close(nowhere)
             setattr(sys, name, os.fdopen(number, "w" if number else "r"))
+
+
+def _write_every_letter() -> None:
+    """Begin again in UTF-8 where Python takes file names for ASCII or Latin-1; no letter that is printed ends a run.
+
+    People, folders and files may have any name; and the workers, which have the same environment, write files too.
+    """
+    if sys.getfilesystemencoding() != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    for stream in (sys.stdout, sys.stderr):
+        # PYTHONIOENCODING may still say otherwise; click, which prints too, takes ASCII for a mistake, and other
+        # encodings at their word.
+        if isinstance(stream, io.TextIOWrapper):
+            ascii_only = codecs.lookup(stream.encoding).name == "ascii"
+            stream.reconfigure(encoding="utf-8" if ascii_only else stream.encoding, errors="replace")
+
+
+def _without_docstrings() -> str:
+    """Return what is wrong with ``python -OO``; "" without it. Listings and ``--help`` come from docstrings."""
+    if sys.flags.optimize < 2:
+        return ""
+    return "Python runs with -OO (or PYTHONOPTIMIZE=2), without the docstrings that merbench reads. Leave it out."
 
 
 def _found(room: str) -> str:

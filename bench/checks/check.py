@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
+from preprocess.base.docs import first_line
 from preprocess.base.errors import MerError
 
 PREFIX = "check_"
@@ -71,14 +72,9 @@ def functions_of(module: ModuleType) -> list[Callable[[Any], None]]:
 def checks_of(module: ModuleType, case: Any) -> list[Check]:
     """Return a module's checks of one case. Their titles are the first lines of the docstrings."""
     return [
-        Check(one.__module__, one.__name__.removeprefix(PREFIX), title_of(one), _bound(one, case))
+        Check(one.__module__, one.__name__.removeprefix(PREFIX), first_line(one), _bound(one, case))
         for one in functions_of(module)
     ]
-
-
-def title_of(function: Callable[..., Any]) -> str:
-    """Return the first line of a function's docstring."""
-    return (function.__doc__ or "").strip().splitlines()[0]
 
 
 def _bound(function: Callable[[Any], None], case: Any) -> Callable[[], None]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from bench.checks.check import expect, title_of
+from bench.checks.check import expect
+from preprocess.base.docs import first_line
 from results.scores.leaderboard import Row
 from results.scores.spotting import SpotThenRecognise
 from results.store.watched import EXTERNAL, NOTHING, TEST
@@ -105,5 +106,5 @@ def check_header(column: Column) -> None:
 
 def check_documented(column: Column) -> None:
     """Its docstring says in one sentence what it shows."""
-    expect((column.text.__doc__ or "").strip(), "It has no docstring; one sentence tells a reader what it shows.")
-    expect(title_of(column.text).endswith("."), "The first line of its docstring is no sentence.")
+    expect(first_line(column.text), "It has no docstring; one sentence tells a reader what it shows.")
+    expect(first_line(column.text).endswith("."), "The first line of its docstring is no sentence.")

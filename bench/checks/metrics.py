@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.checks.check import expect, title_of
+from bench.checks.check import expect
+from preprocess.base.docs import first_line
 from results.scores.bootstrap import subject_bootstrap
 from results.scores.counting import Counting
 from results.scores.metrics import Metric
@@ -138,8 +139,8 @@ def check_input_unchanged(case: MetricCase) -> None:
 
 def check_documented(case: MetricCase) -> None:
     """Its docstring says in one sentence what it is."""
-    expect((case.metric.__doc__ or "").strip(), "It has no docstring. `merbench list metrics` shows the first line.")
-    expect(title_of(case.metric).endswith((".", ")")), "The first line of its docstring is no sentence.")
+    expect(first_line(case.metric), "It has no docstring. `merbench list metrics` shows the first line.")
+    expect(first_line(case.metric).endswith((".", ")")), "The first line of its docstring is no sentence.")
 
 
 def _counts(case: MetricCase, seed: int) -> np.ndarray:

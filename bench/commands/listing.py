@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from preprocess.base.docs import first_line
 from preprocess.base.errors import UsageError, did_you_mean
 from results.views.text import Header, table
 
@@ -89,7 +90,7 @@ def _metrics() -> tuple[list[str], list[list[str]]]:
     from results.scores.multilabel import LABEL_METRICS
 
     rows = [
-        [name, kind, (metric.__doc__ or "").strip().splitlines()[0]]
+        [name, kind, first_line(metric)]
         for kind, registry in (("single-label", METRICS), ("multi-label", LABEL_METRICS))
         for name, metric in registry.items()
     ]

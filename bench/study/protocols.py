@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from preprocess.base.docs import first_line
 from preprocess.base.errors import DataError, HonestyError, Unfit, UsageError
 from preprocess.base.registry import Registry
 from preprocess.datasets import DATASETS
@@ -109,14 +110,17 @@ def register_protocol(
 
     Raises
     ------
-    UsageError : another protocol has this name; both places are named.
+    UsageError : another protocol has this name (both places are named), or the function has no docstring.
     """
 
     def decorate(split: Splitter) -> Splitter:
         origin = f"{split.__module__}.{split.__qualname__}"
-        protocol = Protocol(
-            name, split, over, _summary(split), reference, averaged, by_strength=by_strength, spots=spots
-        )
+        summary = first_line(split)
+        if not summary:
+            raise UsageError(
+                f"Protocol {name} ({origin}) has no docstring; its first line is what `merbench list protocols` says."
+            )
+        protocol = Protocol(name, split, over, summary, reference, averaged, by_strength=by_strength, spots=spots)
         PROTOCOLS.add(name, protocol, origin=origin)
         return split
 
@@ -163,10 +167,6 @@ def find_protocol(name: str) -> Protocol:
         raise UsageError(f"Protocol {name!r}: {both[0]} is to be trained and tested on; give it on one side.")
     split = partial(transfer, trained=sides[0], tested=sides[1])
     return dataclasses.replace(protocol, name=name, split=split, datasets=(*sides[0], *sides[1]))
-
-
-def _summary(split: Callable[..., list[Split]]) -> str:
-    return (split.__doc__ or "").strip().splitlines()[0]
 
 
 def without_recordings(datasets: str) -> Unfit:
@@ -343,7 +343,7 @@ PROTOCOLS.add(
         name="transfer",
         split=partial(transfer, trained=(), tested=()),
         over="named",
-        summary=_summary(transfer),
+        summary=first_line(transfer),
         reference="cross-database recognition, one direction of hde",
     ),
     origin=f"{__name__}.transfer",

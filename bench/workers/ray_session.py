@@ -37,6 +37,9 @@ _ENVIRONMENT = {
     "TUNE_WARN_THRESHOLD_S": "30",
 }
 
+# Tune refuses to run where these are set, which older versions of it read.
+_NOT_SET = {"RAY_AIR_LOCAL_CACHE_DIR": "", "TUNE_RESULT_DIR": ""}
+
 # Nobody else needs to reach a local Ray. Despite the name, this makes it stay on the loopback interface on Linux too.
 _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
@@ -226,7 +229,7 @@ def ray_session(address: str | None, cpus: int | None, say: Callable[[str], None
     given = cluster_address(address)
     connected = _joined(given) if given else _local(cpus, say)
     # Ray and Tune read these when they are imported, and Ray's processes inherit them.
-    with environment(_ENVIRONMENT, keep=True), connected, _without_dumps():
+    with environment(_ENVIRONMENT, keep=True), environment(_NOT_SET), connected, _without_dumps():
         import ray
 
         nodes = tuple(node["Resources"] for node in ray.nodes() if node["Alive"])

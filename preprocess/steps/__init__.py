@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from preprocess.base.docs import first_line
 from preprocess.base.errors import UsageError, did_you_mean
 from preprocess.base.registry import Registry
 from preprocess.samples.layout import Content
@@ -174,8 +175,7 @@ def register_step(
     def decorate(run: Callable[..., Work]) -> Callable[..., Work]:
         origin = f"{run.__module__}.{run.__qualname__}"
         _check(name, version, run, origin)
-        summary = (run.__doc__ or "").strip().splitlines()[0]
-        STEPS.add(name, Step(name, version, run, summary, pictures, tensor), origin)
+        STEPS.add(name, Step(name, version, run, first_line(run), pictures, tensor), origin)
         return run
 
     return decorate
@@ -184,7 +184,7 @@ def register_step(
 def _check(name: str, version: int, run: Callable[..., Work], origin: str) -> None:
     if not isinstance(version, int) or version < 1:
         raise UsageError(f"Step {name} ({origin}): version is {version!r}; expected a whole number above 0.")
-    if not (run.__doc__ or "").strip():
+    if not first_line(run):
         raise UsageError(f"Step {name} ({origin}) has no docstring; its first line is what `merbench list steps` says.")
     _, *options = inspect.signature(run).parameters.values()
     for option in options:

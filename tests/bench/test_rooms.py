@@ -50,6 +50,43 @@ def test_a_module_of_somebody_else_is_named(taken: str, words: list[str], where:
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_without_docstrings_one_line_says_what_to_leave_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONOPTIMIZE", "2")
+    done = call(["-c", COMMAND, "list", "tasks"], ROOT, [ROOT])
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: Python runs with -OO (or PYTHONOPTIMIZE=2)")
+    assert len(done.stderr.splitlines()) == 1
+
+
+PROTOCOL = '''
+from bench.study.protocols import Split, register_protocol
+
+
+@register_protocol("halves", over="each", reference="A test")
+def halves(subjects, rng):
+    """Test on ─ half ─ of them."""
+    return []
+'''
+
+
+def test_any_letter_can_be_read_and_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plug_in = tmp_path / "größe" / "mine.py"
+    plug_in.parent.mkdir()
+    plug_in.write_text(PROTOCOL, encoding="utf-8")
+    words = ["-c", COMMAND, "list", "protocols", "--plugins", str(plug_in)]
+    with monkeypatch.context() as posix:
+        for name, value in {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}.items():
+            posix.setenv(name, value)
+        done = call(words, tmp_path, [ROOT])
+        assert done.returncode == 0, done.stderr
+        assert "Test on ─ half ─ of them." in done.stdout
+    for encoding, expected in {"ascii": "Test on ─ half ─ of them.", "latin-1": "Test on ? half ? of them."}.items():
+        monkeypatch.setenv("PYTHONIOENCODING", encoding)
+        done = call(words, tmp_path, [ROOT])
+        assert done.returncode == 0, done.stderr
+        assert expected in done.stdout
+
+
 def test_the_front_door_takes_its_own_rooms_whatever_lies_around(tmp_path: Path) -> None:
     for room in rooms.ROOMS:
         (tmp_path / f"{room}.py").write_text("raise RuntimeError('imported')\n")

@@ -363,6 +363,15 @@ def test_a_new_protocol_is_one_function(registries: None) -> None:
         (("a", "b"), ([0, 1], [1, 2]), "tests 1 samples more than once"),
     ],
 )
+def test_a_protocol_without_a_docstring_is_refused() -> None:
+    def halves(data: StudyData) -> list[Split]:
+        return []
+
+    with pytest.raises(UsageError, match=r"Protocol halves \(.*halves\) has no docstring; its first line is what"):
+        register_protocol("halves", over="each", reference="A test.")(halves)
+    assert "halves" not in PROTOCOLS.names()
+
+
 def test_a_protocol_that_counts_a_sample_twice_is_refused(
     registries: None, names: tuple[str, str], rows: tuple[list[int], list[int]], message: str
 ) -> None:

@@ -37,6 +37,10 @@ FOLDS = 16
 HOME = "MERBENCH_TEST_HOME"
 """The variable of the runs' environment that tells the tests, and nobody else, where data and plug-in lie."""
 
+# What others have set. There is no home folder, as in a container whose user the machine does not know; names of files
+# are ASCII for Python; an older Tune read this variable.
+UNKIND = {"LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "TUNE_RESULT_DIR": "/nowhere"}
+
 NAME = "100%20 a?b#c:d&e'f\"g größe"
 PLUG_IN = '''
 from mer_models.majority import Majority
@@ -58,7 +62,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
     (home / "my_model.py").write_text(PLUG_IN)
     with tempfile.TemporaryDirectory(prefix="mb", dir="/tmp") as folder:
         kept = {name: value for name, value in os.environ.items() if name not in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI")}
-        yield {**kept, "RAY_TMPDIR": folder, HOME: str(home)}
+        yield {**kept, **UNKIND, "HOME": str(home / "my_model.py" / "no"), "RAY_TMPDIR": folder, HOME: str(home)}
 
 
 @pytest.fixture
@@ -163,7 +167,7 @@ def test_a_run_that_is_stopped_in_three_ways_ends_with_the_leaderboard_of_an_und
 ) -> None:
     """The undisturbed one trains in this process: neither Ray nor where folds are trained is seen in a score.
 
-    All of it lies in a folder of an odd name.
+    All of it lies in a folder of an odd name, and the processes have an unkind environment.
     """
     home = Path(environment[HOME])
     root, undisturbed = home / "runs", home / "undisturbed"
