@@ -356,13 +356,6 @@ def test_a_new_protocol_is_one_function(registries: None) -> None:
         assert len(fold.train) + len(fold.test) == len(TWO), "it trains on everybody else"
 
 
-@pytest.mark.parametrize(
-    ("names", "rows", "message"),
-    [
-        (("a", "a"), ([0], [1]), "two folds the same name"),
-        (("a", "b"), ([0, 1], [1, 2]), "tests 1 samples more than once"),
-    ],
-)
 def test_a_protocol_without_a_docstring_is_refused() -> None:
     def halves(data: StudyData) -> list[Split]:
         return []
@@ -372,6 +365,13 @@ def test_a_protocol_without_a_docstring_is_refused() -> None:
     assert "halves" not in PROTOCOLS.names()
 
 
+@pytest.mark.parametrize(
+    ("names", "rows", "message"),
+    [
+        (("a", "a"), ([0], [1]), "two folds the same name"),
+        (("a", "b"), ([0, 1], [1, 2]), "tests 1 samples more than once"),
+    ],
+)
 def test_a_protocol_that_counts_a_sample_twice_is_refused(
     registries: None, names: tuple[str, str], rows: tuple[list[int], list[int]], message: str
 ) -> None:
