@@ -35,6 +35,7 @@ def start(arguments: list[str] | None = None) -> None:
     """Run the command line; exit status 2, with one line, where a room is somebody else's or Python is unfit."""
     _open_what_is_closed()
     _write_every_letter()
+    _have_a_home()
     wrong = wrong_room() or _without_docstrings()
     if wrong:
         print(f"error: {wrong}", file=sys.stderr)
@@ -75,6 +76,13 @@ def _write_every_letter() -> None:
         if isinstance(stream, io.TextIOWrapper):
             ascii_only = codecs.lookup(stream.encoding).name == "ascii"
             stream.reconfigure(encoding="utf-8" if ascii_only else stream.encoding, errors="replace")
+
+
+def _have_a_home() -> None:
+    """Name a home folder where there is none: a container's user may be a number that no list of users knows."""
+    # Ray's modules ask for it as they are imported.
+    if os.path.expanduser("~") == "~":
+        os.environ["HOME"] = os.sep
 
 
 def _without_docstrings() -> str:

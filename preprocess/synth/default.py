@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +24,8 @@ def make_default(home: Path | None = None, progress: Progress | None = None) -> 
 
     Parameters
     ----------
-    home : the folder for them; None is ``merbench`` in the user's cache.
+    home : the folder for them; None is ``merbench`` in the user's cache, or one in the temporary folder where there is
+        no cache to write to, as in a container whose user has no home.
     progress : called after each subject.
 
     Returns
@@ -55,8 +57,15 @@ def default_folder(home: Path | None = None) -> Path:
     ``synthetic-<digest of the options>`` in ``home``.
     """
     if home is None:
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "merbench"
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "merbench"
+        home = cache if _can_be_made(cache) else Path(tempfile.gettempdir()) / f"merbench-{os.getuid()}"
     return home / f"synthetic-{digest([options.as_json() for options in DEFAULT])[:12]}"
+
+
+def _can_be_made(folder: Path) -> bool:
+    """Return whether a folder is there, or can be made, and can be written to."""
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
 
 def _shifted(progress: Progress, before: int, total: int, done: int, _: int) -> None:

@@ -58,6 +58,21 @@ def test_without_docstrings_one_line_says_what_to_leave_out(monkeypatch: pytest.
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_a_user_whom_the_machine_does_not_know_has_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(number: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    monkeypatch.setenv("HOME", "/mine")
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    rooms._have_a_home()
+    assert Path.home() == Path("/mine")
+    monkeypatch.delenv("HOME")
+    with pytest.raises(RuntimeError):
+        Path.home()
+    rooms._have_a_home()
+    assert Path.home() == Path("/")
+
+
 PROTOCOL = '''
 from bench.study.protocols import Split, register_protocol
 

@@ -252,6 +252,16 @@ def test_the_default_lies_in_the_cache_and_is_rendered_once(tmp_path: Path, monk
     assert told == []
 
 
+def test_without_a_home_the_default_lies_with_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HOME", str(tmp_path / "new"))
+    assert default.default_folder().parent == tmp_path / "new" / ".cache" / "merbench"
+    monkeypatch.setenv("HOME", str(tmp_path / "file" / "home"))
+    assert default.default_folder().parent == tmp_path / f"merbench-{os.getuid()}"
+
+
 def test_the_default_is_small_and_unbalanced_like_the_composite() -> None:
     plans = [(options, plan(options)) for options in default.DEFAULT]
     clips = [clip for _, found in plans for clip in found]
