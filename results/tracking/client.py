@@ -6,6 +6,7 @@ import fcntl
 import json
 import logging
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -19,6 +20,7 @@ from preprocess.base.scoped import environment, muted
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Run
+    from requests import Response
 
 CONTENT_TAG = "merbench.content"
 SOURCE_NAME = "merbench"
@@ -176,6 +178,7 @@ class Tracker:
     def __init__(self, tracking_uri: str) -> None:
         self.uri = tracking_uri
         self._experiments: dict[str, str] = {}
+        self._has_models = True
         with environment(_ENVIRONMENT, keep=True):
             # Imported before anything is muted: the import sets the levels of MLflow's loggers.
             from mlflow import MlflowClient
@@ -189,6 +192,7 @@ class Tracker:
                 self._client.get_experiment_by_name("Default")
             else:
                 _probe(tracking_uri)
+                self._has_models = not _is_of_mlflow_2(tracking_uri)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -276,8 +280,9 @@ class Tracker:
             tags = {name: value[:_MAX_TAG_CHARACTERS] for name, value in (*content.tags.items(), identity)}
             name = content.name[:_MAX_RUN_NAME_CHARACTERS]
             run_id = self._client.create_run(known, content.started, tags, run_name=name).info.run_id
-            model_id = self._make_model(known, run_id, content) if content.model else None
-            scored = content.model.scored if content.model else frozenset()
+            model = content.model
+            model_id = self._make_model(known, run_id, model, content.params) if model and self._has_models else None
+            scored = model.scored if model else frozenset()
             self._client.log_batch(
                 run_id,
                 metrics=[
@@ -286,20 +291,21 @@ class Tracker:
                 ],
                 params=[Param(name, value[:_MAX_PARAM_CHARACTERS]) for name, value in content.params.items()],
             )
-            self._client.log_inputs(run_id, [_dataset_input(dataset) for dataset in content.datasets])
-            with _written(content.files) as folder:
+            if content.datasets:
+                # Servers of MLflow 2 refuse to be told of none.
+                self._client.log_inputs(run_id, [_dataset_input(dataset) for dataset in content.datasets])
+            with _written({**content.files, **(model.files if model and not model_id else {})}) as folder:
                 self._client.log_artifacts(run_id, folder)
             self._client.set_terminated(run_id, content.status, content.ended)
             self._client.set_tag(run_id, CONTENT_TAG, digest)
 
-    def _make_model(self, experiment: str, run_id: str, content: RunContent) -> str:
+    def _make_model(self, experiment: str, run_id: str, model: KeptModel, params: Mapping[str, str]) -> str:
         """Make the logged model of a run, and return its name among those of MLflow."""
         from mlflow.entities import LoggedModelOutput
 
-        assert content.model is not None
-        params = {name: value[:_MAX_PARAM_CHARACTERS] for name, value in content.params.items()}
-        made = self._client.create_logged_model(experiment, content.model.name, run_id, params=params)
-        with _written(content.model.files) as folder:
+        short = {name: value[:_MAX_PARAM_CHARACTERS] for name, value in params.items()}
+        made = self._client.create_logged_model(experiment, model.name, run_id, params=short)
+        with _written(model.files) as folder:
             self._client.log_model_artifacts(made.model_id, folder)
         self._client.finalize_logged_model(made.model_id, "READY")
         self._client.log_outputs(run_id, [LoggedModelOutput(made.model_id, 0)])
@@ -416,13 +422,23 @@ def _beside_the_file(tracking_uri: str) -> Iterator[None]:
 
 def _probe(tracking_uri: str) -> None:
     """Ask the server for anything: an answer of any kind but a gateway's error shows that it is there."""
+    response = _asked(tracking_uri, "/health")
+    if response.status_code >= 500:
+        raise TrackingLost(f"its answer is HTTP status {response.status_code}")
+
+
+def _is_of_mlflow_2(tracking_uri: str) -> bool:
+    """Return whether the server says that it is one of MLflow 1 or 2, which know no logged models."""
+    response = _asked(tracking_uri, "/version")
+    return response.status_code == 200 and bool(re.match(r"[12]\.\d", response.text))
+
+
+def _asked(tracking_uri: str, path: str) -> Response:
     from mlflow.utils.credentials import get_default_host_creds
     from mlflow.utils.rest_utils import http_request
 
     creds = get_default_host_creds(tracking_uri)
-    response = http_request(creds, "/health", "GET", timeout=_PROBE_SECONDS, max_retries=0, raise_on_status=False)
-    if response.status_code >= 500:
-        raise TrackingLost(f"its answer is HTTP status {response.status_code}")
+    return http_request(creds, path, "GET", timeout=_PROBE_SECONDS, max_retries=0, raise_on_status=False)
 
 
 @contextmanager

@@ -19,6 +19,17 @@ _GUESSED = ("inferred", "inferred_type")
 # An experiment's tag has room for 20,000 characters on a server of today, for 5,000 on one of before.
 _NOTE_CHARACTERS = 5000
 _CELL_CHARACTERS = 120
+# What pages of MLflow 2 take for granted in a shared view; those of 3.17 have their defaults.
+_TAKEN_FOR_GRANTED: dict[str, object] = {
+    "startTime": "ALL",
+    "lifecycleFilter": "Active",
+    "datasetsFilter": [],
+    "modelVersionFilter": "All Runs",
+    "runsExpanded": {},
+    "runsPinned": [],
+    "runsHidden": [],
+    "runsVisibilityMap": {},
+}
 _OWN_NOTE = "*merbench keeps this text up to date. Delete this line, and it leaves the text alone.*"
 _NOTE_COLUMNS = ("rank", "model", "selection", "seeds", "uf1", "uf1_interval", "uar", "uar_interval", "folds")
 
@@ -63,9 +74,10 @@ def _changed_by_hand(view: str | None) -> bool:
 
 
 def _view(known: Experiment, rows: Sequence[Row]) -> str:
-    """Return a saved view of the runs' table, in the form of MLflow's own pages (3.17).
+    """Return a saved view of the runs' table, in the form of MLflow's own pages: of 3.17, and (tried: 2.22) of before.
 
-    Its columns carry the names of ``selectedColumns``; what its address may say (filter and order) stands beside.
+    Its columns carry the names of ``selectedColumns``; what its address may say (filter and order) stands beside. Pages
+    of today look for all of it in ``state``, those of before at the top.
     """
     parts = [part for part in dict.fromkeys(row.part for row in rows) if part != FULL]
     columns = [
@@ -84,10 +96,9 @@ def _view(known: Experiment, rows: Sequence[Row]) -> str:
         "orderByKey": "metrics.`uf1`",
         "orderByAsc": False,
         "selectedColumns": columns,
-        "columnOrder": columns,
     }
     saved = {"name": "merbench: best first", "createdAt": known.made, "updatedAt": known.made}
-    return json.dumps({**saved, "state": json.dumps(state)})
+    return json.dumps({**_TAKEN_FOR_GRANTED, **state, **saved, "state": json.dumps({**state, "columnOrder": columns})})
 
 
 def _description(known: Experiment, leaderboard: Leaderboard, root: str) -> str:

@@ -80,6 +80,18 @@ def test_a_long_description_is_cut_at_whole_rows_and_says_so(store: OutcomeStore
     assert int(left[1]) + note.count(" | last | ") == 60
 
 
+def test_pages_of_mlflow_2_find_the_view_where_they_look_for_it(store: OutcomeStore) -> None:
+    """Seen in a browser on MLflow 2.22.5: without these, a page that never ends to load."""
+    put(store, example_study())
+    view = json.loads(tags_of(store)[VIEW_TAG])
+    of_today = json.loads(view["state"])
+    assert {name: view[name] for name in of_today if name != "columnOrder"} == {
+        name: value for name, value in of_today.items() if name != "columnOrder"
+    }
+    assert (view["runsPinned"], view["runsHidden"], view["runsExpanded"]) == ([], [], {})
+    assert (view["lifecycleFilter"], view["modelVersionFilter"], view["startTime"]) == ("Active", "All Runs", "ALL")
+
+
 def test_what_a_person_wrote_or_chose_is_left_alone(store: OutcomeStore) -> None:
     put(store, example_study())
     first = tags_of(store)
