@@ -2,6 +2,7 @@
 
 A file's fingerprint covers its own syntax tree and that of every file of this project that it imports, at any depth.
 Comments, docstrings, layout and the names of modules do not count; an import counts through the code that it brings.
+Nor does the version of Python that reads the files: a study that was begun with one is continued with another.
 """
 
 from __future__ import annotations
@@ -155,7 +156,33 @@ def _parsed(path: Path, root: Path, version: tuple[int, int]) -> _Code:
     if taken.modules:
         named.visit(tree)
     _drop_docstrings(tree)
+    _plain_strings(tree)
     return _Code(version, digest(ast.unparse(tree)), (*taken.values, *named.imports()), finder.looked())
+
+
+def _plain_strings(tree: ast.AST) -> None:
+    """Make calls of f-strings. Versions of Python cut them in other places, and write them with other quotes."""
+    for node in ast.walk(tree):
+        made: Any = node
+        if isinstance(node, ast.JoinedStr):
+            made.args = _joined(node.values)
+        elif isinstance(node, ast.FormattedValue):
+            made.args = [node.value, ast.Constant(node.conversion), *([node.format_spec] if node.format_spec else [])]
+        else:
+            continue
+        made.func, made.keywords = ast.Name(type(node).__name__), []
+        made.__class__ = ast.Call
+
+
+def _joined(parts: list[ast.expr]) -> list[ast.expr]:
+    """Return the parts of an f-string with what stands between two values in one piece."""
+    joined: list[ast.expr] = []
+    for part in parts:
+        if isinstance(part, ast.Constant) and joined and isinstance(joined[-1], ast.Constant):
+            joined[-1] = ast.Constant(str(joined[-1].value) + str(part.value))
+        elif not isinstance(part, ast.Constant) or part.value:
+            joined.append(part)
+    return joined
 
 
 def _blocks(node: ast.AST) -> Iterator[list[Any]]:

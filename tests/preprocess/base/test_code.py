@@ -37,6 +37,30 @@ def test_a_body_that_is_only_a_docstring(tmp_path: Path) -> None:
     assert _fingerprint(tmp_path / "one", only) == _fingerprint(tmp_path / "two", "class Empty:\n    pass\n")
 
 
+OF_ANY_PYTHON = r"""
+def told(name, values, width=3, *rest, **more):
+    with open(name, "rb") as file, open(f"{name}.txt") as other:
+        found = {key: f"{value!r:>{width}.2f} of {len(values)}{'' if width else ' none'}" for key, value in more}
+    match found:
+        case {"a": (1, *_)} if (n := len(rest)) > 1:
+            return f"it's \"{name}\"\n\t{{{n}}}" "{no}" f"{values[1:-1, ...]}" 'größe \\ \x00'
+    return lambda x, /, *, y=-1.5e-300: x @ y if not x else (yield (*rest, 1j, b"\xff", 10**20))
+"""
+EXPECTED = "22c8415d2eee6c13bcdb27ad25b79ebf782cd2d2b7b6d4e458e73188fc8499eb"
+
+
+def test_any_version_of_python_gives_the_same(tmp_path: Path) -> None:
+    """The digest was the same with 3.11.7, 3.12.1 and 3.13.0; that of today's Python stands for it."""
+    assert _fingerprint(tmp_path / "one", OF_ANY_PYTHON) == EXPECTED
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("{x}", "x"), ("{x!r}", "{x}"), ("{x:.2f}", "{x:.3f}"), ("{x}a{y}", "{x}{y}a")]
+)
+def test_what_is_put_into_a_text_counts(tmp_path: Path, one: str, other: str) -> None:
+    assert _fingerprint(tmp_path / "one", f"t = f'{one}'\n") != _fingerprint(tmp_path / "two", f"t = f'{other}'\n")
+
+
 def _fingerprint(folder: Path, source: str) -> str:
     folder.mkdir()
     (folder / "module.py").write_text(source)
