@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import errno
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -102,7 +103,7 @@ def open_tracking(uri: str | None, results_root: str) -> str | None:
     Raises
     ------
     UsageError : as ``resolve_tracking_uri``.
-    StoreError : the database file cannot be made, is damaged, or belongs to another version of MLflow.
+    StoreError : the database file cannot be made or written, is damaged, or belongs to another version of MLflow.
     """
     resolved = resolve_tracking_uri(uri, results_root)
     if resolved is None or not resolved.startswith(SQLITE):
@@ -112,6 +113,12 @@ def open_tracking(uri: str | None, results_root: str) -> str | None:
         path.parent.mkdir(parents=True, exist_ok=True)
         Tracker(resolved)
     except (OSError, TrackingLost) as error:
+        if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            # The results are somebody else's, perhaps.
+            raise StoreError(
+                f"The MLflow database {path} cannot be written: {error.strerror}. Give yourself the permission, or "
+                "name another with --tracking-uri."
+            ) from error
         ours = (
             "Everything in it can be made again from the results: move the file away and run the same command again, or"
         )

@@ -245,6 +245,18 @@ class TestAddress:
         with pytest.raises(StoreError, match=r"mlflow\.db cannot be used: .*not a database.*move the file away"):
             open_tracking(None, str(tmp_path))
 
+    def test_results_of_somebody_else_are_synced_to_another_database(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refused(*given: object) -> None:
+            raise PermissionError(13, "Permission denied")
+
+        # Root, which may run the tests, may write anywhere.
+        monkeypatch.setattr("results.tracking.sync.Tracker", refused)
+        told = r"mlflow\.db cannot be written: Permission denied\. Give yourself the permission, or name another"
+        with pytest.raises(StoreError, match=told):
+            open_tracking(None, str(tmp_path))
+
     def test_nobody_is_told_to_move_a_database_of_their_own_away(self, tmp_path: Path) -> None:
         own = tmp_path / "own.db"
         own.write_bytes(b"no database at all" * 100)
