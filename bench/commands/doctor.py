@@ -19,7 +19,7 @@ from bench.workers.local_ray import session_parent
 from bench.workers.local_workers import DRIVER_GIB, WORKER_GIB, local_workers
 from bench.workers.provenance import git_state, package_versions
 from preprocess.base.errors import MerError
-from preprocess.base.machine import free_memory, usable_cores, usable_memory
+from preprocess.base.machine import free_memory, tight_limits, usable_cores, usable_memory
 from results.store.outcome_store import MissingStore, OutcomeStore
 from results.tracking.writer import check_address
 
@@ -36,6 +36,7 @@ def examine(results: str, tracking_uri: str | None, say: Callable[[str], None]) 
     say(" ".join(f"{name} {version or 'MISSING'}" for name, version in package_versions(PACKAGES).items()))
     checks: list[tuple[str, Callable[[], str]]] = [
         ("cores and memory", _cores),
+        ("limits", _limits),
         ("compiled code", _compiled_code),
         ("torch", _torch),
         ("TV-L1 flow", _tv_l1),
@@ -68,6 +69,16 @@ def _cores() -> str:
             f"beside its data; Ray ends workers of a machine that is full. For a run here, {advice}."
         )
     return told
+
+
+def _limits() -> str:
+    limits = tight_limits()
+    if not limits:
+        return "none of this shell that would keep Ray from starting"
+    raise OSError(
+        f"this shell allows a user or process {', '.join(limits)}. Ray may not start, or ends later: raise them "
+        "(ulimit takes `unlimited` where the machine's owner lets it), or run in a batch job, whose limits are wider."
+    )
 
 
 def _compiled_code() -> str:

@@ -33,7 +33,7 @@ import psutil
 
 from bench.console.interrupts import sigterm_kept, terminates
 from preprocess.base.errors import MerError
-from preprocess.base.machine import free_memory, usable_cores, usable_memory
+from preprocess.base.machine import free_memory, tight_limits, usable_cores, usable_memory
 from preprocess.base.processes import kill_all
 from preprocess.base.scoped import environment
 
@@ -324,7 +324,9 @@ def _last_complaint(log: Path) -> str:
 
 
 def _machine() -> str:
+    limits = ", ".join(tight_limits())
     return (
         f"At that time: {usable_cores()} cores, {os.getloadavg()[0]:.1f} processes wanting one, "
         f"{free_memory() / 2**30:.1f} of {usable_memory() / 2**30:.1f} GiB of memory free."
+        f"{f' This shell allows a user or process {limits}; Ray may need more.' if limits else ''}"
     )

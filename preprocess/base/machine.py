@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +41,24 @@ def free_memory() -> int:
         used = _words(file.with_name("memory.usage_in_bytes" if older else "memory.current"))
         free += [limit - int(number) + held for number in used]
     return max(0, min(free))
+
+
+def tight_limits() -> list[str]:
+    """Return the limits of this process (``ulimit``) under which Ray may not start, a phrase each; many have none.
+
+    Ray reserves addresses for a third of the machine's memory, and starts some 50 threads a worker.
+    """
+    told = {
+        "{:.1f} GiB of addresses (ulimit -v)": (resource.RLIMIT_AS, math.inf, 2**30),
+        "{:.0f} processes and threads (ulimit -u)": (resource.RLIMIT_NPROC, 1000, 1),
+        "{:.0f} open files (ulimit -n)": (resource.RLIMIT_NOFILE, 1000, 1),
+    }
+    limits = {text: (resource.getrlimit(kind)[0], enough, unit) for text, (kind, enough, unit) in told.items()}
+    return [
+        text.format(limit / unit)
+        for text, (limit, enough, unit) in limits.items()
+        if limit != resource.RLIM_INFINITY and limit < enough
+    ]
 
 
 def _memory_limits() -> Iterator[tuple[Path, int]]:

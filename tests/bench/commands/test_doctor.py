@@ -123,6 +123,17 @@ def test_memory_that_workers_would_fill_is_a_problem(
     assert line_of(merbench("doctor", "--results", str(tmp_path)).out, "cores and memory").startswith("ok ")
 
 
+def test_limits_under_which_ray_may_not_start_are_a_problem(
+    merbench: LocalRuns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.commands.doctor.tight_limits", lambda: ["5.7 GiB of addresses (ulimit -v)"])
+    said = merbench("doctor", "--results", str(tmp_path), "--tracking-uri", "off")
+    assert said.status == 1
+    assert line_of(said.out, "limits").startswith(
+        "PROBLEM  limits: this shell allows a user or process 5.7 GiB of addresses (ulimit -v). Ray may not start"
+    )
+
+
 def test_gpus_that_torch_cannot_use_are_a_problem(
     merbench: LocalRuns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -96,6 +96,7 @@ def test_a_machine_where_it_never_starts_gets_the_part_its_log_and_what_there_wa
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(GCS_WAIT, "0")
+    monkeypatch.setattr(local_ray, "tight_limits", lambda: ["60 processes and threads (ulimit -u)"])
     said: list[str] = []
     before = names(psutil.Process())
     with pytest.raises(NoRay) as caught, ray_session(None, 1, said.append):
@@ -104,7 +105,7 @@ def test_a_machine_where_it_never_starts_gets_the_part_its_log_and_what_there_wa
     text = str(caught.value)
     assert text.startswith("Ray did not start on this machine, in two attempts: its gcs_server runs, but did not")
     assert f"{usable_cores()} cores" in text
-    assert "GiB of memory free" in text
+    assert "GiB of memory free. This shell allows a user or process 60 processes and threads (ulimit -u); Ray" in text
     (session,) = folder.iterdir()
     assert f"The log: {session}/session/logs/gcs_server.out." in text
     assert (session / "session" / "logs").is_dir()

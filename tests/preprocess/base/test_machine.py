@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import psutil
 import pytest
 
 from preprocess.base import machine
-from preprocess.base.machine import free_memory, usable_cores, usable_memory
+from preprocess.base.machine import free_memory, tight_limits, usable_cores, usable_memory
 
 GIB = 2**30
 GROUPS = Path("/sys/fs/cgroup")
@@ -85,6 +86,19 @@ def test_free_is_what_a_container_may_still_take_or_what_its_node_has_left(
     assert free_memory() == 2 * GIB
     left = GIB
     assert free_memory() == GIB
+
+
+def test_limits_of_a_shell_are_told_where_they_are_tight() -> None:
+    code = "from preprocess.base.machine import tight_limits; print(tight_limits())"
+    words = ["bash", "-c", 'ulimit -v 8388608 -n 500; exec "$@"', "bash", sys.executable, "-c", code]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout == "['8.0 GiB of addresses (ulimit -v)', '500 open files (ulimit -n)']\n"
+
+
+def test_wide_limits_are_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = {resource.RLIMIT_AS: resource.RLIM_INFINITY, resource.RLIMIT_NPROC: 4096, resource.RLIMIT_NOFILE: 1024}
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (wide[kind], resource.RLIM_INFINITY))
+    assert tight_limits() == []
 
 
 def test_this_machine_has_cores_and_memory() -> None:
