@@ -75,7 +75,8 @@ def _write_every_letter() -> None:
         # encodings at their word.
         if isinstance(stream, io.TextIOWrapper):
             ascii_only = codecs.lookup(stream.encoding).name == "ascii"
-            stream.reconfigure(encoding="utf-8" if ascii_only else stream.encoding, errors="replace")
+            errors = "replace" if stream.errors == "strict" else stream.errors
+            stream.reconfigure(encoding="utf-8" if ascii_only else stream.encoding, errors=errors)
 
 
 def _have_a_home() -> None:

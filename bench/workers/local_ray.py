@@ -317,10 +317,21 @@ def _name(process: psutil.Process) -> str:
 
 
 def _last_complaint(log: Path) -> str:
-    """Return the last line of a log that Ray marked as an error, without its stamp and boilerplate."""
-    text = log.read_text(errors="replace") if log.exists() else ""
-    marked = re.findall(r"^\[[^\]]* [EC] \d+ \d+\] (?:\(\w+\) )?(.*)$", text, flags=re.MULTILINE)
+    """Return the last line of a log that Ray marked as an error, without its stamp and boilerplate.
+
+    A full disk, which Ray complains of every ten seconds, ends no part of it; and addresses tell nobody anything: what
+    ended a part so suddenly stands beside its log.
+    """
+    aside = r"(?!\(\w+\) |logging\.cc:|file_system_monitor\.cc:)"
+    marked = (
+        re.findall(rf"^\[[^\]]* [EC] \d+ \d+\] (?:\(\w+\) )?{aside}(.*)$", _text(log), flags=re.MULTILINE)
+        or re.findall(r"^[EF]\d{4} [^\]]*\] +(.*)$", _text(log.with_suffix(".err")), flags=re.MULTILINE)[:1]
+    )
     return str(marked[-1]).rpartition("Check failed: ")[2][:300] if marked else ""
+
+
+def _text(log: Path) -> str:
+    return log.read_text(errors="replace") if log.exists() else ""
 
 
 def _machine() -> str:

@@ -91,6 +91,26 @@ def test_a_second_attempt_follows_a_failed_one_and_nothing_of_either_is_left(
     assert not list(folder.iterdir())
 
 
+def test_the_reason_is_what_a_part_complains_of_last_and_not_its_addresses(tmp_path: Path) -> None:
+    log = tmp_path / "raylet.out"
+    stamp = "[2026-12-01 02:29:33,215 {} 2650 2650] (raylet) "
+    full = stamp.format("E") + "file_system_monitor.cc:116: /tmp/mbx is over 95% full, available space: 9.1 GB.\n"
+    log.write_text(stamp.format("I") + "main.cc:1: fine\n" + full)
+    assert local_ray._last_complaint(log) == ""
+    shm = "store.cc:5:  Check failed: allocation.has_value() It's likely we don't have enough space in /dev/shm\n"
+    log.write_text(stamp.format("C") + shm + full)
+    assert local_ray._last_complaint(log) == "allocation.has_value() It's likely we don't have enough space in /dev/shm"
+    # As under `ulimit -u 60`.
+    log.write_text(stamp.format("E") + "logging.cc:474:     @     0x7fd88cd39e20  (unknown)  (unknown)\n")
+    sudden = (
+        "E1201 02:29:33.215677905    2650 thd.cc:157]                           pthread_create failed: Resource "
+        "temporarily unavailable\nE1201 02:29:33.215698743    2650 thread_manager.cc:146]                ASSERTION "
+        "FAILED: worker->created()\n*** SIGABRT received at time=1796092173 on cpu 0 ***\n"
+    )
+    log.with_suffix(".err").write_text(sudden)
+    assert local_ray._last_complaint(log) == "pthread_create failed: Resource temporarily unavailable"
+
+
 @pytest.mark.ray
 def test_a_machine_where_it_never_starts_gets_the_part_its_log_and_what_there_was(
     folder: Path, monkeypatch: pytest.MonkeyPatch
