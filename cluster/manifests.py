@@ -20,6 +20,7 @@ from cluster.entrypoint import submitted
 from cluster.for_kubernetes import KubeCluster
 from cluster.for_launcher import LAUNCHERS, Machines
 from cluster.kube_parts import Object
+from preprocess.base.docs import first_line
 from preprocess.base.errors import MerError, UsageError
 from preprocess.base.files import write_atomic
 
@@ -99,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
         dest="launcher", required=True, metavar="{" + ",".join(LAUNCHERS) + "}"
     )
     for name, kind in LAUNCHERS.items():
-        _add(launchers.add_parser(name, help=(kind.__doc__ or "").splitlines()[0]), kind)
+        _add(launchers.add_parser(name, help=first_line(kind)), kind)
     return parser
 
 

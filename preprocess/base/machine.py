@@ -48,17 +48,16 @@ def tight_limits() -> list[str]:
 
     Ray reserves addresses for a third of the machine's memory, and starts some 50 threads a worker.
     """
-    told = {
-        "{:.1f} GiB of addresses (ulimit -v)": (resource.RLIMIT_AS, math.inf, 2**30),
-        "{:.0f} processes and threads (ulimit -u)": (resource.RLIMIT_NPROC, 1000, 1),
-        "{:.0f} open files (ulimit -n)": (resource.RLIMIT_NOFILE, 1000, 1),
-    }
-    limits = {text: (resource.getrlimit(kind)[0], enough, unit) for text, (kind, enough, unit) in told.items()}
-    return [
-        text.format(limit / unit)
-        for text, (limit, enough, unit) in limits.items()
-        if limit != resource.RLIM_INFINITY and limit < enough
-    ]
+    tight = []
+    for kind, enough, unit, text in (
+        (resource.RLIMIT_AS, math.inf, 2**30, "{:.1f} GiB of addresses (ulimit -v)"),
+        (resource.RLIMIT_NPROC, 1000, 1, "{:.0f} processes and threads (ulimit -u)"),
+        (resource.RLIMIT_NOFILE, 1000, 1, "{:.0f} open files (ulimit -n)"),
+    ):
+        limit, _ = resource.getrlimit(kind)
+        if limit != resource.RLIM_INFINITY and limit < enough:
+            tight.append(text.format(limit / unit))
+    return tight
 
 
 def _memory_limits() -> Iterator[tuple[Path, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import json
 import logging
 import os
@@ -178,7 +179,6 @@ class Tracker:
     def __init__(self, tracking_uri: str) -> None:
         self.uri = tracking_uri
         self._experiments: dict[str, str] = {}
-        self._has_models = True
         with environment(_ENVIRONMENT, keep=True):
             # Imported before anything is muted: the import sets the levels of MLflow's loggers.
             from mlflow import MlflowClient
@@ -192,7 +192,11 @@ class Tracker:
                 self._client.get_experiment_by_name("Default")
             else:
                 _probe(tracking_uri)
-                self._has_models = not _is_of_mlflow_2(tracking_uri)
+
+    @functools.cached_property
+    def _has_models(self) -> bool:
+        """Whether what is connected to knows logged models. A server is asked when there is the first one."""
+        return self.uri.startswith(SQLITE) or not _is_of_mlflow_2(self.uri)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
