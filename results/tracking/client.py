@@ -8,9 +8,10 @@ import json
 import logging
 import os
 import re
+import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -186,6 +187,8 @@ class Tracker:
         with self.alone(), asking(), _beside_the_file(tracking_uri):
             if tracking_uri.startswith(SQLITE) and not sqlite_file(tracking_uri).exists():
                 _make_database(sqlite_file(tracking_uri))
+            if tracking_uri.startswith(SQLITE):
+                _open_once(sqlite_file(tracking_uri))
             self._client = MlflowClient(tracking_uri=tracking_uri)
             if tracking_uri.startswith(SQLITE):
                 # The first question makes MLflow find out whether the tables are of another version.
@@ -382,6 +385,17 @@ def _make_database(file: Path) -> None:
         utils._initialize_tables(engine)
         engine.dispose()
         write_atomic(file, made.read_bytes())
+
+
+def _open_once(file: Path) -> None:
+    """Raise what SQLite says of a file that it cannot open: MLflow would try again and again, for 100 s."""
+    with closing(sqlite3.connect(file)) as connection:
+        try:
+            connection.execute("PRAGMA schema_version")
+        except sqlite3.OperationalError as error:
+            # Of a file that is only locked, MLflow waits for its turn.
+            if error.sqlite_errorcode not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise
 
 
 def sqlite_uri(file: Path) -> str:

@@ -245,6 +245,17 @@ class TestAddress:
         with pytest.raises(StoreError, match=r"mlflow\.db cannot be used: .*not a database.*move the file away"):
             open_tracking(None, str(tmp_path))
 
+    def test_what_cannot_be_opened_is_told_without_mlflows_tries_of_100_seconds(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def waits(seconds: float) -> None:
+            pytest.fail(f"MLflow tries again after {seconds} s")
+
+        (tmp_path / "mlflow.db").mkdir()
+        monkeypatch.setattr("mlflow.store.db.utils.time.sleep", waits)
+        with pytest.raises(StoreError, match=r"mlflow\.db cannot be used: .*unable to open database file"):
+            open_tracking(None, str(tmp_path))
+
     def test_results_of_somebody_else_are_synced_to_another_database(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
