@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from preprocess.base.errors import UsageError
+from preprocess.base.storage import shown_address
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class Benchmark:
 
     Raises
     ------
-    UsageError : results that would vanish with the cluster, or data that no other machine could find.
+    UsageError : results that would vanish with the cluster, data that no other machine could find, or an address with
+        a password, which would stand in the cluster's files and in the list of its jobs.
     """
 
     results: str
@@ -38,6 +40,15 @@ class Benchmark:
                         f"{name} {path!r} is relative, and a cluster has no current folder of yours. Give an absolute "
                         "folder that all nodes share, or an address such as s3://bucket/path."
                     )
+
+        for name, address in (("--results", self.results), ("--tracking-uri", self.tracking_uri)):
+            shown = shown_address(address)
+            if shown != address:
+                raise UsageError(
+                    f"{name} {shown}: everybody who sees the cluster's files or jobs would read its password. Leave it "
+                    "out, and give it in environment variables (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, "
+                    "MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD): see cluster/README.md on secrets."
+                )
 
     def words(self) -> list[str]:
         """Return the command, word by word."""

@@ -100,7 +100,7 @@ def renew_board(store: OutcomeStore, say: Callable[[str], None]) -> None:
     say : is told what was done.
     """
     folder = local_folder(store.root)
-    command = f"merbench board --results {shlex.quote(store.root)}"
+    command = f"merbench board --results {shlex.quote(store.where())}"
     if folder is None or not (folder / FILE).exists():
         say(f"All of it as a page for your browser: {command} --out {FILE}")
         return

@@ -20,6 +20,7 @@ from bench.workers.local_workers import DRIVER_GIB, WORKER_GIB, local_workers
 from bench.workers.provenance import git_state, package_versions
 from preprocess.base.errors import MerError
 from preprocess.base.machine import free_memory, tight_limits, usable_cores, usable_memory
+from preprocess.base.storage import shown_address
 from results.store.outcome_store import MissingStore, OutcomeStore
 from results.tracking.writer import check_address
 
@@ -193,10 +194,10 @@ def _results(results: str) -> str:
     root = results_root(results)
     try:
         store = OutcomeStore(root)
-        return f"{store.root} holds {len(store.cards())} studies"
+        return f"{store.where()} holds {len(store.cards())} studies"
     except MissingStore:
         if "://" in root:
-            return f"{root}: nothing there yet"
+            return f"{shown_address(root)}: nothing there yet"
     parent = next(folder for folder in [Path(root), *Path(root).parents] if folder.is_dir())
     with tempfile.TemporaryFile(dir=parent):
         return f"{root}: nothing there yet, and it can be made"

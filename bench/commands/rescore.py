@@ -56,7 +56,7 @@ def retest(config: RunConfig, study: str, say: Callable[[str], None]) -> int:
     cards = [find_study(own, study)] if study and own else own
     cards = [card for card in cards if store.state(card).weights]
     if not cards:
-        raise StoreError(f"No study at {store.root} has stored weights{f' ({study})' if study else ''}. {_REMEDY}")
+        raise StoreError(f"No study at {store.where()} has stored weights{f' ({study})' if study else ''}. {_REMEDY}")
     for card in cards:
         if changed := _changed_code(card):
             say(f"{card.title}: left out, its {changed} has changed since it was trained")
@@ -157,8 +157,8 @@ def _differing_folds(
             values = fold_hyperparameters(card, outcome)
             scores = score_again(info, values, data, fold, weights, device, threads, memory)
         except DataError as error:
-            file = f"{store.root}/{fold_file(card, key, 'weights')}"
-            raise StoreError(f"{file}: {error}. Remove the file. {_REMEDY}") from error
+            where = store.where(fold_file(card, key, "weights"))
+            raise StoreError(f"{where}: {error}. Remove the file. {_REMEDY}") from error
         stored = dict(zip(outcome.sample_ids, outcome.scores, strict=True))
         same = all(
             np.array_equal(stored[sample_id], row)

@@ -182,7 +182,7 @@ def _show_results(
     stored = store.cards()
     writer.finish(plan.cards, studies, stored)
     board_file = board_of_run(store, plan.cards, lambda text: say(console, text), studies, stored)
-    _where_next(config, stored, store.root, _best_study(board, plan.cards), board_file, console)
+    _where_next(config, stored, store.where(), _best_study(board, plan.cards), board_file, console)
     return studies
 
 
@@ -353,11 +353,11 @@ def _status(studies: Iterable[StoredStudy], store: OutcomeStore, seconds: float,
         failed += len(failures)
         missing += len(card.folds) - len(store.state(card).done)
         for error in list(dict.fromkeys(failure.error for failure in failures))[:3]:
-            more = f"merbench report --results {shlex.quote(store.root)} {card.key[:12]}"
+            more = f"merbench report --results {shlex.quote(store.where())} {card.key[:12]}"
             say(console, f"FAILED {card.title}: {error} ({more})")
     if missing > failed:
         raise HonestyError(
-            f"{missing - failed} folds were reported done, but their outcomes are not at {store.root}. Workers on "
+            f"{missing - failed} folds were reported done, but their outcomes are not at {store.where()}. Workers on "
             "other nodes wrote elsewhere: give --results a folder that all nodes share, or a URI (s3://bucket/path)."
         )
     say(console, f"Took {seconds:.0f} s." + (f" {failed} folds FAILED." if failed else ""))
@@ -371,7 +371,7 @@ def _best_study(board: Leaderboard, cards: Sequence[StudyCard]) -> StudyCard:
 
 
 def _where_next(
-    config: RunConfig, stored: Sequence[StudyCard], root: str, study: StudyCard, board: Path | None, console: Console
+    config: RunConfig, stored: Sequence[StudyCard], where: str, study: StudyCard, board: Path | None, console: Console
 ) -> None:
     """Say where the results are and what to look at.
 
@@ -379,13 +379,13 @@ def _where_next(
     ----------
     config : the run.
     stored : all studies of the store.
-    root : of the store.
+    where : the store, for people.
     study : what the example of a report is about.
     board : the page, where there is one.
     console : where it is said.
     """
-    say(console, f"Results: {root}")
-    at = shlex.quote(root)
+    say(console, f"Results: {where}")
+    at = shlex.quote(where)
     if board:
         say(console, f"  {board}    all of it as a page for your browser")
     else:

@@ -47,6 +47,6 @@ def show_scored(
 
     TrackingWriter(store, config.tracking_uri, tell, tracked_page).finish(list(cards), studies)
     renew_board(store, tell)
-    at = shlex.quote(store.root)
-    say(console, f"Results: {store.root}; beside others: merbench leaderboard --results {at}")
+    at = shlex.quote(store.where())
+    say(console, f"Results: {store.where()}; beside others: merbench leaderboard --results {at}")
     return 1 if failed else 0

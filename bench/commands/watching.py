@@ -15,6 +15,7 @@ from bench.commands.results import inner_lines, status_table
 from bench.config import results_root
 from bench.console.interrupts import exit_status, terminable
 from bench.console.say import say
+from preprocess.base.storage import shown_address
 from results.scores.stored_study import StoredStudy, counted
 from results.store.outcome_store import MissingStore, OutcomeStore
 
@@ -76,7 +77,7 @@ def _look(root: str) -> tuple[OutcomeStore | None, list[StoredStudy]]:
 def _text(root: str, store: OutcomeStore | None, studies: Sequence[StoredStudy]) -> str:
     if not studies:
         what = "no study yet" if store else "no results yet"
-        return f"{root}: {what}; waiting for a run to begin (Ctrl-C ends this)."
+        return f"{shown_address(root)}: {what}; waiting for a run to begin (Ctrl-C ends this)."
     total, done = sum(len(study.card.folds) for study in studies), sum(study.done for study in studies)
     failed = sum(study.failed for study in studies)
     # First, since a terminal that is too small cuts the table's end.

@@ -22,6 +22,7 @@ from mer_models._parts.weights_file import by_content
 from mer_models.registry import MODELS, ModelInfo
 from preprocess.base.code import code_fingerprint
 from preprocess.base.errors import UsageError
+from preprocess.base.storage import shown_address
 from preprocess.recipes import recipes_of
 from preprocess.shards.prepared import PreparedDataset
 from results.scores.leaderboard import study_rows
@@ -101,7 +102,7 @@ def expected_score(card: StudyCard, store: OutcomeStore | None, request: Request
 
 
 def run_command(request: Request) -> str:
-    """Return the command that scores the request's study."""
+    """Return the command that scores the request's study. A password in the results' address is masked."""
     config = request.config
     words = ["merbench", "run"]
     for key in ("data", "sheet", "columns", "apex", "recipes", "plugins", "set"):
@@ -111,7 +112,8 @@ def run_command(request: Request) -> str:
     for key in ("datasets", "models", "tasks", "protocols", "seeds", "preset", "epochs", "results"):
         value = getattr(config, key)
         if key in ("models", "tasks", "protocols") or value != type(config).model_fields[key].default:
-            words += [flag(key), ",".join(map(str, value)) if isinstance(value, list) else str(value)]
+            text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+            words += [flag(key), shown_address(text) if key == "results" else text]
     return shlex.join(words)
 
 

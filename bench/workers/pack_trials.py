@@ -43,6 +43,7 @@ from mer_models.registry import MODELS
 from preprocess.base.errors import MerError
 from preprocess.base.plugins import Shipment, receive, shipment
 from preprocess.base.scoped import environment, muted
+from preprocess.base.storage import shown_address
 from results.store.outcome_store import OutcomeStore
 
 REPORT_SECONDS = 2.0
@@ -98,7 +99,7 @@ class PackTrial(tune.Trainable):
         assert plugins is not None
         assert data is not None
         keep_freed_memory()
-        self._stop, self._name, self._memory = "", shown_name(store_root), memory
+        self._stop, self._name, self._memory = "", shown_name(shown_address(store_root)), memory
         try:
             receive(plugins)
             self._blocks = NodeBlocks(run)
@@ -210,7 +211,7 @@ def fan_out(
 
     remaining = [len(planned.todo) for planned in plan.trainings]
     # Only a cluster has a dashboard; a local Ray starts none.
-    metrics = None if cluster.local else Metrics(store.root, sum(remaining))
+    metrics = None if cluster.local else Metrics(store.where(), sum(remaining))
 
     def tally(done: int, failed: int, training: int) -> None:
         losses.ended(done + failed)

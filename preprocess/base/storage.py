@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from preprocess.base.errors import StoreError
 from preprocess.base.files import write_atomic
+from preprocess.base.scoped import environment
 
 if TYPE_CHECKING:
     from pyarrow import fs
@@ -104,6 +105,14 @@ def local_folder(root: str | Path) -> Path | None:
     return Path(unquote(address.path))
 
 
+def shown_address(root: str) -> str:
+    """Return a path or an address as people may see it: ``***`` in the place of a name and its password.
+
+    A password that holds ``/`` or ``@``, which nothing opens, is no less a secret. A number before ``/`` is a port.
+    """
+    return re.sub(r"//[^/?@]*:(?!\d+/)[^?]*@", "//***@", root)
+
+
 class LocalStorage:
     """Files below a local folder, which may be a mounted one of another machine."""
 
@@ -167,7 +176,7 @@ class ObjectStorage:
 
     def where(self, name: str = "") -> str:
         """Return a file's full address, or the root's, without a password."""
-        address, mark, options = _masked(self.root).partition("?")
+        address, mark, options = shown_address(self.root).partition("?")
         return f"{address.rstrip('/')}/{name}".rstrip("/") + mark + options
 
     def read(self, name: str) -> bytes:
@@ -231,21 +240,35 @@ def _filesystem(root: str) -> tuple[fs.FileSystem, str]:
     import pyarrow
     from pyarrow import fs
 
+    opened = _put_at_once(root)
     try:
-        files, base = fs.FileSystem.from_uri(root)
+        with environment(_PLAIN_BODIES if _is_of_another_server(root) else {}, keep=True):
+            files, base = fs.FileSystem.from_uri(opened)
         if not base.strip("/"):
             raise ValueError("it names no bucket or folder")
     except (pyarrow.ArrowException, OSError, ValueError) as error:
-        reason = str(error).replace(root, _masked(root))
+        reason = str(error).replace(opened, shown_address(root))
         raise StoreError(
-            f"Cannot open the address {_masked(root)}: {reason}. "
+            f"Cannot open the address {shown_address(root)}: {reason}. "
             "Give a folder, or an address such as s3://bucket/folder that pyarrow.fs understands."
         ) from error
     return files, base.rstrip("/")
 
 
-def _masked(address: str) -> str:
-    return re.sub(r"//[^/@]*@", "//***@", address)
+def _put_at_once(root: str) -> str:
+    """Return an address at which a small file takes one request: without this option, S3 takes three of it."""
+    if not root.startswith("s3://") or "allow_delayed_open=" in root:
+        return root
+    return f"{root}{'&' if '?' in root else '?'}allow_delayed_open=true"
+
+
+# Since 2025, what is put in S3 ends in a checksum, which servers other than Amazon's may store as part of the file.
+_PLAIN_BODIES = {"AWS_REQUEST_CHECKSUM_CALCULATION": "WHEN_REQUIRED"}
+_OTHER_SERVERS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+
+
+def _is_of_another_server(root: str) -> bool:
+    return "endpoint_override=" in root or any(os.environ.get(name) for name in _OTHER_SERVERS)
 
 
 def _unless_missing(error: OSError) -> None:

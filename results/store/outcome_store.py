@@ -74,7 +74,7 @@ class OutcomeStore:
 
     Attributes
     ----------
-    root : opens the same store from any process: an absolute path, or the address.
+    root : opens the same store from any process: an absolute path, or the address. It may hold a password.
 
     Raises
     ------
@@ -88,7 +88,7 @@ class OutcomeStore:
         self.root = self._storage.root
         version = self._version()
         if version is None and not create:
-            where = self._storage.where()
+            where = self.where()
             raise MissingStore(f"No results at {where}; run `merbench run --results {shlex.quote(where)}` first.")
         if version is None:
             self._check_unused()
@@ -99,6 +99,10 @@ class OutcomeStore:
 
     def __reduce__(self) -> tuple[type[OutcomeStore], tuple[str]]:
         return OutcomeStore, (self.root,)
+
+    def where(self, name: str = "") -> str:
+        """Return the store's full path or address, or that of one of its files, for people: without a password."""
+        return self._storage.where(name)
 
     def write_card(self, card: StudyCard) -> None:
         """Write the study's card. Writing it again changes nothing."""
@@ -181,7 +185,7 @@ class OutcomeStore:
                     return outcome
             raise DamagedOutcome(wrong)
 
-        where = self._storage.where(fold_file(card, fold_key, "outcome"))
+        where = self.where(fold_file(card, fold_key, "outcome"))
         return self._reader.steady(read, f"No outcome of this fold: {where} does not exist.")
 
     def read_outcomes(self, card: StudyCard) -> tuple[list[Outcome], list[str]]:
@@ -213,7 +217,7 @@ class OutcomeStore:
             weights = len(folds_with(card, names, "weights"))
             # Only what takes a network to be read again is kept: the bytes of all studies would fill the memory.
             again = partial(bytes, data) if self._storage.remote else partial(self._again, card, seal)
-            return SealedStudy(card.key, self._storage.where(name), again, seal, counts, weights)
+            return SealedStudy(card.key, self.where(name), again, seal, counts, weights)
 
         return self._reader.steady(read, self._reader.went(card))
 
@@ -228,7 +232,7 @@ class OutcomeStore:
                     return data
             raise StoreError(
                 f"{card.title}: its outcomes were changed after they had been read, in "
-                f"{self._storage.where(study_folder(card))}. Another run may be at work on it: run the same command "
+                f"{self.where(study_folder(card))}. Another run may be at work on it: run the same command "
                 "again."
             )
 
@@ -318,7 +322,7 @@ class OutcomeStore:
         try:
             return load(data)
         except SafetensorError as error:
-            where = self._storage.where(name)
+            where = self.where(name)
             raise StoreError(f"{where} is no whole safetensors file: {error}. {REMOVE_AND_RERUN}") from error
 
     def discard(self, card: StudyCard, *fold_keys: str) -> None:
@@ -340,7 +344,7 @@ class OutcomeStore:
             content = self._storage.read("store.json")
         except FileNotFoundError:
             return None
-        where = self._storage.where("store.json")
+        where = self.where("store.json")
         version = json_object(content, where, "Restore it, or name another folder with --results.").get(
             "schema_version"
         )
@@ -356,7 +360,7 @@ class OutcomeStore:
         if foreign:
             shown = ", ".join(foreign[:5]) + (" ..." if len(foreign) > 5 else "")
             raise StoreError(
-                f"{self._storage.where()} is no results store (it has no store.json) but holds other files: {shown}. "
+                f"{self.where()} is no results store (it has no store.json) but holds other files: {shown}. "
                 "Name a new or empty folder with --results."
             )
 
@@ -367,17 +371,17 @@ class OutcomeStore:
             )
 
     def _read_card(self, name: str) -> StudyCard:
-        card = card_from_bytes(self._read(name, "No study"), self._storage.where(name))
+        card = card_from_bytes(self._read(name, "No study"), self.where(name))
         if name != f"{study_folder(card)}/study.json":
-            raise damaged_card(self._storage.where(name))
+            raise damaged_card(self.where(name))
         return card
 
     def _read_failure(self, card: StudyCard, fold_key: str) -> Failure:
         name = fold_file(card, fold_key, "failure")
-        return failure_from_bytes(self._read(name, "No failure record of this fold"), self._storage.where(name))
+        return failure_from_bytes(self._read(name, "No failure record of this fold"), self.where(name))
 
     def _read(self, name: str, missing: str) -> bytes:
         try:
             return self._storage.read(name)
         except FileNotFoundError:
-            raise StoreError(f"{missing}: {self._storage.where(name)} does not exist.") from None
+            raise StoreError(f"{missing}: {self.where(name)} does not exist.") from None

@@ -82,7 +82,7 @@ def board_page(
     pairs, notes = _pairs(store, chosen, studies, copy.deepcopy(rng))
     data = board_data(leaderboard, pairs, studies.values(), sizes or {}, claims(printed, leaderboard.rows))
     data.notes += notes
-    return render_page(data, store.root, made_of)
+    return render_page(data, store.where(), made_of)
 
 
 def page_of(file: Path) -> str:

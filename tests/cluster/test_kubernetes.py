@@ -18,7 +18,7 @@ from accepted import accepted, arrives
 from kube_schema import KubeSchema
 
 from cluster import mlflow_server
-from cluster.entrypoint import submitted
+from cluster.entrypoint import Benchmark, submitted
 from cluster.for_kubernetes import RAY_VERSION, KubeCluster
 from cluster.kube_parts import USER_ID
 from cluster.manifests import kuberay_files, main
@@ -251,6 +251,17 @@ def test_a_mistake_is_told_in_a_line_and_nothing_is_written(tmp_path: Path, caps
     assert main(["kuberay", "--results", "runs", "--out", str(tmp_path / "out")]) == 2
     assert capsys.readouterr().err.startswith("error: --results 'runs' lies on no volume.")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_password_is_no_part_of_a_cluster(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["kuberay", "--results", "s3://me:secret@bucket/runs", "--out", str(tmp_path / "out")]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: --results s3://***@bucket/runs: ")
+    assert "AWS_SECRET_ACCESS_KEY" in told
+    assert "me:secret" not in told
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(UsageError, match=r"--tracking-uri https://\*\*\*@mlflow: "):
+        Benchmark("s3://bucket/runs", tracking_uri="https://me:secret@mlflow")
 
 
 def test_each_option_has_a_line_of_help() -> None:

@@ -55,6 +55,25 @@ def outcome_files(results: str) -> dict[Path, bytes]:
     return files
 
 
+def test_a_password_in_the_results_address_stays_there(
+    merbench: LocalRuns, tree: Path, tmp_path: Path, endpoint: str
+) -> None:
+    results, database = f"s3://me:topsecret@lab/secret?{endpoint}", f"sqlite:///{tmp_path}/mlflow.db"
+    options = ["--data", str(tree), "--results", results, "--tracking-uri", database]
+    out, model = tmp_path / "board.html", tmp_path / "model"
+    said = [
+        merbench("run", *options, "--models", "majority", "--protocols", "loso"),
+        merbench("fit", "majority", *options, "--datasets", "casme2", "--out", str(model)),
+        merbench("board", "--results", results, "--out", str(out)),
+    ]
+    assert [one.status for one in said] == [0, 0, 0]
+    assert "Results: s3://***@lab/secret?" in said[0].out
+    assert not [one for one in said if "topsecret" in one.out + one.err]
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {"board.html", "mlflow.db", "leaderboard.md", "MODEL_CARD.md"} <= {path.name for path in written}
+    assert not [path for path in written if b"topsecret" in path.read_bytes()]
+
+
 @pytest.mark.slow
 def test_a_run_ends_with_a_leaderboard_and_where_to_look_next(
     merbench: LocalRuns, options: list[str], results: str
