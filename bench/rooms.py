@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 HOME = Path(__file__).resolve().parents[1]
 # Also in ``preprocess.base.code``, which may be somebody else's until this check has passed; a test compares them.
@@ -36,19 +37,42 @@ def start(arguments: list[str] | None = None) -> None:
     _open_what_is_closed()
     _write_every_letter()
     _have_a_home()
-    wrong = wrong_room() or _without_docstrings()
+    wrong = _too_old() or wrong_room() or _without_docstrings()
     if wrong:
-        print(f"error: {wrong}", file=sys.stderr)
-        sys.exit(2)
-    from bench.cli import main
-    from preprocess.base.garbage import look_rarely
-
-    look_rarely()
+        _refuse(wrong)
     try:
+        from bench.cli import main
+        from preprocess.base.garbage import look_rarely
+
+        look_rarely()
         main(arguments)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if not package or package in ROOMS:
+            raise
+        _refuse(f"This Python, {sys.executable}, has no package {package}, which merbench needs. {_ANOTHER}")
     finally:
         # All is told. A Ctrl-C that comes while Python ends would only print where it was.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+_ANOTHER = (
+    "Take the one that merbench is installed for: from a checkout, `uv run python ...`; elsewhere, also in a job on a "
+    "cluster, the environment's own `python` by its full path."
+)
+
+
+def _refuse(why: str) -> NoReturn:
+    print(f"error: {why}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _too_old() -> str:
+    """Return that this Python is too old for the rest of the program; "" where it is not."""
+    # pyproject.toml says so, too, to those who install.
+    if sys.version_info >= (3, 11):  # noqa: UP036 - this file is read by others
+        return ""
+    return f"merbench needs Python 3.11 or newer, and {sys.executable} is Python {sys.version.split()[0]}. {_ANOTHER}"
 
 
 def _open_what_is_closed() -> None:

@@ -51,10 +51,12 @@ _OWN_DEFAULTS: Object = {
 def _start_commands(environment: str) -> Object:
     """Return how Ray starts on the head and on the others, where Python and the benchmark lie in a folder.
 
-    The launcher runs them in login shells, which forget the path that an image sets.
+    The launcher runs them in login shells, which forget the path that an image sets. Ray starts jobs and workers by
+    bash, which reads ``~/.bashrc`` where ssh seems to have started it; what stands there (pyenv, conda) may put another
+    Python first.
     """
     path = f"export PATH={environment}/bin:$PATH"
-    settings = f"{path} RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0; ulimit -n 65536"
+    settings = f"{path} RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0; unset SSH_CLIENT SSH2_CLIENT; ulimit -n 65536"
     return {
         "head_start_ray_commands": [f"{path}; ray stop", f"{settings}; {_HEAD}"],
         "worker_start_ray_commands": [f"{path}; ray stop", f"{settings}; {_WORKER}"],

@@ -50,6 +50,26 @@ def test_a_module_of_somebody_else_is_named(taken: str, words: list[str], where:
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("words", [["bench/run_all.py"], ["-m", "bench", "list", "models"]])
+def test_a_python_without_the_packages_is_told_in_a_line(words: list[str], tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(plain)], check=True)
+    python = str(plain / "bin" / "python")
+    done = subprocess.run([python, *words], cwd=ROOT, env={}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: This Python, {python}, has no package typer, which merbench needs. Take the")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_python_that_is_too_old_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 9, 2))
+    with pytest.raises(SystemExit, match="2"):
+        rooms.start([])
+    assert capsys.readouterr().err.startswith("error: merbench needs Python 3.11 or newer, and ")
+    required = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
+    assert required.startswith(">=3.11,")
+
+
 def test_without_docstrings_one_line_says_what_to_leave_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONOPTIMIZE", "2")
     done = call(["-c", COMMAND, "list", "tasks"], ROOT, [ROOT])
