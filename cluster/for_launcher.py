@@ -48,7 +48,7 @@ _OWN_DEFAULTS: Object = {
 }
 
 
-def _start_commands(environment: str) -> Object:
+def _start_commands(environment: str, settings: str = "") -> Object:
     """Return how Ray starts on the head and on the others, where Python and the benchmark lie in a folder.
 
     The launcher runs them in login shells, which forget the path that an image sets. Ray starts jobs and workers by
@@ -56,10 +56,10 @@ def _start_commands(environment: str) -> Object:
     Python first.
     """
     path = f"export PATH={environment}/bin:$PATH"
-    settings = f"{path} RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0; unset SSH_CLIENT SSH2_CLIENT; ulimit -n 65536"
+    set_up = f"{path} RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0{settings}; unset SSH_CLIENT SSH2_CLIENT"
     return {
-        "head_start_ray_commands": [f"{path}; ray stop", f"{settings}; {_HEAD}"],
-        "worker_start_ray_commands": [f"{path}; ray stop", f"{settings}; {_WORKER}"],
+        "head_start_ray_commands": [f"{path}; ray stop", f"{set_up}; ulimit -n 65536; {_HEAD}"],
+        "worker_start_ray_commands": [f"{path}; ray stop", f"{set_up}; ulimit -n 65536; {_WORKER}"],
     }
 
 
@@ -126,7 +126,8 @@ class OwnMachines:
             "provider": {"type": "local", "head_ip": self.head_ip, "worker_ips": list(self.worker_ips)},
             "auth": {"ssh_user": self.ssh_user, **key},
             "file_mounts": {TOKEN: TOKEN},
-            **_start_commands(self.environment),
+            # Ray's second autoscaler, which `ray up` asks for, never starts such a machine (ray-project/ray#57153).
+            **_start_commands(self.environment, " RAY_enable_autoscaler_v2=0"),
             **_OWN_DEFAULTS,
         }
 

@@ -100,6 +100,10 @@ def test_ray_starts_with_options_that_it_has(name: str, machines: Machines) -> N
         assert bool(options["address"]) != is_head
         # Only through ssh is the dashboard reached, which starts whatever it is told.
         assert options["dashboard_host"] in ("127.0.0.1", "localhost", None)
+        # As tried on two machines: without this, a job there waited for the second one for ever.
+        assert ("RAY_enable_autoscaler_v2=0" in settings) == isinstance(machines, OwnMachines)
+        # And without this, bash read ~/.bashrc anew for a job, whose `python` was another one then.
+        assert "; unset SSH_CLIENT SSH2_CLIENT; " in settings
     assert "~/.ray/auth_token" in found["file_mounts"]
 
 
