@@ -18,7 +18,7 @@ import yaml
 
 from cluster.entrypoint import submitted
 from cluster.for_kubernetes import KubeCluster
-from cluster.for_launcher import LAUNCHERS, Machines
+from cluster.for_launcher import LAUNCHERS, Machines, OwnMachines
 from cluster.kube_parts import Object
 from preprocess.base.docs import first_line
 from preprocess.base.errors import MerError, UsageError
@@ -54,7 +54,11 @@ def launcher_file(name: str, machines: Machines) -> str:
     job = submitted(["python", "bench/run_all.py", *words[2:]])
     file = f"cluster/launcher/{name}.yaml"
     steps = ["ray get-auth-token --generate", f"ray up -y {file}", f"ray dashboard {file}"]
-    steps += [f"RAY_AUTH_MODE=token {SUBMIT} {job}", f"ray down -y {file}"]
+    steps += [f"RAY_AUTH_MODE=token {SUBMIT} {job}"]
+    if isinstance(machines, OwnMachines):
+        # `ray down` ends no Ray there: it looks for `ray` on a path that does not know the environment.
+        steps += [f"ray exec {file} '{machines.environment}/bin/ray stop'"]
+    steps += [f"ray down -y {file}"]
     return _with_header(f"launcher {name}", "For `ray up`. From a checkout:", steps, [machines.configuration()])
 
 

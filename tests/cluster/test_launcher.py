@@ -121,6 +121,9 @@ def test_the_commands_in_its_head_are_accepted(name: str, machines: Machines, mo
     assert config.tracking_uri == machines.tracking_uri
     assert config.models == (["rcn_*"] if "rcn_*" in machines.options else DEFAULT_MODELS)
     assert f"ray up -y cluster/launcher/{name}.yaml" in lines
+    ends = [line for line in lines if line.startswith("ray exec ")]
+    stops = f"ray exec cluster/launcher/{name}.yaml '{getattr(machines, 'environment', '')}/bin/ray stop'"
+    assert ends == ([stops] if name == "local" else [])
 
 
 @pytest.mark.parametrize(
