@@ -34,6 +34,8 @@ SCONTROL = "echo node07; sleep 0.05; echo node08"
 """It writes in parts, as for many nodes; who stops reading after the first name kills it."""
 SQUEUE = 'echo "  ${NODES_LEFT:-2}"'
 GETENT = 'if [ "$*" != "ahostsv4 node07" ]; then exit 2; fi; for kind in STREAM DGRAM; do echo "127.0.0.9 $kind"; done'
+RM = '[ "$*" != "-rf $RAY_TMPDIR" ] || /bin/rm -rf "$RAY_TMPDIR"; exit "${RM_ENDS_WITH:-0}"'
+"""Folders of other jobs stay: on this machine they may be somebody's."""
 
 HEAD = "127.0.0.9:29422"
 """Where the job 4711 has its Ray: the port follows from its number."""
@@ -44,8 +46,8 @@ def programs(tmp_path: Path) -> Path:
     """Return an environment's folder with these programs, and the real Python."""
     bin_folder = tmp_path / "environment" / "bin"
     bin_folder.mkdir(parents=True)
-    said = {"ray": RAY, "merbench": MERBENCH, "srun": SRUN, "scontrol": SCONTROL, "squeue": SQUEUE, "getent": GETENT}
-    for name, text in said.items():
+    slurm = {"srun": SRUN, "scontrol": SCONTROL, "squeue": SQUEUE}
+    for name, text in {"ray": RAY, "merbench": MERBENCH, "getent": GETENT, "rm": RM, **slurm}.items():
         (bin_folder / name).write_text(f"#!/bin/sh\n{text}\n")
         (bin_folder / name).chmod(0o755)
     (tmp_path / "said").mkdir()
@@ -159,6 +161,11 @@ def test_each_job_has_a_token_and_a_short_folder_that_goes_with_it(programs: Pat
 @pytest.mark.parametrize("status", [1, 2, 130])
 def test_the_status_is_that_of_the_run(programs: Path, status: int) -> None:
     assert submit(programs, *OPTIONS, RUN_ENDS_WITH=str(status)).returncode == status
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_nodes_that_cannot_be_tidied_change_no_status(programs: Path, status: int) -> None:
+    assert submit(programs, *OPTIONS, **SLURM, RM_ENDS_WITH="1", RUN_ENDS_WITH=str(status)).returncode == status
 
 
 def test_a_ray_that_does_not_start_is_no_success(programs: Path) -> None:
