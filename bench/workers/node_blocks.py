@@ -21,6 +21,7 @@ from typing import IO
 from bench.study.feature_rows import OpenBlock
 from bench.workers.row_file import RowFile
 from preprocess.base.errors import StoreError
+from preprocess.base.locks import lock
 from preprocess.shards.block import Block
 
 PREFIX = "merbench-blocks-"
@@ -87,12 +88,13 @@ def blocks_of_a_command() -> Iterator[OpenBlock]:
 
 def remove_unused(folder: Path) -> None:
     """Remove a folder of blocks unless a worker that lives uses it."""
-    with contextlib.suppress(FileNotFoundError, PermissionError), open(folder / _IN_USE, "rb") as lock:
+    with contextlib.suppress(FileNotFoundError, PermissionError), open(folder / _IN_USE, "rb") as file:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            unused = lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return
-        shutil.rmtree(folder, ignore_errors=True)
+        if unused:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _hold(folder: Path) -> IO[bytes]:
@@ -100,18 +102,24 @@ def _hold(folder: Path) -> IO[bytes]:
     while True:
         with _room(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            lock = open(folder / _IN_USE, "ab")  # noqa: SIM115 - it is held as long as the worker lives
-        fcntl.flock(lock, fcntl.LOCK_SH)
+            file = open(folder / _IN_USE, "ab")  # noqa: SIM115 - it is held as long as the worker lives
+        if not lock(file, fcntl.LOCK_SH):
+            file.close()
+            shutil.rmtree(folder, ignore_errors=True)
+            raise StoreError(
+                f"Node {os.uname().nodename} cannot keep features at {folder.parent}: its file system has no locks, by "
+                "which workers share them. Set TMPDIR on the nodes to a folder on a disk of their own, such as /tmp."
+            )
         # Its last user may have removed the folder between the two steps.
-        if (folder / _IN_USE).exists() and os.path.samestat(os.fstat(lock.fileno()), os.stat(folder / _IN_USE)):
-            return lock
-        lock.close()
+        if (folder / _IN_USE).exists() and os.path.samestat(os.fstat(file.fileno()), os.stat(folder / _IN_USE)):
+            return file
+        file.close()
 
 
 @contextlib.contextmanager
 def _one_at_a_time(path: Path) -> Iterator[None]:
-    with _room(path), open(path.with_suffix(".making"), "ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _room(path), open(path.with_suffix(".making"), "ab") as file:
+        lock(file)
         yield
 
 

@@ -7,6 +7,7 @@ one is ready early: if they shared them, all would be ready late.
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 from pathlib import Path
 
@@ -26,4 +27,9 @@ def _preload() -> None:
             importlib.import_module(module)
 
 
-_preload()
+try:
+    _preload()
+except Exception:
+    # It comes again where the modules are needed, and stops the run there with its reason. Here it would end each
+    # worker before it can tell anything, and Ray would start another one, for ever.
+    logging.getLogger(__name__).debug("Nothing is imported ahead", exc_info=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 from collections.abc import Iterator
 from pathlib import Path
+
+from preprocess.base.locks import lock
 
 
 @contextlib.contextmanager
@@ -19,5 +20,6 @@ def turn(folder: Path, number: int, places: int) -> Iterator[None]:
     places : how many may be inside at a time, about: who waits for a place does so although another is free.
     """
     with open(folder / f"turn-{number % places}", "ab") as place:
-        fcntl.flock(place, fcntl.LOCK_EX)
+        # Without locks there, nobody waits.
+        lock(place)
         yield

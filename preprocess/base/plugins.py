@@ -28,6 +28,7 @@ from typing import Any
 from preprocess.base.code import top_of
 from preprocess.base.errors import MerError, UsageError
 from preprocess.base.hashing import digest_bytes
+from preprocess.base.locks import lock
 from preprocess.base.plugin_files import PluginFiles, find_plugin, top_level
 from preprocess.base.registry import Registration, noting
 
@@ -332,13 +333,14 @@ def _worker_folder() -> Path:
     """Return a new folder of this process, and remove those of workers that were killed before they could."""
     place = Path(tempfile.gettempdir())
     for old in place.glob(f"{WORKER_FOLDER}*/.lock"):
-        with contextlib.suppress(OSError), old.open() as lock:
+        with contextlib.suppress(OSError), old.open() as file:
             # Whoever wrote the folder holds its lock as long as it lives.
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(old.parent, ignore_errors=True)
+            if lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                shutil.rmtree(old.parent, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=WORKER_FOLDER)).resolve()
     handle = os.open(folder / ".new", os.O_CREAT | os.O_RDWR, 0o600)
-    fcntl.flock(handle, fcntl.LOCK_EX)
+    # Where there are no locks, nobody gets this one, and what is left stays.
+    lock(handle)
     (folder / ".new").rename(folder / ".lock")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder

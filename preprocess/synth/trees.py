@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import glob
 import json
 import os
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from preprocess.base.errors import DataError
+from preprocess.base.locks import lock
 from preprocess.base.machine import usable_cores
 from preprocess.synth.databases import LIKE, ClipPlan, Options, crop_box, film, plan
 from preprocess.synth.image_file import write_image
@@ -122,10 +122,11 @@ def _is_there(options: Options, out: Path) -> bool:
 @contextmanager
 def _alone(out: Path) -> Iterator[None]:
     """Hold the lock of ``out``, which the system releases however this process ends; remove what others left."""
-    with open(out.parent / f".{out.name}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for left in out.parent.glob(f".{glob.escape(out.name)}.*.tmp"):
-            shutil.rmtree(left)
+    with open(out.parent / f".{out.name}.lock", "w") as file:
+        # Where there are no locks, others may be at work, each in a folder of its own.
+        left = out.parent.glob(f".{glob.escape(out.name)}.*.tmp") if lock(file) else ()
+        for folder in left:
+            shutil.rmtree(folder)
         yield
 
 

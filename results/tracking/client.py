@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import functools
 import json
 import logging
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from preprocess.base.files import write_atomic
+from preprocess.base.locks import lock
 from preprocess.base.scoped import environment, muted
 
 if TYPE_CHECKING:
@@ -211,10 +211,9 @@ class Tracker:
             yield
             return
         path = sqlite_file(self.uri)
-        with open(path.with_name(f"{path.name}.lock"), "ab") as lock:
+        with open(path.with_name(f"{path.name}.lock"), "ab") as file:
             # Some shared folders have no locks; there it is as with a server.
-            with suppress(OSError):
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            lock(file)
             yield
 
     def find(self, experiment: str, tag: str, value: str) -> list[FoundRun]:
